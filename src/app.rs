@@ -1,0 +1,134 @@
+//! Wires everything together: clients, controller, server, shutdown.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::RunArgs;
+use crate::controller::index::Index;
+use crate::controller::queue::Queue;
+use crate::controller::reconcile::FIELD_MANAGER;
+use crate::controller::schedule::Waits;
+use crate::controller::watch::Scope;
+use crate::controller::{self, Context};
+use crate::graph;
+use crate::graph::pacing::{Ceilings, Pacing};
+use crate::{server, telemetry};
+
+/// Bound on a call to Meta. Shorter than the time for which a lost lease cannot be taken by another replica.
+const GRAPH_TIMEOUT: Duration = Duration::from_millis(4500);
+
+/// Why the operator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log level is wrong.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::InvalidLogLevel),
+    /// The address of the server is taken.
+    #[error(transparent)]
+    Listen(#[from] server::ListenError),
+    /// The Graph client cannot be set up.
+    #[error(transparent)]
+    Graph(#[from] graph::ConfigError),
+    /// The CA bundle cannot be read.
+    #[error("--graph-ca-bundle {path}: {source}")]
+    CaBundle {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// There is no cluster to work in.
+    #[error("no cluster to connect to: set KUBECONFIG, or run inside a cluster ({0})")]
+    Kubeconfig(#[from] kube::config::InferConfigError),
+    /// The Kubernetes client cannot be set up.
+    #[error("the Kubernetes client could not be set up: {0}")]
+    Client(#[from] kube::Error),
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
+    Signal(#[from] std::io::Error),
+}
+
+/// Runs the operator until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When a flag or the environment makes a start impossible.
+pub async fn run(args: RunArgs) -> Result<(), StartError> {
+    telemetry::init(args.log_format, &args.log_level)?;
+    let graph = graph_client(&args)?;
+    let listener = server::listen(args.http_address).await?;
+    let stop = stop_on_signal()?;
+    let client = Client::try_from(kube::Config::infer().await?)?;
+
+    let namespaces = namespaces(&args);
+    let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
+    let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        client,
+        graph,
+        index: Mutex::new(Index::new(&namespaces)),
+        queue: Queue::new(stop.child_token()),
+        started: AtomicBool::new(false),
+        default_check_interval: args.default_check_interval,
+        waits: Waits::scaled(args.wait_scale),
+        concurrency: args.concurrency.get() as usize,
+    });
+    let scopes = namespaces
+        .into_iter()
+        .enumerate()
+        .map(|(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() })
+        .collect();
+
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %args.http_address, graph_url = %args.graph_url, "started");
+    let server = tokio::spawn(server::serve(listener, Arc::clone(&context), stop.clone()));
+    controller::run(context, scopes, stop).await;
+    if let Err(error) = server.await {
+        tracing::error!(%error, "the HTTP server failed");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn graph_client(args: &RunArgs) -> Result<graph::Client, StartError> {
+    let read =
+        |path: &PathBuf| std::fs::read(path).map_err(|source| StartError::CaBundle { path: path.clone(), source });
+    let config = graph::Config {
+        base_url: args.graph_url.clone(),
+        api_version: args.graph_api_version.clone(),
+        allow_http: args.allow_http_graph_url,
+        ca_bundle: args.graph_ca_bundle.as_ref().map(read).transpose()?,
+        timeout: GRAPH_TIMEOUT,
+    };
+    let ceilings = Ceilings {
+        requests_per_second: args.graph_requests_per_second.try_into().ok(),
+        concurrency: args.graph_concurrency.try_into().ok(),
+    };
+    Ok(graph::Client::new(&config, Arc::new(Pacing::new(ceilings)))?)
+}
+
+/// The namespaces to watch, each once; one entry for all of them where none is named.
+fn namespaces(args: &RunArgs) -> Vec<Option<String>> {
+    let mut names: Vec<_> = args.namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() { vec![None] } else { names.into_iter().map(|name| Some(name.to_owned())).collect() }
+}
+
+fn stop_on_signal() -> std::io::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping");
+        stopping.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,177 @@
+//! The third step of a round: the uploads. Nothing else writes to Meta.
+
+use std::collections::VecDeque;
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::number::{Reading, Uploaded};
+use super::observe::{Observation, PARALLEL_CALLS, end_of, read_number};
+use super::plan::{Plan, Upload, UploadReason};
+use crate::crd::NumberState;
+use crate::graph::{self, CallError, Credentials};
+use crate::key::PublicKey;
+
+/// What came of one upload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The phone number ID.
+    pub phone_number_id: String,
+    /// Why it was uploaded.
+    pub reason: UploadReason,
+    /// The call.
+    pub upload: Uploaded,
+    /// What the number held afterwards.
+    pub after: Reading,
+}
+
+/// The uploads of a plan, under way.
+pub struct Execution<'a> {
+    uploader: Option<Uploader<'a>>,
+    waiting: VecDeque<&'a Upload>,
+    under_way: FuturesUnordered<BoxFuture<'a, Outcome>>,
+    in_trial: bool,
+    cancelled: &'a CancellationToken,
+}
+
+impl<'a> Execution<'a> {
+    /// The uploads of `plan`, none of them begun. Once `cancelled`, no further one begins; those under way are
+    /// finished.
+    pub fn new(
+        observation: &'a Observation,
+        plan: &'a Plan,
+        graph: &'a graph::Client,
+        cancelled: &'a CancellationToken,
+    ) -> Self {
+        let uploader = observation.key().zip(observation.credentials());
+        let uploader = uploader.map(|(key, credentials)| Uploader { observation, graph, key, credentials });
+        let waiting = plan.uploads.iter().collect();
+        Self { uploader, waiting, under_way: FuturesUnordered::new(), in_trial: plan.is_trial, cancelled }
+    }
+
+    /// The next outcome, each with its number read back; none when all is done. May be dropped and called again.
+    pub async fn next(&mut self) -> Option<Outcome> {
+        let uploader = self.uploader?;
+        let at_once = if self.in_trial { 1 } else { PARALLEL_CALLS };
+        while self.under_way.len() < at_once && !self.cancelled.is_cancelled() {
+            let Some(upload) = self.waiting.pop_front() else {
+                break;
+            };
+            self.under_way.push(uploader.upload(upload).boxed());
+        }
+        let outcome = self.under_way.next().await?;
+        if self.in_trial {
+            match uploader.trial_verdict(&outcome) {
+                TrialVerdict::Passed => self.in_trial = false,
+                TrialVerdict::Untouched => {}
+                TrialVerdict::Failed => self.waiting.clear(),
+            }
+        }
+        Some(outcome)
+    }
+}
+
+/// What the first upload of a key tells of the key.
+enum TrialVerdict {
+    /// Meta shows it as VALID: the others may follow.
+    Passed,
+    /// The number does not have it, for reasons of its own: the next number may be tried.
+    Untouched,
+    /// The number has it or may have it, and it is not VALID: no further number is touched.
+    Failed,
+}
+
+#[derive(Clone, Copy)]
+struct Uploader<'a> {
+    observation: &'a Observation,
+    graph: &'a graph::Client,
+    key: &'a PublicKey,
+    credentials: &'a Credentials,
+}
+
+impl<'a> Uploader<'a> {
+    async fn upload(self, upload: &'a Upload) -> Outcome {
+        let id = &upload.phone_number_id;
+        let resource = self.observation.resource_name();
+        let at = Timestamp::now();
+        let (error, paused_until) = match self.graph.upload(self.credentials, &resource, id, self.key).await {
+            Ok(()) => (None, None),
+            Err(CallError::Failed(error)) => (Some(error), None),
+            Err(CallError::Paused(pause)) => (None, Some(end_of(&pause))),
+        };
+        let is_refused = error.as_ref().is_some_and(|error| !error.class.leaves_outcome_open());
+        let after =
+            if paused_until.is_some() || is_refused { Reading::NotAsked } else { self.read_back(&resource, id).await };
+        let outcome = Outcome {
+            phone_number_id: id.clone(),
+            reason: upload.reason,
+            upload: Uploaded { at, error, paused_until },
+            after,
+        };
+        tracing::info!(
+            resource,
+            phone_number_id = id.as_str(),
+            reason = upload.reason.as_str(),
+            fingerprint = %self.key.fingerprint(),
+            error = outcome.upload.error.as_ref().map(|error| error.class.as_str()),
+            is_valid = self.state_after(&outcome) == NumberState::Valid,
+            "uploaded the public key"
+        );
+        outcome
+    }
+
+    /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer.
+    async fn read_back(&self, resource: &str, id: &str) -> Reading {
+        // An upload that has begun is always read back, whatever else happens.
+        let never = CancellationToken::new();
+        let terms = self.observation.terms();
+        let fingerprint = self.key.fingerprint().to_string();
+        let mut last = Reading::NotAsked;
+        for wait in self.observation.waits.read_back() {
+            tokio::time::sleep(wait).await;
+            (last, _) = read_number(self.credentials, resource, id, self.graph, &never).await;
+            match &last {
+                Reading::Answered { reported, .. }
+                    if terms.state(reported, Some(&fingerprint)) == NumberState::Valid =>
+                {
+                    break;
+                }
+                Reading::Paused { .. } => break,
+                Reading::Answered { .. } | Reading::Failed { .. } | Reading::NotAsked => {}
+            }
+        }
+        last
+    }
+
+    fn state_after(&self, outcome: &Outcome) -> NumberState {
+        let terms = self.observation.terms();
+        match &outcome.after {
+            Reading::Answered { reported, .. } => {
+                let uploaded = outcome.upload.error.is_none().then(|| self.key.fingerprint().to_string());
+                terms.state(reported, uploaded.as_deref())
+            }
+            Reading::NotAsked | Reading::Failed { .. } | Reading::Paused { .. } => NumberState::Pending,
+        }
+    }
+
+    fn trial_verdict(&self, outcome: &Outcome) -> TrialVerdict {
+        if self.state_after(outcome) == NumberState::Valid {
+            return TrialVerdict::Passed;
+        }
+        if outcome.upload.paused_until.is_some() {
+            return TrialVerdict::Failed;
+        }
+        let Some(before) =
+            self.observation.numbers.iter().find(|n| n.before.phone_number_id == outcome.phone_number_id)
+        else {
+            return TrialVerdict::Failed;
+        };
+        let terms = self.observation.terms();
+        let after = terms.uploaded(before.as_read(&terms), &outcome.upload, &outcome.after);
+        let is_known = !matches!(outcome.after, Reading::Failed { .. } | Reading::Paused { .. });
+        if is_known && after.upload_attempts == 0 { TrialVerdict::Untouched } else { TrialVerdict::Failed }
+    }
+}

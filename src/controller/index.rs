@@ -1,0 +1,239 @@
+//! What exists, as the watches told: resources with their last status, versions of Secrets, and who refers to what.
+//!
+//! Synchronous. Every change returns the resources that it concerns, found by index: no event costs a scan over all
+//! resources.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use kube::core::ObjectMeta;
+
+use super::schedule::sync_request;
+use crate::crd::{FlowsEncryptionKey, ObservedSecret};
+
+/// Namespace and name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// `metadata.namespace`
+    pub namespace: Arc<str>,
+    /// `metadata.name`
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// A key from its parts.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of the object with this metadata.
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        Self::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A Secret, as far as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretVersion {
+    /// `metadata.uid`
+    pub uid: Box<str>,
+    /// `metadata.resourceVersion`
+    pub resource_version: Box<str>,
+}
+
+/// The objects that the operator watches.
+#[derive(Debug, Default)]
+pub struct Index {
+    resources: HashMap<ObjectKey, Arc<FlowsEncryptionKey>>,
+    secrets: HashMap<ObjectKey, SecretVersion>,
+    by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    resource_lists: Vec<Listing>,
+    secret_lists: Vec<Listing>,
+}
+
+/// Progress of the list that a watch begins with, and begins again with when it has missed something.
+#[derive(Debug, Default)]
+struct Listing {
+    /// The namespace that the watch is confined to.
+    namespace: Option<Arc<str>>,
+    is_complete: bool,
+    seen: HashSet<ObjectKey>,
+}
+
+impl Listing {
+    /// Ends a list: those of `known` that the watch should have seen and has not.
+    fn finish<'a>(&mut self, known: impl Iterator<Item = &'a ObjectKey>) -> Vec<ObjectKey> {
+        let seen = std::mem::take(&mut self.seen);
+        self.is_complete = true;
+        known
+            .filter(|key| self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace))
+            .filter(|key| !seen.contains(key))
+            .cloned()
+            .collect()
+    }
+}
+
+impl Index {
+    /// An empty index for one pair of watches, over all namespaces or each confined to one. The position of the
+    /// namespace is the number of the watch.
+    pub fn new(namespaces: &[Option<String>]) -> Self {
+        let lists = || {
+            let namespaces = namespaces.iter().map(|namespace| namespace.as_deref().map(Arc::from));
+            namespaces.map(|namespace| Listing { namespace, ..Listing::default() }).collect()
+        };
+        Self { resource_lists: lists(), secret_lists: lists(), ..Self::default() }
+    }
+
+    /// Whether every watch has been listed once. Before that nothing may be decided.
+    pub fn is_complete(&self) -> bool {
+        self.resource_lists.iter().chain(&self.secret_lists).all(|list| list.is_complete)
+    }
+
+    /// The resource as last seen, or as last written by the operator itself.
+    pub fn resource(&self, key: &ObjectKey) -> Option<Arc<FlowsEncryptionKey>> {
+        self.resources.get(key).cloned()
+    }
+
+    /// All resources.
+    pub fn keys(&self) -> Vec<ObjectKey> {
+        self.resources.keys().cloned().collect()
+    }
+
+    /// The Secrets that the resource refers to, as they exist now, by name.
+    pub fn referenced_secrets(&self, resource: &FlowsEncryptionKey) -> Vec<ObservedSecret> {
+        let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+        let names: BTreeSet<_> = resource.spec.secret_refs().map(|reference| reference.name.as_str()).collect();
+        let version = |name: &str| {
+            let secret = self.secrets.get(&ObjectKey::new(namespace, name))?;
+            Some(ObservedSecret {
+                name: name.to_owned(),
+                uid: secret.uid.to_string(),
+                resource_version: secret.resource_version.to_string(),
+            })
+        };
+        names.into_iter().filter_map(version).collect()
+    }
+
+    /// A list of resources begins.
+    pub fn begin_resources(&mut self, watch: usize) {
+        self.resource_lists[watch].seen.clear();
+    }
+
+    /// The list of resources has this one.
+    pub fn list_resource(&mut self, watch: usize, key: &ObjectKey) {
+        self.resource_lists[watch].seen.insert(key.clone());
+    }
+
+    /// A resource was listed, created or changed. Returns whether someone changed what it asks for; a mere change of
+    /// its status or metadata is none.
+    pub fn apply_resource(&mut self, resource: FlowsEncryptionKey) -> bool {
+        let key = ObjectKey::of(&resource.metadata);
+        let before = self.resources.get(&key).cloned();
+        // The answer to a status write can overtake the watch.
+        if before.as_ref().is_some_and(|before| is_older(&resource, before)) {
+            return false;
+        }
+        if let Some(before) = &before {
+            self.unlink(&key, before);
+        }
+        for secret in secrets_of(&resource) {
+            self.by_secret.entry(secret).or_default().insert(key.clone());
+        }
+        let is_changed = before.is_none_or(|before| asks_for_more(&before, &resource));
+        self.resources.insert(key, Arc::new(resource));
+        is_changed
+    }
+
+    /// The resource is gone, or no longer one that can be read.
+    pub fn delete_resource(&mut self, key: &ObjectKey) {
+        if let Some(resource) = self.resources.remove(key) {
+            self.unlink(key, &resource);
+        }
+    }
+
+    /// The list of resources is complete. What was not in it is gone, and returned.
+    pub fn finish_resources(&mut self, watch: usize) -> Vec<ObjectKey> {
+        let gone = self.resource_lists[watch].finish(self.resources.keys());
+        for key in &gone {
+            self.delete_resource(key);
+        }
+        gone
+    }
+
+    /// A list of Secrets begins.
+    pub fn begin_secrets(&mut self, watch: usize) {
+        self.secret_lists[watch].seen.clear();
+    }
+
+    /// The list of Secrets has this one.
+    pub fn list_secret(&mut self, watch: usize, key: &ObjectKey) {
+        self.secret_lists[watch].seen.insert(key.clone());
+    }
+
+    /// A Secret was listed, created or changed. Returns the resources that refer to it, if its version is a new one.
+    pub fn apply_secret(&mut self, metadata: &ObjectMeta) -> Vec<ObjectKey> {
+        let key = ObjectKey::of(metadata);
+        let version = SecretVersion {
+            uid: metadata.uid.as_deref().unwrap_or_default().into(),
+            resource_version: metadata.resource_version.as_deref().unwrap_or_default().into(),
+        };
+        if self.secrets.get(&key) == Some(&version) {
+            return Vec::new();
+        }
+        let concerned = self.referring_to(&key);
+        self.secrets.insert(key, version);
+        concerned
+    }
+
+    /// The Secret is gone. Returns the resources that refer to it.
+    pub fn delete_secret(&mut self, key: &ObjectKey) -> Vec<ObjectKey> {
+        if self.secrets.remove(key).is_some() { self.referring_to(key) } else { Vec::new() }
+    }
+
+    /// The list of Secrets is complete. What was not in it is gone. Returns the resources that refer to it.
+    pub fn finish_secrets(&mut self, watch: usize) -> Vec<ObjectKey> {
+        let gone = self.secret_lists[watch].finish(self.secrets.keys());
+        gone.iter().flat_map(|key| self.delete_secret(key)).collect()
+    }
+
+    fn referring_to(&self, secret: &ObjectKey) -> Vec<ObjectKey> {
+        self.by_secret.get(secret).into_iter().flatten().cloned().collect()
+    }
+
+    fn unlink(&mut self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
+        for secret in secrets_of(resource) {
+            if let Some(resources) = self.by_secret.get_mut(&secret) {
+                resources.remove(key);
+                if resources.is_empty() {
+                    self.by_secret.remove(&secret);
+                }
+            }
+        }
+    }
+}
+
+fn secrets_of(resource: &FlowsEncryptionKey) -> impl Iterator<Item = ObjectKey> + '_ {
+    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+    resource.spec.secret_refs().map(move |reference| ObjectKey::new(namespace, &reference.name))
+}
+
+/// Resource versions of one kind of resource can be compared as numbers (KEP-5504). Others are never older.
+fn is_older(resource: &FlowsEncryptionKey, than: &FlowsEncryptionKey) -> bool {
+    let version = |r: &FlowsEncryptionKey| r.metadata.resource_version.as_deref()?.parse::<u64>().ok();
+    resource.metadata.uid == than.metadata.uid
+        && version(resource).zip(version(than)).is_some_and(|(this, that)| this < that)
+}
+
+fn asks_for_more(before: &FlowsEncryptionKey, after: &FlowsEncryptionKey) -> bool {
+    before.metadata.uid != after.metadata.uid
+        || before.metadata.generation != after.metadata.generation
+        || before.metadata.deletion_timestamp.is_some() != after.metadata.deletion_timestamp.is_some()
+        || sync_request(before) != sync_request(after)
+}

@@ -1,0 +1,212 @@
+//! Secrets → the public key and the credentials of a resource. Private material lives in this file only, and only
+//! while it runs.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+
+use crate::conditions::{Reason, Verdict};
+use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
+use crate::graph::{AccessToken, AppSecret, Credentials};
+use crate::key::{KeyError, PublicKey};
+
+/// What the Secrets of a resource hold, or what is wrong with it.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The key that the numbers must hold.
+    pub key: Result<PublicKey, Verdict>,
+    /// What authenticates calls to Meta.
+    pub credentials: Result<Credentials, Verdict>,
+    /// The versions of the Secrets that were read, by name.
+    pub secrets: Vec<ObservedSecret>,
+}
+
+/// A Secret could not be read for a reason that has nothing to do with the Secret.
+#[derive(Debug, thiserror::Error)]
+#[error("reading Secret {namespace}/{name}: {source}")]
+pub struct ReadSecretError {
+    namespace: String,
+    name: String,
+    source: kube::Error,
+}
+
+/// One Secret, as far as a resource refers to it.
+enum Fetched {
+    Found(Secret),
+    NotFound,
+    Forbidden,
+}
+
+/// Reads every Secret that the resource refers to, once, and what they hold.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<Inputs, ReadSecretError> {
+    let mut names: Vec<_> = resource.spec.secret_refs().map(|reference| reference.name.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let secrets = futures::future::try_join_all(names.into_iter().map(|name| fetch(api, name))).await?;
+    let observed = secrets.iter().filter_map(|(name, fetched)| version(name, fetched)).collect();
+    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+    let sources = Sources { namespace, spec: resource.spec.clone(), secrets };
+    // Opening an encrypted key takes up to seconds of computing.
+    let task = tokio::task::spawn_blocking(move || (sources.key(), sources.credentials()));
+    let (key, credentials) = match task.await {
+        Ok(results) => results,
+        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
+    };
+    Ok(Inputs { key, credentials, secrets: observed })
+}
+
+async fn fetch(api: &Api<Secret>, name: String) -> Result<(String, Fetched), ReadSecretError> {
+    let fetched = match api.get_opt(&name).await {
+        Ok(Some(secret)) => Fetched::Found(secret),
+        Ok(None) => Fetched::NotFound,
+        Err(kube::Error::Api(status)) if status.code == 403 => Fetched::Forbidden,
+        Err(source) => {
+            let namespace = api.namespace().unwrap_or_default().to_owned();
+            return Err(ReadSecretError { namespace, name, source });
+        }
+    };
+    Ok((name, fetched))
+}
+
+fn version(name: &str, fetched: &Fetched) -> Option<ObservedSecret> {
+    let Fetched::Found(Secret { metadata, .. }) = fetched else {
+        return None;
+    };
+    Some(ObservedSecret {
+        name: name.to_owned(),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        resource_version: metadata.resource_version.clone().unwrap_or_default(),
+    })
+}
+
+/// The contents of Secrets. Zeroized on drop; has no Debug.
+struct Sources {
+    namespace: String,
+    spec: FlowsEncryptionKeySpec,
+    secrets: Vec<(String, Fetched)>,
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        use zeroize::Zeroize;
+        for (_, fetched) in &mut self.secrets {
+            let Fetched::Found(secret) = fetched else {
+                continue;
+            };
+            for value in secret.data.iter_mut().flat_map(|data| data.values_mut()) {
+                value.0.zeroize();
+            }
+        }
+    }
+}
+
+impl Sources {
+    fn key(&self) -> Result<PublicKey, Verdict> {
+        let spec = &self.spec;
+        if let Some(text) = &spec.public_key {
+            return PublicKey::from_public_key(text).map_err(|error| key_verdict("spec.publicKey", &error));
+        }
+        if let Some(reference) = &spec.certificate_secret_ref {
+            let certificate = self.value(reference, "certificate")?;
+            return PublicKey::from_certificate(certificate)
+                .and_then(|key| {
+                    self.matching_pair(reference, "tls.crt", "tls.key", key, |bytes| {
+                        PublicKey::from_private_key(bytes, None)
+                    })
+                })
+                .map_err(|error| key_verdict(&self.place(reference), &error));
+        }
+        let Some(reference) = &spec.private_key_secret_ref else {
+            return Err(Verdict::new(
+                Reason::KeyUnusable,
+                "Set one of spec.privateKeySecretRef, spec.certificateSecretRef and spec.publicKey.",
+            ));
+        };
+        let private_key = self.value(reference, "private key")?;
+        let passphrase = spec.passphrase_secret_ref.as_ref().map(|r| self.value(r, "passphrase")).transpose()?;
+        PublicKey::from_private_key(private_key, passphrase)
+            .and_then(|key| self.matching_pair(reference, "tls.key", "tls.crt", key, PublicKey::from_certificate))
+            .map_err(|error| key_verdict(&self.place(reference), &error))
+    }
+
+    /// A Secret of type kubernetes.io/tls holds both halves; where both are readable they must belong together.
+    fn matching_pair(
+        &self,
+        reference: &SecretKeyRef,
+        this: &str,
+        other: &str,
+        key: PublicKey,
+        read: impl Fn(&[u8]) -> Result<PublicKey, KeyError>,
+    ) -> Result<PublicKey, KeyError> {
+        let counterpart = self.find(&reference.name, other).filter(|_| reference.key == this).map(read);
+        match counterpart {
+            Some(Ok(counterpart)) if counterpart != key => Err(KeyError::CertificateMismatch),
+            Some(Ok(_) | Err(_)) | None => Ok(key),
+        }
+    }
+
+    fn credentials(&self) -> Result<Credentials, Verdict> {
+        let reference = &self.spec.access_token_secret_ref;
+        let token = AccessToken::new(self.value(reference, "access token")?)
+            .map_err(|error| self.malformed(reference, "access token", error))?;
+        let app_secret = match &self.spec.app_secret_ref {
+            None => None,
+            Some(reference) => Some(
+                AppSecret::new(self.value(reference, "app secret")?)
+                    .map_err(|error| self.malformed(reference, "app secret", error))?,
+            ),
+        };
+        Ok(Credentials::new(token, app_secret.as_ref()))
+    }
+
+    fn malformed(&self, reference: &SecretKeyRef, what: &str, error: impl std::fmt::Display) -> Verdict {
+        Verdict::new(Reason::CredentialMalformed, format!("{}: the {what} {error}.", self.place(reference)))
+    }
+
+    fn find(&self, secret: &str, key: &str) -> Option<&[u8]> {
+        self.secrets.iter().find(|(name, _)| name == secret).and_then(|(_, fetched)| match fetched {
+            Fetched::Found(secret) => secret.data.as_ref()?.get(key).map(|value| value.0.as_slice()),
+            Fetched::NotFound | Fetched::Forbidden => None,
+        })
+    }
+
+    fn value(&self, reference: &SecretKeyRef, what: &str) -> Result<&[u8], Verdict> {
+        let SecretKeyRef { name, key } = reference;
+        let namespace = &self.namespace;
+        match self.secrets.iter().find(|(secret, _)| secret == name).map(|(_, fetched)| fetched) {
+            Some(Fetched::Forbidden) => Err(Verdict::new(
+                Reason::SecretForbidden,
+                format!(
+                    "The operator may not read Secret {namespace}/{name}: grant its ServiceAccount get on Secrets there."
+                ),
+            )),
+            Some(Fetched::NotFound) | None => Err(Verdict::new(
+                Reason::SecretNotFound,
+                format!("Waiting for Secret {namespace}/{name} with the {what} under the key {key}."),
+            )),
+            Some(Fetched::Found(secret)) => self.find(name, key).ok_or_else(|| {
+                let keys: Vec<_> = secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
+                let has = if keys.is_empty() { "is empty".to_owned() } else { format!("has {}", keys.join(", ")) };
+                Verdict::new(
+                    Reason::SecretKeyNotFound,
+                    format!("Waiting for the {what} under the key {key} of Secret {namespace}/{name}, which {has}."),
+                )
+            }),
+        }
+    }
+
+    fn place(&self, reference: &SecretKeyRef) -> String {
+        format!("Secret {}/{}, key {}", self.namespace, reference.name, reference.key)
+    }
+}
+
+fn key_verdict(place: &str, error: &KeyError) -> Verdict {
+    let reason = match error {
+        KeyError::MissingPassphrase => Reason::PassphraseMissing,
+        KeyError::WrongPassphrase => Reason::PassphraseRejected,
+        _ => Reason::KeyUnusable,
+    };
+    Verdict::new(reason, format!("{place}: {error}."))
+}

@@ -1,0 +1,27 @@
+//! The controller: keeps an [`index`] of what exists, decides in a [`queue`] what is worked on next, and takes each
+//! resource through a round of four steps:
+//!
+//! 1. [`observe`] does all reads, of Secrets and of Meta, into one value;
+//! 2. [`plan`] turns that value into the uploads that are needed;
+//! 3. [`execute`] makes them, and reads each number back;
+//! 4. [`summarize`] turns observation and outcomes into the new status, the events and the time of the next round.
+//!
+//! Plan and summarize, and what they use ([`number`], [`schedule`]), are pure functions: time and
+//! jitter come in as values.
+
+pub mod events;
+pub mod execute;
+pub mod index;
+pub mod inputs;
+pub mod message;
+pub mod number;
+pub mod observe;
+pub mod plan;
+pub mod queue;
+pub mod reconcile;
+pub mod schedule;
+pub mod summarize;
+pub mod verdict;
+pub mod watch;
+
+pub use reconcile::{Context, run};

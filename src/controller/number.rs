@@ -1,0 +1,290 @@
+//! What one phone number's status becomes. Pure: a stored status, what was seen and done, and the time, to the next.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::schedule::{Waits, not_after};
+use crate::crd::{
+    MAX_NUMBER_TEXT, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus,
+};
+use crate::graph::{GraphError, Reported, ReportedKey};
+use crate::key::Fingerprint;
+use crate::text::truncate;
+
+/// How `status.phoneNumbers[].keyFingerprint` shows a key that cannot be read.
+pub const UNREADABLE: &str = "unreadable";
+/// After so many uploads that landed and did not make the number Valid, a person is called.
+pub const UPLOADS_BEFORE_STALLED: i32 = 3;
+
+const VALID: &str = "VALID";
+const MISMATCH: &str = "MISMATCH";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What was learnt of a number in a round.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// It was not asked: nothing was due, or the round ended before.
+    NotAsked,
+    /// Meta answered.
+    Answered {
+        /// What it reports.
+        reported: Reported,
+        /// When.
+        at: Timestamp,
+    },
+    /// The call failed, for this number.
+    Failed {
+        /// How.
+        error: GraphError,
+        /// When.
+        at: Timestamp,
+    },
+    /// Calls have to wait.
+    Paused {
+        /// The rate limit; none where the credentials are refused, which the resource as a whole reports.
+        limit: Option<GraphError>,
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+/// Who owns a number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// This resource, or nobody who counts.
+    #[default]
+    Own,
+    /// Another resource; its name where it is in the same namespace.
+    Other {
+        /// `metadata.name`.
+        owner: Option<String>,
+    },
+}
+
+/// What came of an upload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Uploaded {
+    /// When it began.
+    pub at: Timestamp,
+    /// How the call failed, if it did.
+    pub error: Option<GraphError>,
+    /// When calls have to wait: until then. The upload was not made.
+    pub paused_until: Option<Timestamp>,
+}
+
+/// What every number of a resource is judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// The key that the numbers must hold; none where none was ever known.
+    pub expected: Option<Fingerprint>,
+    /// Earlier keys of the resource.
+    pub previous: Vec<String>,
+    /// What may be done.
+    pub mode: Mode,
+    /// The check interval.
+    pub interval: Duration,
+    /// The waits.
+    pub waits: Waits,
+    /// A person changed something: what was held against a number no longer counts.
+    pub afresh: bool,
+    /// The time of judgement.
+    pub now: Timestamp,
+}
+
+impl Terms {
+    /// The state that an answer means, for a number whose last upload was of the key `uploaded`.
+    ///
+    /// An answer without key text (Meta's own examples have such) is judged by what was uploaded.
+    pub fn state(&self, reported: &Reported, uploaded: Option<&str>) -> NumberState {
+        let status = reported.signature_status.as_deref();
+        match (reported.key, status) {
+            (Some(ReportedKey::Readable(key)), _) if Some(key) == self.expected => match status {
+                Some(VALID) => NumberState::Valid,
+                Some(MISMATCH) => NumberState::Mismatch,
+                Some(_) | None => NumberState::Unreported,
+            },
+            (Some(ReportedKey::Readable(key)), _) if self.previous.iter().any(|p| *p == key.to_string()) => {
+                NumberState::Outdated
+            }
+            (Some(_), _) => NumberState::Foreign,
+            (None, None) => NumberState::Missing,
+            (None, Some(MISMATCH)) => NumberState::Mismatch,
+            (None, Some(VALID)) if self.is_expected(uploaded) => NumberState::Valid,
+            (None, Some(_)) => NumberState::Unreported,
+        }
+    }
+
+    /// Whether the text is the fingerprint that the numbers must hold.
+    pub fn is_expected(&self, fingerprint: Option<&str>) -> bool {
+        self.expected.is_some_and(|expected| fingerprint == Some(expected.to_string().as_str()))
+    }
+
+    /// The stored status, judged by the key of today: after a rotation a number that was Valid is no longer.
+    pub fn rebase(&self, before: &PhoneNumberStatus) -> PhoneNumberStatus {
+        let mut number = before.clone();
+        let holds_ours = match &before.key_fingerprint {
+            Some(key) => self.is_expected(Some(key)),
+            None => self.is_expected(before.uploaded_fingerprint.as_deref()),
+        };
+        if matches!(before.state, NumberState::Valid | NumberState::Mismatch) && !holds_ours {
+            number.state = NumberState::Outdated;
+        }
+        if before.uploaded_fingerprint.is_some() && !self.is_expected(before.uploaded_fingerprint.as_deref()) {
+            number.upload_attempts = 0;
+        }
+        if self.afresh {
+            number.upload_attempts = 0;
+            number.failures = 0;
+            number.replaced_times.clear();
+        }
+        number
+    }
+
+    /// The status after an answer.
+    pub fn answered(&self, mut number: PhoneNumberStatus, reported: &Reported, at: Timestamp) -> PhoneNumberStatus {
+        let held_ours = self.is_expected(number.key_fingerprint.as_deref());
+        number.state = self.state(reported, number.uploaded_fingerprint.as_deref());
+        number.signature_status = reported.signature_status.as_deref().map(|text| truncate(text, MAX_SHORT_TEXT));
+        number.key_fingerprint = reported.key.map(|key| match key {
+            ReportedKey::Readable(fingerprint) => fingerprint.to_string(),
+            ReportedKey::Unreadable => UNREADABLE.to_owned(),
+        });
+        number.last_read_time = Some(Time(at));
+        number.next_attempt_time = None;
+        number.failures = 0;
+        number.error = None;
+        if number.state == NumberState::Valid {
+            number.upload_attempts = 0;
+        }
+        let is_replaced = matches!(number.state, NumberState::Foreign | NumberState::Outdated);
+        if is_replaced && held_ours {
+            number.replaced_times.push(Time(at));
+            let excess = number.replaced_times.len().saturating_sub(MAX_REPLACED_TIMES);
+            number.replaced_times.drain(..excess);
+        }
+        if is_replaced && self.is_contested(&number) {
+            number.state = NumberState::Contested;
+        }
+        number
+    }
+
+    /// Whether someone else replaced the key three times within a day, or within four intervals where that is longer.
+    fn is_contested(&self, number: &PhoneNumberStatus) -> bool {
+        let window = DAY.max(self.interval * 4);
+        number.replaced_times.len() >= MAX_REPLACED_TIMES
+            && number.replaced_times.iter().all(|time| not_after(time.0, self.now) + window >= self.now)
+    }
+
+    /// The status after a call that failed.
+    pub fn failed(&self, mut number: PhoneNumberStatus, error: &GraphError, at: Timestamp) -> PhoneNumberStatus {
+        number.failures = number.failures.saturating_add(1);
+        let wait = if error.class.refuses_number() {
+            number.state = NumberState::Refused;
+            self.waits.after_refusal(number.failures)
+        } else {
+            self.waits.after_failure(number.failures)
+        };
+        number.next_attempt_time = Some(Time(at + wait));
+        number.error = Some(number_error(error));
+        number
+    }
+
+    /// The status while calls have to wait, for a rate limit or for better credentials.
+    pub fn paused(
+        &self,
+        mut number: PhoneNumberStatus,
+        limit: Option<&GraphError>,
+        until: Timestamp,
+    ) -> PhoneNumberStatus {
+        number.next_attempt_time = Some(Time(until));
+        number.error = limit.map(number_error);
+        number
+    }
+
+    /// The status after an upload and the reading that followed it.
+    pub fn uploaded(&self, mut number: PhoneNumberStatus, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
+        if let Some(until) = upload.paused_until {
+            number.next_attempt_time = Some(Time(until));
+            return number;
+        }
+        if let Some(error) = upload.error.as_ref().filter(|error| !error.class.leaves_outcome_open()) {
+            return self.failed(number, error, upload.at);
+        }
+        let former_failures = number.failures;
+        number.last_upload_time = Some(Time(upload.at));
+        if upload.error.is_none() {
+            self.note_uploaded(&mut number);
+        }
+        match after {
+            Reading::Answered { reported, at } => {
+                number = self.answered(number, reported, *at);
+                if self.is_expected(number.key_fingerprint.as_deref()) {
+                    self.note_uploaded(&mut number);
+                }
+                match self.landed(&number) {
+                    _ if number.state == NumberState::Valid => {}
+                    true => number.upload_attempts = number.upload_attempts.saturating_add(1),
+                    false => {
+                        // `answered` has cleared the count of failures, which goes on.
+                        number.failures = former_failures.saturating_add(1);
+                        number.next_attempt_time = Some(Time(*at + self.waits.after_failure(number.failures)));
+                    }
+                }
+            }
+            Reading::Failed { error, at } => number = self.failed(number, error, *at),
+            Reading::Paused { until, .. } => number.next_attempt_time = Some(Time(*until)),
+            Reading::NotAsked => number.next_attempt_time = Some(Time(self.now)),
+        }
+        if upload.error.is_some() {
+            // The request may still be on its way to Meta.
+            let again = Time(upload.at + self.waits.after_unknown_outcome());
+            number.next_attempt_time = Some(number.next_attempt_time.map_or(again.clone(), |next| next.min(again)));
+        }
+        number
+    }
+
+    fn note_uploaded(&self, number: &mut PhoneNumberStatus) {
+        if !self.is_expected(number.uploaded_fingerprint.as_deref()) {
+            number.uploaded_fingerprint = self.expected.map(|expected| expected.to_string());
+            number.upload_attempts = 0;
+        }
+    }
+
+    /// Whether the upload took effect: Meta shows the key, or shows none and said that it took it.
+    fn landed(&self, number: &PhoneNumberStatus) -> bool {
+        match &number.key_fingerprint {
+            Some(key) => self.is_expected(Some(key)),
+            None => number.signature_status.is_some() && self.is_expected(number.uploaded_fingerprint.as_deref()),
+        }
+    }
+
+    /// From when on the key may be uploaded again. The past where nothing forbids it.
+    pub fn upload_allowed_at(&self, number: &PhoneNumberStatus) -> Timestamp {
+        let attempts = number.upload_attempts;
+        match &number.last_upload_time {
+            Some(time) if attempts > 0 && self.is_expected(number.uploaded_fingerprint.as_deref()) => {
+                not_after(time.0, self.now) + self.waits.after_upload(attempts)
+            }
+            _ => Timestamp::MIN,
+        }
+    }
+
+    /// Whether nothing was learnt for so long that the stored state no longer counts.
+    pub fn is_stale(&self, number: &PhoneNumberStatus) -> bool {
+        number.last_read_time.as_ref().is_some_and(|time| not_after(time.0, self.now) + self.interval * 3 < self.now)
+    }
+}
+
+/// What is kept of a failure.
+pub fn number_error(error: &GraphError) -> NumberError {
+    NumberError {
+        http_status: error.http_status.map(i32::from),
+        code: error.code,
+        subcode: error.subcode,
+        kind: error.kind.clone(),
+        message: truncate(&error.message, MAX_NUMBER_TEXT),
+        trace_id: error.trace_id.clone(),
+    }
+}

@@ -1,0 +1,250 @@
+//! The first step of a round: everything it needs to know, read into one value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use tokio_util::sync::CancellationToken;
+
+use super::inputs::{self, Inputs, ReadSecretError};
+use super::number::{Ownership, Reading, Terms};
+use super::schedule::{Agenda, Waits};
+use crate::crd::{
+    FlowsEncryptionKey, FlowsEncryptionKeyStatus, MAX_PREVIOUS_FINGERPRINTS, NumberState, PhoneNumberStatus,
+};
+use crate::graph::{self, CallError, Credentials, Pause, PauseCause};
+use crate::key::{Fingerprint, PublicKey};
+
+/// Calls for one resource under way at once.
+pub const PARALLEL_CALLS: usize = 8;
+
+/// What a round knows.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// The resource as it was when the round began, with the status of the last round.
+    pub resource: Arc<FlowsEncryptionKey>,
+    /// Why there is a round.
+    pub agenda: Agenda,
+    /// What the Secrets hold; none where nothing called for reading them.
+    pub inputs: Option<Inputs>,
+    /// The numbers of the spec, in its order.
+    pub numbers: Vec<NumberObservation>,
+    /// The answer with which Meta refused the credentials, if it did.
+    pub refusal: Option<graph::GraphError>,
+    /// The check interval.
+    pub interval: Duration,
+    /// The waits of the operator.
+    pub waits: Waits,
+    /// When the observation was complete.
+    pub now: Timestamp,
+}
+
+/// What a round knows of one number.
+#[derive(Debug, Clone)]
+pub struct NumberObservation {
+    /// Its status after the last round.
+    pub before: PhoneNumberStatus,
+    /// What Meta said in this round.
+    pub reading: Reading,
+    /// Whose number it is.
+    pub ownership: Ownership,
+}
+
+impl Observation {
+    /// An observation before anything was read.
+    pub fn new(
+        resource: Arc<FlowsEncryptionKey>,
+        agenda: Agenda,
+        interval: Duration,
+        waits: Waits,
+        now: Timestamp,
+    ) -> Self {
+        let stored = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
+        let numbers = resource
+            .spec
+            .phone_number_ids
+            .iter()
+            .map(|id| {
+                let before = stored.iter().find(|number| &number.phone_number_id == id).cloned();
+                NumberObservation {
+                    before: before
+                        .unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..Default::default() }),
+                    reading: Reading::NotAsked,
+                    ownership: Ownership::Own,
+                }
+            })
+            .collect();
+        Self { resource, agenda, inputs: None, numbers, refusal: None, interval, waits, now }
+    }
+
+    /// The status that the last round wrote.
+    pub fn status(&self) -> Option<&FlowsEncryptionKeyStatus> {
+        self.resource.status.as_ref()
+    }
+
+    /// The key to upload, if it could be read.
+    pub fn key(&self) -> Option<&PublicKey> {
+        self.inputs.as_ref()?.key.as_ref().ok()
+    }
+
+    /// The credentials, if they could be read.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.inputs.as_ref()?.credentials.as_ref().ok()
+    }
+
+    fn stored_fingerprint(&self) -> Option<Fingerprint> {
+        self.status()?.public_key_fingerprint.as_deref()?.parse().ok()
+    }
+
+    /// The key that the numbers must hold: the one just read, else the last one known.
+    pub fn expected(&self) -> Option<Fingerprint> {
+        self.key().map(|key| *key.fingerprint()).or_else(|| self.stored_fingerprint())
+    }
+
+    /// Whether the key is another one than in the last round.
+    pub fn has_new_key(&self) -> bool {
+        self.expected() != self.stored_fingerprint()
+    }
+
+    /// The earlier keys of the resource, newest first.
+    pub fn previous_fingerprints(&self) -> Vec<String> {
+        let expected = self.expected().map(|fingerprint| fingerprint.to_string());
+        let replaced =
+            self.status().and_then(|status| status.public_key_fingerprint.clone()).filter(|_| self.has_new_key());
+        let stored = self.status().map(|status| status.previous_fingerprints.clone()).unwrap_or_default();
+        let mut previous: Vec<String> = Vec::new();
+        for fingerprint in replaced.into_iter().chain(stored) {
+            if Some(&fingerprint) != expected.as_ref() && !previous.contains(&fingerprint) {
+                previous.push(fingerprint);
+            }
+        }
+        previous.truncate(MAX_PREVIOUS_FINGERPRINTS);
+        previous
+    }
+
+    /// What the numbers are judged by.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            expected: self.expected(),
+            previous: self.previous_fingerprints(),
+            mode: self.resource.spec.mode,
+            interval: self.interval,
+            waits: self.waits,
+            afresh: self.agenda.afresh || self.has_new_key(),
+            now: self.now,
+        }
+    }
+
+    /// `namespace/name`, by which pacing knows the resource.
+    pub fn resource_name(&self) -> String {
+        let metadata = &self.resource.metadata;
+        let part = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{}/{}", part(&metadata.namespace), part(&metadata.name))
+    }
+}
+
+impl NumberObservation {
+    /// The number's status as the reading alone makes it.
+    pub fn as_read(&self, terms: &Terms) -> PhoneNumberStatus {
+        let number = terms.rebase(&self.before);
+        let mut number = match &self.reading {
+            Reading::NotAsked => number,
+            Reading::Answered { reported, at } => terms.answered(number, reported, *at),
+            Reading::Failed { error, at } => terms.failed(number, error, *at),
+            Reading::Paused { limit, until } => terms.paused(number, limit.as_ref(), *until),
+        };
+        if self.ownership != Ownership::Own && number.state != NumberState::Pending {
+            number.state = NumberState::Conflict;
+        }
+        number
+    }
+}
+
+/// Reads what the agenda asks for: the Secrets, and from Meta each number that is due.
+///
+/// The first call goes alone, the others in parallel: what refuses the first would refuse all. When `cancelled`, what
+/// was read so far is returned.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn observe(
+    mut observation: Observation,
+    secrets: &Api<Secret>,
+    graph: &graph::Client,
+    cancelled: &CancellationToken,
+) -> Result<Observation, ReadSecretError> {
+    if observation.agenda.inputs {
+        observation.inputs = Some(inputs::read(&observation.resource, secrets).await?);
+    }
+    if let Some(credentials) = observation.credentials().cloned().filter(|_| observation.expected().is_some()) {
+        read_numbers(&mut observation, &credentials, graph, cancelled).await;
+    }
+    observation.now = Timestamp::now();
+    Ok(observation)
+}
+
+async fn read_numbers(
+    observation: &mut Observation,
+    credentials: &Credentials,
+    graph: &graph::Client,
+    cancelled: &CancellationToken,
+) {
+    let resource = observation.resource_name();
+    let due: Vec<(usize, String)> = observation
+        .numbers
+        .iter()
+        .enumerate()
+        .map(|(position, number)| (position, number.before.phone_number_id.clone()))
+        .filter(|(_, id)| observation.agenda.numbers.contains(id))
+        .collect();
+    // Futures do nothing before they are polled, so that all of them can be made here.
+    let mut calls = due
+        .iter()
+        .map(|(position, id)| async { (*position, read_number(credentials, &resource, id, graph, cancelled).await) });
+    let first = calls.next();
+    let others: Vec<_> = calls.collect();
+    let mut readings = Vec::with_capacity(due.len());
+    if let Some(first) = first {
+        readings.push(first.await);
+    }
+    readings.extend(futures::stream::iter(others).buffer_unordered(PARALLEL_CALLS).collect::<Vec<_>>().await);
+    for (position, (reading, refusal)) in readings {
+        if let Some(number) = observation.numbers.get_mut(position) {
+            number.reading = reading;
+        }
+        observation.refusal = observation.refusal.take().or(refusal);
+    }
+}
+
+/// Reads one number: what was learnt, and the refusal of the credentials if that was the answer.
+pub(super) async fn read_number(
+    credentials: &Credentials,
+    resource: &str,
+    id: &str,
+    graph: &graph::Client,
+    cancelled: &CancellationToken,
+) -> (Reading, Option<graph::GraphError>) {
+    let call = cancelled.run_until_cancelled(graph.read(credentials, resource, id));
+    match call.await {
+        None => (Reading::NotAsked, None),
+        Some(Ok(reported)) => (Reading::Answered { reported, at: Timestamp::now() }, None),
+        Some(Err(CallError::Failed(error))) => (Reading::Failed { error, at: Timestamp::now() }, None),
+        Some(Err(CallError::Paused(pause))) => {
+            let until = end_of(&pause);
+            match pause.cause {
+                PauseCause::RateLimited(limit) => (Reading::Paused { limit: Some((*limit).clone()), until }, None),
+                PauseCause::CredentialsRefused(error) => {
+                    (Reading::Paused { limit: None, until }, Some((*error).clone()))
+                }
+            }
+        }
+    }
+}
+
+/// The end of a pause, by the clock of the status.
+pub(super) fn end_of(pause: &Pause) -> Timestamp {
+    Timestamp::now() + pause.until.saturating_duration_since(tokio::time::Instant::now())
+}

@@ -1,0 +1,263 @@
+//! What is worked on next.
+//!
+//! A resource stands in the queue at most once and is worked on by one round at a time. What a person changed goes
+//! before what is merely due. A change while a round runs cancels that round and queues another.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::index::ObjectKey;
+
+/// Why a resource is queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Its time has come.
+    Due,
+    /// Something changed.
+    Changed,
+}
+
+/// The queue. All methods may be called from any task.
+#[derive(Default)]
+pub struct Queue {
+    rounds: CancellationToken,
+    state: Mutex<State>,
+    woken: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    changed: VecDeque<ObjectKey>,
+    due: VecDeque<ObjectKey>,
+    entries: HashMap<ObjectKey, Entry>,
+    timers: BTreeSet<(Instant, ObjectKey)>,
+}
+
+#[derive(Default)]
+struct Entry {
+    queued: Option<Urgency>,
+    timer: Option<Instant>,
+    running: Option<CancellationToken>,
+}
+
+impl Queue {
+    /// A queue whose rounds are all cancelled together with `rounds`.
+    pub fn new(rounds: CancellationToken) -> Self {
+        Self { rounds, ..Self::default() }
+    }
+
+    /// Queues a resource now.
+    pub fn add(&self, key: &ObjectKey, urgency: Urgency) {
+        self.state().add(key, urgency);
+        self.woken.notify_one();
+    }
+
+    /// Queues a resource at a time, in place of any time set before.
+    pub fn add_at(&self, key: &ObjectKey, at: Instant) {
+        self.state().set_timer(key, Some(at));
+        self.woken.notify_one();
+    }
+
+    /// Forgets a resource that is gone; a round of it is cancelled.
+    pub fn remove(&self, key: &ObjectKey) {
+        self.state().remove(key);
+    }
+
+    /// Waits for the next resource to work on. The token is cancelled when the resource changes meanwhile.
+    ///
+    /// One task at a time may wait here. Every key it gets must be given back with [`Queue::done`].
+    pub async fn next(&self) -> (ObjectKey, CancellationToken) {
+        loop {
+            let wake_at = {
+                let mut state = self.state();
+                state.fire_timers(Instant::now());
+                if let Some(next) = state.pop(&self.rounds) {
+                    return next;
+                }
+                state.timers.first().map(|(at, _)| *at)
+            };
+            match wake_at {
+                Some(at) => {
+                    tokio::select! { () = self.woken.notified() => {}, () = tokio::time::sleep_until(at) => {} }
+                }
+                None => self.woken.notified().await,
+            }
+        }
+    }
+
+    /// A round is over. If the resource changed meanwhile it is queued again.
+    pub fn done(&self, key: &ObjectKey) {
+        self.state().done(key);
+        self.woken.notify_one();
+    }
+
+    /// How many resources wait for a worker.
+    pub fn depth(&self) -> usize {
+        let state = self.state();
+        state.changed.len() + state.due.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, key: &ObjectKey, urgency: Urgency) {
+        let entry = self.entries.entry(key.clone()).or_default();
+        if entry.queued >= Some(urgency) {
+            return;
+        }
+        let was_queued = entry.queued.replace(urgency).is_some();
+        if let Some(round) = &entry.running {
+            if urgency == Urgency::Changed {
+                round.cancel();
+            }
+            // Queued by `done`.
+            return;
+        }
+        if was_queued {
+            self.due.retain(|other| other != key);
+        }
+        self.line(urgency).push_back(key.clone());
+    }
+
+    fn line(&mut self, urgency: Urgency) -> &mut VecDeque<ObjectKey> {
+        match urgency {
+            Urgency::Due => &mut self.due,
+            Urgency::Changed => &mut self.changed,
+        }
+    }
+
+    fn set_timer(&mut self, key: &ObjectKey, at: Option<Instant>) {
+        let entry = self.entries.entry(key.clone()).or_default();
+        if let Some(before) = std::mem::replace(&mut entry.timer, at) {
+            self.timers.remove(&(before, key.clone()));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, key.clone()));
+        }
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
+        while let Some((at, key)) = self.timers.first().cloned() {
+            if at > now {
+                return;
+            }
+            self.set_timer(&key, None);
+            self.add(&key, Urgency::Due);
+        }
+    }
+
+    fn pop(&mut self, rounds: &CancellationToken) -> Option<(ObjectKey, CancellationToken)> {
+        let key = self.changed.pop_front().or_else(|| self.due.pop_front())?;
+        let round = rounds.child_token();
+        let entry = self.entries.entry(key.clone()).or_default();
+        entry.queued = None;
+        entry.running = Some(round.clone());
+        self.set_timer(&key, None);
+        Some((key, round))
+    }
+
+    fn done(&mut self, key: &ObjectKey) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        entry.running = None;
+        match entry.queued {
+            Some(urgency) => self.line(urgency).push_back(key.clone()),
+            None if entry.timer.is_none() => drop(self.entries.remove(key)),
+            None => {}
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        self.set_timer(key, None);
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        if let Some(round) = &entry.running {
+            round.cancel();
+        }
+        if entry.queued.take().is_some() {
+            self.changed.retain(|other| other != key);
+            self.due.retain(|other| other != key);
+        }
+        if self.entries.get(key).is_some_and(|entry| entry.running.is_none()) {
+            self.entries.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new("ns", name)
+    }
+
+    async fn next(queue: &Queue) -> String {
+        queue.next().await.0.name.to_string()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_go_before_what_is_due_and_nothing_stands_twice() {
+        let queue = Queue::default();
+        queue.add(&key("due"), Urgency::Due);
+        queue.add(&key("both"), Urgency::Due);
+        queue.add(&key("changed"), Urgency::Changed);
+        queue.add(&key("both"), Urgency::Changed);
+        queue.add(&key("both"), Urgency::Due);
+        assert_eq!(queue.depth(), 3);
+        assert_eq!([next(&queue).await, next(&queue).await, next(&queue).await], ["changed", "both", "due"]);
+        assert_eq!(queue.depth(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_during_a_round_cancels_it_and_queues_another() {
+        let queue = Queue::default();
+        queue.add(&key("a"), Urgency::Changed);
+        let (a, round) = queue.next().await;
+        queue.add(&a, Urgency::Due);
+        assert!(!round.is_cancelled(), "what is due can wait");
+        queue.add(&a, Urgency::Changed);
+        assert!(round.is_cancelled());
+        assert_eq!(queue.depth(), 0, "one round at a time");
+        queue.done(&a);
+        let (_, again) = queue.next().await;
+        assert!(!again.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_time_counts_and_a_round_clears_it() {
+        let queue = Queue::default();
+        let begun = Instant::now();
+        queue.add_at(&key("a"), begun + Duration::from_secs(5));
+        queue.add_at(&key("a"), begun + Duration::from_secs(9));
+        queue.add_at(&key("b"), begun + Duration::from_secs(7));
+        assert_eq!(next(&queue).await, "b");
+        assert_eq!(begun.elapsed().as_secs(), 7);
+        queue.add(&key("a"), Urgency::Changed);
+        assert_eq!(next(&queue).await, "a");
+        assert!(queue.state().timers.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_gone_leaves_no_trace() {
+        let queue = Queue::default();
+        queue.add(&key("a"), Urgency::Changed);
+        let (a, round) = queue.next().await;
+        queue.add_at(&a, Instant::now());
+        queue.remove(&a);
+        assert!(round.is_cancelled());
+        queue.done(&a);
+        assert!(queue.state().entries.is_empty() && queue.state().timers.is_empty());
+    }
+}

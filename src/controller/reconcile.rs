@@ -1,0 +1,296 @@
+//! Takes resources from the queue through their rounds.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Api, Client, Resource};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::events::Note;
+use super::execute::{Execution, Outcome};
+use super::index::{Index, ObjectKey};
+use super::inputs::ReadSecretError;
+use super::observe::{Observation, observe};
+use super::plan::{Plan, plan};
+use super::queue::{Queue, Urgency};
+use super::schedule::{Due, Waits, due};
+use super::summarize::{MIN_PAUSE, Progress, Summary, summarize};
+use super::watch::{self, Scope};
+use crate::conditions::{self, ConditionType};
+use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use crate::graph;
+
+/// Field manager of the status.
+pub const FIELD_MANAGER: &str = "waflows-operator";
+
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What every round needs.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Meta.
+    pub graph: graph::Client,
+    /// Publishes events.
+    pub recorder: Recorder,
+    /// What exists.
+    pub index: Mutex<Index>,
+    /// What is worked on next.
+    pub queue: Queue,
+    /// Whether everything was listed and the queue was filled.
+    pub started: AtomicBool,
+    /// The check interval of resources that give none.
+    pub default_check_interval: Duration,
+    /// The waits.
+    pub waits: Waits,
+    /// Resources worked on at once.
+    pub concurrency: usize,
+}
+
+impl Context {
+    /// The index, locked. Never held across an await.
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        // Every method of the index leaves it consistent.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a round could not be finished. All of these pass by themselves or with the API server's recovery.
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error(transparent)]
+    ReadSecret(#[from] ReadSecretError),
+    #[error("writing the status: {0}")]
+    WriteStatus(#[source] kube::Error),
+}
+
+/// Watches and works until `stop` is cancelled, then lets the rounds that run come to their end.
+pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, stop: CancellationToken) {
+    let mut watches = JoinSet::new();
+    for scope in scopes {
+        let (of_resources, of_secrets) = (Arc::clone(&context), Arc::clone(&context));
+        let same_scope = scope.clone();
+        watches.spawn(async move { watch::resources(&of_resources, &scope).await });
+        watches.spawn(async move { watch::secrets(&of_secrets, &same_scope).await });
+    }
+    work(&context, &stop).await;
+}
+
+async fn work(context: &Arc<Context>, stop: &CancellationToken) {
+    let slots = Arc::new(Semaphore::new(context.concurrency));
+    let mut rounds = JoinSet::new();
+    // The semaphore is never closed, so it always yields a permit.
+    while let Some(Ok(slot)) = stop.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await {
+        let Some((key, cancelled)) = stop.run_until_cancelled(context.queue.next()).await else {
+            break;
+        };
+        let context = Arc::clone(context);
+        rounds.spawn(async move {
+            reconcile(&context, &key, &cancelled).await;
+            context.queue.done(&key);
+            drop(slot);
+        });
+        while rounds.try_join_next().is_some() {}
+    }
+    rounds.join_all().await;
+}
+
+/// One round, and the time of the next.
+async fn reconcile(context: &Context, key: &ObjectKey, cancelled: &CancellationToken) {
+    let next = match round(context, key, cancelled).await {
+        Ok(next) => next,
+        Err(error) => {
+            tracing::warn!(resource = %key, error = %error, "the round could not be finished and is tried again");
+            Some(Timestamp::now() + context.waits.after_api_failure())
+        }
+    };
+    if let Some(next) = next {
+        let wait = Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default();
+        context.queue.add_at(key, Instant::now() + wait.max(MIN_PAUSE));
+    }
+}
+
+async fn round(
+    context: &Context,
+    key: &ObjectKey,
+    cancelled: &CancellationToken,
+) -> Result<Option<Timestamp>, RoundError> {
+    let (resource, secrets) = {
+        let index = context.index();
+        let Some(resource) = index.resource(key) else {
+            return Ok(None);
+        };
+        let secrets = index.referenced_secrets(&resource);
+        (resource, secrets)
+    };
+    if resource.metadata.deletion_timestamp.is_some() {
+        return Ok(None);
+    }
+    let begun = Timestamp::now();
+    let interval = resource.spec.check_interval_or(context.default_check_interval);
+    let agenda = match due(&resource, &secrets, interval, begun) {
+        Due::Later(next) => return Ok(next),
+        Due::Now(agenda) => agenda,
+    };
+
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &key.namespace);
+    let observation = Observation::new(resource, agenda, interval, context.waits, begun);
+    let observation = observe(observation, &api, &context.graph, cancelled).await?;
+    let plan = plan(&observation);
+    let mut writer = StatusWriter { context, key, resource: Arc::clone(&observation.resource) };
+    if must_announce(&observation, &plan) && !cancelled.is_cancelled() {
+        writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
+    }
+    let outcomes = execute(context, &observation, &plan, cancelled, &mut writer).await;
+    let summary = summarize(&observation, &outcomes, Progress::Finished, Timestamp::now());
+    writer.write(&summary.status).await?;
+    report(key, &observation, &outcomes, &summary, begun);
+    publish(context, &observation.resource, &summary.notes).await;
+    Ok(summary.next)
+}
+
+/// Makes the uploads. The status tells every ten seconds how far they are.
+async fn execute(
+    context: &Context,
+    observation: &Observation,
+    plan: &Plan,
+    cancelled: &CancellationToken,
+    writer: &mut StatusWriter<'_>,
+) -> Vec<Outcome> {
+    let mut execution = Execution::new(observation, plan, &context.graph, cancelled);
+    let mut outcomes = Vec::with_capacity(plan.uploads.len());
+    let mut clock = tokio::time::interval_at(Instant::now() + CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL);
+    loop {
+        tokio::select! {
+            outcome = execution.next() => match outcome {
+                Some(outcome) => outcomes.push(outcome),
+                None => return outcomes,
+            },
+            _ = clock.tick() => {
+                let summary = summarize(observation, &outcomes, Progress::Underway, Timestamp::now());
+                if let Err(error) = writer.write(&summary.status).await {
+                    tracing::warn!(resource = %writer.key, %error, "the status of a long round could not be written; the next write holds it too");
+                }
+            }
+        }
+    }
+}
+
+/// Whether users must see that a new key is under way before its first upload: `Ready` is still True for the old one.
+fn must_announce(observation: &Observation, plan: &Plan) -> bool {
+    let conditions = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+    is_ready && observation.has_new_key() && !plan.uploads.is_empty()
+}
+
+/// Writes the status of one resource, again and again as a round goes on.
+struct StatusWriter<'a> {
+    context: &'a Context,
+    key: &'a ObjectKey,
+    /// The resource that the status was computed from, with the status that was last written.
+    resource: Arc<FlowsEncryptionKey>,
+}
+
+impl StatusWriter<'_> {
+    /// Writes the status if it differs from what is there.
+    ///
+    /// The write carries the resource version it was computed from. Where that is no longer the current one, but the
+    /// status is still the one it was computed from (someone changed the spec or a label meanwhile), it is written
+    /// onto the current version. Otherwise another process works on the resource, and this status is dropped.
+    async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<(), RoundError> {
+        if self.resource.status.as_ref() == Some(status) {
+            return Ok(());
+        }
+        let api: Api<FlowsEncryptionKey> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        loop {
+            match self.patch(&api, status).await {
+                Ok(mut written) => {
+                    watch::strip(&mut written);
+                    self.resource = Arc::new(written.clone());
+                    if self.context.index().apply_resource(written) {
+                        // The answer brought a change of the spec before the watch did.
+                        self.context.queue.add(self.key, Urgency::Changed);
+                    }
+                    return Ok(());
+                }
+                Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
+                Err(kube::Error::Api(answer)) if answer.code == 409 => {
+                    if !self.catch_up(&api).await? {
+                        tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
+                        self.context.queue.add(self.key, Urgency::Changed);
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(RoundError::WriteStatus(error)),
+            }
+        }
+    }
+
+    async fn patch(
+        &self,
+        api: &Api<FlowsEncryptionKey>,
+        status: &FlowsEncryptionKeyStatus,
+    ) -> Result<FlowsEncryptionKey, kube::Error> {
+        let body = serde_json::json!({
+            "apiVersion": FlowsEncryptionKey::api_version(&()),
+            "kind": FlowsEncryptionKey::kind(&()),
+            "metadata": {
+                "name": &*self.key.name,
+                "uid": self.resource.metadata.uid,
+                "resourceVersion": self.resource.metadata.resource_version,
+            },
+            "status": status,
+        });
+        api.patch_status(&self.key.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(body)).await
+    }
+
+    /// Moves on to the current version of the resource. False where its status is not the one that was last seen.
+    async fn catch_up(&mut self, api: &Api<FlowsEncryptionKey>) -> Result<bool, RoundError> {
+        let current = api.get_opt(&self.key.name).await.map_err(RoundError::WriteStatus)?;
+        let Some(current) = current.filter(|current| current.metadata.uid == self.resource.metadata.uid) else {
+            return Ok(false);
+        };
+        let is_ours = current.status == self.resource.status;
+        self.resource = Arc::new(current);
+        Ok(is_ours)
+    }
+}
+
+fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summary: &Summary, begun: Timestamp) {
+    let ready = conditions::find(&summary.status.conditions, ConditionType::Ready);
+    let before = observation.status().and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
+    let is_news = !outcomes.is_empty() || ready.map(|c| &c.reason) != before.map(|c| &c.reason);
+    let duration_ms = Timestamp::now().duration_since(begun).as_millis();
+    let valid = summary.status.valid.as_deref().unwrap_or_default();
+    let reason = ready.map(|condition| condition.reason.as_str()).unwrap_or_default();
+    let message = ready.map(|condition| condition.message.as_str()).unwrap_or_default();
+    if is_news {
+        tracing::info!(resource = %key, reason, valid, uploads = outcomes.len(), duration_ms, message, "reconciled");
+    } else {
+        tracing::debug!(resource = %key, reason, valid, duration_ms, "reconciled");
+    }
+}
+
+async fn publish(context: &Context, resource: &FlowsEncryptionKey, notes: &[Note]) {
+    let reference = resource.object_ref(&());
+    for note in notes {
+        let event = Event {
+            type_: if note.is_warning { EventType::Warning } else { EventType::Normal },
+            reason: note.reason.to_owned(),
+            note: Some(note.text.clone()),
+            action: note.action.to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = context.recorder.publish(&event, &reference).await {
+            tracing::warn!(reason = note.reason, error = %error, "an event could not be published");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The fourth step of a round: observation and outcomes → status, events, time of the next round. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::events::{self, Note};
+use super::execute::Outcome;
+use super::number::{Ownership, Reading, Terms};
+use super::observe::{NumberObservation, Observation};
+use super::plan::upload_reason;
+use super::schedule::{self, Due, spec_digest, sync_request};
+use super::{message, verdict};
+use crate::conditions::{self, ConditionType, Reason};
+use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus};
+
+/// Whether a round is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on; the status tells how far it is.
+    Underway,
+    /// It is over.
+    Finished,
+}
+
+/// What a round comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The new status.
+    pub status: FlowsEncryptionKeyStatus,
+    /// What happened, for the events of the resource.
+    pub notes: Vec<Note>,
+    /// When the next round is due, unless something changes before.
+    pub next: Option<Timestamp>,
+}
+
+/// Sums a round up.
+pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Progress, now: Timestamp) -> Summary {
+    let before = observation.status().cloned().unwrap_or_default();
+    let spec = &observation.resource.spec;
+    let mut status = before.clone();
+    status.observed_generation = observation.resource.metadata.generation;
+    if spec.is_suspended() {
+        status.conditions = verdict::suspended(observation, &before, now);
+        return finish(observation, &before, status, outcomes, now);
+    }
+
+    status.phone_numbers = numbers(observation, outcomes, now);
+    let valid = status.phone_numbers.iter().filter(|number| number.state == NumberState::Valid).count();
+    status.valid = Some(format!("{valid}/{}", status.phone_numbers.len()));
+    status.observed_spec_digest = Some(spec_digest(spec));
+    status.last_handled_sync_request = sync_request(&observation.resource);
+    status.previous_fingerprints = observation.previous_fingerprints();
+    if let Some(key) = observation.key() {
+        status.public_key = Some(key.pem().to_owned());
+        status.public_key_fingerprint = Some(key.fingerprint().to_string());
+        status.short_fingerprint = Some(key.fingerprint().short());
+    }
+    if let Some(inputs) = &observation.inputs {
+        status.observed_secrets.clone_from(&inputs.secrets);
+    }
+    if asked_meta(observation) {
+        status.last_check_time = Some(Time(now));
+    }
+    status.conditions = verdict::conditions(observation, &status.phone_numbers, progress, now);
+    finish(observation, &before, status, outcomes, now)
+}
+
+fn finish(
+    observation: &Observation,
+    before: &FlowsEncryptionKeyStatus,
+    mut status: FlowsEncryptionKeyStatus,
+    outcomes: &[Outcome],
+    now: Timestamp,
+) -> Summary {
+    let next = next_round(observation, &status, now);
+    status.next_check_time = next.map(Time);
+    let notes = events::notes(before, &status, outcomes);
+    Summary { status, notes, next }
+}
+
+fn asked_meta(observation: &Observation) -> bool {
+    observation.refusal.is_some()
+        || observation
+            .numbers
+            .iter()
+            .any(|number| matches!(number.reading, Reading::Answered { .. } | Reading::Failed { .. }))
+}
+
+fn next_round(observation: &Observation, status: &FlowsEncryptionKeyStatus, now: Timestamp) -> Option<Timestamp> {
+    let key_loaded = conditions::find(&status.conditions, ConditionType::KeyLoaded);
+    if key_loaded.is_some_and(|condition| condition.reason == Reason::PassphraseRejected.as_str()) {
+        return Some(now + observation.waits.passphrase_grace());
+    }
+    let resource =
+        FlowsEncryptionKey { status: Some(status.clone()), ..FlowsEncryptionKey::clone(&observation.resource) };
+    match schedule::due(&resource, &status.observed_secrets, observation.interval, now) {
+        Due::Now(_) => Some(now),
+        Due::Later(next) => next,
+    }
+}
+
+fn numbers(observation: &Observation, outcomes: &[Outcome], now: Timestamp) -> Vec<PhoneNumberStatus> {
+    let terms = Terms { now, ..observation.terms() };
+    let by_id: HashMap<&str, &Outcome> =
+        outcomes.iter().map(|outcome| (outcome.phone_number_id.as_str(), outcome)).collect();
+    let mut numbers: Vec<_> = observation
+        .numbers
+        .iter()
+        .map(|number| {
+            let read = number.as_read(&terms);
+            match by_id.get(read.phone_number_id.as_str()) {
+                Some(outcome) => terms.uploaded(read, &outcome.upload, &outcome.after),
+                None => read,
+            }
+        })
+        .collect();
+    schedule_uploads(observation, &terms, &mut numbers);
+    for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
+        settle(observation, observed, &terms, number);
+    }
+    numbers
+}
+
+/// Says when a number that still needs the key will get it.
+fn schedule_uploads(observation: &Observation, terms: &Terms, numbers: &mut [PhoneNumberStatus]) {
+    if terms.mode != Mode::Enforce || observation.key().is_none() {
+        return;
+    }
+    // While a first upload of the key is not VALID, the other numbers wait for it.
+    let is_trial = !numbers.iter().any(|number| number.state == NumberState::Valid);
+    let trial_ends = numbers
+        .iter()
+        .filter(|number| is_trial && number.upload_attempts > 0)
+        .map(|number| terms.upload_allowed_at(number))
+        .max();
+    for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
+        let waits = observed.ownership == Ownership::Own && upload_reason(number, terms).is_some();
+        if waits && number.next_attempt_time.is_none() {
+            let own = terms.upload_allowed_at(number);
+            let at = if number.upload_attempts > 0 { own } else { trial_ends.unwrap_or(own) };
+            number.next_attempt_time = Some(Time(at.max(terms.now)));
+        }
+    }
+}
+
+/// What follows from the state: ownership, message, time of transition.
+fn settle(observation: &Observation, observed: &NumberObservation, terms: &Terms, number: &mut PhoneNumberStatus) {
+    if terms.is_stale(number) && !matches!(number.state, NumberState::Conflict | NumberState::Refused) {
+        number.state = NumberState::Unreachable;
+    }
+    if is_forbidden(observation) && matches!(observed.reading, Reading::NotAsked) {
+        // A grant of permission is no event of the resource or its Secrets: try again now and then.
+        number.next_attempt_time = Some(Time(terms.now + terms.waits.after_refusal(1)));
+    }
+    let owns = match number.state {
+        NumberState::Conflict | NumberState::Refused => Some(false),
+        _ if terms.mode == Mode::Observe => Some(false),
+        NumberState::Pending | NumberState::Unreachable => None,
+        _ => Some(matches!(observed.reading, Reading::Answered { .. }) || number.owned_since.is_some()),
+    };
+    match owns {
+        Some(true) if number.owned_since.is_none() => number.owned_since = Some(Time(terms.now)),
+        Some(false) => number.owned_since = None,
+        Some(true) | None => {}
+    }
+    if number.state != observed.before.state || number.last_transition_time.is_none() {
+        number.last_transition_time = Some(Time(terms.now));
+    }
+    number.message = message::for_number(number, observed, terms);
+}
+
+fn is_forbidden(observation: &Observation) -> bool {
+    let forbidden = |verdict: &conditions::Verdict| verdict.reason == Reason::SecretForbidden;
+    observation.inputs.as_ref().is_some_and(|inputs| {
+        inputs.key.as_ref().is_err_and(forbidden) || inputs.credentials.as_ref().is_err_and(forbidden)
+    })
+}
+
+/// The shortest time between two rounds of a resource that nobody changed: a fault in the schedule must not become a
+/// flood.
+pub const MIN_PAUSE: Duration = Duration::from_millis(100);
+
+/// The resource with its new status, as the next round will see it.
+pub fn with_status(resource: &FlowsEncryptionKey, status: FlowsEncryptionKeyStatus) -> Arc<FlowsEncryptionKey> {
+    Arc::new(FlowsEncryptionKey { status: Some(status), ..resource.clone() })
+}

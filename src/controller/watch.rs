@@ -1,0 +1,190 @@
+//! The watches: API server → index → queue.
+
+use std::collections::BTreeMap;
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+
+use super::index::{Index, ObjectKey};
+use super::queue::Urgency;
+use super::reconcile::Context;
+use crate::crd::{FlowsEncryptionKey, SYNC_ANNOTATION};
+
+/// Secrets of this type hold Helm's releases: many, large, and never referred to.
+const NOT_HELM: &str = "type!=helm.sh/release.v1";
+
+/// Where to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The number of the watch in the index.
+    pub watch: usize,
+    /// One namespace; all where it is none.
+    pub namespace: Option<String>,
+    /// Label selector for resources.
+    pub selector: Option<String>,
+}
+
+impl Scope {
+    fn api<K>(&self, client: &Client) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        }
+    }
+}
+
+type Resource = DeserializeGuard<FlowsEncryptionKey>;
+
+/// Follows the resources until the task is dropped. An object that cannot be read is reported and left out; it never
+/// stops the others.
+pub async fn resources(context: &Context, scope: &Scope) {
+    let mut config = watcher::Config::default();
+    if let Some(selector) = &scope.selector {
+        config = config.labels(selector);
+    }
+    let events = watcher(guarded(scope, &context.client), config).default_backoff();
+    follow(context, "flowsencryptionkeys.waflows.dev", events, |index, event| match event {
+        Event::Init => index.begin_resources(scope.watch),
+        Event::InitApply(resource) => {
+            index.list_resource(scope.watch, &ObjectKey::of(kube::Resource::meta(&resource)));
+            apply(context, index, resource);
+        }
+        Event::Apply(resource) => apply(context, index, resource),
+        Event::Delete(resource) => {
+            let key = ObjectKey::of(kube::Resource::meta(&resource));
+            index.delete_resource(&key);
+            context.queue.remove(&key);
+        }
+        Event::InitDone => {
+            for key in index.finish_resources(scope.watch) {
+                context.queue.remove(&key);
+            }
+            start_if_complete(context, index);
+        }
+    })
+    .await;
+}
+
+/// The API of resources that may turn out to be unreadable.
+fn guarded(scope: &Scope, client: &Client) -> Api<Resource> {
+    match &scope.namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+fn apply(context: &Context, index: &mut Index, resource: Resource) {
+    match resource.0 {
+        Ok(mut resource) => {
+            strip(&mut resource);
+            let key = ObjectKey::of(&resource.metadata);
+            if index.apply_resource(resource) && index.is_complete() {
+                context.queue.add(&key, Urgency::Changed);
+            }
+        }
+        Err(invalid) => {
+            let key = ObjectKey::of(&invalid.metadata);
+            tracing::error!(resource = %key, error = %invalid, "this FlowsEncryptionKey cannot be read and is left alone; was it written for another version of the definition?");
+            index.delete_resource(&key);
+            context.queue.remove(&key);
+        }
+    }
+}
+
+/// Drops what the operator never looks at.
+pub(super) fn strip(resource: &mut FlowsEncryptionKey) {
+    let metadata = &mut resource.metadata;
+    metadata.managed_fields = None;
+    metadata.labels = None;
+    metadata.owner_references = None;
+    metadata.annotations = metadata
+        .annotations
+        .take()
+        .and_then(|mut annotations| annotations.remove_entry(SYNC_ANNOTATION))
+        .map(|entry| BTreeMap::from([entry]));
+}
+
+/// Follows the versions of Secrets until the task is dropped. Only metadata is asked for, and all of it but the
+/// version is dropped at once: `last-applied-configuration` holds the contents of Secrets made by `kubectl apply`.
+pub async fn secrets(context: &Context, scope: &Scope) {
+    let config = watcher::Config::default().fields(NOT_HELM);
+    let events = watcher(scope.api::<PartialObjectMeta<Secret>>(&context.client), config).default_backoff();
+    follow(context, "secrets", events, |index, event| {
+        let concerned = match event {
+            Event::Init => {
+                index.begin_secrets(scope.watch);
+                Vec::new()
+            }
+            Event::InitApply(secret) => {
+                index.list_secret(scope.watch, &ObjectKey::of(&secret.metadata));
+                index.apply_secret(&secret.metadata)
+            }
+            Event::Apply(secret) => index.apply_secret(&secret.metadata),
+            Event::Delete(secret) => index.delete_secret(&ObjectKey::of(&secret.metadata)),
+            Event::InitDone => index.finish_secrets(scope.watch),
+        };
+        if index.is_complete() {
+            for key in concerned {
+                context.queue.add(&key, Urgency::Changed);
+            }
+        }
+        start_if_complete(context, index);
+    })
+    .await;
+}
+
+async fn follow<K>(
+    context: &Context,
+    what: &'static str,
+    events: impl Stream<Item = watcher::Result<Event<K>>>,
+    mut handle: impl FnMut(&mut Index, Event<K>),
+) {
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => handle(&mut context.index(), event),
+            Err(error) => {
+                tracing::warn!(what, error = %explain(&error), "a watch failed and is tried again")
+            }
+        }
+    }
+}
+
+/// Once everything was listed, every resource is looked at. Most then turn out to have nothing due.
+fn start_if_complete(context: &Context, index: &Index) {
+    if index.is_complete() && !context.started.swap(true, std::sync::atomic::Ordering::AcqRel) {
+        tracing::info!(resources = index.keys().len(), "all resources and Secrets are listed");
+        for key in index.keys() {
+            context.queue.add(&key, Urgency::Due);
+        }
+    }
+}
+
+/// The failure of a watch with what to do about it.
+fn explain(error: &watcher::Error) -> String {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(&**status),
+        watcher::Error::WatchError(status) => Some(&**status),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => None,
+    };
+    match status.map(|status| status.code) {
+        Some(403) => format!("{error}; grant the operator's ServiceAccount list and watch"),
+        Some(404) => format!(
+            "{error}; install the CustomResourceDefinition: waflows-operator crd | kubectl apply --server-side -f -"
+        ),
+        Some(_) | None => error.to_string(),
+    }
+}

@@ -1,0 +1,30 @@
+//! Meta's Graph API, as far as the key of a phone number goes.
+//!
+//! [`Client`] makes the two calls there are, [`wire`] reads their answers, [`error`] says what a refusal means,
+//! [`pacing`] decides whether a call may be made now, [`redact`] keeps credentials out of every text.
+//!
+//! Sources: Meta's guide "WhatsApp Flows: Encryption" and the reference page of
+//! `/{phone-number-id}/whatsapp_business_encryption`. They differ in the shape of answers; both are read.
+
+mod client;
+mod credentials;
+pub mod error;
+pub mod pacing;
+mod redact;
+mod usage;
+pub mod wire;
+
+pub use client::{Client, Config, ConfigError};
+pub use credentials::{AccessToken, AppSecret, Credentials};
+pub use error::{ErrorClass, GraphError};
+pub use pacing::{Pacing, Pause, PauseCause};
+pub use wire::{Reported, ReportedKey};
+
+/// What a call can end in besides an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallError {
+    /// The call failed, for this number.
+    Failed(GraphError),
+    /// An answer, to this call or to an earlier one, refused the credentials or asked for patience.
+    Paused(Pause),
+}

@@ -1,0 +1,133 @@
+//! What the headers of an answer say of the budget: `Retry-After`, `X-App-Usage`, `X-Business-Use-Case-Usage`.
+//!
+//! Source: Meta, "Graph API: Rate limits".
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
+
+/// No answer makes the operator wait longer than this at a time.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much of the budget is used up, as far as an answer tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// The highest of the percentages for the app; 100 and more means throttled.
+    pub(super) app_percent: u32,
+    /// The same for the business account.
+    pub(super) business_percent: u32,
+    /// The business account that the answer names.
+    pub(super) business_account: Option<String>,
+    /// Until the business account may call again.
+    pub(super) regain_access: Option<Duration>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Percentages {
+    call_count: f64,
+    total_time: f64,
+    total_cputime: f64,
+    /// Minutes.
+    estimated_time_to_regain_access: f64,
+}
+
+impl Percentages {
+    fn highest(&self) -> u32 {
+        // Saturating and without a sign by the rules of float-to-integer casts.
+        self.call_count.max(self.total_time).max(self.total_cputime) as u32
+    }
+}
+
+impl Usage {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
+        let app: Percentages = json(headers, "x-app-usage").unwrap_or_default();
+        let business: HashMap<String, Vec<Percentages>> =
+            json(headers, "x-business-use-case-usage").unwrap_or_default();
+        let mut usage = Self { app_percent: app.highest(), ..Self::default() };
+        // One account at a time in practice; of several the most used one counts.
+        for (account, cases) in business {
+            let percent = cases.iter().map(Percentages::highest).max().unwrap_or(0);
+            let minutes = cases.iter().map(|case| case.estimated_time_to_regain_access).fold(0.0, f64::max);
+            if usage.business_account.is_none() || percent > usage.business_percent {
+                usage.business_percent = percent;
+                usage.business_account = Some(account);
+                usage.regain_access = (minutes > 0.0).then(|| bounded(minutes * 60.0));
+            }
+        }
+        usage
+    }
+}
+
+/// `Retry-After`: seconds or an HTTP date (RFC 9110, 10.2.3).
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds).min(MAX_WAIT));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default().min(MAX_WAIT))
+}
+
+fn bounded(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WAIT).min(MAX_WAIT)
+}
+
+fn json<T: serde::de::DeserializeOwned>(headers: &HeaderMap, name: &str) -> Option<T> {
+    serde_json::from_slice(headers.get(name)?.as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_highest_percentage_counts() {
+        let usage = Usage::from_headers(&headers(&[
+            ("x-app-usage", r#"{"call_count":28,"total_time":81.5,"total_cputime":3}"#),
+            (
+                "x-business-use-case-usage",
+                r#"{"102290129340398":[{"type":"whatsapp","call_count":100,"total_cputime":1,"total_time":2,"estimated_time_to_regain_access":7}]}"#,
+            ),
+        ]));
+        assert_eq!(
+            usage,
+            Usage {
+                app_percent: 81,
+                business_percent: 100,
+                business_account: Some("102290129340398".into()),
+                regain_access: Some(Duration::from_secs(420)),
+            }
+        );
+    }
+
+    #[test]
+    fn nonsense_is_ignored_and_waits_are_bounded() {
+        assert_eq!(
+            Usage::from_headers(&headers(&[("x-app-usage", "[]"), ("x-business-use-case-usage", "?")])),
+            Usage::default()
+        );
+        let usage = Usage::from_headers(&headers(&[(
+            "x-business-use-case-usage",
+            r#"{"1":[{"call_count":-5,"estimated_time_to_regain_access":1e300}]}"#,
+        )]));
+        assert_eq!((usage.business_percent, usage.regain_access), (0, Some(MAX_WAIT)));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let wait = |text| retry_after(&headers(&[("retry-after", text)]), now);
+        assert_eq!(wait("120"), Some(Duration::from_secs(120)));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("99999999999"), Some(MAX_WAIT));
+        assert_eq!(wait("soon"), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! Reads what Meta answers, in every shape that is documented or was seen.
+
+use serde_json::{Map, Value};
+
+use crate::key::Fingerprint;
+
+/// What Meta reports of a number's key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// The key, or none where the answer holds no key text.
+    pub key: Option<ReportedKey>,
+    /// `business_public_key_signature_status` in Meta's own words.
+    pub signature_status: Option<String>,
+}
+
+/// The key that Meta reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportedKey {
+    /// A public key with this fingerprint.
+    Readable(Fingerprint),
+    /// Text that is no public key.
+    Unreadable,
+}
+
+/// The answer has none of the known shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an answer that is not of the documented form")]
+pub struct UnknownShape;
+
+/// Reads the body of a successful GET.
+///
+/// The guide documents one flat object, the reference page the same object inside `data: […]`, and
+/// `data: {"0": {…}}` was seen. Empty data means that the number has no key.
+pub fn read_answer(body: &[u8]) -> Result<Reported, UnknownShape> {
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+        return Err(UnknownShape);
+    };
+    let fields = match answer.get("data") {
+        // An error under a 200 is no word about the key: taken for "no key", it would start an upload.
+        None if answer.contains_key("error") => return Err(UnknownShape),
+        None => Some(&answer),
+        Some(Value::Array(items)) => first_object(items.first())?,
+        Some(Value::Object(data)) if is_key_object(data) => Some(data),
+        Some(Value::Object(data)) => first_object(data.values().next())?,
+        Some(Value::Null) => None,
+        Some(_) => return Err(UnknownShape),
+    };
+    Ok(fields.map(reported).unwrap_or_default())
+}
+
+/// Reads the body of a successful POST: whether Meta says that it took the key.
+pub fn upload_succeeded(body: &[u8]) -> Result<bool, UnknownShape> {
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+        return Err(UnknownShape);
+    };
+    answer.get("success").and_then(Value::as_bool).ok_or(UnknownShape)
+}
+
+fn first_object(first: Option<&Value>) -> Result<Option<&Map<String, Value>>, UnknownShape> {
+    match first {
+        None => Ok(None),
+        Some(Value::Object(fields)) => Ok(Some(fields)),
+        Some(_) => Err(UnknownShape),
+    }
+}
+
+fn is_key_object(fields: &Map<String, Value>) -> bool {
+    fields.contains_key(KEY) || fields.contains_key(STATUS)
+}
+
+fn reported(fields: &Map<String, Value>) -> Reported {
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    Reported {
+        key: text(KEY)
+            .map(|pem| Fingerprint::of_reported_pem(pem).map_or(ReportedKey::Unreadable, ReportedKey::Readable)),
+        signature_status: text(STATUS).map(str::to_owned),
+    }
+}
+
+const KEY: &str = "business_public_key";
+const STATUS: &str = "business_public_key_signature_status";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Reported, UnknownShape> {
+        read_answer(body.as_bytes())
+    }
+
+    fn mismatch() -> Reported {
+        Reported { key: Some(ReportedKey::Unreadable), signature_status: Some("MISMATCH".into()) }
+    }
+
+    #[test]
+    fn the_three_shapes_say_the_same() {
+        let object = r#"{"business_public_key":"x","business_public_key_signature_status":"MISMATCH","new":[1]}"#;
+        assert_eq!(read(object), Ok(mismatch()));
+        assert_eq!(read(&format!(r#"{{"data":[{object}],"paging":{{}}}}"#)), Ok(mismatch()));
+        assert_eq!(read(&format!(r#"{{"data":{{"0":{object}}}}}"#)), Ok(mismatch()));
+        assert_eq!(read(&format!(r#"{{"data":{object}}}"#)), Ok(mismatch()));
+    }
+
+    #[test]
+    fn a_blank_or_absent_key_is_not_reported() {
+        let valid = Reported { key: None, signature_status: Some("VALID".into()) };
+        for body in [
+            r#"{"business_public_key_signature_status":"VALID"}"#,
+            r#"{"business_public_key":" ","business_public_key_signature_status":"VALID"}"#,
+            r#"{"business_public_key":null,"business_public_key_signature_status":"VALID"}"#,
+        ] {
+            assert_eq!(read(body), Ok(valid.clone()), "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_reported_means_no_key() {
+        for body in ["{}", r#"{"data":[]}"#, r#"{"data":{}}"#, r#"{"data":null}"#, r#"{"data":[{}]}"#, r#"{"id":"1"}"#]
+        {
+            assert_eq!(read(body), Ok(Reported::default()), "{body}");
+        }
+    }
+
+    #[test]
+    fn other_bodies_are_not_mistaken_for_an_answer() {
+        for body in
+            ["", "null", "[]", "<html>", r#"{"data":"x"}"#, r#"{"data":[1]}"#, r#"{"data":{"0":1}}"#, r#"{"error":{}}"#]
+        {
+            assert_eq!(read(body), Err(UnknownShape), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_success_true_is_success() {
+        assert_eq!(upload_succeeded(br#"{"success":true}"#), Ok(true));
+        assert_eq!(upload_succeeded(br#"{"success":false}"#), Ok(false));
+        assert_eq!(upload_succeeded(br#"{"success":"yes"}"#), Err(UnknownShape));
+        assert_eq!(upload_succeeded(b"{}"), Err(UnknownShape));
+    }
+}

@@ -1,0 +1,219 @@
+//! What can be wrong with a key, and how to put it right.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::remedy;
+
+/// What a value is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expected {
+    /// An RSA private key.
+    PrivateKey,
+    /// An X.509 certificate.
+    Certificate,
+    /// An RSA public key.
+    PublicKey,
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PrivateKey => "a private key",
+            Self::Certificate => "a certificate",
+            Self::PublicKey => "a public key",
+        })
+    }
+}
+
+/// Why a value is not a usable key.
+///
+/// Displays as what was found and the remedy, to be put behind the value's name
+/// (`Secret messaging/flows-key, key private.pem: `).
+/// No variant holds or shows a byte of the value, except for the identifiers of algorithms.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
+pub enum KeyError {
+    /// No byte at all.
+    #[error("the value is empty: {}", self.remedy())]
+    Empty,
+    /// Nothing but white space.
+    #[error("the value holds nothing but blanks: {}", self.remedy())]
+    Blank,
+    /// More than 64 KiB.
+    #[error("the value has {bytes} bytes, far more than a key: {}", self.remedy())]
+    TooLarge {
+        /// Length of the value.
+        bytes: usize,
+    },
+    /// PEM without its END line, or DER shorter than it says it is.
+    #[error("the file is cut off before its end: {}", self.remedy())]
+    Truncated,
+    /// Characters between BEGIN and END that are not base64.
+    #[error("the text between the BEGIN and END lines is not base64: {}", self.remedy())]
+    BadBase64,
+    /// `BEGIN` without exactly the five dashes around it.
+    #[error("the BEGIN line has lost its dashes: {}", self.remedy())]
+    BrokenBeginLine,
+    /// ASN.1 that does not hold what its outer form promises.
+    #[error("the file is damaged: {}", self.remedy())]
+    Damaged,
+    /// Text of some other kind.
+    #[error("the value is a text, but not {expected}: {}", self.remedy())]
+    OtherText {
+        /// What it was read as.
+        expected: Expected,
+    },
+    /// Bytes of some other kind.
+    #[error("the value is binary data, but not {expected}: {}", self.remedy())]
+    OtherBinary {
+        /// What it was read as.
+        expected: Expected,
+    },
+    /// Base64 whose content is PEM or base64 again.
+    #[error("the value is base64-encoded once too often: {}", self.remedy())]
+    DoubleBase64,
+    /// The name of a file instead of its content.
+    #[error("the value is the name of a file, not its content: {}", self.remedy())]
+    FileName,
+
+    /// A certificate where something else is expected.
+    #[error("the value is a certificate, where {expected} is expected: {}", self.remedy())]
+    Certificate {
+        /// What it was read as.
+        expected: Expected,
+    },
+    /// A certificate signing request (PKCS#10).
+    #[error("the value is a certificate request, where {expected} is expected: {}", self.remedy())]
+    CertificateRequest {
+        /// What it was read as.
+        expected: Expected,
+    },
+    /// A public key where something else is expected.
+    #[error("the value is a public key, where {expected} is expected: {}", self.remedy())]
+    PublicKey {
+        /// What it was read as.
+        expected: Expected,
+    },
+    /// A private key where something else is expected.
+    #[error("the value is a private key, where {expected} is expected: {}", self.remedy())]
+    PrivateKey {
+        /// What it was read as.
+        expected: Expected,
+    },
+
+    /// A private key in OpenSSH's own format.
+    #[error("the value is a private key in OpenSSH's format: {}", self.remedy())]
+    OpenSshPrivateKey,
+    /// A public key in OpenSSH's own format.
+    #[error("the value is a public key in OpenSSH's format: {}", self.remedy())]
+    OpenSshPublicKey,
+    /// A PuTTY key file (`.ppk`).
+    #[error("the value is a PuTTY key file: {}", self.remedy())]
+    Putty,
+    /// A file encrypted with age, or an age identity.
+    #[error("the value is an age file: {}", self.remedy())]
+    Age,
+    /// A PGP block or key.
+    #[error("the value is a PGP block: {}", self.remedy())]
+    Pgp,
+    /// A file that some other tool encrypted as a whole.
+    #[error("the value is still encrypted by {tool}: {}", self.remedy())]
+    EncryptedFile {
+        /// The tool's name.
+        tool: &'static str,
+    },
+    /// A JSON Web Key or a set of them.
+    #[error("the value is a JSON Web Key: {}", self.remedy())]
+    Jwk,
+    /// JSON without a PEM block in it.
+    #[error("the value is a JSON document: {}", self.remedy())]
+    Json,
+    /// A PKCS#12 archive (`.p12`, `.pfx`).
+    #[error("the value is a PKCS#12 archive: {}", self.remedy())]
+    Pkcs12 {
+        /// What it was read as.
+        expected: Expected,
+    },
+    /// A PKCS#7 bundle (`.p7b`).
+    #[error("the value is a PKCS#7 bundle: {}", self.remedy())]
+    Pkcs7 {
+        /// What it was read as.
+        expected: Expected,
+    },
+    /// A Java key store in Java's own format.
+    #[error("the value is a Java key store: {}", self.remedy())]
+    JavaKeyStore,
+
+    /// An RSA modulus of another size.
+    #[error("the RSA key has {bits} bits, where WhatsApp Flows takes 2048: {}", self.remedy())]
+    WrongSize {
+        /// Length of the modulus.
+        bits: usize,
+    },
+    /// An even, too small or absurdly large public exponent.
+    #[error("the RSA key has an unusable public exponent: {}", self.remedy())]
+    BadExponent,
+    /// An RSA key of more than two primes.
+    #[error("the RSA key has more than two primes: {}", self.remedy())]
+    MultiPrime,
+    /// An RSA key bound to PSS signatures (`id-RSASSA-PSS`).
+    #[error("the key is an RSA-PSS key, which may only sign: {}", self.remedy())]
+    RsaPss,
+    /// A key on an elliptic curve.
+    #[error("the key is an elliptic curve key ({curve}), not RSA: {}", self.remedy())]
+    EllipticCurve {
+        /// The curve's name, or `another curve`.
+        curve: &'static str,
+    },
+    /// An Ed25519 key.
+    #[error("the key is an Ed25519 key, not RSA: {}", self.remedy())]
+    Ed25519,
+    /// A DSA key.
+    #[error("the key is a DSA key, not RSA: {}", self.remedy())]
+    Dsa,
+    /// A key of another algorithm.
+    #[error("the key is of the algorithm {algorithm}, not RSA: {}", self.remedy())]
+    OtherAlgorithm {
+        /// Its name, or its object identifier in dotted form.
+        algorithm: String,
+    },
+
+    /// The key is encrypted and no passphrase came with it.
+    #[error("the private key is encrypted, and no passphrase is given: {}", self.remedy())]
+    MissingPassphrase,
+    /// The key does not open with the passphrase.
+    #[error("the passphrase does not open the private key: {}", self.remedy())]
+    WrongPassphrase,
+    /// The key is encrypted in a way that is not supported.
+    #[error("the private key is encrypted with {scheme}, which is unsupported: {}", self.remedy())]
+    UnsupportedEncryption {
+        /// Name or dotted object identifier of the cipher, key derivation or scheme.
+        scheme: Cow<'static, str>,
+    },
+    /// Opening the key would cost too much time or memory.
+    #[error("opening the private key would cost too much ({parameter}): {}", self.remedy())]
+    ExcessiveKeyDerivation {
+        /// What is too high, with its value.
+        parameter: String,
+    },
+    /// The numbers of the private key do not belong together.
+    #[error("the numbers of the private key do not belong together: {}", self.remedy())]
+    Inconsistent,
+    /// The certificate is for another key than the private key beside it.
+    #[error("the certificate does not belong to the private key: {}", self.remedy())]
+    CertificateMismatch,
+}
+
+impl KeyError {
+    /// Whether the passphrase is at fault, missing or wrong: its Secret may be about to change.
+    #[must_use]
+    pub fn is_passphrase(&self) -> bool {
+        matches!(self, Self::MissingPassphrase | Self::WrongPassphrase)
+    }
+
+    /// The step that puts it right, mostly a command. Also the last part of the error's text.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        remedy::of(self)
+    }
+}

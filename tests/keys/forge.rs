@@ -1,0 +1,89 @@
+//! Files that no tool writes: DER put together by hand.
+
+use rsa::pkcs1::der::asn1::{Any, UintRef};
+use rsa::pkcs1::der::{Decode, Encode};
+use rsa::pkcs1::{RsaPrivateKey, RsaPublicKey};
+
+use crate::openssl::{KEY, openssl};
+
+const PBES2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d";
+const PBKDF2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c";
+const SCRYPT: &[u8] = b"\x2b\x06\x01\x04\x01\xda\x47\x04\x0b";
+pub(crate) const AES_256_CBC: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x01\x2a";
+pub(crate) const TRIPLE_DES_CBC: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x03\x07";
+
+/// An EncryptedPrivateKeyInfo with the parameters of PBKDF2 after the salt.
+pub(crate) fn pbkdf2(rest: &[&[u8]], cipher: &[u8], iv: &[u8]) -> Vec<u8> {
+    encrypted(PBKDF2, rest, cipher, iv)
+}
+
+/// An EncryptedPrivateKeyInfo with scrypt's N, r and p.
+pub(crate) fn scrypt(n: u64, r: u64, p: u64) -> Vec<u8> {
+    encrypted(SCRYPT, &[&integer(n), &integer(r), &integer(p)], AES_256_CBC, &[7; 16])
+}
+
+fn encrypted(kdf: &[u8], rest: &[&[u8]], cipher: &[u8], iv: &[u8]) -> Vec<u8> {
+    let kdf_parameters = sequence(&[&[octets(b"saltsalt").as_slice()], rest].concat());
+    let kdf = sequence(&[&oid(kdf), &kdf_parameters]);
+    let cipher = sequence(&[&oid(cipher), &octets(iv)]);
+    let algorithm = sequence(&[&oid(PBES2), &sequence(&[&kdf, &cipher])]);
+    sequence(&[&algorithm, &octets(&[0; 1216])])
+}
+
+/// [`KEY`] in PKCS#1, one of its numbers replaced.
+pub(crate) fn private_key(change: impl FnOnce(&mut RsaPrivateKey<'_>)) -> Vec<u8> {
+    let der = openssl("rsa -traditional -outform DER", &KEY);
+    let mut key = RsaPrivateKey::from_der(&der).unwrap();
+    change(&mut key);
+    key.to_der().unwrap()
+}
+
+/// The public half of [`KEY`] in PKCS#1, with another exponent.
+pub(crate) fn public_key(exponent: &[u8]) -> Vec<u8> {
+    let der = openssl("rsa -RSAPublicKey_out -outform DER", &KEY);
+    let mut key = RsaPublicKey::from_der(&der).unwrap();
+    key.public_exponent = UintRef::new(exponent).unwrap();
+    let body = openssl("base64", &key.to_der().unwrap());
+    let body = std::str::from_utf8(&body).unwrap();
+    format!("-----BEGIN RSA PUBLIC KEY-----\n{body}-----END RSA PUBLIC KEY-----\n").into_bytes()
+}
+
+/// A certificate as version 1 has it: without the version and extensions.
+pub(crate) fn version_1(certificate: &[u8]) -> Vec<u8> {
+    let elements = elements(certificate);
+    let to_be_signed = self::elements(&elements[0]);
+    let without: Vec<&[u8]> = to_be_signed[1..7].iter().map(Vec::as_slice).collect();
+    sequence(&[&sequence(&without), &elements[1], &elements[2]])
+}
+
+/// The encodings of a SEQUENCE's elements.
+fn elements(sequence: &[u8]) -> Vec<Vec<u8>> {
+    let elements: Vec<Any> = Vec::from_der(sequence).unwrap();
+    elements.iter().map(|element| element.to_der().unwrap()).collect()
+}
+
+pub(crate) fn integer(number: u64) -> Vec<u8> {
+    number.to_der().unwrap()
+}
+
+fn octets(value: &[u8]) -> Vec<u8> {
+    element(0x04, value)
+}
+
+fn oid(value: &[u8]) -> Vec<u8> {
+    element(0x06, value)
+}
+
+fn sequence(elements: &[&[u8]]) -> Vec<u8> {
+    element(0x30, &elements.concat())
+}
+
+fn element(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+    let header = match length {
+        [0, length @ ..=127] => vec![tag, length],
+        [0, length] => vec![tag, 0x81, length],
+        [high, low] => vec![tag, 0x82, high, low],
+    };
+    [header.as_slice(), value].concat()
+}
