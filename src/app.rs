@@ -85,7 +85,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
         .map(|(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() })
         .collect();
 
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %args.http_address, graph_url = %args.graph_url, "started");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr()?, graph_url = %args.graph_url, "started");
     let server = tokio::spawn(server::serve(listener, Arc::clone(&context), stop.clone()));
     controller::run(context, scopes, stop).await;
     if let Err(error) = server.await {

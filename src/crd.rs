@@ -230,9 +230,9 @@ pub struct FlowsEncryptionKeyStatus {
     #[schemars(length(max = 71))]
     pub public_key_fingerprint: Option<String>,
 
-    /// The first twelve hex digits of the fingerprint, for the eye.
+    /// The start of the fingerprint, for the eye: `sha256:` and twelve hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 12))]
+    #[schemars(length(max = 19))]
     pub short_fingerprint: Option<String>,
 
     /// Fingerprints of the last five other keys of this resource, newest first. A number that still holds one of them

@@ -6,6 +6,7 @@
 //! - [`controller`]: observe → plan → execute → summarize
 //! - [`app`], [`cli`], [`server`], [`telemetry`]: the process around it
 
+mod apiserver;
 pub mod app;
 pub mod cli;
 pub mod conditions;

@@ -4,6 +4,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
+use crate::apiserver::describe;
 use crate::conditions::{Reason, Verdict};
 use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
 use crate::graph::{AccessToken, AppSecret, Credentials};
@@ -22,7 +23,7 @@ pub struct Inputs {
 
 /// A Secret could not be read for a reason that has nothing to do with the Secret.
 #[derive(Debug, thiserror::Error)]
-#[error("reading Secret {namespace}/{name}: {source}")]
+#[error("reading Secret {namespace}/{name}: {}", describe(.source))]
 pub struct ReadSecretError {
     namespace: String,
     name: String,

@@ -24,6 +24,7 @@ use super::queue::{Queue, Urgency};
 use super::schedule::{Due, Waits, due};
 use super::summarize::{MIN_PAUSE, Progress, Summary, summarize};
 use super::watch::{self, Scope};
+use crate::apiserver::describe;
 use crate::conditions::{self, ConditionType};
 use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use crate::graph;
@@ -68,7 +69,7 @@ impl Context {
 enum RoundError {
     #[error(transparent)]
     ReadSecret(#[from] ReadSecretError),
-    #[error("writing the status: {0}")]
+    #[error("writing the status: {}", describe(.0))]
     WriteStatus(#[source] kube::Error),
 }
 
@@ -273,7 +274,7 @@ fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summ
     let reason = ready.map(|condition| condition.reason.as_str()).unwrap_or_default();
     let message = ready.map(|condition| condition.message.as_str()).unwrap_or_default();
     if is_news {
-        tracing::info!(resource = %key, reason, valid, uploads = outcomes.len(), duration_ms, message, "reconciled");
+        tracing::info!(resource = %key, reason, valid, uploads = outcomes.len(), duration_ms, detail = message, "reconciled");
     } else {
         tracing::debug!(resource = %key, reason, valid, duration_ms, "reconciled");
     }
@@ -290,7 +291,7 @@ async fn publish(context: &Context, resource: &FlowsEncryptionKey, notes: &[Note
             secondary: None,
         };
         if let Err(error) = context.recorder.publish(&event, &reference).await {
-            tracing::warn!(reason = note.reason, error = %error, "an event could not be published");
+            tracing::warn!(reason = note.reason, error = describe(&error), "an event could not be published");
         }
     }
 }

@@ -12,6 +12,7 @@ use kube::{Api, Client};
 use super::index::{Index, ObjectKey};
 use super::queue::Urgency;
 use super::reconcile::Context;
+use crate::apiserver::describe;
 use crate::crd::{FlowsEncryptionKey, SYNC_ANNOTATION};
 
 /// Secrets of this type hold Helm's releases: many, large, and never referred to.
@@ -168,23 +169,21 @@ fn start_if_complete(context: &Context, index: &Index) {
     }
 }
 
-/// The failure of a watch with what to do about it.
+/// The failure of a watch, with what to do about it.
 fn explain(error: &watcher::Error) -> String {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(&**status),
-        watcher::Error::WatchError(status) => Some(&**status),
-        watcher::Error::InitialListFailed(_)
-        | watcher::Error::WatchStartFailed(_)
-        | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => None,
+    let (said, code) = match error {
+        watcher::Error::InitialListFailed(cause)
+        | watcher::Error::WatchStartFailed(cause)
+        | watcher::Error::WatchFailed(cause) => match cause {
+            kube::Error::Api(status) => (describe(cause), status.code),
+            other => (describe(other), 0),
+        },
+        watcher::Error::WatchError(status) => (status.message.clone(), status.code),
+        watcher::Error::NoResourceVersion => (error.to_string(), 0),
     };
-    match status.map(|status| status.code) {
-        Some(403) => format!("{error}; grant the operator's ServiceAccount list and watch"),
-        Some(404) => format!(
-            "{error}; install the CustomResourceDefinition: waflows-operator crd | kubectl apply --server-side -f -"
-        ),
-        Some(_) | None => error.to_string(),
+    match code {
+        403 => format!("{said}; grant list and watch to the operator's ServiceAccount"),
+        404 => format!("{said}; install the definition: waflows-operator crd | kubectl apply --server-side -f -"),
+        _ => said,
     }
 }
