@@ -67,16 +67,17 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let client = Client::try_from(kube::Config::infer().await?)?;
 
     let namespaces = namespaces(&args);
+    let waits = Waits::scaled(args.wait_scale);
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client,
         graph,
-        index: Mutex::new(Index::new(&namespaces)),
+        index: Mutex::new(Index::new(&namespaces, waits.before_takeover())),
         queue: Queue::new(stop.child_token()),
         started: AtomicBool::new(false),
         default_check_interval: args.default_check_interval,
-        waits: Waits::scaled(args.wait_scale),
+        waits,
         concurrency: args.concurrency.get() as usize,
     });
     let scopes = namespaces

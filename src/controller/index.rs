@@ -6,9 +6,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::core::ObjectMeta;
 
+use super::number::Ownership;
+use super::ownership::{Claims, Vacated};
 use super::schedule::sync_request;
 use crate::crd::{FlowsEncryptionKey, ObservedSecret};
 
@@ -48,12 +52,23 @@ pub struct SecretVersion {
     pub resource_version: Box<str>,
 }
 
+/// What a change of a resource brings about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Someone changed what the resource asks for. A mere change of its status or metadata is none.
+    pub asks_for_more: bool,
+    /// It has lost numbers that others list.
+    pub vacated: Option<Vacated>,
+}
+
 /// The objects that the operator watches.
 #[derive(Debug, Default)]
 pub struct Index {
     resources: HashMap<ObjectKey, Arc<FlowsEncryptionKey>>,
     secrets: HashMap<ObjectKey, SecretVersion>,
     by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    claims: Claims,
+    takeover_patience: Duration,
     resource_lists: Vec<Listing>,
     secret_lists: Vec<Listing>,
 }
@@ -83,12 +98,15 @@ impl Listing {
 impl Index {
     /// An empty index for one pair of watches, over all namespaces or each confined to one. The position of the
     /// namespace is the number of the watch.
-    pub fn new(namespaces: &[Option<String>]) -> Self {
+    ///
+    /// `takeover_patience` is how long a number stays free after its owner has gone before a resource with another
+    /// key takes it.
+    pub fn new(namespaces: &[Option<String>], takeover_patience: Duration) -> Self {
         let lists = || {
             let namespaces = namespaces.iter().map(|namespace| namespace.as_deref().map(Arc::from));
             namespaces.map(|namespace| Listing { namespace, ..Listing::default() }).collect()
         };
-        Self { resource_lists: lists(), secret_lists: lists(), ..Self::default() }
+        Self { resource_lists: lists(), secret_lists: lists(), takeover_patience, ..Self::default() }
     }
 
     /// Whether every watch has been listed once. Before that nothing may be decided.
@@ -131,14 +149,13 @@ impl Index {
         self.resource_lists[watch].seen.insert(key.clone());
     }
 
-    /// A resource was listed, created or changed. Returns whether someone changed what it asks for; a mere change of
-    /// its status or metadata is none.
-    pub fn apply_resource(&mut self, resource: FlowsEncryptionKey) -> bool {
+    /// A resource was listed, created or changed, or its status was written.
+    pub fn apply_resource(&mut self, resource: FlowsEncryptionKey, now: Timestamp) -> Change {
         let key = ObjectKey::of(&resource.metadata);
         let before = self.resources.get(&key).cloned();
         // The answer to a status write can overtake the watch.
         if before.as_ref().is_some_and(|before| is_older(&resource, before)) {
-            return false;
+            return Change::default();
         }
         if let Some(before) = &before {
             self.unlink(&key, before);
@@ -146,25 +163,41 @@ impl Index {
         for secret in secrets_of(&resource) {
             self.by_secret.entry(secret).or_default().insert(key.clone());
         }
-        let is_changed = before.is_none_or(|before| asks_for_more(&before, &resource));
+        self.claims.link(&key, &resource);
+        let vacated = before
+            .as_ref()
+            .and_then(|before| self.claims.note_change(&key, before, Some(&resource), self.takeover_patience, now));
+        let asks_for_more = before.is_none_or(|before| asks_for_more(&before, &resource));
         self.resources.insert(key, Arc::new(resource));
-        is_changed
+        Change { asks_for_more, vacated }
     }
 
     /// The resource is gone, or no longer one that can be read.
-    pub fn delete_resource(&mut self, key: &ObjectKey) {
-        if let Some(resource) = self.resources.remove(key) {
-            self.unlink(key, &resource);
-        }
+    pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Vacated> {
+        let resource = self.resources.remove(key)?;
+        self.unlink(key, &resource);
+        self.claims.release(key);
+        self.claims.note_change(key, &resource, None, self.takeover_patience, now)
     }
 
-    /// The list of resources is complete. What was not in it is gone, and returned.
+    /// Whose number it is, as seen by a resource that lists it.
+    pub fn owner(&self, id: &str, key: &ObjectKey, now: Timestamp) -> Ownership {
+        self.claims.owner(id, key, &self.resources, now)
+    }
+
+    /// The same for a resource whose token has just read the number, which makes it the owner where there is none.
+    pub fn claim(&mut self, id: &str, key: &ObjectKey, now: Timestamp) -> Ownership {
+        self.claims.claim_now(id, key, &self.resources, now)
+    }
+
+    /// The round of a resource is over.
+    pub fn finish_round(&mut self, key: &ObjectKey) {
+        self.claims.release(key);
+    }
+
+    /// The list of resources is complete. What was not in it is gone, and returned to be deleted.
     pub fn finish_resources(&mut self, watch: usize) -> Vec<ObjectKey> {
-        let gone = self.resource_lists[watch].finish(self.resources.keys());
-        for key in &gone {
-            self.delete_resource(key);
-        }
-        gone
+        self.resource_lists[watch].finish(self.resources.keys())
     }
 
     /// A list of Secrets begins.
@@ -208,6 +241,7 @@ impl Index {
     }
 
     fn unlink(&mut self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
+        self.claims.unlink(key, resource);
         for secret in secrets_of(resource) {
             if let Some(resources) = self.by_secret.get_mut(&secret) {
                 resources.remove(key);

@@ -38,7 +38,10 @@ pub fn for_number(number: &PhoneNumberStatus, observed: &NumberObservation, term
             Ownership::Other { owner: None } => {
                 "A FlowsEncryptionKey in another namespace owns this number; remove the number from one of the two.".to_owned()
             }
-            Ownership::Own => String::new(),
+            Ownership::Vacant { .. } => {
+                "The former owner of this number has just gone; if it does not come back, this resource takes over.".to_owned()
+            }
+            Ownership::Own => number.message.clone(),
         },
         NumberState::Contested => {
             "Someone else replaced the key three times; find the other writer, then set the annotation waflows.dev/sync-requested-at."

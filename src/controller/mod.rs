@@ -16,6 +16,7 @@ pub mod inputs;
 pub mod message;
 pub mod number;
 pub mod observe;
+pub mod ownership;
 pub mod plan;
 pub mod queue;
 pub mod reconcile;

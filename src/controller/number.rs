@@ -61,6 +61,11 @@ pub enum Ownership {
         /// `metadata.name`.
         owner: Option<String>,
     },
+    /// Nobody, but its former owner may come back: not to be taken before this time.
+    Vacant {
+        /// When it may be taken.
+        until: Timestamp,
+    },
 }
 
 /// What came of an upload.

@@ -16,17 +16,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::Note;
 use super::execute::{Execution, Outcome};
-use super::index::{Index, ObjectKey};
+use super::index::{Change, Index, ObjectKey};
 use super::inputs::ReadSecretError;
+use super::number::{Ownership, Reading};
 use super::observe::{Observation, observe};
 use super::plan::{Plan, plan};
 use super::queue::{Queue, Urgency};
-use super::schedule::{Due, Waits, due};
+use super::schedule::{Agenda, Due, Waits, due};
 use super::summarize::{MIN_PAUSE, Progress, Summary, summarize};
 use super::watch::{self, Scope};
 use crate::apiserver::describe;
 use crate::conditions::{self, ConditionType};
-use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState};
 use crate::graph;
 
 /// Field manager of the status.
@@ -61,6 +62,16 @@ impl Context {
     pub fn index(&self) -> MutexGuard<'_, Index> {
         // Every method of the index leaves it consistent.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues whatever a change of a resource calls for.
+    pub fn react(&self, key: &ObjectKey, change: Change) {
+        if change.asks_for_more {
+            self.queue.add(key, Urgency::Changed);
+        }
+        for contender in change.vacated.iter().flat_map(|vacated| &vacated.contenders) {
+            self.queue.add(contender, Urgency::Due);
+        }
     }
 }
 
@@ -137,14 +148,22 @@ async fn round(
     }
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(context.default_check_interval);
+    let unowned = unowned_numbers(&context.index(), &resource, key, begun);
     let agenda = match due(&resource, &secrets, interval, begun) {
-        Due::Later(next) => return Ok(next),
-        Due::Now(agenda) => agenda,
+        Due::Later(next) if unowned.free.is_empty() => return Ok([next, unowned.next].into_iter().flatten().min()),
+        Due::Later(_) => Agenda { inputs: true, numbers: unowned.free, afresh: false },
+        Due::Now(mut agenda) => {
+            agenda.inputs |= !unowned.free.is_empty();
+            agenda.numbers.extend(unowned.free);
+            agenda
+        }
     };
 
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &key.namespace);
     let observation = Observation::new(resource, agenda, interval, context.waits, begun);
-    let observation = observe(observation, &api, &context.graph, cancelled).await?;
+    let mut observation = observe(observation, &api, &context.graph, cancelled).await?;
+    claim_numbers(&mut context.index(), &mut observation, key);
+    let _reservation = Reservation { context, key };
     let plan = plan(&observation);
     let mut writer = StatusWriter { context, key, resource: Arc::clone(&observation.resource) };
     if must_announce(&observation, &plan) && !cancelled.is_cancelled() {
@@ -156,6 +175,61 @@ async fn round(
     report(key, &observation, &outcomes, &summary, begun);
     publish(context, &observation.resource, &summary.notes).await;
     Ok(summary.next)
+}
+
+/// Numbers that another resource owned when they were last looked at, and that nobody owns now.
+#[derive(Default)]
+struct Unowned {
+    /// Those that may be taken.
+    free: Vec<String>,
+    /// When the next one may be.
+    next: Option<Timestamp>,
+}
+
+fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
+    let mut unowned = Unowned::default();
+    let numbers = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
+    for number in numbers.iter().filter(|number| number.state == NumberState::Conflict) {
+        let id = &number.phone_number_id;
+        if resource.spec.is_suspended() || !resource.spec.phone_number_ids.contains(id) {
+            continue;
+        }
+        match index.owner(id, key, now) {
+            Ownership::Own => unowned.free.push(id.clone()),
+            Ownership::Vacant { until } => unowned.next = Some(unowned.next.map_or(until, |next| next.min(until))),
+            Ownership::Other { .. } => {}
+        }
+    }
+    unowned
+}
+
+/// Settles whose each number is. One that was just read with the resource's own token becomes its own where nobody
+/// else owns it.
+fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &ObjectKey) {
+    if observation.resource.spec.mode != Mode::Enforce {
+        return;
+    }
+    let may_claim = observation.key().is_some();
+    let now = observation.now;
+    for number in &mut observation.numbers {
+        let id = number.before.phone_number_id.as_str();
+        number.ownership = match number.reading {
+            Reading::Answered { .. } if may_claim => index.claim(id, key, now),
+            _ => index.owner(id, key, now),
+        };
+    }
+}
+
+/// What a round has reserved until its status is stored.
+struct Reservation<'a> {
+    context: &'a Context,
+    key: &'a ObjectKey,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.context.index().finish_round(self.key);
+    }
 }
 
 /// Makes the uploads. The status tells every ten seconds how far they are.
@@ -216,10 +290,9 @@ impl StatusWriter<'_> {
                 Ok(mut written) => {
                     watch::strip(&mut written);
                     self.resource = Arc::new(written.clone());
-                    if self.context.index().apply_resource(written) {
-                        // The answer brought a change of the spec before the watch did.
-                        self.context.queue.add(self.key, Urgency::Changed);
-                    }
+                    // The answer may bring a change of the spec before the watch does.
+                    let change = { self.context.index().apply_resource(written, Timestamp::now()) };
+                    self.context.react(self.key, change);
                     return Ok(());
                 }
                 Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),

@@ -76,6 +76,11 @@ impl Waits {
         [0, 250, 750, 2000].into_iter().map(move |millis| waits.of(Duration::from_millis(millis)))
     }
 
+    /// How long a number stays free after its owner has gone, before a resource with another key takes it.
+    pub fn before_takeover(&self) -> Duration {
+        self.of(MINUTE)
+    }
+
     /// Until a round that failed for want of the API server is tried again.
     pub fn after_api_failure(&self) -> Duration {
         self.of(5 * SECOND)

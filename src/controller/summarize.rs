@@ -1,7 +1,6 @@
 //! The fourth step of a round: observation and outcomes → status, events, time of the next round. Pure.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -156,9 +155,12 @@ fn settle(observation: &Observation, observed: &NumberObservation, terms: &Terms
         // A grant of permission is no event of the resource or its Secrets: try again now and then.
         number.next_attempt_time = Some(Time(terms.now + terms.waits.after_refusal(1)));
     }
+    if let Ownership::Vacant { until } = observed.ownership {
+        number.next_attempt_time = Some(Time(until));
+    }
     let owns = match number.state {
         NumberState::Conflict | NumberState::Refused => Some(false),
-        _ if terms.mode == Mode::Observe => Some(false),
+        _ if terms.mode == Mode::Observe || has_bad_key(observation) => Some(false),
         NumberState::Pending | NumberState::Unreachable => None,
         _ => Some(matches!(observed.reading, Reading::Answered { .. }) || number.owned_since.is_some()),
     };
@@ -173,6 +175,11 @@ fn settle(observation: &Observation, observed: &NumberObservation, terms: &Terms
     number.message = message::for_number(number, observed, terms);
 }
 
+/// Without a key the resource could not keep the number: it does not stand in another's way.
+fn has_bad_key(observation: &Observation) -> bool {
+    observation.inputs.as_ref().is_some_and(|inputs| inputs.key.is_err())
+}
+
 fn is_forbidden(observation: &Observation) -> bool {
     let forbidden = |verdict: &conditions::Verdict| verdict.reason == Reason::SecretForbidden;
     observation.inputs.as_ref().is_some_and(|inputs| {
@@ -183,8 +190,3 @@ fn is_forbidden(observation: &Observation) -> bool {
 /// The shortest time between two rounds of a resource that nobody changed: a fault in the schedule must not become a
 /// flood.
 pub const MIN_PAUSE: Duration = Duration::from_millis(100);
-
-/// The resource with its new status, as the next round will see it.
-pub fn with_status(resource: &FlowsEncryptionKey, status: FlowsEncryptionKeyStatus) -> Arc<FlowsEncryptionKey> {
-    Arc::new(FlowsEncryptionKey { status: Some(status), ..resource.clone() })
-}

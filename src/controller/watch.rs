@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use futures::{Stream, StreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 
-use super::index::{Index, ObjectKey};
+use super::index::{Change, Index, ObjectKey};
 use super::queue::Urgency;
 use super::reconcile::Context;
 use crate::apiserver::describe;
@@ -60,13 +61,11 @@ pub async fn resources(context: &Context, scope: &Scope) {
         }
         Event::Apply(resource) => apply(context, index, resource),
         Event::Delete(resource) => {
-            let key = ObjectKey::of(kube::Resource::meta(&resource));
-            index.delete_resource(&key);
-            context.queue.remove(&key);
+            delete(context, index, &ObjectKey::of(kube::Resource::meta(&resource)));
         }
         Event::InitDone => {
             for key in index.finish_resources(scope.watch) {
-                context.queue.remove(&key);
+                delete(context, index, &key);
             }
             start_if_complete(context, index);
         }
@@ -87,16 +86,24 @@ fn apply(context: &Context, index: &mut Index, resource: Resource) {
         Ok(mut resource) => {
             strip(&mut resource);
             let key = ObjectKey::of(&resource.metadata);
-            if index.apply_resource(resource) && index.is_complete() {
-                context.queue.add(&key, Urgency::Changed);
+            let change = index.apply_resource(resource, Timestamp::now());
+            if index.is_complete() {
+                context.react(&key, change);
             }
         }
         Err(invalid) => {
             let key = ObjectKey::of(&invalid.metadata);
             tracing::error!(resource = %key, error = %invalid, "this FlowsEncryptionKey cannot be read and is left alone; was it written for another version of the definition?");
-            index.delete_resource(&key);
-            context.queue.remove(&key);
+            delete(context, index, &key);
         }
+    }
+}
+
+fn delete(context: &Context, index: &mut Index, key: &ObjectKey) {
+    let vacated = index.delete_resource(key, Timestamp::now());
+    context.queue.remove(key);
+    if index.is_complete() {
+        context.react(key, Change { asks_for_more: false, vacated });
     }
 }
 

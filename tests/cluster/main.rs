@@ -5,5 +5,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 mod main_job;
+mod ownership;
 mod troubles;
 mod world;
