@@ -24,6 +24,9 @@ use crate::{server, telemetry};
 /// Bound on a call to Meta. Shorter than the time for which a lost lease cannot be taken by another replica.
 const GRAPH_TIMEOUT: Duration = Duration::from_millis(4500);
 
+/// Bound on the silence of the API server in answer to a request.
+const KUBERNETES_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Why the operator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -64,7 +67,8 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let graph = graph_client(&args)?;
     let listener = server::listen(args.http_address).await?;
     let stop = stop_on_signal()?;
-    let client = Client::try_from(kube::Config::infer().await?)?;
+    let kubernetes = kube::Config::infer().await?;
+    let client = Client::try_from(for_single_requests(kubernetes.clone()))?;
 
     let namespaces = namespaces(&args);
     let waits = Waits::scaled(args.wait_scale);
@@ -72,6 +76,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client,
+        watch_client: Client::try_from(kubernetes)?,
         graph,
         index: Mutex::new(Index::new(&namespaces, waits.before_takeover())),
         queue: Queue::new(stop.child_token()),
@@ -94,6 +99,14 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Rounds retry by themselves and must not hang: the client does neither wait for ever nor repeat.
+fn for_single_requests(mut config: kube::Config) -> kube::Config {
+    config.read_timeout = Some(KUBERNETES_TIMEOUT);
+    config.reset_reader_on_write = true;
+    config.default_retry = false;
+    config
 }
 
 fn graph_client(args: &RunArgs) -> Result<graph::Client, StartError> {

@@ -130,7 +130,11 @@ pub struct FlowsEncryptionKeySpec {
     /// Phone number IDs (not the phone numbers themselves) that must hold the key. Quote them: an unquoted number is
     /// not a string in YAML.
     #[schemars(length(min = 1, max = 500), inner(length(min = 1, max = 20), regex(pattern = r"^[0-9]+$")))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = Rule::new("self.all(id, id.matches('^[0-9]*$'))")
+            .message("phoneNumberIds takes phone number IDs, which are digits only, not the phone numbers themselves"),
+    )]
     pub phone_number_ids: Vec<String>,
 
     /// Enforce puts the key on every number and keeps it there. Observe reads and reports, and never uploads.
@@ -140,8 +144,12 @@ pub struct FlowsEncryptionKeySpec {
     /// How often Meta is asked again what each number holds, as a duration such as `30m` or `1h30m`; at least one
     /// minute. Without it the operator's default counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m')").message("checkInterval must be at least 1m"))]
+    // Six digits in sixteen characters never exceed what a duration holds in CEL, which would end in an error of types.
+    #[schemars(length(max = 16))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1m')")
+            .message("checkInterval must be a duration such as 30m or 1h30m, of at least 1m")
+    )]
     pub check_interval: Option<String>,
 
     /// True stops all work on this resource. What was last reported stays.
@@ -183,7 +191,10 @@ impl FlowsEncryptionKeySpec {
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct SecretKeyRef {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// Key in the Secret's data.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
@@ -298,7 +309,6 @@ pub struct PhoneNumberStatus {
     pub phone_number_id: String,
 
     /// Where the number stands.
-    #[serde(default)]
     pub state: NumberState,
 
     /// The signature status in Meta's own words (`VALID`, `MISMATCH`, …); absent where Meta reports no key.
@@ -425,9 +435,10 @@ fn is_zero(count: &i32) -> bool {
 
 /// The definition to install, as `crds/` holds it.
 ///
-/// Differs from the derived one in two points. Optional fields are not nullable, so that an explicit `null` means
-/// "absent", as in Kubernetes' own types. And `status` has a default, so that tools which compare
-/// `observedGeneration` with `generation` never take a resource without status for a finished one.
+/// Differs from the derived one in three points. Optional fields are not nullable, so that an explicit `null` means
+/// "absent", as in Kubernetes' own types. `status` has a default, so that tools which compare `observedGeneration`
+/// with `generation` never take a resource without status for a finished one. And conditions are bounded, as those of
+/// Kubernetes are, which the Rust type of a condition leaves out.
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = FlowsEncryptionKey::crd();
     for version in &mut definition.spec.versions {
@@ -437,6 +448,7 @@ pub fn definition() -> CustomResourceDefinition {
         forbid_null(schema);
         if let Some(status) = schema.properties.as_mut().and_then(|p| p.get_mut("status")) {
             status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
+            bound_conditions(status);
         }
     }
     definition
@@ -451,6 +463,22 @@ fn forbid_null(schema: &mut JSONSchemaProps) {
         Some(JSONSchemaPropsOrArray::Schema(items)) => forbid_null(items),
         Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(forbid_null),
         None => {}
+    }
+}
+
+fn bound_conditions(status: &mut JSONSchemaProps) {
+    let conditions = status.properties.as_mut().and_then(|p| p.get_mut("conditions"));
+    let Some(JSONSchemaPropsOrArray::Schema(condition)) = conditions.and_then(|c| c.items.as_mut()) else {
+        return;
+    };
+    for (name, property) in condition.properties.iter_mut().flatten() {
+        match name.as_str() {
+            "type" => property.max_length = Some(316),
+            "status" => property.enum_ = Some(["True", "False", "Unknown"].map(|s| JSON(s.into())).to_vec()),
+            "reason" => (property.min_length, property.max_length) = (Some(1), Some(1024)),
+            "message" => property.max_length = i64::try_from(MAX_CONDITION_MESSAGE).ok(),
+            _ => {}
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl<'a> Execution<'a> {
         cancelled: &'a CancellationToken,
     ) -> Self {
         let uploader = observation.key().zip(observation.credentials());
-        let uploader = uploader.map(|(key, credentials)| Uploader { observation, graph, key, credentials });
+        let uploader = uploader.map(|(key, credentials)| Uploader { observation, graph, key, credentials, cancelled });
         let waiting = plan.uploads.iter().collect();
         Self { uploader, waiting, under_way: FuturesUnordered::new(), in_trial: plan.is_trial, cancelled }
     }
@@ -90,6 +90,7 @@ struct Uploader<'a> {
     graph: &'a graph::Client,
     key: &'a PublicKey,
     credentials: &'a Credentials,
+    cancelled: &'a CancellationToken,
 }
 
 impl<'a> Uploader<'a> {
@@ -123,7 +124,8 @@ impl<'a> Uploader<'a> {
         outcome
     }
 
-    /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer.
+    /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer. Once
+    /// cancelled, the next answer is the last.
     async fn read_back(&self, resource: &str, id: &str) -> Reading {
         // An upload that has begun is always read back, whatever else happens.
         let never = CancellationToken::new();
@@ -131,7 +133,10 @@ impl<'a> Uploader<'a> {
         let fingerprint = self.key.fingerprint().to_string();
         let mut last = Reading::NotAsked;
         for wait in self.observation.waits.read_back() {
-            tokio::time::sleep(wait).await;
+            let is_cancelled = self.cancelled.run_until_cancelled(tokio::time::sleep(wait)).await.is_none();
+            if is_cancelled && last != Reading::NotAsked {
+                break;
+            }
             (last, _) = read_number(self.credentials, resource, id, self.graph, &never).await;
             match &last {
                 Reading::Answered { reported, .. }

@@ -79,7 +79,8 @@ impl Claims {
         let after = after.filter(|after| after.metadata.uid == before.metadata.uid);
         let until = now + patience;
         self.vacant.retain(|_, vacancy| vacancy.until > now);
-        let lost: Vec<&str> = owned(before).filter(|id| !after.is_some_and(|after| owned(after).any(|o| o == *id))).collect();
+        let lost: Vec<&str> =
+            owned(before).filter(|id| !after.is_some_and(|after| owned(after).any(|o| o == *id))).collect();
         if lost.is_empty() {
             return None;
         }
@@ -108,7 +109,9 @@ impl Claims {
                 Ownership::Other { owner: is_neighbour.then(|| owner.name.to_string()) }
             }
             None => match self.vacant.get(id).filter(|vacancy| vacancy.until > now) {
-                Some(vacancy) if !vacancy.may_be_taken_by(claimant, resources) => Ownership::Vacant { until: vacancy.until },
+                Some(vacancy) if !vacancy.may_be_taken_by(claimant, resources) => {
+                    Ownership::Vacant { until: vacancy.until }
+                }
                 Some(_) | None => Ownership::Own,
             },
         }
@@ -167,7 +170,9 @@ fn owned(resource: &FlowsEncryptionKey) -> impl Iterator<Item = &str> {
     numbers
         .unwrap_or_default()
         .iter()
-        .filter(|number| number.owned_since.is_some() && resource.spec.phone_number_ids.contains(&number.phone_number_id))
+        .filter(|number| {
+            number.owned_since.is_some() && resource.spec.phone_number_ids.contains(&number.phone_number_id)
+        })
         .map(|number| number.phone_number_id.as_str())
 }
 

@@ -37,8 +37,10 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What every round needs.
 pub struct Context {
-    /// The API server.
+    /// The API server, for single requests: bounded in time, and not repeated by the client itself.
     pub client: Client,
+    /// The API server, for watches, which stay silent for long.
+    pub watch_client: Client,
     /// Meta.
     pub graph: graph::Client,
     /// Publishes events.

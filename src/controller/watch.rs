@@ -52,7 +52,7 @@ pub async fn resources(context: &Context, scope: &Scope) {
     if let Some(selector) = &scope.selector {
         config = config.labels(selector);
     }
-    let events = watcher(guarded(scope, &context.client), config).default_backoff();
+    let events = watcher(guarded(scope, &context.watch_client), config).default_backoff();
     follow(context, "flowsencryptionkeys.waflows.dev", events, |index, event| match event {
         Event::Init => index.begin_resources(scope.watch),
         Event::InitApply(resource) => {
@@ -124,7 +124,7 @@ pub(super) fn strip(resource: &mut FlowsEncryptionKey) {
 /// version is dropped at once: `last-applied-configuration` holds the contents of Secrets made by `kubectl apply`.
 pub async fn secrets(context: &Context, scope: &Scope) {
     let config = watcher::Config::default().fields(NOT_HELM);
-    let events = watcher(scope.api::<PartialObjectMeta<Secret>>(&context.client), config).default_backoff();
+    let events = watcher(scope.api::<PartialObjectMeta<Secret>>(&context.watch_client), config).default_backoff();
     follow(context, "secrets", events, |index, event| {
         let concerned = match event {
             Event::Init => {

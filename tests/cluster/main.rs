@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
+mod behaviour;
+mod keys;
 mod main_job;
 mod ownership;
 mod troubles;

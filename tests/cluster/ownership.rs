@@ -45,11 +45,13 @@ async fn two_that_start_together_never_both_upload() {
     a.unwrap();
     b.unwrap();
 
-    let settled = |name| world.wait(name, "settled", |resource| {
-        let status = resource.status.as_ref().unwrap();
-        status.phone_numbers.len() == 2
-            && status.phone_numbers.iter().all(|n| matches!(n.state, NumberState::Valid | NumberState::Conflict))
-    });
+    let settled = |name| {
+        world.wait(name, "settled", |resource| {
+            let status = resource.status.as_ref().unwrap();
+            status.phone_numbers.len() == 2
+                && status.phone_numbers.iter().all(|n| matches!(n.state, NumberState::Valid | NumberState::Conflict))
+        })
+    };
     let (a, b) = tokio::join!(settled("a"), settled("b"));
     for id in NUMBERS {
         let states = [number_of(&a, id).state, number_of(&b, id).state];
