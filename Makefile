@@ -8,11 +8,15 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/waflows-operator
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_ROOT := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_DENY := $(CARGO_DENY_ROOT)/bin/cargo-deny
-CRD := crds/flowsencryptionkeys.waflows.dev.yaml
+VERSION = $(shell awk -F '"' '$$1 == "version = " { print $$2; exit }' Cargo.toml)
+IMAGE = waflows-operator:$(VERSION)
+# The first engine that answers: a docker client may be there without its daemon.
+ENGINE = $(shell for engine in docker podman buildah; do $$engine info >/dev/null 2>&1 && echo $$engine && break; done)
+BUILD_IMAGE = $(or $(ENGINE),$(error install docker, podman or buildah)) build
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## the whole operator at work on this machine, beside a real API server; KEEP=1 leaves it up
@@ -36,9 +40,22 @@ tools: ## build the programs of the test control plane (about 9 minutes the firs
 	@tests/control-plane/build
 
 .PHONY: generate
-generate: ## write crds/ from the Rust types
-	cargo run --quiet --locked -p waflows-operator -- crd >$(CRD).new
-	mv $(CRD).new $(CRD)
+generate: ## write what is made from the Rust code: crds/ and the tables in docs/
+	WAFLOWS_GENERATE=1 cargo test --quiet --locked -p waflows-operator --test generated
+
+.PHONY: image
+image: ## build the container image with docker, podman or buildah (IMAGE=registry/name:tag)
+	$(BUILD_IMAGE) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD || echo unknown) \
+		--build-arg SOURCE=$(SOURCE) $(IMAGE_FLAGS) .
+
+.PHONY: chart
+chart: ## write what the chart has from elsewhere: its copy of crds/ and its README
+	cp crds/flowsencryptionkeys.waflows.dev.yaml charts/waflows-operator/files/crd.yaml
+	tests/chart/tools/run helm-docs --chart-search-root charts --sort-values-order file --log-level warning
+
+.PHONY: chart-lint
+chart-lint: tools ## lint the chart and the Dockerfile, and run the chart's unit tests
+	tests/chart/lint
 
 .PHONY: fmt
 fmt: ## format the Rust code

@@ -19,6 +19,7 @@ use crate::controller::watch::Scope;
 use crate::controller::{self, Context};
 use crate::graph;
 use crate::graph::pacing::{Ceilings, Pacing};
+use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::{server, telemetry};
 
 /// Bound on a call to Meta. Shorter than the time for which a lost lease cannot be taken by another replica.
@@ -53,6 +54,20 @@ pub enum StartError {
     /// The Kubernetes client cannot be set up.
     #[error("the Kubernetes client could not be set up: {0}")]
     Client(#[from] kube::Error),
+    /// The timing of the Lease keeps no two leaders apart.
+    #[error(transparent)]
+    Timing(#[from] leader::InvalidTiming),
+    /// An upload that a leader began at the end of its term could arrive in the next one's.
+    #[error(
+        "--lease-duration must be at least {needed:?} longer than --renew-deadline, not {margin:?}: a call to Meta that a \
+         leader began may take that long"
+    )]
+    Margin {
+        /// By how much it is longer.
+        margin: Duration,
+        /// By how much it must be.
+        needed: Duration,
+    },
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signal(#[from] std::io::Error),
@@ -68,6 +83,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let listener = server::listen(args.http_address).await?;
     let stop = stop_on_signal()?;
     let kubernetes = kube::Config::infer().await?;
+    let leadership = leadership(&args, &kubernetes)?;
     let client = Client::try_from(for_single_requests(kubernetes.clone()))?;
 
     let namespaces = namespaces(&args);
@@ -79,7 +95,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
         watch_client: Client::try_from(kubernetes)?,
         graph,
         index: Mutex::new(Index::new(&namespaces, waits.before_takeover())),
-        queue: Queue::new(stop.child_token()),
+        queue: Queue::default(),
         started: AtomicBool::new(false),
         default_check_interval: args.default_check_interval,
         waits,
@@ -93,12 +109,35 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
 
     tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr()?, graph_url = %args.graph_url, "started");
     let server = tokio::spawn(server::serve(listener, Arc::clone(&context), stop.clone()));
-    controller::run(context, scopes, stop).await;
+    let leader = leadership.as_ref().map_or_else(Leader::alone, Leadership::leader);
+    controller::run(context, scopes, leader, stop).await;
+    // Nothing is written any more: another replica may begin.
+    if let Some(leadership) = leadership {
+        leadership.release().await;
+    }
     if let Err(error) = server.await {
         tracing::error!(%error, "the HTTP server failed");
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The part in the election, where there is one.
+fn leadership(args: &RunArgs, kubernetes: &kube::Config) -> Result<Option<Leadership>, StartError> {
+    let timing = Timing::new(args.lease_duration, args.renew_deadline)?;
+    if !args.leader_election {
+        return Ok(None);
+    }
+    if timing.margin() < GRAPH_TIMEOUT {
+        return Err(StartError::Margin { margin: timing.margin(), needed: GRAPH_TIMEOUT });
+    }
+    let lease = LeaseConfig {
+        namespace: args.lease_namespace.clone().unwrap_or_else(|| leader::own_namespace(kubernetes)),
+        name: args.lease_name.clone(),
+        identity: leader::identity(),
+        timing,
+    };
+    Ok(Some(Leadership::start(lease, kubernetes.clone())?))
 }
 
 /// Rounds retry by themselves and must not hang: the client does neither wait for ever nor repeat.
@@ -122,6 +161,7 @@ fn graph_client(args: &RunArgs) -> Result<graph::Client, StartError> {
     let ceilings = Ceilings {
         requests_per_second: args.graph_requests_per_second.try_into().ok(),
         concurrency: args.graph_concurrency.try_into().ok(),
+        wait_scale: args.wait_scale,
     };
     Ok(graph::Client::new(&config, Arc::new(Pacing::new(ceilings)))?)
 }

@@ -69,6 +69,26 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_SELECTOR", value_name = "LABELS")]
     pub selector: Option<String>,
 
+    /// Elect a leader on a Lease, so that several replicas can run and one works.
+    #[arg(long, env = "WAFLOWS_LEADER_ELECTION")]
+    pub leader_election: bool,
+
+    /// Namespace of the Lease; the operator's own where none is given.
+    #[arg(long, env = "WAFLOWS_LEASE_NAMESPACE", value_name = "NAME")]
+    pub lease_namespace: Option<String>,
+
+    /// Name of the Lease. Deployments that share a namespace need one each.
+    #[arg(long, env = "WAFLOWS_LEASE_NAME", default_value = "waflows-operator", value_name = "NAME")]
+    pub lease_name: String,
+
+    /// How long after its last sign of life a leader's place is kept.
+    #[arg(long, env = "WAFLOWS_LEASE_DURATION", default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    pub lease_duration: Duration,
+
+    /// How long a leader that cannot renew the Lease goes on working.
+    #[arg(long, env = "WAFLOWS_RENEW_DEADLINE", default_value = "10s", value_parser = duration, value_name = "DURATION")]
+    pub renew_deadline: Duration,
+
     /// Address of /metrics, /healthz and /readyz.
     #[arg(long, env = "WAFLOWS_HTTP_ADDRESS", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub http_address: SocketAddr,

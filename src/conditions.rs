@@ -144,8 +144,29 @@ reasons! {
 
     /// The operator may not read a referenced Secret. Grant its ServiceAccount `get` on Secrets in the namespace.
     SecretForbidden => Stalled,
-    /// What the Secret or the spec holds is no usable key. The message says what was found and how to put it right.
-    KeyUnusable => Stalled,
+    /// The spec names no key, which the schema should have refused. Set one of the three fields.
+    KeyNotSet => Stalled,
+    /// The value where the key should be is empty. Put the key there.
+    KeyEmpty => Stalled,
+    /// The value is far larger than a key. Put only the key there.
+    KeyTooLarge => Stalled,
+    /// The key is cut off, garbled or inconsistent. Copy the whole file again.
+    KeyDamaged => Stalled,
+    /// The value is no key that could be recognized. The message says what it looks like.
+    KeyNotRecognized => Stalled,
+    /// A certificate, public key or private key stands where another of the three is expected. Use the right field.
+    KeyOfWrongKind => Stalled,
+    /// The key is in the format of another tool, such as OpenSSH or PKCS#12. Convert it as the message says.
+    KeyFormatUnsupported => Stalled,
+    /// The key is not RSA. Make an RSA key of 2048 bits.
+    KeyAlgorithmUnsupported => Stalled,
+    /// The RSA key does not have 2048 bits, or has unusual parameters. Make one of 2048 bits.
+    KeySizeUnsupported => Stalled,
+    /// The private key is encrypted in a way that is not read, or that would cost too much. Encrypt it again as the
+    /// message says.
+    KeyEncryptionUnsupported => Stalled,
+    /// Certificate and private key in the same Secret do not belong together. Correct the Secret.
+    CertificateMismatch => Stalled,
     /// The private key is encrypted and no passphrase is given. Set passphraseSecretRef.
     PassphraseMissing => Stalled,
     /// The passphrase does not open the private key. Correct one of the two Secrets.
@@ -228,6 +249,15 @@ pub fn list(
         .collect()
 }
 
+/// Makes `lastTransitionTime` tell when each condition last changed as people saw it: since `shown`, the conditions that
+/// were last written, rather than since those that a long round began with.
+pub fn follow(shown: &[Condition], next: &mut [Condition], now: Timestamp) {
+    for condition in next {
+        let same = shown.iter().find(|c| c.type_ == condition.type_ && c.status == condition.status);
+        condition.last_transition_time = same.map_or(Time(now), |same| same.last_transition_time.clone());
+    }
+}
+
 /// The condition of a type.
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
@@ -265,6 +295,20 @@ mod tests {
         assert_eq!(third[0].last_transition_time, Time(at(3)));
         assert_eq!(third.len(), 2, "Reconciling appears");
         assert_eq!(list(&third, &ready(&valid), 2, at(4)).len(), 1, "and disappears");
+    }
+
+    #[test]
+    fn a_change_and_back_within_a_round_is_a_transition() {
+        let (valid, rolling) = (Verdict::new(Reason::AllNumbersValid, ""), Verdict::new(Reason::RollingOut, ""));
+        let before = list(&[], &ready(&valid), 1, at(1));
+        let mut announced = list(&before, &ready(&rolling), 1, at(2));
+        follow(&before, &mut announced, at(2));
+        let mut after = list(&before, &ready(&valid), 1, at(3));
+        follow(&announced, &mut after, at(3));
+        assert_eq!([&announced, &after].map(|c| c[0].last_transition_time.clone()), [Time(at(2)), Time(at(3))]);
+        let mut same = after.clone();
+        follow(&after, &mut same, at(4));
+        assert_eq!(same, after);
     }
 
     #[test]

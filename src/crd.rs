@@ -3,6 +3,7 @@
 //! The doc comments of this file are the text of `kubectl explain` and of the API reference.
 
 #![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+#![expect(clippy::duplicated_attributes, reason = "printer columns share values of their attributes")]
 
 use std::time::Duration;
 
@@ -20,10 +21,10 @@ pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
 pub const MAX_PREVIOUS_FINGERPRINTS: usize = 5;
 /// How many replacements of our key by someone else are remembered for each number.
 pub const MAX_REPLACED_TIMES: usize = 3;
-/// Bound of texts for people in the status of a number, in bytes of UTF-8.
+/// Bound of texts for people in the status of a number, in bytes as the API server stores them.
 ///
-/// The schema counts characters, which is never more. 500 numbers with texts of this length, every byte escaped
-/// in JSON, stay under the 1 MiB that etcd takes comfortably.
+/// The schema counts characters, which is never more. 500 numbers with texts of this length stay under the 1 MiB that
+/// etcd takes comfortably.
 pub const MAX_NUMBER_TEXT: usize = 256;
 /// Bound of short texts that are echoed into the status (trace ids, error types, the sync annotation), in bytes.
 pub const MAX_SHORT_TEXT: usize = 64;

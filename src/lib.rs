@@ -4,6 +4,7 @@
 //! - [`key`]: bytes of a Secret → public key
 //! - [`graph`]: Meta's Graph API
 //! - [`controller`]: observe → plan → execute → summarize
+//! - [`leader`]: several replicas, one writer
 //! - [`app`], [`cli`], [`server`], [`telemetry`]: the process around it
 
 mod apiserver;
@@ -14,6 +15,7 @@ pub mod controller;
 pub mod crd;
 pub mod graph;
 pub mod key;
+pub mod leader;
 pub mod server;
 pub mod telemetry;
 pub mod text;

@@ -2,11 +2,15 @@
 
 use std::io;
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::LogFormat;
+
+/// Here kube logs every failed request as an error of its own. What failed, and what follows from it, is said where the
+/// request was made.
+const KUBE_REQUESTS: &str = "kube_client::client::builder";
 
 /// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +22,9 @@ pub struct InvalidLogLevel(String);
 /// # Errors
 /// When `level` cannot be read.
 pub fn init(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
-    let filter: Targets = level.parse().map_err(|_| InvalidLogLevel(level.to_owned()))?;
+    let wanted: Targets = level.parse().map_err(|_| InvalidLogLevel(level.to_owned()))?;
+    let default = wanted.default_level().unwrap_or(LevelFilter::OFF);
+    let filter = Targets::new().with_default(default).with_target(KUBE_REQUESTS, LevelFilter::OFF).with_targets(wanted);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     match format {

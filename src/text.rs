@@ -2,15 +2,45 @@
 
 const ELLIPSIS: char = '…';
 
-/// The text, cut to at most `max` bytes of UTF-8 at a character boundary; a cut ends in an ellipsis.
+/// The text, cut at a character boundary to at most `max` bytes as the API server stores it; a cut ends in an ellipsis.
+///
+/// Stored is JSON in which Go escapes what HTML could misread, so that a `<` takes six bytes; counting that keeps an
+/// HTML page in the place of an answer from making a status too large to be written. Control characters become spaces,
+/// because server-side apply reads YAML, which has no place for most of them.
 pub fn truncate(text: &str, max: usize) -> String {
-    if text.len() <= max {
-        return text.to_owned();
+    let mut cut = String::with_capacity(text.len().min(max));
+    let mut stored = 0;
+    let mut end = 0;
+    for character in text.chars().map(printable) {
+        stored += stored_len(character);
+        if stored > max {
+            cut.truncate(end);
+            cut.push(ELLIPSIS);
+            return cut;
+        }
+        cut.push(character);
+        if stored + ELLIPSIS.len_utf8() <= max {
+            end = cut.len();
+        }
     }
-    let end = text.floor_char_boundary(max.saturating_sub(ELLIPSIS.len_utf8()));
-    let mut cut = text[..end].to_owned();
-    cut.push(ELLIPSIS);
     cut
+}
+
+fn printable(character: char) -> char {
+    match character {
+        control if control.is_control() => ' ',
+        '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        other => other,
+    }
+}
+
+/// Bytes of a character inside a JSON string as Go writes it.
+fn stored_len(character: char) -> usize {
+    match character {
+        '"' | '\\' => 2,
+        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 6,
+        other => other.len_utf8(),
+    }
 }
 
 #[cfg(test)]
@@ -23,5 +53,17 @@ mod tests {
         assert_eq!(truncate("abcdef", 5), "ab…");
         assert_eq!(truncate("ééé", 5), "é…");
         assert_eq!(truncate("日本語日本語", 9), "日本…");
+    }
+
+    #[test]
+    fn counts_what_json_escapes() {
+        assert_eq!(truncate("<html>", 16), "<html>");
+        assert_eq!(truncate("<html>", 15), "<html…");
+        assert_eq!(truncate("\"\"\"", 5), "\"…");
+    }
+
+    #[test]
+    fn control_characters_become_spaces() {
+        assert_eq!(truncate("a\u{0}\u{7f}\u{9f}\n\u{ffff}b", 12), "a    \u{fffd}b");
     }
 }

@@ -6,10 +6,10 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
 use super::number::{Reading, Uploaded};
-use super::observe::{Observation, PARALLEL_CALLS, end_of, read_number};
+use super::observe::{Observation, PARALLEL_CALLS, end_of, reading_of};
+use super::permit::Permit;
 use super::plan::{Plan, Upload, UploadReason};
 use crate::crd::NumberState;
 use crate::graph::{self, CallError, Credentials};
@@ -32,45 +32,41 @@ pub struct Outcome {
 pub struct Execution<'a> {
     uploader: Option<Uploader<'a>>,
     waiting: VecDeque<&'a Upload>,
-    under_way: FuturesUnordered<BoxFuture<'a, Outcome>>,
+    under_way: FuturesUnordered<BoxFuture<'a, Option<Outcome>>>,
     in_trial: bool,
-    cancelled: &'a CancellationToken,
+    permit: &'a Permit,
 }
 
 impl<'a> Execution<'a> {
-    /// The uploads of `plan`, none of them begun. Once `cancelled`, no further one begins; those under way are
-    /// finished.
-    pub fn new(
-        observation: &'a Observation,
-        plan: &'a Plan,
-        graph: &'a graph::Client,
-        cancelled: &'a CancellationToken,
-    ) -> Self {
+    /// The uploads of `plan`, none of them begun. Once the permit is revoked, no further one begins; those under
+    /// way are finished.
+    pub fn new(observation: &'a Observation, plan: &'a Plan, graph: &'a graph::Client, permit: &'a Permit) -> Self {
         let uploader = observation.key().zip(observation.credentials());
-        let uploader = uploader.map(|(key, credentials)| Uploader { observation, graph, key, credentials, cancelled });
+        let uploader = uploader.map(|(key, credentials)| Uploader { observation, graph, key, credentials, permit });
         let waiting = plan.uploads.iter().collect();
-        Self { uploader, waiting, under_way: FuturesUnordered::new(), in_trial: plan.is_trial, cancelled }
+        Self { uploader, waiting, under_way: FuturesUnordered::new(), in_trial: plan.is_trial, permit }
     }
 
     /// The next outcome, each with its number read back; none when all is done. May be dropped and called again.
     pub async fn next(&mut self) -> Option<Outcome> {
         let uploader = self.uploader?;
-        let at_once = if self.in_trial { 1 } else { PARALLEL_CALLS };
-        while self.under_way.len() < at_once && !self.cancelled.is_cancelled() {
-            let Some(upload) = self.waiting.pop_front() else {
-                break;
-            };
-            self.under_way.push(uploader.upload(upload).boxed());
-        }
-        let outcome = self.under_way.next().await?;
-        if self.in_trial {
-            match uploader.trial_verdict(&outcome) {
-                TrialVerdict::Passed => self.in_trial = false,
-                TrialVerdict::Untouched => {}
-                TrialVerdict::Failed => self.waiting.clear(),
+        loop {
+            let at_once = if self.in_trial { 1 } else { PARALLEL_CALLS };
+            while self.under_way.len() < at_once && self.permit.is_valid() {
+                let Some(upload) = self.waiting.pop_front() else { break };
+                self.under_way.push(uploader.upload(upload).boxed());
             }
+            // One that did not begin has no outcome.
+            let Some(outcome) = self.under_way.next().await? else { continue };
+            if self.in_trial {
+                match uploader.trial_verdict(&outcome) {
+                    TrialVerdict::Passed => self.in_trial = false,
+                    TrialVerdict::Untouched => {}
+                    TrialVerdict::Failed => self.waiting.clear(),
+                }
+            }
+            return Some(outcome);
         }
-        Some(outcome)
     }
 }
 
@@ -90,16 +86,19 @@ struct Uploader<'a> {
     graph: &'a graph::Client,
     key: &'a PublicKey,
     credentials: &'a Credentials,
-    cancelled: &'a CancellationToken,
+    permit: &'a Permit,
 }
 
 impl<'a> Uploader<'a> {
-    async fn upload(self, upload: &'a Upload) -> Outcome {
+    async fn upload(self, upload: &'a Upload) -> Option<Outcome> {
         let id = &upload.phone_number_id;
         let resource = self.observation.resource_name();
         let at = Timestamp::now();
-        let (error, paused_until) = match self.graph.upload(self.credentials, &resource, id, self.key).await {
+        let may_begin = || self.permit.is_valid();
+        let (error, paused_until) = match self.graph.upload(self.credentials, &resource, id, self.key, may_begin).await
+        {
             Ok(()) => (None, None),
+            Err(CallError::Withdrawn) => return None,
             Err(CallError::Failed(error)) => (Some(error), None),
             Err(CallError::Paused(pause)) => (None, Some(end_of(&pause))),
         };
@@ -109,7 +108,7 @@ impl<'a> Uploader<'a> {
         let outcome = Outcome {
             phone_number_id: id.clone(),
             reason: upload.reason,
-            upload: Uploaded { at, error, paused_until },
+            upload: Uploaded { at, error, paused_until, may_be_crossed: self.may_be_crossed() },
             after,
         };
         tracing::info!(
@@ -121,23 +120,25 @@ impl<'a> Uploader<'a> {
             is_valid = self.state_after(&outcome) == NumberState::Valid,
             "uploaded the public key"
         );
-        outcome
+        Some(outcome)
     }
 
-    /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer. Once
-    /// cancelled, the next answer is the last.
+    fn may_be_crossed(&self) -> bool {
+        self.permit.may_be_crossed(self.observation.waits.after_unknown_outcome())
+    }
+
+    /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer. An upload
+    /// that has begun is always read back, but once the permit is revoked the next answer is the last.
     async fn read_back(&self, resource: &str, id: &str) -> Reading {
-        // An upload that has begun is always read back, whatever else happens.
-        let never = CancellationToken::new();
         let terms = self.observation.terms();
         let fingerprint = self.key.fingerprint().to_string();
         let mut last = Reading::NotAsked;
         for wait in self.observation.waits.read_back() {
-            let is_cancelled = self.cancelled.run_until_cancelled(tokio::time::sleep(wait)).await.is_none();
-            if is_cancelled && last != Reading::NotAsked {
+            let may_wait = self.permit.run(tokio::time::sleep(wait)).await.is_some();
+            if !may_wait && last != Reading::NotAsked {
                 break;
             }
-            (last, _) = read_number(self.credentials, resource, id, self.graph, &never).await;
+            (last, _) = reading_of(self.graph.read(self.credentials, resource, id).await);
             match &last {
                 Reading::Answered { reported, .. }
                     if terms.state(reported, Some(&fingerprint)) == NumberState::Valid =>
@@ -175,7 +176,7 @@ impl<'a> Uploader<'a> {
             return TrialVerdict::Failed;
         };
         let terms = self.observation.terms();
-        let after = terms.uploaded(before.as_read(&terms), &outcome.upload, &outcome.after);
+        let after = before.uploaded(&terms, &outcome.upload, &outcome.after);
         let is_known = !matches!(outcome.after, Reading::Failed { .. } | Reading::Paused { .. });
         if is_known && after.upload_attempts == 0 { TrialVerdict::Untouched } else { TrialVerdict::Failed }
     }

@@ -32,7 +32,7 @@ pub struct ReadSecretError {
 
 /// One Secret, as far as a resource refers to it.
 enum Fetched {
-    Found(Secret),
+    Found(Box<Secret>),
     NotFound,
     Forbidden,
 }
@@ -60,7 +60,7 @@ pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<In
 
 async fn fetch(api: &Api<Secret>, name: String) -> Result<(String, Fetched), ReadSecretError> {
     let fetched = match api.get_opt(&name).await {
-        Ok(Some(secret)) => Fetched::Found(secret),
+        Ok(Some(secret)) => Fetched::Found(Box::new(secret)),
         Ok(None) => Fetched::NotFound,
         Err(kube::Error::Api(status)) if status.code == 403 => Fetched::Forbidden,
         Err(source) => {
@@ -72,9 +72,10 @@ async fn fetch(api: &Api<Secret>, name: String) -> Result<(String, Fetched), Rea
 }
 
 fn version(name: &str, fetched: &Fetched) -> Option<ObservedSecret> {
-    let Fetched::Found(Secret { metadata, .. }) = fetched else {
+    let Fetched::Found(secret) = fetched else {
         return None;
     };
+    let metadata = &secret.metadata;
     Some(ObservedSecret {
         name: name.to_owned(),
         uid: metadata.uid.clone().unwrap_or_default(),
@@ -121,7 +122,7 @@ impl Sources {
         }
         let Some(reference) = &spec.private_key_secret_ref else {
             return Err(Verdict::new(
-                Reason::KeyUnusable,
+                Reason::KeyNotSet,
                 "Set one of spec.privateKeySecretRef, spec.certificateSecretRef and spec.publicKey.",
             ));
         };
@@ -204,10 +205,39 @@ impl Sources {
 }
 
 fn key_verdict(place: &str, error: &KeyError) -> Verdict {
-    let reason = match error {
-        KeyError::MissingPassphrase => Reason::PassphraseMissing,
-        KeyError::WrongPassphrase => Reason::PassphraseRejected,
-        _ => Reason::KeyUnusable,
-    };
-    Verdict::new(reason, format!("{place}: {error}."))
+    Verdict::new(key_reason(error), format!("{place}: {error}."))
+}
+
+/// Kinds of problem that share a remedy share a reason; the message tells them apart.
+fn key_reason(error: &KeyError) -> Reason {
+    use KeyError as E;
+    match error {
+        E::Empty | E::Blank => Reason::KeyEmpty,
+        E::TooLarge { .. } => Reason::KeyTooLarge,
+        E::Truncated | E::BadBase64 | E::BrokenBeginLine | E::Damaged | E::Inconsistent => Reason::KeyDamaged,
+        E::OtherText { .. } | E::OtherBinary { .. } | E::DoubleBase64 | E::FileName | E::Json => {
+            Reason::KeyNotRecognized
+        }
+        E::Certificate { .. } | E::CertificateRequest { .. } | E::PublicKey { .. } | E::PrivateKey { .. } => {
+            Reason::KeyOfWrongKind
+        }
+        E::OpenSshPrivateKey
+        | E::OpenSshPublicKey
+        | E::Putty
+        | E::Age
+        | E::Pgp
+        | E::EncryptedFile { .. }
+        | E::Jwk
+        | E::Pkcs12 { .. }
+        | E::Pkcs7 { .. }
+        | E::JavaKeyStore => Reason::KeyFormatUnsupported,
+        E::RsaPss | E::EllipticCurve { .. } | E::Ed25519 | E::Dsa | E::OtherAlgorithm { .. } => {
+            Reason::KeyAlgorithmUnsupported
+        }
+        E::WrongSize { .. } | E::BadExponent | E::MultiPrime => Reason::KeySizeUnsupported,
+        E::UnsupportedEncryption { .. } | E::ExcessiveKeyDerivation { .. } => Reason::KeyEncryptionUnsupported,
+        E::MissingPassphrase => Reason::PassphraseMissing,
+        E::WrongPassphrase => Reason::PassphraseRejected,
+        E::CertificateMismatch => Reason::CertificateMismatch,
+    }
 }

@@ -1,12 +1,19 @@
 //! What is said of a number: one sentence with what to know or do. Pure.
 
+use super::execute::Outcome;
 use super::number::{Ownership, Reading, Terms, UPLOADS_BEFORE_STALLED};
 use super::observe::NumberObservation;
 use crate::crd::{MAX_NUMBER_TEXT, Mode, NumberState, PhoneNumberStatus};
+use crate::graph::GraphError;
 use crate::text::truncate;
 
 /// The message for a number in its new state.
-pub fn for_number(number: &PhoneNumberStatus, observed: &NumberObservation, terms: &Terms) -> String {
+pub fn for_number(
+    number: &PhoneNumberStatus,
+    observed: &NumberObservation,
+    outcome: Option<&Outcome>,
+    terms: &Terms,
+) -> String {
     let drift = |what: &str| {
         let next = match terms.mode {
             Mode::Observe => "mode Observe forbids an upload".to_owned(),
@@ -47,18 +54,15 @@ pub fn for_number(number: &PhoneNumberStatus, observed: &NumberObservation, term
             "Someone else replaced the key three times; find the other writer, then set the annotation waflows.dev/sync-requested-at."
                 .to_owned()
         }
-        NumberState::Refused => refused(number, observed),
+        NumberState::Refused => refused(number, observed, outcome),
         NumberState::Unreachable => "Nothing was learnt of the number for more than three check intervals.".to_owned(),
     };
     truncate(&text, MAX_NUMBER_TEXT)
 }
 
-fn refused(number: &PhoneNumberStatus, observed: &NumberObservation) -> String {
-    let class = match &observed.reading {
-        Reading::Failed { error, .. } => error.class.remedy(),
-        Reading::NotAsked | Reading::Answered { .. } | Reading::Paused { .. } => None,
-    };
-    match class {
+fn refused(number: &PhoneNumberStatus, observed: &NumberObservation, outcome: Option<&Outcome>) -> String {
+    let last = outcome.and_then(|outcome| failure(&outcome.after).or(outcome.upload.error.as_ref()));
+    match last.or(failure(&observed.reading)).and_then(|error| error.class.remedy()) {
         Some(remedy) => {
             let mut sentence = remedy.to_owned();
             if let Some(first) = sentence.get_mut(..1) {
@@ -68,5 +72,12 @@ fn refused(number: &PhoneNumberStatus, observed: &NumberObservation) -> String {
         }
         // Not asked this time: what was said stays true.
         None => number.message.clone(),
+    }
+}
+
+fn failure(reading: &Reading) -> Option<&GraphError> {
+    match reading {
+        Reading::Failed { error, .. } => Some(error),
+        Reading::NotAsked | Reading::Answered { .. } | Reading::Paused { .. } => None,
     }
 }

@@ -17,6 +17,7 @@ pub mod message;
 pub mod number;
 pub mod observe;
 pub mod ownership;
+pub mod permit;
 pub mod plan;
 pub mod queue;
 pub mod reconcile;
@@ -24,5 +25,8 @@ pub mod schedule;
 pub mod summarize;
 pub mod verdict;
 pub mod watch;
+
+#[cfg(test)]
+mod tests;
 
 pub use reconcile::{Context, run};

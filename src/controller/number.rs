@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::schedule::{Waits, not_after};
+use super::schedule::{Waits, not_after, stale_at};
 use crate::crd::{
     MAX_NUMBER_TEXT, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus,
 };
@@ -77,6 +77,8 @@ pub struct Uploaded {
     pub error: Option<GraphError>,
     /// When calls have to wait: until then. The upload was not made.
     pub paused_until: Option<Timestamp>,
+    /// An upload of a leader that vanished a moment ago may still arrive after this one.
+    pub may_be_crossed: bool,
 }
 
 /// What every number of a resource is judged by.
@@ -129,6 +131,10 @@ impl Terms {
     /// The stored status, judged by the key of today: after a rotation a number that was Valid is no longer.
     pub fn rebase(&self, before: &PhoneNumberStatus) -> PhoneNumberStatus {
         let mut number = before.clone();
+        // A time in the future is taken as now, once: it would move on with the clock otherwise.
+        for time in [&mut number.last_read_time, &mut number.last_upload_time].into_iter().flatten() {
+            time.0 = not_after(time.0, self.now);
+        }
         let holds_ours = match &before.key_fingerprint {
             Some(key) => self.is_expected(Some(key)),
             None => self.is_expected(before.uploaded_fingerprint.as_deref()),
@@ -169,6 +175,7 @@ impl Terms {
             let excess = number.replaced_times.len().saturating_sub(MAX_REPLACED_TIMES);
             number.replaced_times.drain(..excess);
         }
+        // Time alone does not end it: the same three stay three within the window.
         if is_replaced && self.is_contested(&number) {
             number.state = NumberState::Contested;
         }
@@ -178,8 +185,9 @@ impl Terms {
     /// Whether someone else replaced the key three times within a day, or within four intervals where that is longer.
     fn is_contested(&self, number: &PhoneNumberStatus) -> bool {
         let window = DAY.max(self.interval * 4);
+        let times = || number.replaced_times.iter().map(|time| time.0);
         number.replaced_times.len() >= MAX_REPLACED_TIMES
-            && number.replaced_times.iter().all(|time| not_after(time.0, self.now) + window >= self.now)
+            && times().min().zip(times().max()).is_some_and(|(first, last)| last <= first + window)
     }
 
     /// The status after a call that failed.
@@ -221,6 +229,10 @@ impl Terms {
         number.last_upload_time = Some(Time(upload.at));
         if upload.error.is_none() {
             self.note_uploaded(&mut number);
+            if !matches!(after, Reading::Answered { .. }) {
+                // Meta took it, and nobody saw what came of it: counts as landed until the number is read.
+                number.upload_attempts = number.upload_attempts.saturating_add(1);
+            }
         }
         match after {
             Reading::Answered { reported, at } => {
@@ -242,10 +254,10 @@ impl Terms {
             Reading::Paused { until, .. } => number.next_attempt_time = Some(Time(*until)),
             Reading::NotAsked => number.next_attempt_time = Some(Time(self.now)),
         }
-        if upload.error.is_some() {
-            // The request may still be on its way to Meta.
+        if upload.error.is_some() || upload.may_be_crossed {
+            // This request, or that of a former leader, may still be on its way to Meta.
             let again = Time(upload.at + self.waits.after_unknown_outcome());
-            number.next_attempt_time = Some(number.next_attempt_time.map_or(again.clone(), |next| next.min(again)));
+            number.next_attempt_time.get_or_insert(again);
         }
         number
     }
@@ -270,7 +282,7 @@ impl Terms {
         let attempts = number.upload_attempts;
         match &number.last_upload_time {
             Some(time) if attempts > 0 && self.is_expected(number.uploaded_fingerprint.as_deref()) => {
-                not_after(time.0, self.now) + self.waits.after_upload(attempts)
+                time.0 + self.waits.after_upload(attempts)
             }
             _ => Timestamp::MIN,
         }
@@ -278,7 +290,7 @@ impl Terms {
 
     /// Whether nothing was learnt for so long that the stored state no longer counts.
     pub fn is_stale(&self, number: &PhoneNumberStatus) -> bool {
-        number.last_read_time.as_ref().is_some_and(|time| not_after(time.0, self.now) + self.interval * 3 < self.now)
+        stale_at(number, self.interval, self.now).is_some_and(|at| at <= self.now)
     }
 }
 

@@ -7,10 +7,10 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use tokio_util::sync::CancellationToken;
 
 use super::inputs::{self, Inputs, ReadSecretError};
-use super::number::{Ownership, Reading, Terms};
+use super::number::{Ownership, Reading, Terms, Uploaded};
+use super::permit::Permit;
 use super::schedule::{Agenda, Waits};
 use crate::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeyStatus, MAX_PREVIOUS_FINGERPRINTS, NumberState, PhoneNumberStatus,
@@ -161,12 +161,19 @@ impl NumberObservation {
         }
         number
     }
+
+    /// The number's status after an upload that followed the reading.
+    pub fn uploaded(&self, terms: &Terms, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
+        // A row of failed uploads is not ended by the reading that goes before each of them.
+        let failures = terms.rebase(&self.before).failures;
+        terms.uploaded(PhoneNumberStatus { failures, ..self.as_read(terms) }, upload, after)
+    }
 }
 
 /// Reads what the agenda asks for: the Secrets, and from Meta each number that is due.
 ///
-/// The first call goes alone, the others in parallel: what refuses the first would refuse all. When `cancelled`, what
-/// was read so far is returned.
+/// The first call goes alone, the others in parallel: what refuses the first would refuse all. Once the permit is
+/// revoked, what was read so far is returned.
 ///
 /// # Errors
 /// When the API server does not answer.
@@ -174,13 +181,13 @@ pub async fn observe(
     mut observation: Observation,
     secrets: &Api<Secret>,
     graph: &graph::Client,
-    cancelled: &CancellationToken,
+    permit: &Permit,
 ) -> Result<Observation, ReadSecretError> {
     if observation.agenda.inputs {
         observation.inputs = Some(inputs::read(&observation.resource, secrets).await?);
     }
     if let Some(credentials) = observation.credentials().cloned().filter(|_| observation.expected().is_some()) {
-        read_numbers(&mut observation, &credentials, graph, cancelled).await;
+        read_numbers(&mut observation, &credentials, graph, permit).await;
     }
     observation.now = Timestamp::now();
     Ok(observation)
@@ -190,7 +197,7 @@ async fn read_numbers(
     observation: &mut Observation,
     credentials: &Credentials,
     graph: &graph::Client,
-    cancelled: &CancellationToken,
+    permit: &Permit,
 ) {
     let resource = observation.resource_name();
     let due: Vec<(usize, String)> = observation
@@ -203,7 +210,7 @@ async fn read_numbers(
     // Futures do nothing before they are polled, so that all of them can be made here.
     let mut calls = due
         .iter()
-        .map(|(position, id)| async { (*position, read_number(credentials, &resource, id, graph, cancelled).await) });
+        .map(|(position, id)| async { (*position, read_number(credentials, &resource, id, graph, permit).await) });
     let first = calls.next();
     let others: Vec<_> = calls.collect();
     let mut readings = Vec::with_capacity(due.len());
@@ -219,20 +226,29 @@ async fn read_numbers(
     }
 }
 
-/// Reads one number: what was learnt, and the refusal of the credentials if that was the answer.
-pub(super) async fn read_number(
+/// Reads one number, unless the permit is revoked: what was learnt, and the refusal of the credentials if that was the
+/// answer.
+async fn read_number(
     credentials: &Credentials,
     resource: &str,
     id: &str,
     graph: &graph::Client,
-    cancelled: &CancellationToken,
+    permit: &Permit,
 ) -> (Reading, Option<graph::GraphError>) {
-    let call = cancelled.run_until_cancelled(graph.read(credentials, resource, id));
-    match call.await {
+    match permit.run(graph.read(credentials, resource, id)).await {
+        Some(answer) => reading_of(answer),
         None => (Reading::NotAsked, None),
-        Some(Ok(reported)) => (Reading::Answered { reported, at: Timestamp::now() }, None),
-        Some(Err(CallError::Failed(error))) => (Reading::Failed { error, at: Timestamp::now() }, None),
-        Some(Err(CallError::Paused(pause))) => {
+    }
+}
+
+/// What an answer tells: of the number, and of the credentials where they are refused.
+pub(super) fn reading_of(answer: Result<graph::Reported, CallError>) -> (Reading, Option<graph::GraphError>) {
+    let at = Timestamp::now();
+    match answer {
+        Ok(reported) => (Reading::Answered { reported, at }, None),
+        Err(CallError::Failed(error)) => (Reading::Failed { error, at }, None),
+        Err(CallError::Withdrawn) => (Reading::NotAsked, None),
+        Err(CallError::Paused(pause)) => {
             let until = end_of(&pause);
             match pause.cause {
                 PauseCause::RateLimited(limit) => (Reading::Paused { limit: Some((*limit).clone()), until }, None),

@@ -24,7 +24,6 @@ pub enum Urgency {
 /// The queue. All methods may be called from any task.
 #[derive(Default)]
 pub struct Queue {
-    rounds: CancellationToken,
     state: Mutex<State>,
     woken: Notify,
 }
@@ -45,11 +44,6 @@ struct Entry {
 }
 
 impl Queue {
-    /// A queue whose rounds are all cancelled together with `rounds`.
-    pub fn new(rounds: CancellationToken) -> Self {
-        Self { rounds, ..Self::default() }
-    }
-
     /// Queues a resource now.
     pub fn add(&self, key: &ObjectKey, urgency: Urgency) {
         self.state().add(key, urgency);
@@ -67,15 +61,16 @@ impl Queue {
         self.state().remove(key);
     }
 
-    /// Waits for the next resource to work on. The token is cancelled when the resource changes meanwhile.
+    /// Waits for the next resource to work on. The token is cancelled when the resource changes meanwhile, or together
+    /// with `rounds`.
     ///
     /// One task at a time may wait here. Every key it gets must be given back with [`Queue::done`].
-    pub async fn next(&self) -> (ObjectKey, CancellationToken) {
+    pub async fn next(&self, rounds: &CancellationToken) -> (ObjectKey, CancellationToken) {
         loop {
             let wake_at = {
                 let mut state = self.state();
                 state.fire_timers(Instant::now());
-                if let Some(next) = state.pop(&self.rounds) {
+                if let Some(next) = state.pop(rounds) {
                     return next;
                 }
                 state.timers.first().map(|(at, _)| *at)
@@ -204,7 +199,7 @@ mod tests {
     }
 
     async fn next(queue: &Queue) -> String {
-        queue.next().await.0.name.to_string()
+        queue.next(&CancellationToken::new()).await.0.name.to_string()
     }
 
     #[tokio::test(start_paused = true)]
@@ -224,14 +219,14 @@ mod tests {
     async fn a_change_during_a_round_cancels_it_and_queues_another() {
         let queue = Queue::default();
         queue.add(&key("a"), Urgency::Changed);
-        let (a, round) = queue.next().await;
+        let (a, round) = queue.next(&CancellationToken::new()).await;
         queue.add(&a, Urgency::Due);
         assert!(!round.is_cancelled(), "what is due can wait");
         queue.add(&a, Urgency::Changed);
         assert!(round.is_cancelled());
         assert_eq!(queue.depth(), 0, "one round at a time");
         queue.done(&a);
-        let (_, again) = queue.next().await;
+        let (_, again) = queue.next(&CancellationToken::new()).await;
         assert!(!again.is_cancelled());
     }
 
@@ -253,7 +248,7 @@ mod tests {
     async fn what_is_gone_leaves_no_trace() {
         let queue = Queue::default();
         queue.add(&key("a"), Urgency::Changed);
-        let (a, round) = queue.next().await;
+        let (a, round) = queue.next(&CancellationToken::new()).await;
         queue.add_at(&a, Instant::now());
         queue.remove(&a);
         assert!(round.is_cancelled());

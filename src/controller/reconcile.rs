@@ -20,6 +20,7 @@ use super::index::{Change, Index, ObjectKey};
 use super::inputs::ReadSecretError;
 use super::number::{Ownership, Reading};
 use super::observe::{Observation, observe};
+use super::permit::Permit;
 use super::plan::{Plan, plan};
 use super::queue::{Queue, Urgency};
 use super::schedule::{Agenda, Due, Waits, due};
@@ -29,6 +30,7 @@ use crate::apiserver::describe;
 use crate::conditions::{self, ConditionType};
 use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState};
 use crate::graph;
+use crate::leader::{Leader, Term};
 
 /// Field manager of the status.
 pub const FIELD_MANAGER: &str = "waflows-operator";
@@ -86,8 +88,9 @@ enum RoundError {
     WriteStatus(#[source] kube::Error),
 }
 
-/// Watches and works until `stop` is cancelled, then lets the rounds that run come to their end.
-pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, stop: CancellationToken) {
+/// Watches all the time, and works while this process leads, until `stop` is cancelled. Rounds that run then come to
+/// their end.
+pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, leader: Leader, stop: CancellationToken) {
     let mut watches = JoinSet::new();
     for scope in scopes {
         let (of_resources, of_secrets) = (Arc::clone(&context), Arc::clone(&context));
@@ -95,31 +98,42 @@ pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, stop: CancellationTo
         watches.spawn(async move { watch::resources(&of_resources, &scope).await });
         watches.spawn(async move { watch::secrets(&of_secrets, &same_scope).await });
     }
-    work(&context, &stop).await;
+    while let Some(term) = stop.run_until_cancelled(leader.acquired()).await {
+        work(&context, &term, &stop).await;
+    }
 }
 
-async fn work(context: &Arc<Context>, stop: &CancellationToken) {
+/// Works for one term, or until `stop` is cancelled.
+async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
+    // Rounds end early for either reason.
+    let rounds = term.lost().child_token();
     let slots = Arc::new(Semaphore::new(context.concurrency));
-    let mut rounds = JoinSet::new();
-    // The semaphore is never closed, so it always yields a permit.
-    while let Some(Ok(slot)) = stop.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await {
-        let Some((key, cancelled)) = stop.run_until_cancelled(context.queue.next()).await else {
-            break;
-        };
-        let context = Arc::clone(context);
-        rounds.spawn(async move {
-            reconcile(&context, &key, &cancelled).await;
-            context.queue.done(&key);
-            drop(slot);
-        });
-        while rounds.try_join_next().is_some() {}
+    let mut running = JoinSet::new();
+    let taking = async {
+        // The semaphore is never closed, so it always yields a permit.
+        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+            let (key, round) = context.queue.next(&rounds).await;
+            let (context, permit) = (Arc::clone(context), Permit::new(round, term.clone()));
+            running.spawn(async move {
+                reconcile(&context, &key, &permit).await;
+                context.queue.done(&key);
+                drop(slot);
+            });
+            while running.try_join_next().is_some() {}
+        }
+    };
+    tokio::select! {
+        () = taking => {}
+        () = stop.cancelled() => {}
+        () = term.lost().cancelled() => {}
     }
-    rounds.join_all().await;
+    rounds.cancel();
+    running.join_all().await;
 }
 
 /// One round, and the time of the next.
-async fn reconcile(context: &Context, key: &ObjectKey, cancelled: &CancellationToken) {
-    let next = match round(context, key, cancelled).await {
+async fn reconcile(context: &Context, key: &ObjectKey, permit: &Permit) {
+    let next = match round(context, key, permit).await {
         Ok(next) => next,
         Err(error) => {
             tracing::warn!(resource = %key, error = %error, "the round could not be finished and is tried again");
@@ -132,11 +146,7 @@ async fn reconcile(context: &Context, key: &ObjectKey, cancelled: &CancellationT
     }
 }
 
-async fn round(
-    context: &Context,
-    key: &ObjectKey,
-    cancelled: &CancellationToken,
-) -> Result<Option<Timestamp>, RoundError> {
+async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Option<Timestamp>, RoundError> {
     let (resource, secrets) = {
         let index = context.index();
         let Some(resource) = index.resource(key) else {
@@ -163,15 +173,15 @@ async fn round(
 
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &key.namespace);
     let observation = Observation::new(resource, agenda, interval, context.waits, begun);
-    let mut observation = observe(observation, &api, &context.graph, cancelled).await?;
+    let mut observation = observe(observation, &api, &context.graph, permit).await?;
     claim_numbers(&mut context.index(), &mut observation, key);
     let _reservation = Reservation { context, key };
     let plan = plan(&observation);
-    let mut writer = StatusWriter { context, key, resource: Arc::clone(&observation.resource) };
-    if must_announce(&observation, &plan) && !cancelled.is_cancelled() {
+    let mut writer = StatusWriter { context, key, permit, resource: Arc::clone(&observation.resource) };
+    if must_announce(&observation, &plan) && permit.is_valid() {
         writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
     }
-    let outcomes = execute(context, &observation, &plan, cancelled, &mut writer).await;
+    let outcomes = execute(context, &observation, &plan, permit, &mut writer).await;
     let summary = summarize(&observation, &outcomes, Progress::Finished, Timestamp::now());
     writer.write(&summary.status).await?;
     report(key, &observation, &outcomes, &summary, begun);
@@ -239,10 +249,10 @@ async fn execute(
     context: &Context,
     observation: &Observation,
     plan: &Plan,
-    cancelled: &CancellationToken,
+    permit: &Permit,
     writer: &mut StatusWriter<'_>,
 ) -> Vec<Outcome> {
-    let mut execution = Execution::new(observation, plan, &context.graph, cancelled);
+    let mut execution = Execution::new(observation, plan, &context.graph, permit);
     let mut outcomes = Vec::with_capacity(plan.uploads.len());
     let mut clock = tokio::time::interval_at(Instant::now() + CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL);
     loop {
@@ -272,6 +282,7 @@ fn must_announce(observation: &Observation, plan: &Plan) -> bool {
 struct StatusWriter<'a> {
     context: &'a Context,
     key: &'a ObjectKey,
+    permit: &'a Permit,
     /// The resource that the status was computed from, with the status that was last written.
     resource: Arc<FlowsEncryptionKey>,
 }
@@ -283,12 +294,16 @@ impl StatusWriter<'_> {
     /// status is still the one it was computed from (someone changed the spec or a label meanwhile), it is written
     /// onto the current version. Otherwise another process works on the resource, and this status is dropped.
     async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<(), RoundError> {
-        if self.resource.status.as_ref() == Some(status) {
+        let mut status = status.clone();
+        let shown = self.resource.status.as_ref().map(|shown| shown.conditions.as_slice()).unwrap_or_default();
+        conditions::follow(shown, &mut status.conditions, Timestamp::now());
+        // Who does not lead any more leaves the word to who does.
+        if self.resource.status.as_ref() == Some(&status) || !self.permit.is_leading() {
             return Ok(());
         }
         let api: Api<FlowsEncryptionKey> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
         loop {
-            match self.patch(&api, status).await {
+            match self.patch(&api, &status).await {
                 Ok(mut written) => {
                     watch::strip(&mut written);
                     self.resource = Arc::new(written.clone());

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::conditions::{self, ConditionType, Reason};
 use crate::crd::{
-    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, MAX_SHORT_TEXT, ObservedSecret,
-    SYNC_ANNOTATION,
+    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, MAX_SHORT_TEXT, NumberState, ObservedSecret,
+    PhoneNumberStatus, SYNC_ANNOTATION,
 };
 use crate::text::truncate;
 
@@ -101,6 +101,12 @@ pub fn not_after(time: Timestamp, now: Timestamp) -> Timestamp {
     time.min(now)
 }
 
+/// From when on the last answer about a number is too old to count: after three intervals.
+pub fn stale_at(number: &PhoneNumberStatus, interval: Duration, now: Timestamp) -> Option<Timestamp> {
+    // Stored times are whole seconds.
+    number.last_read_time.as_ref().map(|time| not_after(time.0, now) + interval * 3 + SECOND)
+}
+
 /// A share of the check interval, below a tenth, that depends on the resource alone: spreads checks out, and is the
 /// same after a restart.
 pub fn jitter(uid: &str, interval: Duration) -> Duration {
@@ -176,8 +182,17 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let attempts: Vec<_> = spec.phone_number_ids.iter().map(|id| (id, next_attempt(status, id, pace, now))).collect();
     let can_ask = !lacks_inputs(status);
     let something = everything || wants_second_try || (can_ask && attempts.iter().any(|(_, next)| next.at <= now));
-    if !something && is_observed {
-        let next = attempts.iter().map(|(_, next)| next.at).min();
+    let turns_stale = status
+        .phone_numbers
+        .iter()
+        .filter(|number| {
+            !matches!(number.state, NumberState::Unreachable | NumberState::Conflict | NumberState::Refused)
+        })
+        .filter_map(|number| stale_at(number, interval, now))
+        .min()
+        .filter(|_| can_ask);
+    if !something && is_observed && turns_stale.is_none_or(|at| at > now) {
+        let next = attempts.iter().map(|(_, next)| next.at).chain(turns_stale).min();
         return Due::Later(next.filter(|_| can_ask));
     }
     // Checks that are almost due are made along with others, so that those of a resource stay together.
@@ -201,8 +216,9 @@ fn next_attempt(status: &FlowsEncryptionKeyStatus, id: &str, pace: Duration, now
     match stored.map(|number| (&number.next_attempt_time, &number.last_read_time)) {
         // No wait is longer than a day; one that is was computed by a clock that was wrong.
         Some((Some(time), _)) if time.0 <= now + 24 * HOUR => Attempt { at: time.0, is_check: false },
-        Some((_, Some(time))) => Attempt { at: not_after(time.0, now) + pace, is_check: true },
-        Some((_, None)) | None => Attempt { at: now, is_check: false },
+        Some((_, Some(time))) if time.0 <= now => Attempt { at: time.0 + pace, is_check: true },
+        // Never read, or at a time that is still to come: a clock was wrong, and waiting for it could take years.
+        Some(_) | None => Attempt { at: now, is_check: false },
     }
 }
 
@@ -211,7 +227,9 @@ fn lacks_inputs(status: &FlowsEncryptionKeyStatus) -> bool {
     let absent = [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::CredentialMalformed];
     let never_had_a_key = status.public_key_fingerprint.is_none()
         && conditions::find(&status.conditions, ConditionType::KeyLoaded)
-            .is_some_and(|condition| condition.status == "False");
+            .is_some_and(|condition| condition.status == "False")
+        // What may be read is changed without any event: it is tried again.
+        && !has_reason(status, ConditionType::KeyLoaded, &[Reason::SecretForbidden]);
     never_had_a_key || has_reason(status, ConditionType::TokenAccepted, &absent)
 }
 

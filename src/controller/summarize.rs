@@ -91,7 +91,8 @@ fn asked_meta(observation: &Observation) -> bool {
 
 fn next_round(observation: &Observation, status: &FlowsEncryptionKeyStatus, now: Timestamp) -> Option<Timestamp> {
     let key_loaded = conditions::find(&status.conditions, ConditionType::KeyLoaded);
-    if key_loaded.is_some_and(|condition| condition.reason == Reason::PassphraseRejected.as_str()) {
+    let is_rejected = key_loaded.is_some_and(|condition| condition.reason == Reason::PassphraseRejected.as_str());
+    if is_rejected && !observation.resource.spec.is_suspended() {
         return Some(now + observation.waits.passphrase_grace());
     }
     let resource =
@@ -109,17 +110,15 @@ fn numbers(observation: &Observation, outcomes: &[Outcome], now: Timestamp) -> V
     let mut numbers: Vec<_> = observation
         .numbers
         .iter()
-        .map(|number| {
-            let read = number.as_read(&terms);
-            match by_id.get(read.phone_number_id.as_str()) {
-                Some(outcome) => terms.uploaded(read, &outcome.upload, &outcome.after),
-                None => read,
-            }
+        .map(|number| match by_id.get(number.before.phone_number_id.as_str()) {
+            Some(outcome) => number.uploaded(&terms, &outcome.upload, &outcome.after),
+            None => number.as_read(&terms),
         })
         .collect();
     schedule_uploads(observation, &terms, &mut numbers);
     for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
-        settle(observation, observed, &terms, number);
+        let outcome = by_id.get(number.phone_number_id.as_str()).copied();
+        settle(observation, observed, outcome, &terms, number);
     }
     numbers
 }
@@ -139,15 +138,28 @@ fn schedule_uploads(observation: &Observation, terms: &Terms, numbers: &mut [Pho
     for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
         let waits = observed.ownership == Ownership::Own && upload_reason(number, terms).is_some();
         if waits && number.next_attempt_time.is_none() {
-            let own = terms.upload_allowed_at(number);
-            let at = if number.upload_attempts > 0 { own } else { trial_ends.unwrap_or(own) };
-            number.next_attempt_time = Some(Time(at.max(terms.now)));
+            let at = match trial_ends {
+                // The trial goes on, but nobody knows for how long: the held number is looked at with its next check.
+                Some(end) if number.upload_attempts == 0 && end <= terms.now => continue,
+                Some(end) if number.upload_attempts == 0 => end,
+                Some(_) | None => terms.upload_allowed_at(number),
+            };
+            // Where the next check comes first, it comes: a number may heal by itself.
+            let check = number.last_read_time.as_ref().map(|time| time.0 + terms.interval);
+            number.next_attempt_time =
+                Some(at.max(terms.now)).filter(|at| check.is_none_or(|check| *at < check)).map(Time);
         }
     }
 }
 
 /// What follows from the state: ownership, message, time of transition.
-fn settle(observation: &Observation, observed: &NumberObservation, terms: &Terms, number: &mut PhoneNumberStatus) {
+fn settle(
+    observation: &Observation,
+    observed: &NumberObservation,
+    outcome: Option<&Outcome>,
+    terms: &Terms,
+    number: &mut PhoneNumberStatus,
+) {
     if terms.is_stale(number) && !matches!(number.state, NumberState::Conflict | NumberState::Refused) {
         number.state = NumberState::Unreachable;
     }
@@ -172,7 +184,7 @@ fn settle(observation: &Observation, observed: &NumberObservation, terms: &Terms
     if number.state != observed.before.state || number.last_transition_time.is_none() {
         number.last_transition_time = Some(Time(terms.now));
     }
-    number.message = message::for_number(number, observed, terms);
+    number.message = message::for_number(number, observed, outcome, terms);
 }
 
 /// Without a key the resource could not keep the number: it does not stand in another's way.

@@ -1,23 +1,26 @@
 //! The two calls: read a number's key, upload a key.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use reqwest::header::AUTHORIZATION;
-use reqwest::{Method, RequestBuilder, Response, Url, redirect};
+use reqwest::{Method, RequestBuilder, Url, redirect};
 
-use super::error::{Answer, ErrorClass, GraphError};
+use super::error::{ErrorClass, GraphError};
+use super::exchange::exchange;
 use super::pacing::{Caller, Pacing};
-use super::usage::{Usage, retry_after};
 use super::wire::{self, Reported};
 use super::{CallError, Credentials};
 use crate::key::PublicKey;
 
-/// Longer answers are cut: the documented ones have less than 2 KiB.
-const MAX_ANSWER: usize = 64 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const READ_TIMEOUT: Duration = Duration::from_secs(8);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Between two pieces of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(4);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// An HTTP/2 connection with calls under way on which nothing is heard for this long is asked for a sign of life. Where
+/// it gives none the next call gets a new connection; without this, calls would time out on it one after another.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a GET is repeated at once after a failure that may be over in a moment.
 const READ_RETRIES: u32 = 2;
 const READ_RETRY_DELAY: Duration = Duration::from_millis(200);
@@ -59,7 +62,8 @@ pub enum ConfigError {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    base: Arc<str>,
+    /// The base URL with the version.
+    base: Arc<Url>,
     pacing: Arc<Pacing>,
 }
 
@@ -73,11 +77,11 @@ impl Client {
     pub fn new(config: &Config, pacing: Arc<Pacing>) -> Result<Self, ConfigError> {
         let url = &config.base_url;
         if url.scheme() != "https" && !(config.allow_http && url.scheme() == "http") {
-            return Err(ConfigError::NotHttps(url.clone()));
+            return Err(ConfigError::NotHttps(without_password(url)));
         }
         let is_base = url.has_host() && url.query().is_none() && url.fragment().is_none();
         if !is_base || !url.username().is_empty() || url.password().is_some() {
-            return Err(ConfigError::NotABase(url.clone()));
+            return Err(ConfigError::NotABase(without_password(url)));
         }
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
@@ -87,7 +91,9 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
             .read_timeout(READ_TIMEOUT.min(config.timeout))
             .timeout(config.timeout)
-            .pool_idle_timeout(Duration::from_secs(90));
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT);
         if let Some(pem) = &config.ca_bundle {
             let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(|_| ConfigError::CaBundle)?;
             if roots.is_empty() {
@@ -95,7 +101,7 @@ impl Client {
             }
             builder = builder.tls_certs_merge(roots);
         }
-        let base = format!("{}/{}", url.as_str().trim_end_matches('/'), config.api_version).into();
+        let base = Arc::new(extended(url, &[&config.api_version]));
         Ok(Self { http: builder.build()?, base, pacing })
     }
 
@@ -110,8 +116,8 @@ impl Client {
                 Err(CallError::Failed(error)) if error.class == ErrorClass::Transient && attempt < READ_RETRIES => {
                     attempt += 1;
                     // Between half and all of the delay, so that callers that failed together do not return together.
-                    tokio::time::sleep(READ_RETRY_DELAY.mul_f64((0.5 + fastrand::f64() / 2.0) * f64::from(attempt)))
-                        .await;
+                    let share = (0.5 + fastrand::f64() / 2.0) * f64::from(attempt) * self.pacing.wait_scale();
+                    tokio::time::sleep(READ_RETRY_DELAY.mul_f64(share)).await;
                 }
                 result => return result,
             }
@@ -119,10 +125,15 @@ impl Client {
     }
 
     async fn read_once(&self, credentials: &Credentials, resource: &str, number: &str) -> Result<Reported, CallError> {
-        self.call(Method::GET, credentials, resource, number, |request| request, wire::read_answer).await
+        let mut reported = self.call(Method::GET, credentials, resource, number, Some, wire::read_answer).await?;
+        // Any text of an answer can hold what the request held.
+        reported.signature_status = reported.signature_status.map(|status| credentials.redactor().redact(&status));
+        Ok(reported)
     }
 
     /// Puts the key on the number. Never repeated here: whoever retries must read first.
+    ///
+    /// `may_begin` is asked last, right before the request goes out: the call may have waited for its turn.
     ///
     /// # Errors
     /// When Meta refuses, does not answer, or a pause is in force.
@@ -132,11 +143,11 @@ impl Client {
         resource: &str,
         number: &str,
         key: &PublicKey,
+        may_begin: impl FnOnce() -> bool,
     ) -> Result<(), CallError> {
         let form = [("business_public_key", key.pem())];
-        let took = self
-            .call(Method::POST, credentials, resource, number, |request| request.form(&form), wire::upload_succeeded)
-            .await?;
+        let prepare = |request: RequestBuilder| may_begin().then(|| request.form(&form));
+        let took = self.call(Method::POST, credentials, resource, number, prepare, wire::upload_succeeded).await?;
         if took {
             return Ok(());
         }
@@ -150,32 +161,35 @@ impl Client {
         credentials: &Credentials,
         resource: &str,
         number: &str,
-        with_body: impl FnOnce(RequestBuilder) -> RequestBuilder,
+        prepare: impl FnOnce(RequestBuilder) -> Option<RequestBuilder>,
         decode: fn(&[u8]) -> Result<T, wire::UnknownShape>,
     ) -> Result<T, CallError> {
         let caller = Caller { credentials: credentials.id(), resource, phone_number_id: number };
         let pass = self.pacing.enter(caller).await.map_err(CallError::Paused)?;
-        let request = with_body(self.request(method.clone(), credentials, number));
+        let url = extended(&self.base, &[number, "whatsapp_business_encryption"]);
+        let path = url.path().to_owned();
+        let request = prepare(self.request(method.clone(), url, credentials)).ok_or(CallError::Withdrawn)?;
         let begun = Instant::now();
-        let (result, usage) = exchange(request, credentials, decode).await;
-        let error = result.as_ref().err();
+        let exchanged = exchange(request, &credentials.redactor(), decode).await;
+        let error = exchanged.result.as_ref().err();
         tracing::debug!(
             method = method.as_str(),
-            phone_number_id = number,
-            status = error.map_or(Some(200), |e| e.http_status),
-            outcome = error.map_or("ok", |e| e.class.as_str()),
-            trace_id = error.and_then(|e| e.trace_id.as_deref()),
+            path,
+            resource,
+            status = exchanged.status,
+            outcome = error.map_or("ok", |error| error.class.as_str()),
+            trace_id = exchanged.trace_id.as_deref(),
             duration_ms = begun.elapsed().as_millis(),
             "called the Graph API"
         );
-        match pass.finish(error, &usage) {
+        match pass.finish(error, &exchanged.usage) {
             Some(pause) => Err(CallError::Paused(pause)),
-            None => result.map_err(CallError::Failed),
+            None => exchanged.result.map_err(CallError::Failed),
         }
     }
 
-    fn request(&self, method: Method, credentials: &Credentials, number: &str) -> RequestBuilder {
-        let mut request = self.http.request(method, format!("{}/{number}/whatsapp_business_encryption", self.base));
+    fn request(&self, method: Method, url: Url, credentials: &Credentials) -> RequestBuilder {
+        let mut request = self.http.request(method, url);
         if let Some(authorization) = credentials.authorization() {
             request = request.header(AUTHORIZATION, authorization);
         }
@@ -186,67 +200,19 @@ impl Client {
     }
 }
 
-async fn exchange<T>(
-    request: RequestBuilder,
-    credentials: &Credentials,
-    decode: fn(&[u8]) -> Result<T, wire::UnknownShape>,
-) -> (Result<T, GraphError>, Usage) {
-    let redactor = credentials.redactor();
-    let response = match request.send().await {
-        Ok(response) => response,
-        Err(error) => return (Err(unanswered(&error)), Usage::default()),
-    };
-    let status = response.status();
-    let usage = Usage::from_headers(response.headers());
-    let retry_after = retry_after(response.headers(), SystemTime::now());
-    let trace_id = response.headers().get("x-fb-trace-id").and_then(|v| v.to_str().ok()).map(str::to_owned);
-    if status.is_redirection() {
-        let message = format!(
-            "the Graph API answered with a redirect (HTTP status {status}), which is not followed; check --graph-url and the proxy"
-        );
-        return (Err(GraphError::on_the_way(ErrorClass::Unexpected, Some(status.as_u16()), &message)), usage);
+/// The URL with further segments of its path, each escaped.
+fn extended(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    // Fails for URLs that cannot be a base; those with a host can.
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
     }
-    let body = match read_body(response).await {
-        Ok(body) => body,
-        Err(error) => return (Err(error), usage),
-    };
-    let decoded = if status.is_success() { decode(&body).ok() } else { None };
-    let result = decoded.ok_or_else(|| {
-        let answer =
-            Answer { status: status.as_u16(), body: &body, retry_after, usage: &usage, trace_id: trace_id.as_deref() };
-        GraphError::from_answer(&answer, &redactor)
-    });
-    (result, usage)
+    url
 }
 
-async fn read_body(mut response: Response) -> Result<Vec<u8>, GraphError> {
-    let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(&error))? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            let message = "the answer is longer than 64 KiB; something other than the Graph API may have sent it";
-            return Err(GraphError::on_the_way(ErrorClass::Unexpected, Some(status), message));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// Describes a failure without an answer. The URL is left out: its query holds the app secret proof.
-fn unanswered(error: &reqwest::Error) -> GraphError {
-    let what = if error.is_timeout() {
-        "the Graph API did not answer in time"
-    } else if error.is_connect() {
-        "no connection to the Graph API"
-    } else {
-        "the connection to the Graph API broke"
-    };
-    let mut message = what.to_owned();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        // A failed write into a String cannot happen.
-        let _ = write!(message, ": {cause}");
-        source = cause.source();
-    }
-    GraphError::on_the_way(ErrorClass::Transient, None, &message)
+fn without_password(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Fails for URLs without a host; those have no password.
+    let _ = url.set_password(None);
+    url
 }

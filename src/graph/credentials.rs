@@ -7,6 +7,7 @@ use hmac::{Hmac, Mac};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use super::redact::Redactor;
 
@@ -83,7 +84,8 @@ impl Credentials {
     }
 
     pub(super) fn authorization(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.token.0.expose_secret())).ok()?;
+        let text = Zeroizing::new(format!("Bearer {}", self.token.0.expose_secret()));
+        let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
         Some(value)
     }

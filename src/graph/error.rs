@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
+use super::answer::{Answer, Detail};
 use super::redact::Redactor;
 use super::usage::Usage;
 use crate::crd::{MAX_NUMBER_TEXT, MAX_SHORT_TEXT};
@@ -23,7 +22,7 @@ pub struct GraphError {
     pub subcode: Option<i64>,
     /// `error.type`.
     pub kind: Option<String>,
-    /// `error.error_user_msg` where Meta gives one, else `error.message`, else what went wrong on the way.
+    /// `error.error_user_msg` where Meta gives one and `error.message`, or what went wrong on the way.
     pub message: String,
     /// `error.fbtrace_id`, or the trace header of an answer without one.
     pub trace_id: Option<String>,
@@ -108,9 +107,9 @@ impl ErrorClass {
     /// What to do, as a clause; none where waiting is enough.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Token => {
-                Some("put a valid system-user access token into the Secret (a user token expires within hours)")
-            }
+            Self::Token => Some(
+                "put a system-user access token into the Secret (a placeholder is none, and a user token expires within hours)",
+            ),
             Self::AppSecretProof => Some("set appSecretRef to the secret of the app that issued the token"),
             Self::Permission => Some(
                 "give the system user whatsapp_business_messaging on this number's WhatsApp account (Advanced Access for another business)",
@@ -127,7 +126,8 @@ impl ErrorClass {
 }
 
 impl GraphError {
-    /// A failure without an answer of Meta's: connection, time-out, unreadable body.
+    /// A failure that Meta's answer does not describe: connection, time-out, unreadable body. The message must be
+    /// free of credentials.
     pub(super) fn on_the_way(class: ErrorClass, http_status: Option<u16>, message: &str) -> Self {
         let message = truncate(message, MAX_NUMBER_TEXT);
         Self { class, http_status, code: None, subcode: None, kind: None, message, trace_id: None }
@@ -135,22 +135,37 @@ impl GraphError {
 
     /// Reads an answer whose status is not success, or whose body holds an error all the same.
     pub(super) fn from_answer(answer: &Answer<'_>, redactor: &Redactor<'_>) -> Self {
-        let detail = serde_json::from_slice::<ErrorBody>(answer.body).map(|body| body.error).ok();
-        let class = classify(answer, detail.as_ref());
+        let detail = Detail::read(answer.body);
         let short = |text: &str| truncate(&redactor.redact(text), MAX_SHORT_TEXT);
         let message = detail.as_ref().and_then(Detail::text).map_or_else(
             || format!("HTTP status {} without an error that can be read", answer.status),
-            |text| redactor.redact(text),
+            |text| redactor.redact(&text),
         );
         Self {
-            class,
+            class: answer.class(detail.as_ref()),
             http_status: Some(answer.status),
             code: detail.as_ref().and_then(|d| d.code),
-            subcode: detail.as_ref().and_then(|d| d.error_subcode),
+            subcode: detail.as_ref().and_then(|d| d.subcode),
             kind: detail.as_ref().and_then(|d| d.kind.as_deref()).map(short),
             message: truncate(&message, MAX_NUMBER_TEXT),
-            trace_id: detail.as_ref().and_then(|d| d.fbtrace_id.as_deref()).or(answer.trace_id).map(short),
+            trace_id: detail.as_ref().and_then(|d| d.trace_id.as_deref()).or(answer.trace_id).map(short),
         }
+    }
+
+    /// The limit that the headers of an answer announce, though the call itself was served.
+    pub(super) fn announced_limit(usage: &Usage) -> Option<Self> {
+        let account = usage.business_account.clone().filter(|_| usage.business_percent >= 100)?;
+        let wait = Some(usage.regain_access?);
+        let message =
+            format!("WhatsApp Business Account {account} has used up its calls, as the headers of an answer say");
+        let class = ErrorClass::RateLimited { scope: RateLimitScope::BusinessAccount(Some(account)), wait };
+        // The code with which the next call would be refused.
+        Some(Self { code: Some(80_007), ..Self::on_the_way(class, None, &message) })
+    }
+
+    pub(super) fn traced(mut self, trace_id: Option<&str>) -> Self {
+        self.trace_id = self.trace_id.or_else(|| trace_id.map(str::to_owned));
+        self
     }
 
     fn explain(&self) -> String {
@@ -161,190 +176,5 @@ impl GraphError {
             (None, None, _) => String::new(),
         };
         format!("{}{code}", self.message)
-    }
-}
-
-/// The parts of an HTTP answer that decide what it means.
-pub(super) struct Answer<'a> {
-    pub(super) status: u16,
-    pub(super) body: &'a [u8],
-    pub(super) retry_after: Option<Duration>,
-    pub(super) usage: &'a Usage,
-    pub(super) trace_id: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: Detail,
-}
-
-#[derive(Deserialize)]
-struct Detail {
-    message: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    code: Option<i64>,
-    error_subcode: Option<i64>,
-    fbtrace_id: Option<String>,
-    #[serde(default)]
-    is_transient: bool,
-    error_user_msg: Option<String>,
-}
-
-impl Detail {
-    fn text(&self) -> Option<&str> {
-        [&self.error_user_msg, &self.message]
-            .into_iter()
-            .flatten()
-            .map(|text| text.trim())
-            .find(|text| !text.is_empty())
-    }
-
-    fn speaks_of_proof(&self) -> bool {
-        self.kind.as_deref() == Some("GraphMethodException")
-            && self.error_subcode.is_none()
-            && self.message.as_deref().is_some_and(|text| text.contains("appsecret_proof"))
-    }
-}
-
-/// Codes and subcodes: Meta, "Handling errors" of the Graph API and "Error codes" of the WhatsApp Cloud API.
-fn classify(answer: &Answer<'_>, detail: Option<&Detail>) -> ErrorClass {
-    let wait = || answer.retry_after.or(answer.usage.regain_access);
-    let limited = |scope| ErrorClass::RateLimited { scope, wait: wait() };
-    let business_account = || RateLimitScope::BusinessAccount(answer.usage.business_account.clone());
-
-    let Some(detail) = detail else {
-        return match answer.status {
-            401 => ErrorClass::Token,
-            403 => ErrorClass::Permission,
-            404 => ErrorClass::UnknownId,
-            429 => limited(RateLimitScope::Token),
-            408 | 500..=599 => ErrorClass::Transient,
-            _ => ErrorClass::Unexpected,
-        };
-    };
-    match (detail.code, detail.error_subcode) {
-        (Some(190 | 102), _) => ErrorClass::Token,
-        (Some(4 | 17 | 32 | 613), _) => limited(RateLimitScope::Token),
-        (Some(80_007 | 80_008), _) => limited(business_account()),
-        (Some(130_429), _) => limited(RateLimitScope::PhoneNumber),
-        (Some(100), None) if detail.speaks_of_proof() => ErrorClass::AppSecretProof,
-        (Some(133_010), _) => ErrorClass::NotRegistered,
-        (Some(368), _) => ErrorClass::Policy,
-        (Some(3 | 10 | 200..=299), _) => ErrorClass::Permission,
-        (Some(100), Some(33)) => ErrorClass::UnknownId,
-        (Some(1 | 2), _) => ErrorClass::Transient,
-        _ if detail.is_transient => ErrorClass::Transient,
-        (Some(100), _) => ErrorClass::Invalid,
-        _ => match answer.status {
-            401 => ErrorClass::Token,
-            403 => ErrorClass::Permission,
-            404 => ErrorClass::UnknownId,
-            422 => ErrorClass::Invalid,
-            429 if answer.usage.business_account.is_some() => limited(business_account()),
-            429 => limited(RateLimitScope::Token),
-            408 | 500..=599 => ErrorClass::Transient,
-            _ => ErrorClass::Unexpected,
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(status: u16, body: &str) -> GraphError {
-        let usage = Usage::default();
-        let answer =
-            Answer { status, body: body.as_bytes(), retry_after: None, usage: &usage, trace_id: Some("header-trace") };
-        GraphError::from_answer(&answer, &Redactor::new([Some("the-token"), None]))
-    }
-
-    fn limited(scope: RateLimitScope) -> ErrorClass {
-        ErrorClass::RateLimited { scope, wait: None }
-    }
-
-    #[test]
-    fn every_row_of_the_error_table() {
-        use ErrorClass as C;
-        let body = |code: i64| format!(r#"{{"error":{{"message":"m","type":"OAuthException","code":{code}}}}}"#);
-        let sub = |code: i64, sub: i64| format!(r#"{{"error":{{"message":"m","code":{code},"error_subcode":{sub}}}}}"#);
-        let rows = [
-            (401, body(190), C::Token),
-            (400, sub(190, 463), C::Token),
-            (400, body(102), C::Token),
-            (401, body(0), C::Token),
-            (401, "<html>".into(), C::Token),
-            (
-                400,
-                r#"{"error":{"message":"Invalid appsecret_proof provided in the API argument","type":"GraphMethodException","code":100}}"#
-                    .into(),
-                C::AppSecretProof,
-            ),
-            (403, sub(200, 1_349_174), C::Permission),
-            (400, body(3), C::Permission),
-            (400, body(10), C::Permission),
-            (500, body(299), C::Permission),
-            (403, "{}".into(), C::Permission),
-            (404, body(803), C::UnknownId),
-            (404, String::new(), C::UnknownId),
-            (400, sub(100, 33), C::UnknownId),
-            (400, body(133_010), C::NotRegistered),
-            (400, body(100), C::Invalid),
-            (400, sub(100, 2_388_003), C::Invalid),
-            (422, body(9), C::Invalid),
-            (400, body(368), C::Policy),
-            (400, body(4), limited(RateLimitScope::Token)),
-            (403, body(17), limited(RateLimitScope::Token)),
-            (400, body(32), limited(RateLimitScope::Token)),
-            (400, body(613), limited(RateLimitScope::Token)),
-            (400, body(80_007), limited(RateLimitScope::BusinessAccount(None))),
-            (400, body(80_008), limited(RateLimitScope::BusinessAccount(None))),
-            (400, body(130_429), limited(RateLimitScope::PhoneNumber)),
-            (429, "<html>".into(), limited(RateLimitScope::Token)),
-            (429, body(9), limited(RateLimitScope::Token)),
-            (500, body(1), C::Transient),
-            (400, body(2), C::Transient),
-            (400, r#"{"error":{"message":"m","code":100,"is_transient":true}}"#.into(), C::Transient),
-            (503, "<html>bad gateway</html>".into(), C::Transient),
-            (408, String::new(), C::Transient),
-            (302, String::new(), C::Unexpected),
-            (400, "<html>".into(), C::Unexpected),
-            (418, body(7_777), C::Unexpected),
-        ];
-        for (status, body, class) in rows {
-            assert_eq!(error(status, &body).class, class, "{status} {body}");
-        }
-    }
-
-    #[test]
-    fn what_support_asks_for_is_kept_and_the_token_is_not() {
-        let body = r#"{"error":{"message":"Malformed access token the-token","type":"OAuthException","code":190,
-            "error_subcode":463,"fbtrace_id":"Abc","error_user_title":"t"}}"#;
-        assert_eq!(
-            error(400, body),
-            GraphError {
-                class: ErrorClass::Token,
-                http_status: Some(400),
-                code: Some(190),
-                subcode: Some(463),
-                kind: Some("OAuthException".into()),
-                message: "Malformed access token [redacted]".into(),
-                trace_id: Some("Abc".into()),
-            }
-        );
-    }
-
-    #[test]
-    fn the_text_for_users_goes_before_the_one_for_developers() {
-        let error = error(400, r#"{"error":{"message":"dev","error_user_msg":"user","code":100,"error_subcode":7}}"#);
-        assert_eq!((error.message.as_str(), error.trace_id.as_deref()), ("user", Some("header-trace")));
-        assert_eq!(error.to_string(), "user (code 100, subcode 7)");
-    }
-
-    #[test]
-    fn long_texts_are_cut_at_a_character_boundary() {
-        let error = error(400, &format!(r#"{{"error":{{"message":"{}","code":100}}}}"#, "é".repeat(1000)));
-        assert!(error.message.len() <= MAX_NUMBER_TEXT && error.message.ends_with('…'), "{}", error.message);
     }
 }

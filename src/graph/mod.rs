@@ -6,9 +6,11 @@
 //! Sources: Meta's guide "WhatsApp Flows: Encryption" and the reference page of
 //! `/{phone-number-id}/whatsapp_business_encryption`. They differ in the shape of answers; both are read.
 
+mod answer;
 mod client;
 mod credentials;
 pub mod error;
+mod exchange;
 pub mod pacing;
 mod redact;
 mod usage;
@@ -27,4 +29,6 @@ pub enum CallError {
     Failed(GraphError),
     /// An answer, to this call or to an earlier one, refused the credentials or asked for patience.
     Paused(Pause),
+    /// The call was not made: while it waited for its turn, its caller lost the leave to make it.
+    Withdrawn,
 }

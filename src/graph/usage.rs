@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
+/// IDs of business accounts have 15 or 16 digits today; what is much longer is none.
+const MAX_ACCOUNT_DIGITS: usize = 32;
 /// No answer makes the operator wait longer than this at a time.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -48,7 +50,8 @@ impl Usage {
             json(headers, "x-business-use-case-usage").unwrap_or_default();
         let mut usage = Self { app_percent: app.highest(), ..Self::default() };
         // One account at a time in practice; of several the most used one counts.
-        for (account, cases) in business {
+        let is_account = |id: &str| id.len() <= MAX_ACCOUNT_DIGITS && id.bytes().all(|byte| byte.is_ascii_digit());
+        for (account, cases) in business.into_iter().filter(|(id, _)| is_account(id)) {
             let percent = cases.iter().map(Percentages::highest).max().unwrap_or(0);
             let minutes = cases.iter().map(|case| case.estimated_time_to_regain_access).fold(0.0, f64::max);
             if usage.business_account.is_none() || percent > usage.business_percent {
@@ -118,6 +121,8 @@ mod tests {
             r#"{"1":[{"call_count":-5,"estimated_time_to_regain_access":1e300}]}"#,
         )]));
         assert_eq!((usage.business_percent, usage.regain_access), (0, Some(MAX_WAIT)));
+        let long = format!(r#"{{"{}":[{{"call_count":100}}],"EAA":[{{"call_count":100}}]}}"#, "1".repeat(33));
+        assert_eq!(Usage::from_headers(&headers(&[("x-business-use-case-usage", &long)])), Usage::default());
     }
 
     #[test]

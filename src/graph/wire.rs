@@ -35,17 +35,19 @@ pub fn read_answer(body: &[u8]) -> Result<Reported, UnknownShape> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         return Err(UnknownShape);
     };
+    // An error under a 200 is no word about the key: taken for "no key", it would start an upload.
+    if answer.get("error").is_some_and(|error| !error.is_null()) {
+        return Err(UnknownShape);
+    }
     let fields = match answer.get("data") {
-        // An error under a 200 is no word about the key: taken for "no key", it would start an upload.
-        None if answer.contains_key("error") => return Err(UnknownShape),
         None => Some(&answer),
         Some(Value::Array(items)) => first_object(items.first())?,
         Some(Value::Object(data)) if is_key_object(data) => Some(data),
         Some(Value::Object(data)) => first_object(data.values().next())?,
         Some(Value::Null) => None,
-        Some(_) => return Err(UnknownShape),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_)) => return Err(UnknownShape),
     };
-    Ok(fields.map(reported).unwrap_or_default())
+    fields.map_or_else(|| Ok(Reported::default()), reported)
 }
 
 /// Reads the body of a successful POST: whether Meta says that it took the key.
@@ -68,12 +70,18 @@ fn is_key_object(fields: &Map<String, Value>) -> bool {
     fields.contains_key(KEY) || fields.contains_key(STATUS)
 }
 
-fn reported(fields: &Map<String, Value>) -> Reported {
-    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    Reported {
-        key: text(KEY)
-            .map(|pem| Fingerprint::of_reported_pem(pem).map_or(ReportedKey::Unreadable, ReportedKey::Readable)),
-        signature_status: text(STATUS).map(str::to_owned),
+fn reported(fields: &Map<String, Value>) -> Result<Reported, UnknownShape> {
+    let key = text(fields, KEY)?
+        .map(|pem| Fingerprint::of_reported_pem(pem).map_or(ReportedKey::Unreadable, ReportedKey::Readable));
+    Ok(Reported { key, signature_status: text(fields, STATUS)?.map(str::to_owned) })
+}
+
+/// A text; blank is as good as absent. Another type would be taken for "no key", and start an upload.
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, UnknownShape> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Err(UnknownShape),
     }
 }
 
@@ -123,9 +131,19 @@ mod tests {
 
     #[test]
     fn other_bodies_are_not_mistaken_for_an_answer() {
-        for body in
-            ["", "null", "[]", "<html>", r#"{"data":"x"}"#, r#"{"data":[1]}"#, r#"{"data":{"0":1}}"#, r#"{"error":{}}"#]
-        {
+        for body in [
+            "",
+            "null",
+            "[]",
+            "<html>",
+            r#"{"data":"x"}"#,
+            r#"{"data":[1]}"#,
+            r#"{"data":{"0":1}}"#,
+            r#"{"error":{}}"#,
+            r#"{"data":[],"error":{"code":1}}"#,
+            r#"{"business_public_key_signature_status":1}"#,
+            r#"{"data":[{"business_public_key":["x"]}]}"#,
+        ] {
             assert_eq!(read(body), Err(UnknownShape), "{body}");
         }
     }

@@ -1,10 +1,10 @@
 //! The task that does what the election says, on a real API server.
 
+use std::mem::discriminant;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -15,8 +15,8 @@ use tracing::subscriber::NoSubscriber;
 use super::config::LeaseConfig;
 use super::election::{Action, Election, Outcome};
 use super::record::{Claim, Record};
+use super::request::{Answer, Request, Trouble};
 use super::term::Term;
-use super::trouble::{Request, Trouble, interpret};
 
 pub(super) struct Candidate {
     lease: LeaseConfig,
@@ -27,11 +27,11 @@ pub(super) struct Candidate {
     /// Origin of the election's clock.
     origin: Instant,
     terms: watch::Sender<Option<Term>>,
-    /// Cancels the current term when dropped, hence also where the task ends unasked.
+    /// The guard cancels the term also where this task ends unasked.
     term: Option<(Term, DropGuard)>,
-    /// What the log was told last.
+    /// What stands in the log already.
     trouble: Option<Trouble>,
-    holder: Option<String>,
+    other_holder: Option<String>,
 }
 
 impl Candidate {
@@ -45,7 +45,7 @@ impl Candidate {
             terms,
             term: None,
             trouble: None,
-            holder: None,
+            other_holder: None,
         }
     }
 
@@ -81,7 +81,7 @@ impl Candidate {
 
     fn new_lease(&self, claim: Claim) -> Lease {
         let mut lease = Lease::default();
-        lease.metadata = ObjectMeta { name: Some(self.lease.name.clone()), ..ObjectMeta::default() };
+        lease.metadata.name = Some(self.lease.name.clone());
         claim.write_to(&mut lease);
         lease
     }
@@ -95,31 +95,83 @@ impl Candidate {
 
     async fn request(&mut self, request: Request) {
         let sent = self.now();
+        let seizes = self.election.other_holder().is_some();
         let timeout = self.election.request_timeout(sent);
-        // kube logs every failed request as an error of its own; once is enough.
-        let answer = tokio::time::timeout(timeout, self.send(&request)).with_subscriber(NoSubscriber::default()).await;
-        let (outcome, object) = match interpret(&request, answer, &self.lease, timeout) {
-            Ok(answered) => {
+        // kube logs every failed request as an error of its own; telling it once is enough.
+        let sending = request.send(&self.api, &self.lease.name).with_subscriber(NoSubscriber::default());
+        let answer = tokio::time::timeout(timeout, sending).await;
+        let outcome = match request.interpret(answer, timeout, &self.lease) {
+            Ok(answer) => {
                 self.report_recovery();
-                answered
+                self.take_in(answer)
             }
             Err(trouble) => {
                 self.report(trouble);
-                (Outcome::Failed, None)
+                Outcome::Failed
             }
         };
-        self.object = object.unwrap_or_default();
         self.election.handle(outcome, sent, self.now());
-        self.publish();
+        self.lead(seizes);
+        self.report_holder();
     }
 
-    async fn send(&self, request: &Request) -> kube::Result<Option<Lease>> {
-        match request {
-            Request::Read => self.api.get_opt(&self.lease.name).await,
-            Request::Create(lease) => self.api.create(&PostParams::default(), lease).await.map(Some),
-            Request::Replace(lease) => {
-                self.api.replace(&self.lease.name, &PostParams::default(), lease).await.map(Some)
+    fn take_in(&mut self, answer: Answer) -> Outcome {
+        match answer {
+            Answer::Found(None) => Outcome::Found(None),
+            Answer::Found(Some(lease)) => {
+                self.object = lease;
+                Outcome::Found(Some(Record::from(&self.object)))
             }
+            Answer::Written(lease) => {
+                self.object = lease;
+                Outcome::Written(Record::from(&self.object))
+            }
+            Answer::Conflict => Outcome::Conflict,
+        }
+    }
+
+    /// Begins a term or prolongs it. `seizes`: the Lease was another's until now.
+    fn lead(&mut self, seizes: bool) {
+        let Some(until) = self.election.leads_until().map(|until| self.origin + until) else {
+            return;
+        };
+        if let Some((term, _)) = &self.term {
+            term.prolong(until);
+            return;
+        }
+        let term = Term::new(Some(until), seizes.then(Instant::now));
+        self.term = Some((term.clone(), term.lost().clone().drop_guard()));
+        self.terms.send_replace(Some(term));
+        tracing::info!(lease = %self.lease, identity = self.lease.identity, "leading");
+    }
+
+    fn step_down(&mut self) {
+        self.terms.send_replace(None);
+        self.term = None;
+        tracing::info!(lease = %self.lease, holder = self.election.other_holder(), "no longer leading");
+    }
+
+    /// Once for each kind of trouble in a row.
+    fn report(&mut self, trouble: Trouble) {
+        if self.trouble.as_ref().map(discriminant) != Some(discriminant(&trouble)) {
+            tracing::warn!(lease = %self.lease, error = %trouble, "the election cannot go on, and is tried again");
+        }
+        self.trouble = Some(trouble);
+    }
+
+    fn report_recovery(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!(lease = %self.lease, "the election goes on");
+        }
+    }
+
+    fn report_holder(&mut self) {
+        let holder = self.election.other_holder();
+        if holder != self.other_holder.as_deref() {
+            if let Some(holder) = holder {
+                tracing::info!(lease = %self.lease, holder, "another replica leads");
+            }
+            self.other_holder = holder.map(str::to_owned);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which Lease, as whom, and with which timing.
 
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +20,12 @@ pub struct LeaseConfig {
     pub identity: String,
     /// The timing.
     pub timing: Timing,
+}
+
+impl fmt::Display for LeaseConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
 }
 
 /// How long a Lease lasts, and when its holder gives up. Every candidate may have a timing of its own: a candidate
@@ -55,7 +62,8 @@ impl Timing {
     /// # Errors
     /// Unless 0 < `renew_deadline` < `lease_duration`, and the latter is at least a second.
     pub fn new(lease_duration: Duration, renew_deadline: Duration) -> Result<Self, InvalidTiming> {
-        if lease_duration < Duration::from_secs(1) || lease_duration > Duration::from_secs(i32::MAX.unsigned_abs().into())
+        if lease_duration < Duration::from_secs(1)
+            || lease_duration > Duration::from_secs(i32::MAX.unsigned_abs().into())
         {
             return Err(InvalidTiming::LeaseDuration(lease_duration));
         }

@@ -9,7 +9,8 @@
 //! 3. A leader leads for the renew deadline, which is shorter than that duration, from the moment it *sent* its last
 //!    successful write. Whatever others see of that write, they see later.
 //! 4. A Lease that vanished may have been renewed by a holder unseen before it went, so a candidate that knew one waits
-//!    for as long as if it had changed. The holder itself creates it again at once.
+//!    for as long as if it had changed: the longer of its own duration and of the last one it read. The holder itself
+//!    creates it again at once. (A process that starts just then, and knew none, cannot tell this from a first start.)
 //!
 //! All times of the machine are durations since an origin of the process's choice, on a clock that never jumps.
 //! Clocks of several processes may differ in everything but their speed.
@@ -157,24 +158,19 @@ impl Election {
     }
 
     fn next_of_release(&self, now: Duration, release_by: Duration, wall: Timestamp) -> Action {
-        if !self.claimed || now >= release_by {
-            return Action::Done;
-        }
-        if now < self.attempt_at {
-            return Action::Wait(release_by.min(self.attempt_at));
-        }
-        if self.stale {
-            return Action::Read;
-        }
-        match &self.record {
-            Some(record) if self.holds(record) => self.write(Claim {
+        let held = self.record.as_ref().filter(|record| self.holds(record));
+        match held {
+            _ if !self.claimed || now >= release_by => Action::Done,
+            None if !self.stale => Action::Done,
+            _ if now < self.attempt_at => Action::Wait(release_by.min(self.attempt_at)),
+            Some(record) if !self.stale => self.write(Claim {
                 holder: String::new(),
                 duration_seconds: RELEASED_SECONDS,
                 acquired: wall,
                 renewed: wall,
                 transitions: record.transitions,
             }),
-            _ => Action::Done,
+            _ => Action::Read,
         }
     }
 
@@ -251,6 +247,209 @@ impl Election {
 
 /// Rounded up: others may wait too long, but not too short.
 fn whole_seconds(duration: Duration) -> i32 {
-    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wall clocks differ and jump; the election must not care.
+    const WALL: Timestamp = Timestamp::UNIX_EPOCH;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn candidate() -> Election {
+        Election::new("me".into(), Timing::new(seconds(15), seconds(10)).unwrap())
+    }
+
+    fn record(version: &str, holder: Option<&str>) -> Record {
+        let duration = Some(seconds(20));
+        Record {
+            version: version.into(),
+            holder: holder.map(Into::into),
+            duration,
+            acquired: Some(WALL),
+            transitions: 3,
+        }
+    }
+
+    fn claim(transitions: i32) -> Claim {
+        Claim { holder: "me".into(), duration_seconds: 15, acquired: WALL, renewed: WALL, transitions }
+    }
+
+    fn replace(version: &str, claim: Claim) -> Action {
+        Action::Replace { version: version.into(), claim }
+    }
+
+    /// A candidate that got the Lease with a request sent at 0.
+    fn leader() -> Election {
+        let mut election = candidate();
+        assert_eq!(election.next(seconds(0), WALL), Action::Read);
+        election.handle(Outcome::Found(None), seconds(0), seconds(0));
+        assert_eq!(election.next(seconds(0), WALL), Action::Create(claim(0)));
+        election.handle(Outcome::Written(record("1", Some("me"))), seconds(0), seconds(1));
+        assert_eq!(election.leads_until(), Some(seconds(10)), "counted from when it was sent");
+        election
+    }
+
+    /// A candidate that saw this at 0.
+    fn observer_of(record: Option<Record>) -> Election {
+        let mut election = candidate();
+        election.handle(Outcome::Found(record), seconds(0), seconds(0));
+        election
+    }
+
+    #[test]
+    fn a_leader_renews_every_retry_period_and_keeps_what_the_term_began_with() {
+        let mut election = leader();
+        assert_eq!(election.next(seconds(1), WALL), Action::Wait(seconds(2)));
+        let later = Timestamp::from_second(2).unwrap();
+        let renewal = Claim { renewed: later, ..claim(3) };
+        assert_eq!(election.next(seconds(2), later), replace("1", renewal));
+        election.handle(Outcome::Written(record("2", Some("me"))), seconds(2), seconds(3));
+        assert_eq!(election.leads_until(), Some(seconds(12)));
+        assert_eq!(election.next(seconds(3), later), Action::Wait(seconds(4)));
+    }
+
+    #[test]
+    fn a_held_lease_is_taken_once_it_did_not_change_for_its_own_duration() {
+        let mut election = observer_of(Some(record("1", Some("other"))));
+        assert_eq!(election.next(seconds(0), WALL), Action::Wait(seconds(2)));
+        assert_eq!(election.next(seconds(2), WALL), Action::Read);
+        election.handle(Outcome::Found(Some(record("2", Some("other")))), seconds(2), seconds(5));
+        for at in (5..25).step_by(2) {
+            assert_eq!(election.next(seconds(at), WALL), Action::Wait(seconds(25.min(at + 2))));
+            assert_eq!(election.next(seconds(25.min(at + 2)), WALL), Action::Read);
+            election.handle(
+                Outcome::Found(Some(record("2", Some("other")))),
+                seconds(25.min(at + 2)),
+                seconds(25.min(at + 2)),
+            );
+        }
+        assert_eq!(election.next(seconds(25), WALL), replace("2", claim(4)));
+        election.handle(Outcome::Written(record("3", Some("me"))), seconds(25), seconds(25));
+        assert!(election.leads(seconds(34)) && !election.leads(seconds(35)));
+    }
+
+    #[test]
+    fn how_long_a_candidate_waits_depends_on_what_it_saw() {
+        let none = record("1", None);
+        let mine = record("1", Some("me"));
+        let no_duration = Record { duration: None, ..record("1", Some("other")) };
+        for (seen, wait) in [
+            (None, 0),
+            (Some(none), 0),
+            (Some(mine), 0),
+            (Some(record("1", Some("other"))), 20),
+            (Some(no_duration), 15),
+        ] {
+            let mut election = observer_of(seen.clone());
+            assert_eq!(election.takeable_at, seconds(wait), "{seen:?}");
+            let takes = matches!(election.next(seconds(0), WALL), Action::Create(_) | Action::Replace { .. });
+            assert_eq!(takes, wait == 0, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_paused_leader_does_not_lead_when_it_wakes() {
+        let mut election = leader();
+        assert!(election.leads(seconds(9)) && !election.leads(seconds(10)));
+        assert_eq!(election.next(seconds(60), WALL), Action::StepDown);
+        assert_eq!(election.next(seconds(60), WALL), Action::Read);
+        let mut lost = election.clone();
+
+        election.handle(Outcome::Found(Some(record("1", Some("me")))), seconds(60), seconds(60));
+        assert_eq!(election.next(seconds(60), WALL), replace("1", claim(3)), "nobody else wanted it");
+
+        lost.handle(Outcome::Found(Some(record("2", Some("other")))), seconds(60), seconds(60));
+        assert_eq!(lost.next(seconds(60), WALL), Action::Wait(seconds(62)));
+        assert_eq!(lost.other_holder(), Some("other"));
+    }
+
+    #[test]
+    fn a_success_that_arrives_after_the_term_does_not_prolong_it() {
+        let mut election = leader();
+        assert!(matches!(election.next(seconds(8), WALL), Action::Replace { .. }));
+        assert_eq!(election.request_timeout(seconds(8)), seconds(2), "not beyond the term");
+        election.handle(Outcome::Written(record("2", Some("me"))), seconds(8), seconds(11));
+        assert!(!election.leads(seconds(11)));
+        assert_eq!(election.next(seconds(11), WALL), Action::StepDown);
+        assert_eq!(election.request_timeout(seconds(11)), seconds(5));
+    }
+
+    #[test]
+    fn after_a_conflict_or_an_unknown_outcome_the_lease_is_read_before_it_is_written() {
+        for outcome in [Outcome::Conflict, Outcome::Failed] {
+            let mut election = leader();
+            assert!(matches!(election.next(seconds(2), WALL), Action::Replace { .. }));
+            election.handle(outcome, seconds(2), seconds(3));
+            assert!(election.leads(seconds(3)));
+            assert_eq!(election.next(seconds(3), WALL), Action::Wait(seconds(4)));
+            assert_eq!(election.next(seconds(4), WALL), Action::Read);
+            let mut replaced = election.clone();
+
+            election.handle(Outcome::Found(Some(record("2", Some("me")))), seconds(4), seconds(4));
+            assert_eq!(election.next(seconds(4), WALL), replace("2", claim(3)));
+
+            replaced.handle(Outcome::Found(Some(record("2", Some("other")))), seconds(4), seconds(4));
+            assert_eq!(replaced.next(seconds(4), WALL), Action::StepDown);
+        }
+    }
+
+    #[test]
+    fn a_vanished_lease_is_created_by_its_holder_at_once_and_by_others_later() {
+        let mut election = leader();
+        election.handle(Outcome::Found(None), seconds(2), seconds(2));
+        assert_eq!(election.next(seconds(2), WALL), Action::Create(claim(0)));
+
+        let mut other = observer_of(Some(record("1", Some("other"))));
+        other.handle(Outcome::Found(None), seconds(2), seconds(2));
+        assert!(matches!(other.next(seconds(2), WALL), Action::Wait(_)));
+        other.handle(Outcome::Found(None), seconds(22), seconds(22));
+        assert_eq!(other.next(seconds(22), WALL), Action::Create(claim(0)));
+    }
+
+    #[test]
+    fn a_released_lease_is_free_at_once() {
+        let mut election = leader();
+        election.release(seconds(3));
+        assert_eq!(election.next(seconds(3), WALL), Action::StepDown);
+        assert!(!election.leads(seconds(3)));
+        let released = Claim { holder: String::new(), duration_seconds: 1, ..claim(3) };
+        assert_eq!(election.next(seconds(3), WALL), replace("1", released));
+        election.handle(Outcome::Written(record("2", None)), seconds(3), seconds(3));
+        assert_eq!(election.next(seconds(3), WALL), Action::Done);
+
+        let mut next = observer_of(Some(record("2", None)));
+        assert_eq!(next.next(seconds(3), WALL), replace("2", claim(4)));
+    }
+
+    #[test]
+    fn only_what_is_still_held_is_released_and_not_for_ever() {
+        let mut standby = observer_of(Some(record("1", Some("other"))));
+        standby.release(seconds(1));
+        assert_eq!(standby.next(seconds(1), WALL), Action::Done);
+
+        let mut election = leader();
+        election.release(seconds(3));
+        assert_eq!(election.next(seconds(3), WALL), Action::StepDown);
+        election.handle(Outcome::Failed, seconds(3), seconds(3));
+        assert_eq!(election.next(seconds(5), WALL), Action::Read);
+        let mut replaced = election.clone();
+        replaced.handle(Outcome::Found(Some(record("2", Some("other")))), seconds(5), seconds(5));
+        assert_eq!(replaced.next(seconds(5), WALL), Action::Done);
+
+        assert_eq!(election.next(seconds(13), WALL), Action::Done, "the Lease ends by itself");
+    }
+
+    #[test]
+    fn a_lease_lasts_whole_seconds_and_never_shorter_than_asked() {
+        assert_eq!(whole_seconds(seconds(15)), 15);
+        assert_eq!(whole_seconds(Duration::from_millis(1500)), 2);
+        assert_eq!(whole_seconds(Duration::MAX), i32::MAX);
+    }
 }

@@ -73,8 +73,7 @@ mod tests {
 
     #[test]
     fn whatever_is_missing_or_senseless_counts_as_absent() {
-        let nothing =
-            Record { version: "7".into(), holder: None, duration: None, acquired: None, transitions: 0 };
+        let nothing = Record { version: "7".into(), holder: None, duration: None, acquired: None, transitions: 0 };
         for spec in [
             serde_json::json!(null),
             serde_json::json!({}),

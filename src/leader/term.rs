@@ -1,6 +1,7 @@
 //! Who may write, and until when.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -18,12 +19,14 @@ pub struct Term {
     /// Moves on with each renewal; none for a term without end.
     until: Arc<Mutex<Option<Instant>>>,
     lost: CancellationToken,
+    /// When the Lease was taken from a leader that had not given it back.
+    seized: Option<Instant>,
 }
 
 impl Leader {
     /// The leader where there is no election.
     pub fn alone() -> Self {
-        Self { term: watch::channel(Some(Term::new(None))).1 }
+        Self { term: watch::channel(Some(Term::new(None, None))).1 }
     }
 
     pub(super) fn new(term: watch::Receiver<Option<Term>>) -> Self {
@@ -48,8 +51,8 @@ impl Leader {
 }
 
 impl Term {
-    pub(super) fn new(until: Option<Instant>) -> Self {
-        Self { until: Arc::new(Mutex::new(until)), lost: CancellationToken::new() }
+    pub(super) fn new(until: Option<Instant>, seized: Option<Instant>) -> Self {
+        Self { until: Arc::new(Mutex::new(until)), lost: CancellationToken::new(), seized }
     }
 
     pub(super) fn prolong(&self, until: Instant) {
@@ -62,6 +65,12 @@ impl Term {
         !self.lost.is_cancelled() && until.is_none_or(|until| Instant::now() < until)
     }
 
+    /// Whether the Lease was taken, less than this long ago, from a leader that vanished. What that one had begun may
+    /// still arrive where it was sent.
+    pub fn was_seized_within(&self, time: Duration) -> bool {
+        self.seized.is_some_and(|seized| seized.elapsed() < time)
+    }
+
     /// Cancelled when the term ends. The clock may be ahead of it: see [`Term::is_current`].
     pub fn lost(&self) -> &CancellationToken {
         &self.lost
@@ -70,8 +79,6 @@ impl Term {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test]
@@ -85,7 +92,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_term_ends_by_the_clock_alone() {
         let begun = Instant::now();
-        let term = Term::new(Some(begun + Duration::from_secs(10)));
+        let term = Term::new(Some(begun + Duration::from_secs(10)), None);
         let (_sender, receiver) = watch::channel(Some(term.clone()));
         let leader = Leader::new(receiver);
         tokio::time::advance(Duration::from_secs(9)).await;

@@ -100,7 +100,7 @@ async fn a_tls_secret_works_as_it_is_and_a_wrong_pair_is_told() {
     world.wait_ready("by-key").await;
 
     apply(tls(&other.private_pem)).await;
-    let resource = world.wait_reason("by-key", "KeyUnusable").await;
+    let resource = world.wait_reason("by-key", "CertificateMismatch").await;
     let message = condition_of(&resource, ConditionType::KeyLoaded).2;
     assert!(message.contains("flows-tls") && message.contains("does not belong"), "{message}");
 }
@@ -120,7 +120,7 @@ async fn a_public_key_in_the_spec_needs_no_private_half() {
     let mut private = spec;
     private["publicKey"] = key.private_pem.clone().into();
     world.apply("hsm", private).await.unwrap();
-    let resource = world.wait_reason("hsm", "KeyUnusable").await;
+    let resource = world.wait_reason("hsm", "KeyOfWrongKind").await;
     let message = condition_of(&resource, ConditionType::KeyLoaded).2;
     assert!(message.contains("spec.publicKey") && message.contains("private key"), "{message}");
 }

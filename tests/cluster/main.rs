@@ -5,8 +5,13 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 mod behaviour;
+mod crd;
+mod faults;
+mod graph;
 mod keys;
+mod leader;
 mod main_job;
 mod ownership;
+mod replicas;
 mod troubles;
 mod world;

@@ -42,7 +42,7 @@ async fn an_unusable_key_is_explained_and_others_go_on() {
     world.apply("bad", spec).await.unwrap();
     world.apply("good", World::spec(&NUMBERS[1..])).await.unwrap();
 
-    let bad = world.wait_reason("bad", "KeyUnusable").await;
+    let bad = world.wait_reason("bad", "KeyNotRecognized").await;
     let (_, _, message) = condition_of(&bad, ConditionType::KeyLoaded);
     assert!(message.contains(&format!("Secret {}/bad-key, key private.pem", world.namespace)), "{message}");
     assert_eq!(condition_of(&bad, ConditionType::Stalled).0, "True");
@@ -102,7 +102,7 @@ async fn a_bad_secret_value_never_hides_what_is_known_of_the_numbers() {
     world.set_secret("meta-token", "token", TOKEN).await;
     world.set_secret("flows-key", "private.pem", "garbage").await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_reason("storefront", "KeyUnusable").await;
+    world.wait_reason("storefront", "KeyNotRecognized").await;
 
     let first = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &first.private_pem).await;
@@ -118,7 +118,7 @@ async fn a_bad_secret_value_never_hides_what_is_known_of_the_numbers() {
         .await;
 
     world.set_secret("flows-key", "private.pem", "garbage").await;
-    let resource = world.wait_reason("storefront", "KeyUnusable").await;
+    let resource = world.wait_reason("storefront", "KeyNotRecognized").await;
     let status = resource.status.as_ref().unwrap();
     assert_eq!(status.valid.as_deref(), Some("3/3"), "the numbers still hold the last good key");
     assert_eq!(status.public_key_fingerprint.as_ref(), Some(&second.fingerprint));

@@ -1,7 +1,7 @@
 //! What a test works with: a namespace, an emulator of Meta, an operator.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,24 +26,36 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The control plane that all tests share, with the definition installed.
 pub(crate) fn control_plane() -> &'static ControlPlane {
     static CONTROL_PLANE: OnceLock<ControlPlane> = OnceLock::new();
-    CONTROL_PLANE.get_or_init(|| {
-        let control_plane = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
-        let definition = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/flowsencryptionkeys.waflows.dev.yaml");
-        let run = |arguments: &[&str]| {
-            let output = control_plane.kubectl().args(arguments).output().expect("kubectl runs");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        };
-        run(&["apply", "--server-side", "-f", definition]);
-        run(&["wait", "--for=condition=Established", "crd/flowsencryptionkeys.waflows.dev", "--timeout=60s"]);
-        control_plane
-    })
+    CONTROL_PLANE.get_or_init(new_control_plane)
+}
+
+/// A control plane of a test's own, for tests that do it harm.
+pub(crate) fn new_control_plane() -> ControlPlane {
+    let control_plane = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
+    let definition = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/flowsencryptionkeys.waflows.dev.yaml");
+    kubectl(&control_plane, &["apply", "--server-side", "-f", definition]);
+    let crd = "crd/flowsencryptionkeys.waflows.dev";
+    kubectl(&control_plane, &["wait", "--for=condition=Established", crd, "--timeout=60s"]);
+    control_plane
+}
+
+/// Runs kubectl with all rights, and returns what it prints.
+pub(crate) fn kubectl(control_plane: &ControlPlane, arguments: &[&str]) -> String {
+    let output = control_plane.kubectl().args(arguments).output().expect("kubectl runs");
+    assert!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A client of the shared control plane with all rights.
+pub(crate) async fn client() -> Client {
+    client_of(control_plane()).await
 }
 
 /// A client with all rights.
-pub(crate) async fn client() -> Client {
+pub(crate) async fn client_of(control_plane: &ControlPlane) -> Client {
     // An error means that another test was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let kubeconfig = kube::config::Kubeconfig::read_from(control_plane().kubeconfig()).unwrap();
+    let kubeconfig = kube::config::Kubeconfig::read_from(control_plane.kubeconfig()).unwrap();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
     Client::try_from(config).unwrap()
 }
@@ -69,12 +81,17 @@ impl World {
 
     /// The same, with an emulator of a certain configuration.
     pub(crate) async fn with_emulator(config: Config, numbers: &[&str], flags: &[&str]) -> Self {
-        let client = client().await;
+        Self::on(control_plane(), config, numbers, flags).await
+    }
+
+    /// The same, on a certain control plane.
+    pub(crate) async fn on(control_plane: &ControlPlane, config: Config, numbers: &[&str], flags: &[&str]) -> Self {
+        let client = client_of(control_plane).await;
         let namespace = new_namespace(&client).await;
         let emulator = Emulator::start(config).await.unwrap();
         emulator.add_token(TOKEN);
         emulator.add_numbers(numbers);
-        let operator = Operator::start(&namespace, &emulator, flags);
+        let operator = Operator::start_on(control_plane.kubeconfig(), &namespace, &emulator, flags);
         Self { client, namespace, emulator, operator }
     }
 
@@ -249,8 +266,13 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts the operator for one namespace.
+    /// Starts the operator for one namespace of the shared control plane.
     pub(crate) fn start(namespace: &str, emulator: &Emulator, flags: &[&str]) -> Self {
+        Self::start_on(control_plane().kubeconfig(), namespace, emulator, flags)
+    }
+
+    /// Starts the operator for one namespace, with the rights of a kubeconfig.
+    pub(crate) fn start_on(kubeconfig: &Path, namespace: &str, emulator: &Emulator, flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let process = Command::new(env!("CARGO_BIN_EXE_waflows-operator"))
@@ -258,7 +280,7 @@ impl Operator {
             .args(["--namespaces", namespace, "--graph-url", emulator.base_url(), "--allow-http-graph-url"])
             .args(["--http-address", "127.0.0.1:0", "--log-level", "debug", "--graph-requests-per-second", "0"])
             .args(flags)
-            .env("KUBECONFIG", control_plane().kubeconfig())
+            .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
@@ -269,6 +291,14 @@ impl Operator {
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// A path of the operator's own HTTP server: status and body. None while it does not listen.
+    pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let log = self.log();
+        let address = log.split("http_address=").nth(1)?.split_whitespace().next()?;
+        let response = reqwest::get(format!("http://{address}{path}")).await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
     }
 
     /// Sends a signal by name.

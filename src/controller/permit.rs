@@ -1,0 +1,48 @@
+//! Leave to go on with a round.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::leader::Term;
+
+/// Holds while the resource stays as it was when the round began, the process leads, and nobody asked it to stop. To
+/// be asked before every write.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    round: CancellationToken,
+    term: Term,
+}
+
+impl Permit {
+    /// Leave for one round, within a term of leading.
+    pub fn new(round: CancellationToken, term: Term) -> Self {
+        Self { round, term }
+    }
+
+    /// Whether something new may begin.
+    ///
+    /// Asks the clock as well: a process that was paused may find itself in the middle of a round long after its term.
+    pub fn is_valid(&self) -> bool {
+        !self.round.is_cancelled() && self.term.is_current()
+    }
+
+    /// Whether this process may still write at all, if only to finish.
+    pub fn is_leading(&self) -> bool {
+        self.term.is_current()
+    }
+
+    /// Whether requests of a former leader, which vanished less than this long ago, may still arrive at Meta.
+    pub fn may_be_crossed(&self, within: Duration) -> bool {
+        self.term.was_seized_within(within)
+    }
+
+    /// Runs a future until the permit is revoked. None where it was.
+    pub async fn run<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        if !self.is_valid() {
+            return None;
+        }
+        self.round.run_until_cancelled(future).await
+    }
+}

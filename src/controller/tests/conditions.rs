@@ -1,0 +1,344 @@
+//! The table of situations and what the conditions say in each.
+
+use super::meta::{Fault, Model};
+use super::*;
+use crate::controller::number::Ownership;
+
+/// Ready, what stands beside it, its reason, and words that its message has.
+type Row = (&'static str, fn() -> Stage, [&'static str; 3], &'static [&'static str]);
+
+fn after_round(mut stage: Stage, mut meta: Model) -> Stage {
+    stage.round(&mut meta).expect("a round is due");
+    stage
+}
+
+fn new(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
+    let (mut stage, mut meta) = (Stage::new(&["1", "2"]), Model::new(&["1", "2"]));
+    prepare(&mut stage, &mut meta);
+    after_round(stage, meta)
+}
+
+/// What a settled resource says at its next check.
+fn checked(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
+    let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
+    stage.now += stage.pace();
+    prepare(&mut stage, &mut meta);
+    after_round(stage, meta)
+}
+
+/// After many rounds.
+fn worn(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
+    let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
+    prepare(&mut stage, &mut meta);
+    for _ in 0..20 {
+        match stage.due() {
+            Due::Later(Some(next)) => stage.now = next,
+            Due::Later(None) => break,
+            Due::Now(_) => {}
+        }
+        stage.round(&mut meta);
+    }
+    stage
+}
+
+fn conflict(owner: Option<&str>) -> Stage {
+    let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
+    let agenda = Agenda { inputs: true, numbers: vec!["1".into()], afresh: false };
+    let mut observation = stage.observe(agenda, &mut meta);
+    observation.numbers[0].ownership = Ownership::Other { owner: owner.map(str::to_owned) };
+    let summary = summarize(&observation, &[], Progress::Finished, stage.now);
+    stage.store(&summary.status);
+    stage
+}
+
+fn underway(mut stage: Stage, mut meta: Model) -> Stage {
+    let Due::Now(agenda) = stage.due() else { panic!("due") };
+    let observation = stage.observe(agenda, &mut meta);
+    stage.store(&summarize(&observation, &[], Progress::Underway, stage.now).status);
+    stage
+}
+
+fn all(meta: &mut Model, change: impl Fn(&mut meta::Line)) {
+    meta.lines.values_mut().for_each(change);
+}
+
+const WAITING: &str = "Reconciling";
+const STALLED: &str = "Stalled";
+
+#[test]
+fn every_situation_has_its_conditions() {
+    let rows: Vec<Row> = vec![
+        ("all is well", || new(|_, _| {}), ["True", "", "AllNumbersValid"], &["2 numbers"]),
+        (
+            "new, under way",
+            || underway(Stage::new(&["1"]), Model::new(&["1"])),
+            ["Unknown", WAITING, "RollingOut"],
+            &["0 of 1"],
+        ),
+        (
+            "changed, under way",
+            || {
+                let (mut s, m) = Stage::settled(&["1"]);
+                s.edit(|spec| spec.mode = Mode::Observe);
+                underway(s, m)
+            },
+            ["Unknown", WAITING, "Progressing"],
+            &["1 of 1"],
+        ),
+        (
+            "a new key on its way",
+            || {
+                let (mut s, m) = Stage::settled(&["1"]);
+                s.set_key(Ok(key(3)));
+                underway(s, m)
+            },
+            ["Unknown", WAITING, "RollingOut"],
+            &["0 of 1"],
+        ),
+        (
+            "no key Secret yet",
+            || new(|s, _| s.key = Err(verdict(Reason::SecretNotFound))),
+            ["False", WAITING, "SecretNotFound"],
+            &["messaging/flows-key"],
+        ),
+        (
+            "no token Secret yet",
+            || new(|s, _| s.credentials = Err(verdict(Reason::SecretKeyNotFound))),
+            ["False", WAITING, "SecretKeyNotFound"],
+            &[],
+        ),
+        (
+            "limited at first",
+            || new(|_, m| all(m, |l| l.fault = Some(Fault::Limited))),
+            ["False", WAITING, "RateLimited"],
+            &["ID 1 (and 1 more)", "Meta said"],
+        ),
+        (
+            "unreachable at first",
+            || new(|_, m| all(m, |l| l.fault = Some(Fault::Down))),
+            ["False", WAITING, "GraphUnreachable"],
+            &["ID 1", "Meta said"],
+        ),
+        (
+            "drift that may heal: missing",
+            || {
+                checked(|_, m| {
+                    m.line("2").set(None, None);
+                    m.line("2").fault = Some(Fault::UploadLost);
+                })
+            },
+            ["False", WAITING, "KeyMissing"],
+            &["ID 2:", "will be uploaded"],
+        ),
+        (
+            "drift that may heal: signature",
+            || {
+                checked(|_, m| {
+                    m.line("2").set(Some(1), Some("MISMATCH"));
+                    m.line("2").is_unsigned = true;
+                })
+            },
+            ["False", WAITING, "SignatureLost"],
+            &["ID 2:", "will be uploaded"],
+        ),
+        (
+            "unknown status",
+            || checked(|_, m| m.line("2").set(Some(1), Some("PENDING"))),
+            ["False", WAITING, "StatusUnknown"],
+            &["ID 2:", "PENDING"],
+        ),
+        (
+            "three landed attempts",
+            || {
+                worn(|_, m| {
+                    m.line("2").set(None, None);
+                    m.line("2").is_unsigned = true;
+                })
+            },
+            ["False", STALLED, "UploadsWithoutEffect"],
+            &["ID 2:", "registered"],
+        ),
+        (
+            "unusable key",
+            || new(|s, _| s.key = Err(verdict(Reason::KeyDamaged))),
+            ["False", STALLED, "KeyDamaged"],
+            &["messaging/flows-key"],
+        ),
+        (
+            "refused token",
+            || checked(|_, m| m.refuses_token = true),
+            ["False", STALLED, "TokenRefused"],
+            &["messaging/meta-token", "put a system-user access token"],
+        ),
+        (
+            "refused number",
+            || checked(|_, m| m.line("2").fault = Some(Fault::Refused)),
+            ["False", STALLED, "NumberRefused"],
+            &["ID 2:", "Meta said", "Use the phone number ID"],
+        ),
+        (
+            "refused upload",
+            || new(|_, m| m.line("2").fault = Some(Fault::UploadRefused)),
+            ["False", STALLED, "NumberRefused"],
+            &["ID 2:", "Meta said", "Give the system user"],
+        ),
+        (
+            "conflict with a neighbour",
+            || conflict(Some("other")),
+            ["False", STALLED, "NumberConflict"],
+            &["ID 1:", "FlowsEncryptionKey other owns"],
+        ),
+        (
+            "conflict with a stranger",
+            || conflict(None),
+            ["False", STALLED, "NumberConflict"],
+            &["ID 1:", "another namespace"],
+        ),
+        (
+            "contested",
+            || {
+                checked(|s, m| {
+                    let status = s.resource.status.as_mut().unwrap();
+                    status.phone_numbers[1].replaced_times = [1, 2].map(|n| Time(at(n))).into();
+                    m.line("2").set(Some(5), Some("VALID"));
+                })
+            },
+            ["False", STALLED, "NumberContested"],
+            &["ID 2:", "sync-requested-at"],
+        ),
+        (
+            "drift in mode Observe",
+            || {
+                checked(|s, m| {
+                    s.edit(|spec| spec.mode = Mode::Observe);
+                    m.line("2").set(None, None);
+                })
+            },
+            ["False", STALLED, "DriftObserved"],
+            &["ID 2:", "Observe"],
+        ),
+        (
+            "the key's Secret is gone after success",
+            || {
+                checked(|s, _| {
+                    s.secrets.remove(0);
+                    s.key = Err(verdict(Reason::SecretNotFound));
+                })
+            },
+            ["False", WAITING, "SecretNotFound"],
+            &["messaging/flows-key"],
+        ),
+        (
+            "drift healed within a round",
+            || checked(|_, m| m.line("2").set(None, None)),
+            ["True", "", "AllNumbersValid"],
+            &[],
+        ),
+        (
+            "a check fails in passing",
+            || checked(|_, m| all(m, |l| l.fault = Some(Fault::Down))),
+            ["True", "", "AllNumbersValid"],
+            &[],
+        ),
+        (
+            "a check is limited in passing",
+            || checked(|_, m| all(m, |l| l.fault = Some(Fault::Limited))),
+            ["True", "", "AllNumbersValid"],
+            &[],
+        ),
+        (
+            "checks fail for long",
+            || {
+                checked(|s, m| {
+                    s.now += 3 * HOUR;
+                    m.line("1").fault = Some(Fault::Down);
+                })
+            },
+            ["Unknown", WAITING, "CheckOverdue"],
+            &["ID 1:", "Meta said"],
+        ),
+        (
+            "suspended",
+            || checked(|s, _| s.edit(|spec| spec.suspend = Some(true))),
+            ["True", "", "AllNumbersValid"],
+            &[],
+        ),
+        (
+            "suspended with other numbers",
+            || {
+                checked(|s, _| {
+                    s.edit(|spec| {
+                        spec.suspend = Some(true);
+                        spec.phone_number_ids.pop();
+                    })
+                })
+            },
+            ["Unknown", "", "Suspended"],
+            &["suspend to false"],
+        ),
+        (
+            "suspended from the first",
+            || {
+                let mut s = Stage::new(&["1"]);
+                s.edit(|spec| spec.suspend = Some(true));
+                after_round(s, Model::new(&["1"]))
+            },
+            ["Unknown", "", "Suspended"],
+            &["suspend to false"],
+        ),
+    ];
+    for (what, situation, expected, words) in rows {
+        let stage = situation();
+        let ready = stage.condition(ConditionType::Ready).unwrap();
+        let beside: Vec<_> = [ConditionType::Reconciling, ConditionType::Stalled]
+            .into_iter()
+            .filter(|kind| stage.condition(*kind).is_some_and(|c| c.status == "True"))
+            .map(ConditionType::as_str)
+            .collect();
+        assert_eq!([ready.status.as_str(), &beside.join(" "), &ready.reason], expected, "{what}: {}", ready.message);
+        for word in words {
+            assert!(ready.message.contains(word), "{what}: {:?} is missing in {:?}", word, ready.message);
+        }
+        let generation = stage.resource.metadata.generation;
+        assert!(stage.status().conditions.iter().all(|c| c.observed_generation == generation), "{what}");
+    }
+}
+
+#[test]
+fn the_conditions_about_inputs_say_which_is_at_fault() {
+    let of = |stage: &Stage, kind| {
+        let condition = stage.condition(kind).unwrap();
+        (condition.status.clone(), condition.reason.clone())
+    };
+    let pair = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    let good = new(|_, _| {});
+    assert_eq!(of(&good, ConditionType::KeyLoaded), pair("True", "KeyLoaded"));
+    assert_eq!(of(&good, ConditionType::TokenAccepted), pair("True", "TokenAccepted"));
+    let bad_token = new(|_, m| m.refuses_token = true);
+    assert_eq!(of(&bad_token, ConditionType::KeyLoaded), pair("True", "KeyLoaded"));
+    assert_eq!(of(&bad_token, ConditionType::TokenAccepted), pair("False", "TokenRefused"));
+    let bad_key = new(|s, _| s.key = Err(verdict(Reason::KeyDamaged)));
+    assert_eq!(of(&bad_key, ConditionType::KeyLoaded), pair("False", "KeyDamaged"));
+    assert_eq!(of(&bad_key, ConditionType::TokenAccepted), pair("Unknown", "NotAsked"));
+    let refused_number = new(|_, m| all(m, |l| l.fault = Some(Fault::Refused)));
+    assert_eq!(of(&refused_number, ConditionType::TokenAccepted), pair("True", "TokenAccepted"));
+    let silent = new(|_, m| all(m, |l| l.fault = Some(Fault::Down)));
+    assert_eq!(of(&silent, ConditionType::TokenAccepted), pair("Unknown", "NotAsked"));
+}
+
+#[test]
+fn ready_turns_unknown_when_the_last_answers_grow_old_even_while_calls_are_paused() {
+    let (mut stage, mut meta) = Stage::settled(&["1"]);
+    stage.now += stage.pace();
+    stage.round(&mut meta).unwrap();
+    let read = stage.now;
+    let status = stage.resource.status.as_mut().unwrap();
+    status.phone_numbers[0].next_attempt_time = Some(Time(read + 20 * HOUR));
+    let Due::Later(Some(next)) = stage.due() else { panic!("nothing to do yet") };
+    assert!(next > read + 3 * HOUR && next <= read + 3 * HOUR + MINUTE, "{next}");
+    stage.now = next;
+    let reads = meta.reads();
+    stage.round(&mut meta).expect("someone must be told");
+    assert_eq!((stage.ready(), meta.reads()), ("CheckOverdue", reads));
+    assert!(matches!(stage.due(), Due::Later(Some(next)) if next.as_second() == (read + 20 * HOUR).as_second()));
+}

@@ -1,0 +1,177 @@
+//! Status, events and time of the next round.
+
+use super::meta::{Fault, Model};
+use super::*;
+use crate::crd::{MAX_CONDITION_MESSAGE, MAX_NUMBER_TEXT, MAX_SHORT_TEXT, NumberError};
+use crate::text::truncate;
+
+#[test]
+fn the_status_tells_all_of_a_first_round() {
+    let (stage, _) = Stage::settled(&["1", "2"]);
+    let status = stage.status();
+    assert_eq!(status.observed_generation, Some(1));
+    assert_eq!(status.public_key.as_deref(), Some(key(1).pem()));
+    assert_eq!(status.public_key_fingerprint, Some(fingerprint_text(1)));
+    assert_eq!((status.valid.as_deref(), &status.last_check_time), (Some("2/2"), &time(0)));
+    assert_eq!(status.next_check_time.as_ref().map(|t| t.0.as_second()), Some((at(0) + stage.pace()).as_second()));
+    assert_eq!(status.observed_secrets, stage.secrets);
+    let number = PhoneNumberStatus { last_transition_time: time(0), ..valid_number() };
+    assert_eq!(status.phone_numbers[0], number);
+}
+
+#[test]
+fn numbers_stand_in_the_order_of_the_spec_and_go_with_it() {
+    let (mut stage, mut meta) = Stage::settled(&["1", "2", "3"]);
+    stage.edit(|spec| spec.phone_number_ids = vec!["3".into(), "1".into()]);
+    stage.round(&mut meta).unwrap();
+    let ids: Vec<_> = stage.status().phone_numbers.iter().map(|number| number.phone_number_id.as_str()).collect();
+    assert_eq!((ids, stage.status().valid.as_deref()), (vec!["3", "1"], Some("2/2")));
+    assert_eq!(meta.reads(), 6, "nothing was read anew");
+}
+
+#[test]
+fn a_good_check_moves_nothing_but_its_times() {
+    let (mut stage, mut meta) = Stage::settled(&["1"]);
+    let before = stage.status().clone();
+    stage.now += stage.pace();
+    stage.round(&mut meta).unwrap();
+    let mut after = stage.status().clone();
+    after.last_check_time.clone_from(&before.last_check_time);
+    after.next_check_time.clone_from(&before.next_check_time);
+    after.phone_numbers[0].last_read_time.clone_from(&before.phone_numbers[0].last_read_time);
+    assert_eq!(after, before);
+}
+
+#[test]
+fn the_last_five_keys_are_remembered_each_once() {
+    let (mut stage, mut meta) = Stage::settled(&["1"]);
+    let mut rotate = |to: usize| {
+        stage.set_key(Ok(key(to)));
+        stage.round(&mut meta).unwrap();
+        let previous = stage.status().previous_fingerprints.iter();
+        previous.map(|text| (0..10).find(|n| fingerprint_text(*n) == *text).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(rotate(2), [1]);
+    assert_eq!(rotate(1), [2], "back: the key of today is no earlier one");
+    assert_eq!(rotate(2), [1]);
+    assert_eq!(rotate(3), [2, 1]);
+    (4..7).for_each(|n| drop(rotate(n)));
+    assert_eq!(rotate(7), [6, 5, 4, 3, 2]);
+    assert_eq!(rotate(4), [7, 6, 5, 3, 2]);
+}
+
+#[test]
+fn many_numbers_in_the_same_trouble_are_one_event() {
+    let ids: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut stage = Stage::new(&ids);
+    let mut meta = Model::new(&ids);
+    let notes = stage.round(&mut meta).unwrap().summary.notes;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(!notes[0].is_warning && notes[0].text.ends_with("phone number ID 0 and 99 more."), "{notes:?}");
+    meta.lines.values_mut().for_each(|line| line.fault = Some(Fault::Refused));
+    stage.now += stage.pace();
+    let notes = stage.round(&mut meta).unwrap().summary.notes;
+    assert_eq!((notes.len(), notes[0].reason, notes[0].is_warning), (1, "NumberRefused", true));
+    stage.now += HOUR;
+    assert_eq!(stage.round(&mut meta).unwrap().summary.notes, [], "said once");
+}
+
+#[test]
+fn each_kind_of_upload_has_its_event() {
+    type Row = (fn(&mut Stage, &mut Model), &'static str, bool);
+    let rows: [Row; 4] = [
+        (|_, m| m.line("1").set(None, None), "KeyUploaded", false),
+        (|_, m| m.line("1").set(Some(1), Some("MISMATCH")), "SignatureRestored", false),
+        (|_, m| m.line("1").set(Some(5), Some("VALID")), "ForeignKeyReplaced", true),
+        (|s, _| s.set_key(Ok(key(2))), "KeyRotated", false),
+    ];
+    for (change, reason, is_warning) in rows {
+        let (mut stage, mut meta) = Stage::settled(&["1"]);
+        stage.now += stage.pace();
+        change(&mut stage, &mut meta);
+        let notes = stage.round(&mut meta).unwrap().summary.notes;
+        assert_eq!(notes.iter().map(|n| (n.reason, n.is_warning)).collect::<Vec<_>>(), [(reason, is_warning)]);
+    }
+}
+
+#[test]
+fn a_suspended_status_stays_as_it_was() {
+    let (mut stage, mut meta) = Stage::settled(&["1"]);
+    let before = stage.status().clone();
+    stage.edit(|spec| spec.suspend = Some(true));
+    stage.round(&mut meta).unwrap();
+    let mut after = stage.status().clone();
+    assert_eq!((after.observed_generation, &after.next_check_time), (Some(2), &None));
+    after.observed_generation = before.observed_generation;
+    after.next_check_time.clone_from(&before.next_check_time);
+    for (after, before) in after.conditions.iter_mut().zip(&before.conditions) {
+        after.observed_generation = before.observed_generation;
+    }
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_number_waits_for_its_next_upload_and_is_checked_meanwhile() {
+    let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
+    meta.line("2").set(None, None);
+    meta.line("2").is_unsigned = true;
+    for _ in 0..60 {
+        if let Due::Later(Some(next)) = stage.due() {
+            stage.now = next;
+        }
+        stage.round(&mut meta).unwrap();
+        let number = stage.number("2");
+        assert!(matches!(number.state, NumberState::Valid | NumberState::Mismatch), "{number:?}");
+    }
+    assert!(stage.number("2").upload_attempts > 8);
+}
+
+/// What a resource of 500 numbers says at worst, in bytes of the JSON that the API server stores.
+fn size_of_worst_status(c: char) -> usize {
+    let ids: Vec<String> = (0..500).map(|n| format!("{n:020}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut stage = Stage::new(&ids);
+    let text = c.to_string().repeat(2000);
+    stage.request_sync(&text);
+    let failure = GraphError {
+        subcode: Some(i64::MIN),
+        kind: Some(truncate(&text, MAX_SHORT_TEXT)),
+        message: truncate(&text, MAX_NUMBER_TEXT),
+        trace_id: Some(truncate(&text, MAX_SHORT_TEXT)),
+        code: Some(i64::MIN),
+        ..error(ErrorClass::Invalid)
+    };
+    let Due::Now(agenda) = stage.due() else { panic!("due") };
+    let mut observation = stage.observe(agenda, &mut Model::new(&ids));
+    for number in &mut observation.numbers {
+        let times = || time(0);
+        number.before = PhoneNumberStatus {
+            phone_number_id: number.before.phone_number_id.clone(),
+            signature_status: Some(truncate(&text, MAX_SHORT_TEXT)),
+            replaced_times: vec![Time(at(0)); 3],
+            message: truncate(&text, MAX_NUMBER_TEXT),
+            failures: i32::MAX,
+            upload_attempts: i32::MAX,
+            error: Some(NumberError::default()),
+            last_upload_time: times(),
+            last_read_time: times(),
+            owned_since: times(),
+            ..valid_number()
+        };
+        number.reading = Reading::Failed { error: failure.clone(), at: at(0) };
+    }
+    let status = summarize(&observation, &[], Progress::Finished, at(0)).status;
+    assert!(status.conditions.iter().all(|condition| condition.message.len() <= MAX_CONDITION_MESSAGE));
+    // As Go writes it: also what is special in HTML is escaped.
+    let json = serde_json::to_string(&status).unwrap();
+    json.chars().map(|c| if matches!(c, '<' | '>' | '&' | '\u{2028}') { 6 } else { c.len_utf8() }).sum()
+}
+
+#[test]
+fn no_text_of_meta_makes_a_status_too_large() {
+    for c in ['a', 'é', '日', '😀', '"', '\\', '\n', '\u{1}', '\u{7f}', '<', '\u{2028}'] {
+        let size = size_of_worst_status(c);
+        assert!(size < 1 << 20, "{c:?}: {size} bytes");
+    }
+}

@@ -1,0 +1,142 @@
+//! What an answer that is no success says, and which class of failure that is.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::error::{ErrorClass, RateLimitScope};
+use super::usage::Usage;
+
+/// The parts of an HTTP answer that decide what it means.
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    pub(super) body: &'a [u8],
+    pub(super) retry_after: Option<Duration>,
+    pub(super) usage: &'a Usage,
+    pub(super) trace_id: Option<&'a str>,
+}
+
+/// The `error` object of a body. A field that is not of the documented type is as good as absent: the others count.
+#[derive(Debug, Default)]
+pub(super) struct Detail {
+    pub(super) code: Option<i64>,
+    pub(super) subcode: Option<i64>,
+    pub(super) kind: Option<String>,
+    pub(super) trace_id: Option<String>,
+    message: Option<String>,
+    user_message: Option<String>,
+    /// `error_data.details`, where the WhatsApp edges say what their messages leave out.
+    details: Option<String>,
+    is_transient: bool,
+}
+
+impl Detail {
+    /// Reads a body; none where it holds no error.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let error = match answer.get("error")? {
+            Value::Object(error) => error,
+            // The form of OAuth 2 (RFC 6749, 5.2).
+            Value::String(name) => {
+                let message = text(&answer, "error_description").or_else(|| Some(name.clone()));
+                return Some(Self { message, ..Self::default() });
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
+        };
+        Some(Self {
+            code: integer(error, "code"),
+            subcode: integer(error, "error_subcode"),
+            kind: text(error, "type"),
+            trace_id: text(error, "fbtrace_id"),
+            message: text(error, "message"),
+            user_message: text(error, "error_user_msg"),
+            details: error.get("error_data").and_then(Value::as_object).and_then(|data| text(data, "details")),
+            is_transient: error.get("is_transient").and_then(Value::as_bool).unwrap_or_default(),
+        })
+    }
+
+    /// The text for users, and behind it the one for developers.
+    pub(super) fn text(&self) -> Option<String> {
+        let plain = self.user_message.as_ref().or(self.details.as_ref());
+        match (plain, &self.message) {
+            (Some(plain), Some(message)) if plain != message => Some(format!("{plain} [{message}]")),
+            (Some(text), _) | (None, Some(text)) => Some(text.clone()),
+            (None, None) => None,
+        }
+    }
+
+    fn says(&self, phrase: &str) -> bool {
+        self.message.as_deref().is_some_and(|message| message.contains(phrase))
+    }
+
+    fn refuses_proof(&self) -> bool {
+        self.kind.as_deref() == Some("GraphMethodException") && self.says("appsecret_proof")
+    }
+
+    /// The ID is that of another kind of object, such as a WhatsApp Business Account.
+    fn denies_edge(&self) -> bool {
+        self.says("nonexisting field (whatsapp_business_encryption)")
+    }
+}
+
+fn text(fields: &Map<String, Value>, name: &str) -> Option<String> {
+    fields.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn integer(fields: &Map<String, Value>, name: &str) -> Option<i64> {
+    match fields.get(name)? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(digits) => digits.parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+impl Answer<'_> {
+    /// Codes and subcodes: Meta, "Handling errors" of the Graph API and "Error codes" of the WhatsApp Cloud API.
+    pub(super) fn class(&self, detail: Option<&Detail>) -> ErrorClass {
+        let Some(detail) = detail else {
+            return self.class_by_status();
+        };
+        let is_bad_request = !matches!(self.status, 401 | 403 | 404 | 429 | 500..);
+        match (detail.code, detail.subcode) {
+            (Some(190 | 102 | 104), _) => ErrorClass::Token,
+            (Some(4 | 17 | 32 | 613), _) => self.limited(RateLimitScope::Token),
+            (Some(80_007 | 80_008), _) => self.limited(self.business_account()),
+            (Some(130_429), _) => self.limited(RateLimitScope::PhoneNumber),
+            (Some(100), None) if detail.refuses_proof() => ErrorClass::AppSecretProof,
+            (Some(368), _) => ErrorClass::Policy,
+            (Some(1 | 2), _) => ErrorClass::Transient,
+            _ if detail.is_transient && self.status != 429 => ErrorClass::Transient,
+            (Some(133_010), _) => ErrorClass::NotRegistered,
+            (Some(3 | 10 | 200..=299), _) => ErrorClass::Permission,
+            (Some(100), Some(33)) | (Some(803), _) => ErrorClass::UnknownId,
+            (Some(100), None) if detail.denies_edge() => ErrorClass::UnknownId,
+            (Some(100), _) if is_bad_request => ErrorClass::Invalid,
+            _ => self.class_by_status(),
+        }
+    }
+
+    fn class_by_status(&self) -> ErrorClass {
+        match self.status {
+            401 => ErrorClass::Token,
+            403 => ErrorClass::Permission,
+            404 => ErrorClass::UnknownId,
+            408 | 500..=599 => ErrorClass::Transient,
+            422 => ErrorClass::Invalid,
+            429 if self.usage.business_account.is_some() => self.limited(self.business_account()),
+            429 => self.limited(RateLimitScope::Token),
+            _ => ErrorClass::Unexpected,
+        }
+    }
+
+    fn limited(&self, scope: RateLimitScope) -> ErrorClass {
+        ErrorClass::RateLimited { scope, wait: self.retry_after.or(self.usage.regain_access) }
+    }
+
+    fn business_account(&self) -> RateLimitScope {
+        RateLimitScope::BusinessAccount(self.usage.business_account.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! What earlier answers said, of tokens, accounts, resources and numbers, and what follows for the next call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::Instant;
+
+use super::recent::Recent;
+use super::token::{Standing, Token, Turn};
+use super::{Caller, Pause, PauseCause};
+use crate::graph::credentials::CredentialsId;
+use crate::graph::error::{ErrorClass, GraphError, RateLimitScope};
+use crate::graph::usage::Usage;
+
+/// The wait after a rate limit that names none; doubles with each that follows at once.
+pub(super) const DEFAULT_RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
+/// The longest of those.
+const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_secs(60 * 60);
+/// `Retry-After: 0` is no leave to call again in a loop.
+const MIN_RATE_LIMIT_WAIT: Duration = Duration::from_secs(1);
+/// Above this share of Meta's budget every call waits a little.
+const SLOW_ABOVE_PERCENT: u32 = 80;
+/// How long, for each percent above it.
+const SLOW_PER_PERCENT: Duration = Duration::from_millis(100);
+/// For how long a usage header counts.
+pub(super) const USAGE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Whether a call may go now.
+pub(super) enum Verdict {
+    /// Yes. A probe is ahead of the others with its token.
+    Go { is_probe: bool },
+    /// When another call has shown what the token is worth.
+    Wait(OwnedNotified),
+    /// No.
+    Stop(Pause),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Subject {
+    Credentials(CredentialsId),
+    BusinessAccount(Arc<str>),
+    Resource(String),
+    PhoneNumber(String),
+}
+
+struct Limit {
+    pause: Pause,
+    wait: Duration,
+}
+
+/// What is known of tokens and limits.
+pub(super) struct Book {
+    tokens: HashMap<CredentialsId, Token>,
+    limits: HashMap<Subject, Limit>,
+    /// Which business account a number belongs to, as far as headers told.
+    accounts: Recent<Arc<str>>,
+    usage: HashMap<Subject, (u32, Instant)>,
+    sweep_at: usize,
+    wait_scale: f64,
+    share: usize,
+}
+
+impl Book {
+    /// A book that multiplies its own waits by `wait_scale`, and gives each token `share` slots.
+    pub(super) fn new(wait_scale: f64, share: usize) -> Self {
+        Self {
+            tokens: HashMap::new(),
+            limits: HashMap::new(),
+            accounts: Recent::default(),
+            usage: HashMap::new(),
+            sweep_at: 0,
+            wait_scale,
+            share,
+        }
+    }
+
+    pub(super) fn admit(&mut self, caller: &Caller<'_>, now: Instant) -> Verdict {
+        if let Some(pause) = self.pause(caller, now) {
+            return Verdict::Stop(pause);
+        }
+        self.sweep(now);
+        match self.token(caller.credentials).turn(now) {
+            Turn::Free => Verdict::Go { is_probe: false },
+            Turn::Ahead => Verdict::Go { is_probe: true },
+            Turn::After(turn) => Verdict::Wait(turn),
+        }
+    }
+
+    pub(super) fn share(&mut self, credentials: CredentialsId) -> Arc<Semaphore> {
+        Arc::clone(&self.token(credentials).share)
+    }
+
+    fn token(&mut self, credentials: CredentialsId) -> &mut Token {
+        let share = self.share;
+        self.tokens.entry(credentials).or_insert_with(|| Token::new(share))
+    }
+
+    /// What stands against a call: refused credentials before limits, of those the longest.
+    pub(super) fn pause(&self, caller: &Caller<'_>, now: Instant) -> Option<Pause> {
+        let refusal = match self.tokens.get(&caller.credentials).map(|token| &token.standing) {
+            Some(Standing::Refused { pause, .. }) if pause.until > now => Some(pause),
+            _ => None,
+        };
+        let limits = || {
+            let limits = self.subjects(caller).filter_map(|subject| self.limits.get(&subject));
+            limits.map(|limit| &limit.pause).filter(|pause| pause.until > now).max_by_key(|pause| pause.until)
+        };
+        refusal.or_else(limits).cloned()
+    }
+
+    fn subjects(&self, caller: &Caller<'_>) -> impl Iterator<Item = Subject> {
+        [
+            Some(Subject::Credentials(caller.credentials)),
+            Some(Subject::Resource(caller.resource.to_owned())),
+            Some(Subject::PhoneNumber(caller.phone_number_id.to_owned())),
+            self.accounts.get(caller.phone_number_id).cloned().map(Subject::BusinessAccount),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// How long a call waits so that the budget is not used up.
+    pub(super) fn delay(&self, caller: &Caller<'_>, now: Instant) -> Duration {
+        let percent = self
+            .subjects(caller)
+            .filter_map(|subject| self.usage.get(&subject))
+            .filter(|(_, at)| now.duration_since(*at) < USAGE_LIFETIME)
+            .map(|(percent, _)| *percent)
+            .max()
+            .unwrap_or(0);
+        SLOW_PER_PERCENT * percent.min(100).saturating_sub(SLOW_ABOVE_PERCENT)
+    }
+
+    /// Notes what came of a call that was begun at `begun`.
+    pub(super) fn record(
+        &mut self,
+        caller: &Caller<'_>,
+        is_probe: bool,
+        begun: Instant,
+        error: Option<&GraphError>,
+        usage: &Usage,
+        now: Instant,
+    ) {
+        self.record_usage(caller, usage, now);
+        if let Some(error) = error.cloned().or_else(|| GraphError::announced_limit(usage)) {
+            self.record_limit(caller, error, now);
+        }
+        let wait_scale = self.wait_scale;
+        let token = self.token(caller.credentials);
+        match error.map(|error| (error, &error.class)) {
+            Some((error, ErrorClass::Token | ErrorClass::AppSecretProof)) => token.refuse(error, wait_scale, now),
+            // A limit or a failure on the way says nothing of the token.
+            Some((_, ErrorClass::RateLimited { .. } | ErrorClass::Transient | ErrorClass::Unexpected)) if is_probe => {
+                token.learn_nothing();
+            }
+            Some((_, ErrorClass::RateLimited { .. } | ErrorClass::Transient | ErrorClass::Unexpected)) => {}
+            None
+            | Some((
+                _,
+                ErrorClass::Permission
+                | ErrorClass::UnknownId
+                | ErrorClass::NotRegistered
+                | ErrorClass::Invalid
+                | ErrorClass::Policy,
+            )) => token.accept(begun, now),
+        }
+        if is_probe {
+            token.end_probe();
+        }
+        token.wake();
+    }
+
+    fn record_usage(&mut self, caller: &Caller<'_>, usage: &Usage, now: Instant) {
+        if usage.app_percent > 0 {
+            self.usage.insert(Subject::Credentials(caller.credentials), (usage.app_percent, now));
+        }
+        if let Some(account) = &usage.business_account {
+            let account: Arc<str> = account.as_str().into();
+            self.accounts.insert(caller.phone_number_id, Arc::clone(&account));
+            self.usage.insert(Subject::BusinessAccount(account), (usage.business_percent, now));
+        }
+    }
+
+    fn record_limit(&mut self, caller: &Caller<'_>, error: GraphError, now: Instant) {
+        let ErrorClass::RateLimited { scope, wait } = &error.class else {
+            return;
+        };
+        let subject = match scope {
+            RateLimitScope::Token => Subject::Credentials(caller.credentials),
+            RateLimitScope::BusinessAccount(Some(account)) => Subject::BusinessAccount(account.as_str().into()),
+            RateLimitScope::BusinessAccount(None) => Subject::Resource(caller.resource.to_owned()),
+            RateLimitScope::PhoneNumber => Subject::PhoneNumber(caller.phone_number_id.to_owned()),
+        };
+        let known = self.limits.get(&subject);
+        let wait = match (wait, known) {
+            (Some(wait), _) => (*wait).max(MIN_RATE_LIMIT_WAIT),
+            // Calls that were under way together count as one.
+            (None, Some(known)) if known.pause.until > now => known.wait,
+            (None, Some(known)) if known.pause.until + known.wait > now => (known.wait * 2).min(MAX_RATE_LIMIT_WAIT),
+            (None, _) => DEFAULT_RATE_LIMIT_WAIT.mul_f64(self.wait_scale),
+        };
+        // A call that began earlier may have been told a shorter wait.
+        let until = known.map_or(now + wait, |known| known.pause.until.max(now + wait));
+        let cause = PauseCause::RateLimited(Arc::new(error));
+        self.limits.insert(subject, Limit { pause: Pause { cause, until }, wait });
+    }
+
+    pub(super) fn abandon_probe(&mut self, credentials: CredentialsId) {
+        if let Some(token) = self.tokens.get_mut(&credentials) {
+            token.end_probe();
+            token.wake();
+        }
+    }
+
+    pub(super) fn paused(&self, now: Instant) -> (usize, Duration) {
+        let refusals = self.tokens.values().filter_map(|token| match &token.standing {
+            Standing::Refused { pause, .. } => Some(pause.until),
+            Standing::Unknown | Standing::Accepted { .. } => None,
+        });
+        let limits = self.limits.iter().filter_map(|(subject, limit)| match subject {
+            Subject::Credentials(_) => Some(limit.pause.until),
+            Subject::BusinessAccount(_) | Subject::Resource(_) | Subject::PhoneNumber(_) => None,
+        });
+        let waits: Vec<_> = refusals.chain(limits).filter(|until| *until > now).map(|until| until - now).collect();
+        (waits.len(), waits.into_iter().max().unwrap_or_default())
+    }
+
+    /// Forgets what no longer counts, now and then, so that the book does not grow with every token ever seen.
+    fn sweep(&mut self, now: Instant) {
+        if self.len() < self.sweep_at.max(64) {
+            return;
+        }
+        // Kept beyond its end: the next limit without a wait doubles this one's.
+        self.limits.retain(|_, limit| limit.pause.until + limit.wait > now);
+        self.usage.retain(|_, (_, at)| now.duration_since(*at) < USAGE_LIFETIME);
+        self.tokens.retain(|_, token| !token.is_idle(now));
+        self.sweep_at = 2 * self.len();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tokens.len() + self.limits.len() + self.usage.len()
+    }
+}

@@ -1,0 +1,377 @@
+use std::cell::{Cell, RefCell};
+
+use super::super::credentials::{AccessToken, Credentials};
+use super::super::error::RateLimitScope;
+use super::book::{DEFAULT_RATE_LIMIT_WAIT, USAGE_LIFETIME};
+use super::token::{HALF_TRUST, INCONCLUSIVE_PER_STEP, TRUST};
+use super::*;
+
+fn caller<'a>(token: &str, resource: &'a str, number: &'a str) -> Caller<'a> {
+    let credentials = Credentials::new(AccessToken::new(token.as_bytes()).unwrap(), None).id();
+    Caller { credentials, resource, phone_number_id: number }
+}
+
+fn failed(class: ErrorClass) -> GraphError {
+    GraphError::on_the_way(class, Some(400), "refused")
+}
+
+fn limited(scope: RateLimitScope, seconds: u64) -> GraphError {
+    failed(ErrorClass::RateLimited { scope, wait: Some(Duration::from_secs(seconds)) })
+}
+
+fn unnamed_limit() -> GraphError {
+    failed(ErrorClass::RateLimited { scope: RateLimitScope::Token, wait: None })
+}
+
+fn goes(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Go { .. })
+}
+
+fn is_probe(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Go { is_probe: true })
+}
+
+/// A book, with shorter ways to use it.
+struct Desk {
+    book: Book,
+    now: Instant,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { book: Book::new(1.0, 24), now: Instant::now() }
+    }
+
+    fn admit(&mut self, caller: &Caller<'_>) -> Verdict {
+        self.book.admit(caller, self.now)
+    }
+
+    fn record(&mut self, caller: &Caller<'_>, is_probe: bool, error: Option<&GraphError>) {
+        self.book.record(caller, is_probe, self.now, error, &Usage::default(), self.now);
+    }
+
+    fn record_usage(&mut self, caller: &Caller<'_>, usage: &Usage) {
+        self.book.record(caller, false, self.now, None, usage, self.now);
+    }
+
+    fn until(&mut self, caller: &Caller<'_>) -> Duration {
+        self.book.pause(caller, self.now).map_or(Duration::ZERO, |pause| pause.until - self.now)
+    }
+}
+
+fn of_account(account: &str) -> Usage {
+    Usage { business_account: Some(account.into()), ..Usage::default() }
+}
+
+fn unlimited() -> Ceilings {
+    Ceilings { requests_per_second: None, concurrency: None, wait_scale: 1.0 }
+}
+
+fn ceilings(per_second: u32, concurrency: u32) -> Ceilings {
+    Ceilings {
+        requests_per_second: NonZeroU32::new(per_second),
+        concurrency: NonZeroU32::new(concurrency),
+        ..unlimited()
+    }
+}
+
+#[test]
+fn the_first_call_with_a_token_goes_alone_and_its_success_opens_the_way() {
+    let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
+    assert!(is_probe(&desk.admit(&caller)));
+    assert!(matches!(desk.admit(&caller), Verdict::Wait(_)));
+    desk.record(&caller, true, None);
+    assert!(matches!(desk.admit(&caller), Verdict::Go { is_probe: false }));
+}
+
+#[test]
+fn after_a_break_two_calls_go_ahead_and_later_one() {
+    for (pause, ahead) in [(TRUST, 2), (HALF_TRUST, 1)] {
+        let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
+        desk.record(&caller, false, None);
+        desk.now += pause;
+        for _ in 0..ahead {
+            assert!(is_probe(&desk.admit(&caller)));
+        }
+        assert!(matches!(desk.admit(&caller), Verdict::Wait(_)));
+    }
+}
+
+#[test]
+fn a_refused_token_stops_every_resource_and_is_tried_again_ever_more_slowly() {
+    let mut desk = Desk::new();
+    let (first, other) = (caller("a", "ns/a", "1"), caller("a", "ns/b", "2"));
+    for minutes in [5, 10, 20, 40, 60, 60] {
+        assert!(is_probe(&desk.admit(&first)));
+        desk.record(&first, true, Some(&failed(ErrorClass::Token)));
+        let wait = Duration::from_secs(minutes * 60);
+        let Verdict::Stop(pause) = desk.admit(&other) else { panic!("the token is refused") };
+        assert_eq!(pause.until, desk.now + wait);
+        assert!(matches!(pause.cause, PauseCause::CredentialsRefused(_)));
+        let bystander = caller("b", "ns/a", "1");
+        assert!(goes(&desk.admit(&bystander)), "another token is free");
+        desk.book.abandon_probe(bystander.credentials);
+        desk.now += wait;
+    }
+}
+
+#[test]
+fn refusals_of_calls_that_were_under_way_together_count_as_one() {
+    let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
+    desk.record(&caller, false, None);
+    for _ in 0..8 {
+        desk.record(&caller, false, Some(&failed(ErrorClass::Token)));
+    }
+    assert_eq!(desk.until(&caller), Duration::from_secs(5 * 60));
+}
+
+#[test]
+fn a_success_that_was_begun_before_the_refusal_does_not_open_the_way_again() {
+    let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
+    let begun = desk.now;
+    desk.now += Duration::from_millis(10);
+    desk.record(&caller, false, Some(&failed(ErrorClass::Token)));
+    desk.now += Duration::from_millis(10);
+    desk.book.record(&caller, false, begun, None, &Usage::default(), desk.now);
+    assert!(matches!(desk.admit(&caller), Verdict::Stop(_)));
+    desk.now += Duration::from_secs(5 * 60);
+    assert!(is_probe(&desk.admit(&caller)));
+    desk.record(&caller, true, None);
+    assert!(matches!(desk.admit(&caller), Verdict::Go { is_probe: false }));
+}
+
+#[test]
+fn a_permission_error_shows_that_the_token_is_good() {
+    let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
+    assert!(is_probe(&desk.admit(&caller)));
+    desk.record(&caller, true, Some(&failed(ErrorClass::Permission)));
+    assert!(matches!(desk.admit(&caller), Verdict::Go { is_probe: false }));
+}
+
+#[test]
+fn inconclusive_first_calls_widen_the_way_step_by_step() {
+    let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
+    for step in 1..5 {
+        for _ in 0..step {
+            assert!(is_probe(&desk.admit(&caller)), "{step}");
+        }
+        assert!(matches!(desk.admit(&caller), Verdict::Wait(_)), "{step}");
+        for n in 0..INCONCLUSIVE_PER_STEP {
+            desk.record(&caller, n < step, Some(&failed(ErrorClass::Transient)));
+            if n >= step {
+                assert!(is_probe(&desk.admit(&caller)));
+                desk.record(&caller, true, Some(&failed(ErrorClass::Transient)));
+            }
+        }
+        for _ in INCONCLUSIVE_PER_STEP..step {
+            desk.book.abandon_probe(caller.credentials);
+        }
+    }
+}
+
+#[test]
+fn a_rate_limit_pauses_what_it_names() {
+    let me = caller("a", "ns/a", "1");
+    let same_account = caller("b", "ns/b", "3");
+    let others = [me, caller("a", "ns/a", "2"), caller("a", "ns/c", "4"), same_account];
+    let rows = [
+        (RateLimitScope::Token, [false, false, false, true]),
+        (RateLimitScope::BusinessAccount(Some("102".into())), [false, true, true, false]),
+        (RateLimitScope::BusinessAccount(None), [false, false, true, true]),
+        (RateLimitScope::PhoneNumber, [false, true, true, true]),
+    ];
+    for (scope, expected) in rows {
+        let mut desk = Desk::new();
+        desk.record_usage(&me, &of_account("102"));
+        desk.record_usage(&same_account, &of_account("102"));
+        desk.record(&me, false, Some(&limited(scope.clone(), 30)));
+        assert_eq!(others.map(|other| goes(&desk.admit(&other))), expected, "{scope:?}");
+        desk.now += Duration::from_secs(30);
+        assert!(goes(&desk.admit(&me)));
+    }
+}
+
+#[test]
+fn an_account_whose_calls_are_used_up_is_paused_before_it_is_refused() {
+    let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
+    let usage = Usage { business_percent: 100, regain_access: Some(Duration::from_secs(420)), ..of_account("102") };
+    desk.record_usage(&me, &usage);
+    assert_eq!(desk.until(&me), Duration::from_secs(420));
+    assert!(goes(&desk.admit(&caller("a", "ns/a", "2"))));
+}
+
+#[test]
+fn limits_that_name_no_wait_double_and_a_longer_wait_stands() {
+    let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
+    for factor in [1, 2, 4, 8, 16, 32, 60, 60] {
+        desk.record(&me, false, Some(&unnamed_limit()));
+        desk.record(&me, false, Some(&unnamed_limit()));
+        assert_eq!(desk.until(&me), DEFAULT_RATE_LIMIT_WAIT * factor);
+        desk.now += DEFAULT_RATE_LIMIT_WAIT * factor;
+    }
+    desk.record(&me, false, Some(&limited(RateLimitScope::Token, 9000)));
+    desk.record(&me, false, Some(&limited(RateLimitScope::Token, 0)));
+    assert_eq!(desk.until(&me), Duration::from_secs(9000));
+    desk.now += Duration::from_secs(9000);
+    desk.record(&me, false, Some(&limited(RateLimitScope::Token, 0)));
+    assert_eq!(desk.until(&me), Duration::from_secs(1), "never at once");
+}
+
+#[test]
+fn a_refusal_is_told_before_a_limit() {
+    let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
+    desk.record(&me, false, Some(&limited(RateLimitScope::Token, 9000)));
+    desk.record(&me, false, Some(&failed(ErrorClass::AppSecretProof)));
+    let pause = desk.book.pause(&me, desk.now).unwrap();
+    assert!(matches!(pause.cause, PauseCause::CredentialsRefused(_)));
+    assert_eq!(desk.book.paused(desk.now), (2, Duration::from_secs(9000)));
+}
+
+#[test]
+fn waits_of_our_own_are_scaled_and_those_of_meta_are_not() {
+    let me = caller("a", "ns/a", "1");
+    for (error, wait) in [
+        (failed(ErrorClass::Token), Duration::from_secs(3)),
+        (unnamed_limit(), Duration::from_millis(600)),
+        (limited(RateLimitScope::Token, 7), Duration::from_secs(7)),
+    ] {
+        let mut desk = Desk { book: Book::new(0.01, 24), now: Instant::now() };
+        desk.record(&me, false, Some(&error));
+        assert_eq!(desk.until(&me), wait);
+    }
+}
+
+#[test]
+fn usage_above_eighty_percent_slows_down() {
+    let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
+    desk.record_usage(&me, &Usage { app_percent: 79, ..Usage::default() });
+    assert_eq!(desk.book.delay(&me, desk.now), Duration::ZERO);
+    desk.record_usage(&me, &Usage { app_percent: 95, ..Usage::default() });
+    assert_eq!(desk.book.delay(&me, desk.now), Duration::from_millis(1500));
+    assert_eq!(desk.book.delay(&me, desk.now + USAGE_LIFETIME), Duration::ZERO);
+    desk.record_usage(&me, &Usage { business_percent: 300, ..of_account("102") });
+    assert_eq!(desk.book.delay(&me, desk.now), Duration::from_secs(2));
+}
+
+#[test]
+fn the_book_forgets() {
+    let mut desk = Desk::new();
+    for n in 0..1000 {
+        desk.now += HALF_TRUST;
+        let name = format!("{n}");
+        let caller = caller(&name, &name, &name);
+        assert!(goes(&desk.admit(&caller)));
+        desk.record(&caller, true, Some(&limited(RateLimitScope::Token, 1)));
+    }
+    assert!(desk.book.len() <= 130, "{}", desk.book.len());
+}
+
+#[tokio::test]
+async fn a_hundred_calls_at_once_with_a_bad_token_are_one() {
+    let pacing = Pacing::new(unlimited());
+    let calls = Cell::new(0);
+    let attempt = || async {
+        let Ok(pass) = pacing.enter(caller("bad", "ns/a", "1")).await else {
+            return;
+        };
+        calls.set(calls.get() + 1);
+        tokio::task::yield_now().await;
+        pass.finish(Some(&failed(ErrorClass::Token)), &Usage::default());
+    };
+    futures::future::join_all((0..100).map(|_| attempt())).await;
+    assert_eq!(calls.get(), 1);
+    assert_eq!(pacing.paused().0, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_their_turn_hear_of_a_refusal() {
+    let pacing = Pacing::new(ceilings(1, 4));
+    pacing.enter(caller("a", "ns/a", "1")).await.unwrap().finish(None, &Usage::default());
+    let calls = Cell::new(0);
+    let attempt = || async {
+        // All are let in at once, since the token was good a moment ago; then they wait for slots and turns.
+        let Ok(pass) = pacing.enter(caller("a", "ns/a", "1")).await else {
+            return;
+        };
+        calls.set(calls.get() + 1);
+        pass.finish(Some(&failed(ErrorClass::Token)), &Usage::default());
+    };
+    futures::future::join_all((0..100).map(|_| attempt())).await;
+    assert_eq!(calls.get(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_first_call_lets_the_next_one_go() {
+    let pacing = Pacing::new(unlimited());
+    let probe = pacing.enter(caller("a", "ns/a", "1")).await.unwrap();
+    let mut next = Box::pin(pacing.enter(caller("a", "ns/a", "2")));
+    assert!(futures::poll!(next.as_mut()).is_pending());
+    drop(probe);
+    assert!(next.await.unwrap().is_probe);
+}
+
+#[tokio::test]
+async fn a_first_call_cancelled_while_it_waits_for_a_slot_lets_the_next_one_go() {
+    let pacing = Pacing::new(ceilings(1000, 1));
+    let other = pacing.enter(caller("other", "ns/a", "1")).await.unwrap();
+    let mut probe = Box::pin(pacing.enter(caller("a", "ns/a", "1")));
+    assert!(futures::poll!(probe.as_mut()).is_pending());
+    let mut next = Box::pin(pacing.enter(caller("a", "ns/a", "2")));
+    assert!(futures::poll!(next.as_mut()).is_pending());
+    drop(probe);
+    drop(other);
+    next.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_token_leaves_slots_to_the_others() {
+    let pacing = Pacing::new(ceilings(1000, 32));
+    let slow = caller("slow", "ns/a", "1");
+    pacing.enter(slow).await.unwrap().finish(None, &Usage::default());
+    let hanging = futures::future::join_all((0..24).map(|_| pacing.enter(slow))).await;
+    let mut more = Box::pin(pacing.enter(slow));
+    assert!(futures::poll!(more.as_mut()).is_pending());
+    pacing.enter(caller("other", "ns/b", "2")).await.unwrap();
+    drop(hanging);
+    more.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_slowed_down_takes_no_slot_meanwhile() {
+    let pacing = Pacing::new(ceilings(1000, 1));
+    let slow = caller("slow", "ns/a", "1");
+    let usage = Usage { app_percent: 100, ..Usage::default() };
+    pacing.enter(slow).await.unwrap().finish(None, &usage);
+    let mut delayed = Box::pin(pacing.enter(slow));
+    assert!(futures::poll!(delayed.as_mut()).is_pending());
+    let begun = Instant::now();
+    pacing.enter(caller("other", "ns/b", "2")).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(10));
+    delayed.await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_second_sees_more_calls_than_the_ceiling() {
+    let pacing = Pacing::new(ceilings(50, 100));
+    let begun = RefCell::new(Vec::new());
+    let attempt = |n: u32| {
+        let begun = &begun;
+        let pacing = &pacing;
+        async move {
+            let token = n.to_string();
+            let pass = pacing.enter(caller(&token, "ns/a", "1")).await.unwrap();
+            begun.borrow_mut().push(Instant::now());
+            pass.finish(None, &Usage::default());
+        }
+    };
+    let start = Instant::now();
+    futures::future::join_all((0..200).map(attempt)).await;
+    let begun = begun.into_inner();
+    let most = begun
+        .iter()
+        .map(|from| begun.iter().filter(|at| **at >= *from && **at < *from + Duration::from_secs(1)).count())
+        .max();
+    assert!(most <= Some(51), "{most:?}");
+    assert!(start.elapsed() < Duration::from_millis(4100), "{:?}", start.elapsed());
+}

@@ -1,0 +1,71 @@
+//! Leader election on a Lease, with the timing of client-go: several replicas, one writer.
+//!
+//! - [`election`]: the decisions, as a state machine without clock or client;
+//! - [`record`]: what it reads from a Lease and writes into one;
+//! - [`config`]: which Lease, as whom, with which timing;
+//! - [`term`]: what the rest of the process asks before it writes.
+//!
+//! A process that lost the Lease competes again; each time of leading is a [`Term`] of its own. Needs the verbs get,
+//! create and update on leases of coordination.k8s.io in the Lease's namespace.
+
+mod candidate;
+pub mod config;
+pub mod election;
+pub mod record;
+mod request;
+#[cfg(test)]
+mod simulation;
+pub mod term;
+
+use kube::Client;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use candidate::Candidate;
+pub use config::{InvalidTiming, LeaseConfig, Timing, identity, own_namespace};
+pub use term::{Leader, Term};
+
+/// This process's part in the election. Dropping it ends the part without giving the Lease back, so that others wait
+/// for as long as work that is still under way may take.
+#[derive(Debug)]
+pub struct Leadership {
+    leader: Leader,
+    release: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Leadership {
+    /// Starts to compete, with a client of its own: no request about the Lease may outlive the term.
+    ///
+    /// # Errors
+    /// When the client cannot be set up.
+    pub fn start(lease: LeaseConfig, mut cluster: kube::Config) -> Result<Self, kube::Error> {
+        cluster.default_retry = false;
+        let client = Client::try_from(cluster)?;
+        let (terms, term) = watch::channel(None);
+        let release = CancellationToken::new();
+        let task = tokio::spawn(Candidate::new(lease, client, terms).run(release.clone()));
+        Ok(Self { leader: Leader::new(term), release, task })
+    }
+
+    /// Whether this process leads, for whoever asks.
+    pub fn leader(&self) -> Leader {
+        self.leader.clone()
+    }
+
+    /// Gives the Lease back, so that another replica need not wait for its end. To be called once no write is under
+    /// way any more; takes the renew deadline at most.
+    pub async fn release(mut self) {
+        self.release.cancel();
+        if let Err(error) = (&mut self.task).await {
+            tracing::error!(%error, "the election ended by itself");
+        }
+    }
+}
+
+impl Drop for Leadership {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

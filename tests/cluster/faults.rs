@@ -1,0 +1,126 @@
+//! The API server fails, forgets or refuses. Tests that do it harm have a control plane of their own.
+
+use std::time::Duration;
+
+use graph_emulator::{Config, Emulator};
+use waflows_operator::crd::NumberState;
+
+use crate::world::{Operator, TestKey, World, control_plane, kubectl, new_control_plane, number_of};
+
+const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_goes_away_and_comes_back_is_survived() {
+    let control_plane = new_control_plane();
+    let world = World::on(&control_plane, Config::default(), &NUMBERS, &["--wait-scale", "0.1"]).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    world.wait_ready("storefront").await;
+
+    control_plane.stop_api_server().unwrap();
+    world.wait_until("the loss is logged", || world.operator.log().contains("a watch failed")).await;
+    // Long enough for the watches to fail more than once and back off.
+    let failures = || world.operator.log().matches("a watch failed").count();
+    world.wait_until("it keeps trying", || failures() >= 4).await;
+    control_plane.start_api_server().unwrap();
+
+    let new = TestKey::generate();
+    world.set_secret("flows-key", "private.pem", &new.private_pem).await;
+    world
+        .wait_until("rotated", || NUMBERS.iter().all(|id| world.at_meta(id).0.as_ref() == Some(&new.fingerprint)))
+        .await;
+    world.wait_ready("storefront").await;
+    assert!(NUMBERS.iter().all(|id| world.emulator.calls_to(id).uploads == 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_missed_its_history_lists_again_without_a_call_to_meta() {
+    let control_plane = new_control_plane();
+    let world = World::on(&control_plane, Config::default(), &NUMBERS, &[]).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
+    let before = world.wait_ready("storefront").await;
+    let calls = world.emulator.counters().calls.reads;
+
+    // Paused, the operator misses a deletion and a creation; compacted and restarted, the API server cannot tell it.
+    world.operator.signal("STOP");
+    world.apply("gone", World::spec(&NUMBERS[1..])).await.unwrap();
+    world.delete("gone").await;
+    world.apply("second", World::spec(&NUMBERS[1..])).await.unwrap();
+    control_plane.compact_etcd().unwrap();
+    control_plane.stop_api_server().unwrap();
+    control_plane.start_api_server().unwrap();
+    world.operator.signal("CONT");
+    let second = world.wait_ready("second").await;
+    assert_eq!(number_of(&second, NUMBERS[1]).state, NumberState::Valid);
+    assert_eq!(world.emulator.calls_to(NUMBERS[0]).reads, calls, "nothing was due for the first");
+    let after = world.resources().get("storefront").await.unwrap();
+    assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
+}
+
+#[tokio::test]
+async fn a_label_set_during_a_round_does_not_cost_the_round_its_status() {
+    let world = World::new(&NUMBERS).await;
+    world.emulator.set_latency(Duration::from_millis(300));
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
+    world.wait_until("a round is under way", || world.emulator.counters().in_flight > 0).await;
+    kubectl(control_plane(), &["label", "-n", &world.namespace, "fek/storefront", "team=checkout"]);
+    world.wait_ready("storefront").await;
+    assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1);
+    assert!(!world.operator.log().contains("written by another process"));
+}
+
+#[tokio::test]
+async fn a_status_that_someone_else_wrote_meanwhile_is_not_overwritten() {
+    let world = World::new(&NUMBERS).await;
+    world.emulator.set_latency(Duration::from_millis(300));
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
+    world.wait_until("a round is under way", || world.emulator.counters().in_flight > 0).await;
+    let patch = r#"{"status":{"lastHandledSyncRequest":"by another hand"}}"#;
+    let arguments =
+        ["patch", "-n", &world.namespace, "fek/storefront", "--subresource=status", "--type=merge", "-p", patch];
+    kubectl(control_plane(), &arguments);
+    world.wait_until("the status is dropped", || world.operator.log().contains("written by another process")).await;
+    world.wait_ready("storefront").await;
+    assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1, "the next round read before it wrote");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_the_operator_from_working_is_said() {
+    let control_plane = control_plane::ControlPlane::start().unwrap();
+    let emulator = Emulator::start(Config::default()).await.unwrap();
+
+    // The definition is not installed.
+    let operator = Operator::start_on(control_plane.kubeconfig(), "default", &emulator, &[]);
+    until(|| operator.log().contains("waflows-operator crd | kubectl apply"), &operator).await;
+    let (status, body) = operator.get("/readyz").await.unwrap();
+    assert_eq!(status, 503);
+    assert!(body.contains("FlowsEncryptionKeys"), "{body}");
+    assert_eq!(operator.get("/healthz").await.unwrap().0, 200);
+
+    // It may not watch.
+    kubectl(&control_plane, &["create", "serviceaccount", "nobody"]);
+    let token = kubectl(&control_plane, &["create", "token", "nobody"]);
+    let kubeconfig = control_plane.kubeconfig_for_token(token.trim()).unwrap();
+    let operator = Operator::start_on(&kubeconfig, "default", &emulator, &[]);
+    until(|| operator.log().contains("grant list and watch"), &operator).await;
+    until(|| operator.log().contains(r#"cannot list resource "secrets""#), &operator).await;
+
+    // The API server does not answer.
+    control_plane.stop_api_server().unwrap();
+    let mut operator = Operator::start_on(control_plane.kubeconfig(), "default", &emulator, &[]);
+    until(|| operator.log().contains("is tried again"), &operator).await;
+    assert_eq!(operator.get("/readyz").await.unwrap().0, 503);
+    assert_eq!(operator.terminate(), Some(0), "it stops in good order all the same");
+}
+
+async fn until(condition: impl Fn() -> bool, operator: &Operator) {
+    let looked = tokio::time::timeout(Duration::from_secs(60), async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(looked.await.is_ok(), "log:\n{}", operator.log());
+}

@@ -1,0 +1,13 @@
+//! The Graph client against the emulator: what Meta may answer, what the network may do, and what must never leak.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
+
+mod errors;
+mod network;
+mod pacing;
+mod proxy;
+mod relay;
+mod secrecy;
+mod shapes;
+mod tls;
+mod world;

@@ -1,0 +1,27 @@
+//! Reads one number as the operator's client does: `read-number URL CA-FILE TOKEN NUMBER`. Tests of what a whole process
+//! is given, such as the proxy variables of its environment, run it.
+
+use std::sync::Arc;
+
+use waflows_operator::graph::pacing::{Ceilings, Pacing};
+use waflows_operator::graph::{AccessToken, Client, Config, Credentials};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url, ca_file, token, number] = arguments.as_slice() else { return Err("four arguments".into()) };
+    // The first and only provider of this process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = Config {
+        base_url: url.parse()?,
+        api_version: "v25.0".to_owned(),
+        allow_http: false,
+        ca_bundle: Some(std::fs::read(ca_file)?),
+        timeout: std::time::Duration::from_secs(10),
+    };
+    let ceilings = Ceilings { requests_per_second: None, concurrency: None, wait_scale: 1.0 };
+    let client = Client::new(&config, Arc::new(Pacing::new(ceilings)))?;
+    let credentials = Credentials::new(AccessToken::new(token.as_bytes())?, None);
+    let reported = client.read(&credentials, "test/test", number).await;
+    reported.map(drop).map_err(|error| format!("{error:?}").into())
+}
