@@ -11,6 +11,7 @@ use super::number::{Reading, Uploaded};
 use super::observe::{Observation, PARALLEL_CALLS, end_of, reading_of};
 use super::permit::Permit;
 use super::plan::{Plan, Upload, UploadReason};
+use super::trial::{Next, Trial};
 use crate::crd::NumberState;
 use crate::graph::{self, CallError, Credentials};
 use crate::key::PublicKey;
@@ -59,25 +60,15 @@ impl<'a> Execution<'a> {
             // One that did not begin has no outcome.
             let Some(outcome) = self.under_way.next().await? else { continue };
             if self.in_trial {
-                match uploader.trial_verdict(&outcome) {
-                    TrialVerdict::Passed => self.in_trial = false,
-                    TrialVerdict::Untouched => {}
-                    TrialVerdict::Failed => self.waiting.clear(),
+                match uploader.next_in_trial(&outcome) {
+                    Next::All => self.in_trial = false,
+                    Next::One => {}
+                    Next::None => self.waiting.clear(),
                 }
             }
             return Some(outcome);
         }
     }
-}
-
-/// What the first upload of a key tells of the key.
-enum TrialVerdict {
-    /// Meta shows it as VALID: the others may follow.
-    Passed,
-    /// The number does not have it, for reasons of its own: the next number may be tried.
-    Untouched,
-    /// The number has it or may have it, and it is not VALID: no further number is touched.
-    Failed,
 }
 
 #[derive(Clone, Copy)]
@@ -163,21 +154,12 @@ impl<'a> Uploader<'a> {
         }
     }
 
-    fn trial_verdict(&self, outcome: &Outcome) -> TrialVerdict {
-        if self.state_after(outcome) == NumberState::Valid {
-            return TrialVerdict::Passed;
-        }
-        if outcome.upload.paused_until.is_some() {
-            return TrialVerdict::Failed;
-        }
-        let Some(before) =
-            self.observation.numbers.iter().find(|n| n.before.phone_number_id == outcome.phone_number_id)
-        else {
-            return TrialVerdict::Failed;
-        };
+    fn next_in_trial(&self, outcome: &Outcome) -> Next {
         let terms = self.observation.terms();
-        let after = before.uploaded(&terms, &outcome.upload, &outcome.after);
-        let is_known = !matches!(outcome.after, Reading::Failed { .. } | Reading::Paused { .. });
-        if is_known && after.upload_attempts == 0 { TrialVerdict::Untouched } else { TrialVerdict::Failed }
+        let number = self.observation.numbers.iter().find(|n| n.before.phone_number_id == outcome.phone_number_id);
+        number.map_or(Next::None, |number| {
+            let after = number.uploaded(&terms, &outcome.upload, &outcome.after);
+            Trial::next(&after, &outcome.upload, &outcome.after, &terms)
+        })
     }
 }

@@ -23,6 +23,7 @@ pub mod queue;
 pub mod reconcile;
 pub mod schedule;
 pub mod summarize;
+pub mod trial;
 pub mod verdict;
 pub mod watch;
 

@@ -2,6 +2,7 @@
 
 use super::number::{Ownership, Reading, Terms};
 use super::observe::Observation;
+use super::trial::{Trial, on_trial_until};
 use crate::crd::{Mode, NumberState, PhoneNumberStatus};
 
 /// What is to be done in a round.
@@ -82,17 +83,15 @@ pub fn plan(observation: &Observation) -> Plan {
         return Plan::default();
     }
     let numbers: Vec<_> = observation.numbers.iter().map(|number| (number, number.as_read(&terms))).collect();
-    let is_trial = !numbers.iter().any(|(_, status)| status.state == NumberState::Valid);
-    let failed_trial = is_trial && numbers.iter().any(|(_, status)| status.upload_attempts > 0);
-
-    let mut plan = Plan { is_trial, ..Plan::default() };
+    let trial = Trial::of(numbers.iter().map(|(_, status)| status), &terms);
+    let mut plan = Plan { is_trial: trial != Trial::Passed, ..Plan::default() };
     for (number, status) in numbers {
         let was_read = matches!(number.reading, Reading::Answered { .. });
         let Some(reason) = upload_reason(&status, &terms).filter(|_| was_read && number.ownership == Ownership::Own)
         else {
             continue;
         };
-        if failed_trial && status.upload_attempts == 0 {
+        if matches!(trial, Trial::Pending { .. }) && on_trial_until(&status, &terms).is_none() {
             plan.held.push(status.phone_number_id);
         } else if terms.upload_allowed_at(&status) <= terms.now {
             plan.uploads.push(Upload { phone_number_id: status.phone_number_id, reason });

@@ -10,6 +10,7 @@ use crate::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, MAX_SHORT_TEXT, NumberState, ObservedSecret,
     PhoneNumberStatus, SYNC_ANNOTATION,
 };
+use crate::key::Fingerprint;
 use crate::text::truncate;
 
 /// The waits of the operator, in one place, so that tests can shorten them all alike.
@@ -225,7 +226,7 @@ fn next_attempt(status: &FlowsEncryptionKeyStatus, id: &str, pace: Duration, now
 /// Whether Meta cannot be asked until a Secret changes, as the status says.
 fn lacks_inputs(status: &FlowsEncryptionKeyStatus) -> bool {
     let absent = [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::CredentialMalformed];
-    let never_had_a_key = status.public_key_fingerprint.is_none()
+    let never_had_a_key = status.public_key_fingerprint.as_deref().is_none_or(|text| text.parse::<Fingerprint>().is_err())
         && conditions::find(&status.conditions, ConditionType::KeyLoaded)
             .is_some_and(|condition| condition.status == "False")
         // What may be read is changed without any event: it is tried again.

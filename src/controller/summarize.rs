@@ -12,6 +12,7 @@ use super::number::{Ownership, Reading, Terms};
 use super::observe::{NumberObservation, Observation};
 use super::plan::upload_reason;
 use super::schedule::{self, Due, spec_digest, sync_request};
+use super::trial::{Trial, on_trial_until};
 use super::{message, verdict};
 use crate::conditions::{self, ConditionType, Reason};
 use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus};
@@ -128,21 +129,16 @@ fn schedule_uploads(observation: &Observation, terms: &Terms, numbers: &mut [Pho
     if terms.mode != Mode::Enforce || observation.key().is_none() {
         return;
     }
-    // While a first upload of the key is not VALID, the other numbers wait for it.
-    let is_trial = !numbers.iter().any(|number| number.state == NumberState::Valid);
-    let trial_ends = numbers
-        .iter()
-        .filter(|number| is_trial && number.upload_attempts > 0)
-        .map(|number| terms.upload_allowed_at(number))
-        .max();
+    let trial = Trial::of(numbers.iter(), terms);
     for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
         let waits = observed.ownership == Ownership::Own && upload_reason(number, terms).is_some();
         if waits && number.next_attempt_time.is_none() {
-            let at = match trial_ends {
+            let is_held = on_trial_until(number, terms).is_none();
+            let at = match trial {
                 // The trial goes on, but nobody knows for how long: the held number is looked at with its next check.
-                Some(end) if number.upload_attempts == 0 && end <= terms.now => continue,
-                Some(end) if number.upload_attempts == 0 => end,
-                Some(_) | None => terms.upload_allowed_at(number),
+                Trial::Pending { until } if is_held && until <= terms.now => continue,
+                Trial::Pending { until } if is_held => until,
+                Trial::Pending { .. } | Trial::Passed | Trial::Open => terms.upload_allowed_at(number),
             };
             // Where the next check comes first, it comes: a number may heal by itself.
             let check = number.last_read_time.as_ref().map(|time| time.0 + terms.interval);
@@ -170,6 +166,9 @@ fn settle(
     if let Ownership::Vacant { until } = observed.ownership {
         number.next_attempt_time = Some(Time(until));
     }
+    if was_left_out(observation, observed) {
+        number.next_attempt_time = Some(Time(terms.now));
+    }
     let owns = match number.state {
         NumberState::Conflict | NumberState::Refused => Some(false),
         _ if terms.mode == Mode::Observe || has_bad_key(observation) => Some(false),
@@ -190,6 +189,14 @@ fn settle(
 /// Without a key the resource could not keep the number: it does not stand in another's way.
 fn has_bad_key(observation: &Observation) -> bool {
     observation.inputs.as_ref().is_some_and(|inputs| inputs.key.is_err())
+}
+
+/// Whether the number was to be read and was not, because the round was cut short: whoever goes on starts with it.
+fn was_left_out(observation: &Observation, observed: &NumberObservation) -> bool {
+    let could_ask = observation.credentials().is_some() && observation.expected().is_some();
+    could_ask
+        && matches!(observed.reading, Reading::NotAsked)
+        && observation.agenda.numbers.contains(&observed.before.phone_number_id)
 }
 
 fn is_forbidden(observation: &Observation) -> bool {

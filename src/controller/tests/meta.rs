@@ -8,6 +8,7 @@ use super::super::execute::Outcome;
 use super::super::number::{Reading, Uploaded};
 use super::super::observe::Observation;
 use super::super::plan::Plan;
+use super::super::trial::{Next, Trial};
 use super::{MINUTE, error, fingerprint, rate_limit, reported};
 use crate::crd::NumberState;
 use crate::graph::{ErrorClass, GraphError};
@@ -177,13 +178,12 @@ pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Me
         let after = if is_over { Reading::NotAsked } else { read_back(observation, key, id, meta, now) };
         let outcome = Outcome { phone_number_id: id.clone(), reason: upload.reason, upload: uploaded, after };
         let status = number.uploaded(&terms, &outcome.upload, &outcome.after);
-        let unknown = matches!(outcome.after, Reading::Failed { .. } | Reading::Paused { .. });
-        let ends_trial = outcome.upload.paused_until.is_some() || unknown || status.upload_attempts > 0;
+        let next = Trial::next(&status, &outcome.upload, &outcome.after, &terms);
         outcomes.push(outcome);
-        if status.state == NumberState::Valid {
-            in_trial = false;
-        } else if in_trial && ends_trial {
-            break;
+        match next {
+            Next::All => in_trial = false,
+            Next::None if in_trial => break,
+            Next::None | Next::One => {}
         }
     }
     outcomes
