@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+# The operator's image, for the platform it is built on or for (`--platform linux/amd64,linux/arm64`).
+# `make image` builds it with docker, podman or buildah.
+
+# Pin both by digest (…@sha256:…) where builds have to be reproducible; the tags take in security fixes.
+ARG BUILDER_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${BUILDER_IMAGE} AS build
+ARG TARGETPLATFORM
+WORKDIR /source
+COPY . .
+# Dependencies are compiled once: registry and target stay in caches, one for each platform.
+RUN --mount=type=cache,id=waflows-cargo,target=/cargo,sharing=locked \
+    --mount=type=cache,id=waflows-target-${TARGETPLATFORM},target=/target,sharing=locked \
+    CARGO_HOME=/cargo CARGO_TARGET_DIR=/target cargo build --release --locked --package waflows-operator \
+    && cp /target/release/waflows-operator /waflows-operator
+
+# glibc, libgcc and certificate authorities; no shell, no package manager.
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+ARG SOURCE=""
+LABEL org.opencontainers.image.title="waflows-operator" \
+      org.opencontainers.image.description="Keeps the encryption key of WhatsApp Flows on every phone number" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
+COPY --from=build /waflows-operator /waflows-operator
+# By number, so that Kubernetes can tell that it is not root.
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["/waflows-operator"]
+CMD ["run"]

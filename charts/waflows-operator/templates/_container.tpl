@@ -1,0 +1,48 @@
+{{- define "waflows-operator.args" -}}
+- run
+- --graph-url={{ .Values.graph.url }}
+- --graph-api-version={{ .Values.graph.apiVersion }}
+- --graph-requests-per-second={{ int .Values.graph.requestsPerSecond }}
+- --graph-concurrency={{ int .Values.graph.concurrency }}
+{{- with .Values.caBundle }}
+{{- if .configMapName }}
+- --graph-ca-bundle=/etc/waflows-operator/ca/{{ .key }}
+{{- end }}
+{{- end }}
+- --concurrency={{ int .Values.concurrency }}
+- --default-check-interval={{ .Values.defaultCheckInterval }}
+{{- with .Values.scopedNamespaces }}
+- --namespaces={{ uniq . | join "," }}
+{{- end }}
+{{- with .Values.selector }}
+- {{ printf "--selector=%s" . | quote }}
+{{- end }}
+- --leader-election
+- --lease-namespace={{ .Release.Namespace }}
+- --lease-name={{ include "waflows-operator.fullname" . }}
+- --lease-duration={{ .Values.leaderElection.leaseDuration }}
+- --renew-deadline={{ .Values.leaderElection.renewDeadline }}
+- --log-format={{ .Values.logFormat }}
+- {{ printf "--log-level=%s" .Values.logLevel | quote }}
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "waflows-operator.env" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- with .Values.proxy }}
+{{- range $name, $value := dict "HTTP_PROXY" .httpProxy "HTTPS_PROXY" .httpsProxy "NO_PROXY" .noProxy }}
+{{- if $value }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,110 @@
+//! What the chart renders is what an API server accepts, strictest Pod Security Standard included.
+
+use serde_json::{Value, json};
+
+use crate::chart::Objects;
+use crate::cluster::Cluster;
+
+#[test]
+fn the_defaults_are_accepted() {
+    accepts("defaults", &json!({}));
+}
+
+#[test]
+fn everything_at_once_is_accepted() {
+    accepts("everything", &everything());
+}
+
+#[test]
+fn a_proxy_and_a_certificate_authority_are_accepted() {
+    accepts(
+        "proxy",
+        &json!({
+            "proxy": {"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128", "noProxy": "10.0.0.0/8,.svc"},
+            "caBundle": {"configMapName": "corporate-roots"},
+        }),
+    );
+}
+
+#[test]
+fn an_account_and_roles_of_someone_else_are_accepted() {
+    accepts(
+        "account",
+        &json!({
+            "serviceAccount": {"create": false},
+            "rbac": {"create": false, "aggregateToView": false, "aggregateToEdit": false, "aggregateToAdmin": false},
+            "crds": {"install": false},
+            "metrics": {"service": {"enabled": false}},
+            "podDisruptionBudget": {"enabled": false},
+        }),
+    );
+}
+
+/// A value for nearly every key of values.yaml.
+pub(crate) fn everything() -> Value {
+    json!({
+        "fullnameOverride": "keys",
+        "commonLabels": {"team": "messaging"},
+        "replicaCount": 3,
+        "image": {"registry": "registry.example.com", "repository": "team/waflows-operator", "digest": format!("sha256:{:064}", 7)},
+        "imagePullSecrets": [{"name": "pull"}],
+        "crds": {"keep": false, "annotations": {"argocd.argoproj.io/sync-options": "ServerSideApply=true"}},
+        "graph": {"url": "https://graph.example.com", "apiVersion": "v26.0", "requestsPerSecond": 0, "concurrency": 1_000_000},
+        "concurrency": 1,
+        "defaultCheckInterval": "1h30m",
+        "selector": "tier in (gold, silver),!retired",
+        "scopedNamespaces": ["default", "default", "kube-public"],
+        "logFormat": "text",
+        "logLevel": "info,kube=debug",
+        "leaderElection": {"leaseDuration": "30s", "renewDeadline": "20s"},
+        "serviceAccount": {"name": "keys-account", "annotations": {"a/b": "c"}},
+        "podAnnotations": {"a/b": "c"},
+        "podLabels": {"a": "b"},
+        "resources": {"requests": {"cpu": 1}, "limits": {"memory": "1Gi"}},
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]},
+        ]}}},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"},
+        ],
+        "priorityClassName": "system-cluster-critical",
+        "terminationGracePeriodSeconds": 60,
+        "strategy": {"type": "Recreate"},
+        "extraEnv": [{"name": "RUST_BACKTRACE", "value": "1"}],
+        "extraArgs": ["--http-address=[::]:8080"],
+        "extraVolumes": [{"name": "scratch", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+        "proxy": {"httpsProxy": "http://proxy:3128"},
+        "caBundle": {"configMapName": "roots", "key": "roots.pem"},
+        "metrics": {"service": {"port": 80, "annotations": {"a/b": "c"}}},
+        "podDisruptionBudget": {"minAvailable": "50%"},
+        "networkPolicy": {"enabled": true},
+    })
+}
+
+fn accepts(release: &str, values: &Value) {
+    let cluster = Cluster::shared();
+    let namespace = cluster.namespace();
+    let objects = Objects::render(cluster, release, &namespace, values);
+    let server_side =
+        ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
+    let printed = cluster.try_kubectl(&server_side, &objects.list());
+    assert!(printed.success, "{}", printed.stderr);
+    // Of a Deployment's pods Pod Security only warns.
+    assert_eq!(printed.stderr, "");
+
+    let mut pod = objects.deployment()["spec"]["template"].clone();
+    pod["apiVersion"] = json!("v1");
+    pod["kind"] = json!("Pod");
+    pod["metadata"]["name"] = json!("pod");
+    for account in objects.of_kind("ServiceAccount") {
+        cluster.kubectl(&["apply", "--server-side", "-f", "-"], &account.to_string());
+    }
+    let printed = cluster.try_kubectl(
+        &["-n", &namespace, "create", "--dry-run=server", "--validate=strict", "-f", "-"],
+        &pod.to_string(),
+    );
+    assert!(printed.success && printed.stderr.is_empty(), "{}", printed.stderr);
+}

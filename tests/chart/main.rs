@@ -1,0 +1,18 @@
+//! The Helm chart, as Helm renders it and as a real API server takes it.
+//!
+//! There are no nodes, so no pod runs. Where the operator has to work, its binary runs here, with the arguments and the
+//! environment of the rendered Deployment and a token of the rendered ServiceAccount.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
+
+mod admission;
+mod chart;
+mod cluster;
+mod definition;
+mod lifecycle;
+mod pod;
+mod replicas;
+mod rules;
+mod scene;
+mod users;
+mod values;

@@ -1,0 +1,81 @@
+//! A process of the operator that stands for a pod of the Deployment.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::chart::Objects;
+use crate::cluster::Cluster;
+
+/// Killed when dropped.
+pub(crate) struct Pod {
+    process: Child,
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Pod {
+    /// Starts what the Deployment runs, with the rights of its ServiceAccount.
+    pub(crate) fn start(cluster: &Cluster, objects: &Objects, name: &str) -> Self {
+        let deployment = objects.deployment();
+        let spec = &deployment["spec"]["template"]["spec"];
+        let account = spec["serviceAccountName"].as_str().unwrap();
+        let namespace = deployment["metadata"]["namespace"].as_str().unwrap();
+        let token = cluster.kubectl(&["-n", namespace, "create", "token", account], "");
+        let kubeconfig = cluster.control_plane.kubeconfig_for_token(token.trim()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let process = command(&spec["containers"][0], name, &kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { process, log, _folder: folder }
+    }
+
+    /// The log, with the quotes of what is said in it.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap().replace("\\\"", "\"")
+    }
+
+    /// Where it serves probes and metrics, once it does.
+    pub(crate) fn http_address(&self) -> Option<String> {
+        let log = self.log();
+        let (_, rest) = log.split_once("\"http_address\":\"")?;
+        Some(rest.split_once('"')?.0.to_owned())
+    }
+
+    /// Sends SIGTERM and waits for the end. Returns the exit code.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        let sent = Command::new("kill").args(["-s", "TERM", &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+/// The container's process. Its environment is that of the Deployment and nothing else.
+fn command(container: &Value, pod_name: &str, kubeconfig: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waflows-operator"));
+    command.env_clear().env("KUBECONFIG", kubeconfig);
+    command.args(container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()));
+    for variable in container["env"].as_array().unwrap() {
+        let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
+            Some("metadata.name") => pod_name,
+            Some(other) => panic!("{other} is not known here"),
+            None => variable["value"].as_str().unwrap(),
+        };
+        command.env(variable["name"].as_str().unwrap(), value);
+    }
+    command
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,143 @@
+//! What a release is tried on: a resource with its Secrets, and an emulator of Meta.
+
+use std::time::{Duration, Instant};
+
+use graph_emulator::{Config, Emulator};
+use serde_json::{Value, json};
+
+use crate::chart::Objects;
+use crate::cluster::Cluster;
+use crate::pod::Pod;
+
+/// A token that the emulator accepts.
+const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";
+/// The number that is worked on.
+pub(crate) const NUMBER: &str = "106540352242922";
+/// How long anything may take before a test gives up. Nothing is expected to take this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One release's part of the world.
+pub(crate) struct Scene {
+    pub(crate) cluster: &'static Cluster,
+    /// Where the release and the resource are.
+    pub(crate) namespace: String,
+    pub(crate) emulator: Emulator,
+}
+
+impl Scene {
+    /// A namespace with the resource `storefront`.
+    pub(crate) async fn new() -> Self {
+        let cluster = Cluster::shared();
+        let emulator = Emulator::start(Config::default()).await.unwrap();
+        emulator.add_token(TOKEN);
+        emulator.add_numbers([NUMBER]);
+        let scene = Self { cluster, namespace: cluster.namespace(), emulator };
+        scene.set_key();
+        scene.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "meta-token"}, "stringData": {"token": TOKEN},
+        }));
+        scene.apply(&json!({
+            "apiVersion": "waflows.dev/v1alpha1",
+            "kind": "FlowsEncryptionKey",
+            // By this label the operator of this scene leaves those of others alone.
+            "metadata": {"name": "storefront", "labels": {"scene": scene.namespace}},
+            "spec": {
+                "privateKeySecretRef": {"name": "flows-key", "key": "private.pem"},
+                "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
+                "phoneNumberIds": [NUMBER],
+            },
+        }));
+        scene
+    }
+
+    /// Puts a new private key into its Secret.
+    pub(crate) fn set_key(&self) {
+        use rsa::pkcs8::{EncodePrivateKey, LineEnding};
+        let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
+        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "flows-key"}, "stringData": {"private.pem": pem},
+        }));
+    }
+
+    /// Renders the chart for the whole cluster.
+    pub(crate) fn cluster_wide(&self) -> Objects {
+        self.render(json!({"selector": format!("scene={}", self.namespace)}))
+    }
+
+    /// Renders the chart for the scene's namespace.
+    pub(crate) fn scoped(&self) -> Objects {
+        self.render(json!({"scopedNamespaces": [self.namespace]}))
+    }
+
+    fn render(&self, mut values: Value) -> Objects {
+        values["crds"] = json!({"install": false});
+        values["graph"] = json!({"url": self.emulator.base_url(), "requestsPerSecond": 0});
+        values["extraArgs"] = json!(["--allow-http-graph-url", "--http-address=127.0.0.1:0"]);
+        Objects::render(self.cluster, "flows", &self.namespace, &values)
+    }
+
+    /// Stores what was rendered. The Deployment too, though no pod of it can run.
+    pub(crate) fn install(&self, objects: &Objects) {
+        self.cluster.kubectl(&["apply", "--server-side", "-f", "-"], &objects.list());
+    }
+
+    pub(crate) fn start(&self, objects: &Objects, name: &str) -> Pod {
+        Pod::start(self.cluster, objects, name)
+    }
+
+    /// Waits until the resource is Ready.
+    pub(crate) fn wait_ready(&self, pod: &Pod) {
+        let arguments = ["-n", &self.namespace, "wait", "--for=condition=Ready", "fek/storefront", "--timeout=60s"];
+        let printed = self.cluster.try_kubectl(&arguments, "");
+        assert!(printed.success, "{}\nlog:\n{}", printed.stderr, pod.log());
+    }
+
+    /// Events of the resource.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let events = self.cluster.get(&self.namespace, &["events.events.k8s.io"]);
+        let items = events["items"].as_array().unwrap().clone();
+        items.into_iter().filter(|event| event["regarding"]["name"] == "storefront").collect()
+    }
+
+    /// Gives the operator everything to do that it can have to do, again and again until the condition holds: a number
+    /// to heal and to tell of, and a status that someone else's write makes it write twice.
+    pub(crate) fn keep_busy_until(&self, pod: &Pod, what: &str, condition: impl Fn() -> bool) {
+        // Long enough for someone to write in mid-round.
+        self.emulator.set_latency(Duration::from_millis(200));
+        let begun = Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < PATIENCE, "not {what}\nlog:\n{}", pod.log());
+            self.emulator.lose_signature(NUMBER).unwrap();
+            let reads = self.emulator.calls_to(NUMBER).reads;
+            let time = begun.elapsed().as_nanos();
+            self.mark("annotate", &format!("waflows.dev/sync-requested-at={time}"));
+            // A call to Meta shows that a round is under way. An operator without rights may never make one.
+            let asked = Instant::now();
+            while self.emulator.calls_to(NUMBER).reads == reads && asked.elapsed() < Duration::from_secs(1) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            self.mark("label", &format!("touched={time}"));
+            // Once more only after the round, so that no upload finds the signature lost again.
+            let handled = format!("--for=jsonpath={{.status.lastHandledSyncRequest}}={time}");
+            self.cluster.try_kubectl(&["-n", &self.namespace, "wait", &handled, "fek/storefront", "--timeout=2s"], "");
+        }
+    }
+
+    fn mark(&self, how: &str, mark: &str) {
+        self.cluster.kubectl(&["-n", &self.namespace, how, "--overwrite", "fek/storefront", mark], "");
+    }
+
+    fn apply(&self, object: &Value) {
+        self.cluster.kubectl(&["-n", &self.namespace, "apply", "--server-side", "-f", "-"], &object.to_string());
+    }
+}
+
+/// Looks again and again until something is so.
+pub(crate) fn wait_until(pod: &Pod, what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "not {what}\nlog:\n{}", pod.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,73 @@
+//! Values: what they become, and which are refused.
+
+use clap::Parser as _;
+use serde_json::{Value, json};
+use waflows_operator::cli::{Cli, Command, LogFormat, RunArgs};
+
+use crate::admission::everything;
+use crate::chart::{Objects, template};
+use crate::cluster::Cluster;
+
+fn flags(values: &Value) -> RunArgs {
+    let objects = Objects::render(Cluster::shared(), "flows", "messaging", values);
+    let container = &objects.deployment()["spec"]["template"]["spec"]["containers"][0];
+    let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+    parse(arguments)
+}
+
+fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> RunArgs {
+    match Cli::try_parse_from(std::iter::once("waflows-operator").chain(arguments)).unwrap().command {
+        Command::Run(flags) => *flags,
+        other => panic!("{other:?} instead of run"),
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_operator() {
+    let mut of_the_operator = parse(["run"]);
+    // The chart sets these on purpose.
+    of_the_operator.log_format = LogFormat::Json;
+    of_the_operator.leader_election = true;
+    of_the_operator.lease_namespace = Some("messaging".into());
+    of_the_operator.lease_name = "flows-waflows-operator".into();
+    assert_eq!(format!("{:?}", flags(&json!({}))), format!("{of_the_operator:?}"));
+}
+
+#[test]
+fn values_become_flags() {
+    let flags = flags(&everything());
+    assert_eq!(flags.graph_url.as_str(), "https://graph.example.com/");
+    assert_eq!(flags.graph_api_version, "v26.0");
+    assert_eq!((flags.graph_requests_per_second, flags.graph_concurrency), (0, 1_000_000));
+    assert_eq!(flags.graph_ca_bundle, Some("/etc/waflows-operator/ca/roots.pem".into()));
+    assert_eq!(flags.concurrency.get(), 1);
+    assert_eq!(flags.default_check_interval.as_secs(), 5400);
+    assert_eq!(flags.namespaces, ["default", "kube-public"]);
+    assert_eq!(flags.selector.as_deref(), Some("tier in (gold, silver),!retired"));
+    assert_eq!((flags.log_format, flags.log_level.as_str()), (LogFormat::Text, "info,kube=debug"));
+    assert_eq!(flags.http_address.to_string(), "[::]:8080");
+}
+
+#[test]
+fn slips_are_refused_and_named() {
+    let slips = [
+        (json!({"replicas": 2}), "'replicas' not allowed"),
+        (json!({"image": {"version": "1"}}), "'version' not allowed"),
+        (json!({"graph": {"URL": "https://graph.facebook.com"}}), "'URL' not allowed"),
+        (json!({"scopedNamespaces": "messaging"}), "got string, want array"),
+        (json!({"replicaCount": "2"}), "got string, want integer"),
+        (json!({"networkPolicy": {"enabled": "false"}}), "got string, want boolean"),
+        (json!({"logFormat": "yaml"}), "must be one of 'json', 'text'"),
+        (json!({"image": {"digest": "9f2c"}}), "does not match pattern"),
+        (json!({"defaultCheckInterval": "1 hour"}), "does not match pattern"),
+        (json!({"leaderElection": {"leaseDuration": 15}}), "got number, want string"),
+        (json!({"extraArgs": ["run"]}), "does not match pattern"),
+        (json!({"extraEnv": {"WAFLOWS_LOG_LEVEL": "debug"}}), "got object, want array"),
+        (json!({"resources": {"limit": {}}}), "'limit' not allowed"),
+    ];
+    for (values, complaint) in slips {
+        let printed = template(Cluster::shared(), "flows", "messaging", &values);
+        assert!(!printed.success, "{values} passes");
+        assert!(printed.stderr.contains(complaint), "{values}: {}", printed.stderr);
+    }
+}
