@@ -70,7 +70,7 @@ pub enum StartError {
     },
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
-    Signal(#[from] std::io::Error),
+    Signal(#[source] std::io::Error),
 }
 
 /// Runs the operator until SIGTERM or Ctrl-C.
@@ -81,7 +81,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     telemetry::init(args.log_format, &args.log_level)?;
     let graph = graph_client(&args)?;
     let listener = server::listen(args.http_address).await?;
-    let stop = stop_on_signal()?;
+    let stop = stop_on_signal().map_err(StartError::Signal)?;
     let kubernetes = kube::Config::infer().await?;
     let leadership = leadership(&args, &kubernetes)?;
     let client = Client::try_from(for_single_requests(kubernetes.clone()))?;
@@ -107,7 +107,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
         .map(|(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() })
         .collect();
 
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr()?, graph_url = %args.graph_url, "started");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr().unwrap_or(args.http_address), graph_url = %args.graph_url, "started");
     let server = tokio::spawn(server::serve(listener, Arc::clone(&context), stop.clone()));
     let leader = leadership.as_ref().map_or_else(Leader::alone, Leadership::leader);
     controller::run(context, scopes, leader, stop).await;

@@ -89,7 +89,7 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_RENEW_DEADLINE", default_value = "10s", value_parser = duration, value_name = "DURATION")]
     pub renew_deadline: Duration,
 
-    /// Address of /metrics, /healthz and /readyz.
+    /// Address of /healthz and /readyz.
     #[arg(long, env = "WAFLOWS_HTTP_ADDRESS", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub http_address: SocketAddr,
 
@@ -115,6 +115,8 @@ pub enum LogFormat {
     Json,
 }
 
+const A_YEAR: Duration = Duration::from_secs(8760 * 3600);
+
 fn api_version(text: &str) -> Result<String, String> {
     let is_version = text.strip_prefix('v').and_then(|rest| rest.split_once('.')).is_some_and(|(major, minor)| {
         [major, minor].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
@@ -126,6 +128,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     let parsed: kube::core::Duration = text.parse().map_err(|error| format!("must be like 30m or 1h30m: {error}"))?;
     if parsed.is_negative() || Duration::from(parsed).is_zero() {
         return Err("must be longer than nothing".to_owned());
+    }
+    if Duration::from(parsed) > A_YEAR {
+        return Err("must be at most 8760h, a year".to_owned());
     }
     Ok(parsed.into())
 }
@@ -151,6 +156,7 @@ mod tests {
         assert_eq!(api_version("v25.0").as_deref(), Ok("v25.0"));
         assert!(["25.0", "v25", "v25.", "v25.0/x", ""].iter().all(|text| api_version(text).is_err()));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("9999999h").is_err());
         assert!(["", "0s", "-1h", "1 h", "soon"].iter().all(|text| duration(text).is_err()));
     }
 }

@@ -8,9 +8,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::LogFormat;
 
-/// Here kube logs every failed request as an error of its own. What failed, and what follows from it, is said where the
-/// request was made.
-const KUBE_REQUESTS: &str = "kube_client::client::builder";
+/// Here kube logs every failed request as an error of its own, and every answer that it cannot read as a whole, which
+/// may be a Secret. What failed, and what follows from it, is said where the request was made.
+const KUBE_REQUESTS: &str = "kube_client::client";
 
 /// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +23,7 @@ pub struct InvalidLogLevel(String);
 /// When `level` cannot be read.
 pub fn init(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
     let wanted: Targets = level.parse().map_err(|_| InvalidLogLevel(level.to_owned()))?;
-    let default = wanted.default_level().unwrap_or(LevelFilter::OFF);
-    let filter = Targets::new().with_default(default).with_target(KUBE_REQUESTS, LevelFilter::OFF).with_targets(wanted);
+    let filter = wanted.with_target(KUBE_REQUESTS, LevelFilter::OFF);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     match format {

@@ -28,6 +28,8 @@ fn reasons() -> String {
     let mut table = String::from("\n| reason | `Ready` | beside it | meaning and remedy |\n|---|---|---|---|\n");
     for reason in Reason::ALL {
         let (ready, beside) = match reason.standing() {
+            // These tell of an input, never of Ready.
+            _ if matches!(reason, Reason::KeyLoaded | Reason::TokenAccepted | Reason::NotAsked) => ("", ""),
             Standing::Ready => ("True", ""),
             Standing::Underway => ("Unknown", "Reconciling"),
             Standing::Waiting => ("False", "Reconciling"),

@@ -102,16 +102,26 @@ impl<'a> Uploader<'a> {
             upload: Uploaded { at, error, paused_until, may_be_crossed: self.may_be_crossed() },
             after,
         };
-        tracing::info!(
-            resource,
-            phone_number_id = id.as_str(),
-            reason = upload.reason.as_str(),
-            fingerprint = %self.key.fingerprint(),
-            error = outcome.upload.error.as_ref().map(|error| error.class.as_str()),
-            is_valid = self.state_after(&outcome) == NumberState::Valid,
-            "uploaded the public key"
-        );
+        self.log(&resource, &outcome);
         Some(outcome)
+    }
+
+    fn log(&self, resource: &str, outcome: &Outcome) {
+        let phone_number_id = outcome.phone_number_id.as_str();
+        let (reason, fingerprint) = (outcome.reason.as_str(), self.key.fingerprint());
+        let is_valid = self.state_after(outcome) == NumberState::Valid;
+        match &outcome.upload {
+            Uploaded { paused_until: Some(until), .. } => {
+                tracing::info!(resource, phone_number_id, reason, %until, "the upload of the public key is put off");
+            }
+            Uploaded { error: Some(error), .. } => {
+                let error = error.class.as_str();
+                tracing::warn!(resource, phone_number_id, reason, %fingerprint, error, is_valid, "the upload of the public key failed");
+            }
+            Uploaded { .. } => {
+                tracing::info!(resource, phone_number_id, reason, %fingerprint, is_valid, "uploaded the public key");
+            }
+        }
     }
 
     fn may_be_crossed(&self) -> bool {
@@ -126,7 +136,7 @@ impl<'a> Uploader<'a> {
         let mut last = Reading::NotAsked;
         for wait in self.observation.waits.read_back() {
             let may_wait = self.permit.run(tokio::time::sleep(wait)).await.is_some();
-            if !may_wait && last != Reading::NotAsked {
+            if (!may_wait && last != Reading::NotAsked) || !self.permit.is_leading() {
                 break;
             }
             (last, _) = reading_of(self.graph.read(self.credentials, resource, id).await);

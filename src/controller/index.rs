@@ -45,11 +45,9 @@ impl fmt::Display for ObjectKey {
 
 /// A Secret, as far as it is remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretVersion {
-    /// `metadata.uid`
-    pub uid: Box<str>,
-    /// `metadata.resourceVersion`
-    pub resource_version: Box<str>,
+struct SecretVersion {
+    uid: Box<str>,
+    resource_version: Box<str>,
 }
 
 /// What a change of a resource brings about.
@@ -170,6 +168,16 @@ impl Index {
         let asks_for_more = before.is_none_or(|before| asks_for_more(&before, &resource));
         self.resources.insert(key, Arc::new(resource));
         Change { asks_for_more, vacated }
+    }
+
+    /// The answer to a status write of the operator's own. Means nothing where the resource went meanwhile, or was
+    /// created anew.
+    pub fn status_written(&mut self, resource: FlowsEncryptionKey, now: Timestamp) -> Change {
+        let known = self.resources.get(&ObjectKey::of(&resource.metadata));
+        if known.is_none_or(|known| known.metadata.uid != resource.metadata.uid) {
+            return Change::default();
+        }
+        self.apply_resource(resource, now)
     }
 
     /// The resource is gone, or no longer one that can be read.

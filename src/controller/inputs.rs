@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use zeroize::Zeroize;
 
 use crate::apiserver::describe;
 use crate::conditions::{Reason, Verdict};
@@ -30,11 +31,26 @@ pub struct ReadSecretError {
     source: kube::Error,
 }
 
-/// One Secret, as far as a resource refers to it.
+/// One Secret, as far as a resource refers to it. Has no Debug.
 enum Fetched {
-    Found(Box<Secret>),
+    Found(Contents),
     NotFound,
     Forbidden,
+}
+
+/// A Secret that is zeroized on drop.
+struct Contents(Box<Secret>);
+
+impl Drop for Contents {
+    fn drop(&mut self) {
+        for value in self.0.data.iter_mut().flat_map(|data| data.values_mut()) {
+            value.0.zeroize();
+        }
+        // `kubectl apply` leaves the data in an annotation.
+        for value in self.0.metadata.annotations.iter_mut().flat_map(|annotations| annotations.values_mut()) {
+            value.zeroize();
+        }
+    }
 }
 
 /// Reads every Secret that the resource refers to, once, and what they hold.
@@ -60,7 +76,7 @@ pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<In
 
 async fn fetch(api: &Api<Secret>, name: String) -> Result<(String, Fetched), ReadSecretError> {
     let fetched = match api.get_opt(&name).await {
-        Ok(Some(secret)) => Fetched::Found(Box::new(secret)),
+        Ok(Some(secret)) => Fetched::Found(Contents(Box::new(secret))),
         Ok(None) => Fetched::NotFound,
         Err(kube::Error::Api(status)) if status.code == 403 => Fetched::Forbidden,
         Err(source) => {
@@ -75,7 +91,7 @@ fn version(name: &str, fetched: &Fetched) -> Option<ObservedSecret> {
     let Fetched::Found(secret) = fetched else {
         return None;
     };
-    let metadata = &secret.metadata;
+    let metadata = &secret.0.metadata;
     Some(ObservedSecret {
         name: name.to_owned(),
         uid: metadata.uid.clone().unwrap_or_default(),
@@ -83,25 +99,11 @@ fn version(name: &str, fetched: &Fetched) -> Option<ObservedSecret> {
     })
 }
 
-/// The contents of Secrets. Zeroized on drop; has no Debug.
+/// The Secrets of one resource.
 struct Sources {
     namespace: String,
     spec: FlowsEncryptionKeySpec,
     secrets: Vec<(String, Fetched)>,
-}
-
-impl Drop for Sources {
-    fn drop(&mut self) {
-        use zeroize::Zeroize;
-        for (_, fetched) in &mut self.secrets {
-            let Fetched::Found(secret) = fetched else {
-                continue;
-            };
-            for value in secret.data.iter_mut().flat_map(|data| data.values_mut()) {
-                value.0.zeroize();
-            }
-        }
-    }
 }
 
 impl Sources {
@@ -169,7 +171,7 @@ impl Sources {
 
     fn find(&self, secret: &str, key: &str) -> Option<&[u8]> {
         self.secrets.iter().find(|(name, _)| name == secret).and_then(|(_, fetched)| match fetched {
-            Fetched::Found(secret) => secret.data.as_ref()?.get(key).map(|value| value.0.as_slice()),
+            Fetched::Found(secret) => secret.0.data.as_ref()?.get(key).map(|value| value.0.as_slice()),
             Fetched::NotFound | Fetched::Forbidden => None,
         })
     }
@@ -189,7 +191,7 @@ impl Sources {
                 format!("Waiting for Secret {namespace}/{name} with the {what} under the key {key}."),
             )),
             Some(Fetched::Found(secret)) => self.find(name, key).ok_or_else(|| {
-                let keys: Vec<_> = secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
+                let keys: Vec<_> = secret.0.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
                 let has = if keys.is_empty() { "is empty".to_owned() } else { format!("has {}", keys.join(", ")) };
                 Verdict::new(
                     Reason::SecretKeyNotFound,

@@ -40,8 +40,6 @@ struct Vacancy {
 pub struct Vacated {
     /// Resources that may take the number over.
     pub contenders: Vec<ObjectKey>,
-    /// When those with another key may.
-    pub until: Timestamp,
 }
 
 impl Claims {
@@ -92,7 +90,7 @@ impl Claims {
             let others = self.claimants.get(id).into_iter().flatten().filter(|other| *other != key);
             contenders.extend(others.map(|other| (other.clone(), ())));
         }
-        Some(Vacated { contenders: contenders.into_keys().collect(), until })
+        Some(Vacated { contenders: contenders.into_keys().collect() })
     }
 
     /// Whose number it is, as seen by one of those who list it.
@@ -120,9 +118,8 @@ impl Claims {
     /// The same for a resource that has just read the number: where nobody owns it, it is reserved for this one.
     pub fn claim_now(&mut self, id: &str, claimant: &ObjectKey, resources: &Resources, now: Timestamp) -> Ownership {
         let ownership = self.owner(id, claimant, resources, now);
-        let has_rivals = self.claimants.get(id).is_some_and(|claimants| claimants.len() > 1);
-        if ownership == Ownership::Own && has_rivals {
-            self.reserved.entry(id.into()).or_insert_with(|| claimant.clone());
+        if ownership == Ownership::Own {
+            self.reserved.insert(id.into(), claimant.clone());
         }
         ownership
     }
@@ -134,14 +131,16 @@ impl Claims {
 
     /// Since when the resource owns the number; none where its claim does not count.
     fn claim(&self, id: &str, key: &ObjectKey, resource: &FlowsEncryptionKey) -> Option<Timestamp> {
-        if !may_own(resource) {
+        let is_reserved = self.reserved.get(id) == Some(key);
+        // Who holds a reservation has just read a usable key, whatever its last status says.
+        if !is_permitted(resource) || (has_bad_key(resource) && !is_reserved) {
             return None;
         }
         let stored = resource.status.as_ref()?.phone_numbers.iter().find(|number| number.phone_number_id == id);
         let since = stored.and_then(|number| number.owned_since.as_ref()).map(|time| time.0);
         // A reservation was made when nobody owned the number, so it counts as made at the end of time: later than
         // any stored claim.
-        since.or_else(|| (self.reserved.get(id) == Some(key)).then_some(Timestamp::MAX))
+        since.or_else(|| is_reserved.then_some(Timestamp::MAX))
     }
 }
 
@@ -154,19 +153,26 @@ impl Vacancy {
     }
 }
 
-/// Whether the resource may own numbers at all: it must be able and allowed to upload.
-fn may_own(resource: &FlowsEncryptionKey) -> bool {
-    let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let has_bad_key = conditions::find(conditions, ConditionType::KeyLoaded).is_some_and(|c| c.status == "False");
+/// Whether the resource may upload.
+fn is_permitted(resource: &FlowsEncryptionKey) -> bool {
     resource.spec.mode == Mode::Enforce
         && !resource.spec.is_suspended()
         && resource.metadata.deletion_timestamp.is_none()
-        && !has_bad_key
+}
+
+/// Whether the resource had no usable key in its last round: it could not upload.
+fn has_bad_key(resource: &FlowsEncryptionKey) -> bool {
+    let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions::find(conditions, ConditionType::KeyLoaded).is_some_and(|condition| condition.status == "False")
 }
 
 /// The numbers that the resource owns, as its status says.
 fn owned(resource: &FlowsEncryptionKey) -> impl Iterator<Item = &str> {
-    let numbers = resource.status.as_ref().filter(|_| may_own(resource)).map(|status| status.phone_numbers.as_slice());
+    let numbers = resource
+        .status
+        .as_ref()
+        .filter(|_| is_permitted(resource) && !has_bad_key(resource))
+        .map(|status| status.phone_numbers.as_slice());
     numbers
         .unwrap_or_default()
         .iter()

@@ -13,8 +13,6 @@ pub struct Plan {
     /// Whether no number has shown this key as VALID yet: the uploads then go one by one until one has, and none
     /// follows one that landed and was not VALID. A wrong key so reaches a single number.
     pub is_trial: bool,
-    /// Numbers whose upload waits for the outcome of a trial on another number.
-    pub held: Vec<String>,
 }
 
 /// One upload.
@@ -91,9 +89,9 @@ pub fn plan(observation: &Observation) -> Plan {
         else {
             continue;
         };
-        if matches!(trial, Trial::Pending { .. }) && on_trial_until(&status, &terms).is_none() {
-            plan.held.push(status.phone_number_id);
-        } else if terms.upload_allowed_at(&status) <= terms.now {
+        // While the key is on trial on one number, the others wait.
+        let is_held = matches!(trial, Trial::Pending { .. }) && on_trial_until(&status, &terms).is_none();
+        if !is_held && terms.upload_allowed_at(&status) <= terms.now {
             plan.uploads.push(Upload { phone_number_id: status.phone_number_id, reason });
         }
     }

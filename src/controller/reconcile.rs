@@ -1,6 +1,6 @@
 //! Takes resources from the queue through their rounds.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::events::Note;
@@ -98,13 +98,31 @@ pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, leader: Leader, stop
         watches.spawn(async move { watch::resources(&of_resources, &scope).await });
         watches.spawn(async move { watch::secrets(&of_secrets, &same_scope).await });
     }
-    while let Some(term) = stop.run_until_cancelled(leader.acquired()).await {
-        work(&context, &term, &stop).await;
+    let working = async {
+        while let Some(term) = stop.run_until_cancelled(leader.acquired()).await {
+            work(&context, &term, &stop).await;
+        }
+    };
+    tokio::select! {
+        () = working => {}
+        // A watch runs for ever; without one the operator would be blind.
+        ended = watches.join_next() => {
+            tracing::error!(?ended, "a watch ended by itself");
+            stop.cancel();
+        }
     }
 }
 
 /// Works for one term, or until `stop` is cancelled.
 async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
+    // Another process may have led meanwhile, and rounds of a former term may not have been able to write what they
+    // came to.
+    if context.started.load(Ordering::Acquire) {
+        let keys = { context.index().keys() };
+        for key in keys {
+            context.queue.add(&key, Urgency::Due);
+        }
+    }
     // Rounds end early for either reason.
     let rounds = term.lost().child_token();
     let slots = Arc::new(Semaphore::new(context.concurrency));
@@ -115,8 +133,8 @@ async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
             let (key, round) = context.queue.next(&rounds).await;
             let (context, permit) = (Arc::clone(context), Permit::new(round, term.clone()));
             running.spawn(async move {
+                let _turn = Turn { context: &context, key: &key };
                 reconcile(&context, &key, &permit).await;
-                context.queue.done(&key);
                 drop(slot);
             });
             while running.try_join_next().is_some() {}
@@ -128,7 +146,23 @@ async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
         () = term.lost().cancelled() => {}
     }
     rounds.cancel();
-    running.join_all().await;
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a round ended by a fault of the operator");
+        }
+    }
+}
+
+/// A resource's turn, given back however the round ends.
+struct Turn<'a> {
+    context: &'a Context,
+    key: &'a ObjectKey,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.context.queue.done(self.key);
+    }
 }
 
 /// One round, and the time of the next.
@@ -183,7 +217,9 @@ async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Op
     }
     let outcomes = execute(context, &observation, &plan, permit, &mut writer).await;
     let summary = summarize(&observation, &outcomes, Progress::Finished, Timestamp::now());
-    writer.write(&summary.status).await?;
+    if writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
+        return Ok(None);
+    }
     report(key, &observation, &outcomes, &summary, begun);
     publish(context, &observation.resource, &summary.notes).await;
     Ok(summary.next)
@@ -255,6 +291,7 @@ async fn execute(
     let mut execution = Execution::new(observation, plan, &context.graph, permit);
     let mut outcomes = Vec::with_capacity(plan.uploads.len());
     let mut clock = tokio::time::interval_at(Instant::now() + CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             outcome = execution.next() => match outcome {
@@ -262,9 +299,17 @@ async fn execute(
                 None => return outcomes,
             },
             _ = clock.tick() => {
-                let summary = summarize(observation, &outcomes, Progress::Underway, Timestamp::now());
-                if let Err(error) = writer.write(&summary.status).await {
-                    tracing::warn!(resource = %writer.key, %error, "the status of a long round could not be written; the next write holds it too");
+                let status = summarize(observation, &outcomes, Progress::Underway, Timestamp::now()).status;
+                let mut writing = std::pin::pin!(writer.write(&status));
+                // Calls under way are not left waiting for the API server: their answers would come too late.
+                let written = loop {
+                    tokio::select! {
+                        written = &mut writing => break written,
+                        Some(outcome) = execution.next() => outcomes.push(outcome),
+                    }
+                };
+                if let Err(error) = written {
+                    tracing::warn!(resource = observation.resource_name(), %error, "the status of a long round could not be written; the next write holds it too");
                 }
             }
         }
@@ -276,6 +321,15 @@ fn must_announce(observation: &Observation, plan: &Plan) -> bool {
     let conditions = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
     is_ready && observation.has_new_key() && !plan.uploads.is_empty()
+}
+
+/// What became of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// It is stored, or was so already.
+    Stored,
+    /// It is left out: the resource is gone, another process wrote meanwhile, or this one does not lead any more.
+    Dropped,
 }
 
 /// Writes the status of one resource, again and again as a round goes on.
@@ -293,36 +347,55 @@ impl StatusWriter<'_> {
     /// The write carries the resource version it was computed from. Where that is no longer the current one, but the
     /// status is still the one it was computed from (someone changed the spec or a label meanwhile), it is written
     /// onto the current version. Otherwise another process works on the resource, and this status is dropped.
-    async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<(), RoundError> {
+    async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, RoundError> {
         let mut status = status.clone();
         let shown = self.resource.status.as_ref().map(|shown| shown.conditions.as_slice()).unwrap_or_default();
         conditions::follow(shown, &mut status.conditions, Timestamp::now());
-        // Who does not lead any more leaves the word to who does.
-        if self.resource.status.as_ref() == Some(&status) || !self.permit.is_leading() {
-            return Ok(());
+        if self.resource.status.as_ref() == Some(&status) {
+            return Ok(Written::Stored);
         }
         let api: Api<FlowsEncryptionKey> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
-        loop {
+        // Who does not lead any more leaves the word to who does.
+        while self.permit.is_leading() {
             match self.patch(&api, &status).await {
-                Ok(mut written) => {
-                    watch::strip(&mut written);
+                Ok(written) => {
+                    let written = stripped(written);
                     self.resource = Arc::new(written.clone());
                     // The answer may bring a change of the spec before the watch does.
-                    let change = { self.context.index().apply_resource(written, Timestamp::now()) };
+                    let change = { self.context.index().status_written(written, Timestamp::now()) };
                     self.context.react(self.key, change);
-                    return Ok(());
+                    return Ok(Written::Stored);
                 }
-                Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
+                Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(Written::Dropped),
                 Err(kube::Error::Api(answer)) if answer.code == 409 => {
                     if !self.catch_up(&api).await? {
                         tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
                         self.context.queue.add(self.key, Urgency::Changed);
-                        return Ok(());
+                        return Ok(Written::Dropped);
                     }
                 }
                 Err(error) => return Err(RoundError::WriteStatus(error)),
             }
         }
+        Ok(Written::Dropped)
+    }
+
+    /// The same, again and again if the status tells of uploads: were it lost, they would be repeated without a wait.
+    async fn write_surely(
+        &mut self,
+        status: &FlowsEncryptionKeyStatus,
+        has_uploads: bool,
+    ) -> Result<Written, RoundError> {
+        for attempt in 1.. {
+            match self.write(status).await {
+                Err(error) if has_uploads && self.permit.is_leading() => {
+                    tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
+                    tokio::time::sleep(self.context.waits.after_failure(attempt)).await;
+                }
+                result => return result,
+            }
+        }
+        Ok(Written::Dropped)
     }
 
     async fn patch(
@@ -350,7 +423,12 @@ impl StatusWriter<'_> {
             return Ok(false);
         };
         let is_ours = current.status == self.resource.status;
-        self.resource = Arc::new(current);
+        self.resource = Arc::new(current.clone());
+        if !is_ours {
+            // The next round starts from what is there, also before the watch brings it.
+            let change = { self.context.index().status_written(stripped(current), Timestamp::now()) };
+            self.context.react(self.key, change);
+        }
         Ok(is_ours)
     }
 }
@@ -384,4 +462,9 @@ async fn publish(context: &Context, resource: &FlowsEncryptionKey, notes: &[Note
             tracing::warn!(reason = note.reason, error = describe(&error), "an event could not be published");
         }
     }
+}
+
+fn stripped(mut resource: FlowsEncryptionKey) -> FlowsEncryptionKey {
+    watch::strip(&mut resource);
+    resource
 }

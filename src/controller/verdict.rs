@@ -8,8 +8,9 @@ use super::observe::Observation;
 use super::schedule::spec_digest;
 use super::summarize::Progress;
 use crate::conditions::{self, ConditionStatus, ConditionType, Reason, Verdict};
-use crate::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus};
+use crate::crd::{FlowsEncryptionKeyStatus, Mode, NumberError, NumberState, PhoneNumberStatus};
 use crate::graph::ErrorClass;
+use crate::graph::error::RateLimitScope;
 
 /// A condition about an input, before it is put into the list.
 struct Input {
@@ -51,12 +52,11 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
         Reason::Suspended,
         "Work on this resource is suspended, and its spec has changed since; set spec.suspend to false to go on.",
     );
-    let inputs: Vec<_> = [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
-        .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."))
-        .into();
+    let [key, token] = [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
+        .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."));
     let mut wanted = conditions::ready(&verdict);
-    wanted.push((ConditionType::KeyLoaded, inputs[0].status, &inputs[0].verdict));
-    wanted.push((ConditionType::TokenAccepted, inputs[1].status, &inputs[1].verdict));
+    wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
+    wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
     conditions::list(&before.conditions, &wanted, generation, now)
 }
 
@@ -168,20 +168,16 @@ fn ready(
             return input.verdict.clone();
         }
     }
-    let (reason, concerned) = numbers
-        .iter()
-        .filter_map(|number| trouble(number, observation.resource.spec.mode).map(|reason| (reason, number)))
-        .fold((None, Vec::new()), |(worst, mut concerned), (reason, number)| match worst {
-            Some(known) if rank(known) > rank(reason) => (worst, concerned),
-            Some(known) if known == reason => {
-                concerned.push(number);
-                (worst, concerned)
-            }
-            _ => (Some(reason), vec![number]),
-        });
-    match reason {
+    let mode = observation.resource.spec.mode;
+    let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, mode)?, number))).collect();
+    // Of reasons of the same rank the first number's counts: the order of the spec decides, not the course of the round.
+    let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
+    match worst {
         None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers.len())),
-        Some(reason) => Verdict::new(reason, sentence(reason, &concerned)),
+        Some(worst) => {
+            let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();
+            Verdict::new(worst, sentence(worst, &concerned))
+        }
     }
 }
 
@@ -202,7 +198,7 @@ fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
     match number.state {
         NumberState::Valid => None,
         NumberState::Pending => Some(match &number.error {
-            Some(error) if is_rate_limit(error.http_status, error.code) => Reason::RateLimited,
+            Some(error) if is_rate_limit(error) => Reason::RateLimited,
             Some(_) => Reason::GraphUnreachable,
             None => Reason::Progressing,
         }),
@@ -210,7 +206,8 @@ fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
         NumberState::Missing => Some(drift(Reason::KeyMissing)),
         NumberState::Outdated => Some(drift(Reason::KeyOutdated)),
         NumberState::Foreign => Some(drift(Reason::KeyForeign)),
-        NumberState::Unreported => Some(drift(Reason::StatusUnknown)),
+        // An upload would not settle it, so that mode Observe is not what stands in the way.
+        NumberState::Unreported => Some(Reason::StatusUnknown),
         NumberState::Conflict => Some(Reason::NumberConflict),
         NumberState::Contested => Some(Reason::NumberContested),
         NumberState::Refused => Some(Reason::NumberRefused),
@@ -218,8 +215,8 @@ fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
     }
 }
 
-fn is_rate_limit(http_status: Option<i32>, code: Option<i64>) -> bool {
-    http_status == Some(429) || matches!(code, Some(4 | 17 | 32 | 613 | 80_007 | 80_008 | 130_429))
+fn is_rate_limit(error: &NumberError) -> bool {
+    error.http_status == Some(429) || error.code.and_then(RateLimitScope::of_code).is_some()
 }
 
 /// Which reason is told where numbers differ: first what a person must mend, then what mends itself.

@@ -52,7 +52,7 @@ pub async fn resources(context: &Context, scope: &Scope) {
     if let Some(selector) = &scope.selector {
         config = config.labels(selector);
     }
-    let events = watcher(guarded(scope, &context.watch_client), config).default_backoff();
+    let events = watcher(scope.api::<Resource>(&context.watch_client), config).default_backoff();
     follow(context, "flowsencryptionkeys.waflows.dev", events, |index, event| match event {
         Event::Init => index.begin_resources(scope.watch),
         Event::InitApply(resource) => {
@@ -71,14 +71,6 @@ pub async fn resources(context: &Context, scope: &Scope) {
         }
     })
     .await;
-}
-
-/// The API of resources that may turn out to be unreadable.
-fn guarded(scope: &Scope, client: &Client) -> Api<Resource> {
-    match &scope.namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
 }
 
 fn apply(context: &Context, index: &mut Index, resource: Resource) {
@@ -189,6 +181,7 @@ fn explain(error: &watcher::Error) -> String {
         watcher::Error::NoResourceVersion => (error.to_string(), 0),
     };
     match code {
+        400 => format!("{said}; is --selector a label selector such as team=checkout?"),
         403 => format!("{said}; grant list and watch to the operator's ServiceAccount"),
         404 => format!("{said}; install the definition: waflows-operator crd | kubectl apply --server-side -f -"),
         _ => said,

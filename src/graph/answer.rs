@@ -97,12 +97,14 @@ impl Answer<'_> {
         let Some(detail) = detail else {
             return self.class_by_status();
         };
+        match detail.code.and_then(RateLimitScope::of_code) {
+            Some(RateLimitScope::BusinessAccount(_)) => return self.limited(self.business_account()),
+            Some(scope) => return self.limited(scope),
+            None => {}
+        }
         let is_bad_request = !matches!(self.status, 401 | 403 | 404 | 429 | 500..);
         match (detail.code, detail.subcode) {
             (Some(190 | 102 | 104), _) => ErrorClass::Token,
-            (Some(4 | 17 | 32 | 613), _) => self.limited(RateLimitScope::Token),
-            (Some(80_007 | 80_008), _) => self.limited(self.business_account()),
-            (Some(130_429), _) => self.limited(RateLimitScope::PhoneNumber),
             (Some(100), None) if detail.refuses_proof() => ErrorClass::AppSecretProof,
             (Some(368), _) => ErrorClass::Policy,
             (Some(1 | 2), _) => ErrorClass::Transient,

@@ -69,6 +69,19 @@ pub enum RateLimitScope {
     PhoneNumber,
 }
 
+impl RateLimitScope {
+    /// What the error codes of rate limits apply to: Meta, "Graph API: Rate limits" and "Error codes" of the WhatsApp
+    /// Cloud API. None for codes of other errors.
+    pub fn of_code(code: i64) -> Option<Self> {
+        match code {
+            4 | 17 | 32 | 613 => Some(Self::Token),
+            80_007 | 80_008 => Some(Self::BusinessAccount(None)),
+            130_429 => Some(Self::PhoneNumber),
+            _ => None,
+        }
+    }
+}
+
 impl ErrorClass {
     /// A short name for metrics and logs.
     pub fn as_str(&self) -> &'static str {

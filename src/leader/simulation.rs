@@ -132,8 +132,11 @@ impl World {
             Event::Restart(index) => self.restart(index),
             Event::Release(index) => {
                 let now = self.clock(index);
-                self.processes[index].election.release(now);
-                self.processes[index].releasing = true;
+                let process = &mut self.processes[index];
+                process.election.release(now);
+                process.releasing = true;
+                // Asked for once no write is under way any more, also where the term had ended before.
+                process.led_until = process.led_until.filter(|_| process.election.leads(now));
             }
         }
         self.check();

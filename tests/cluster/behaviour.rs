@@ -189,3 +189,16 @@ async fn a_rotation_while_numbers_fail_reaches_them_once_they_recover() {
     world.wait_ready("storefront").await;
     assert!(NUMBERS.iter().all(|id| world.at_meta(id).0.as_ref() == Some(&new.fingerprint)));
 }
+
+#[tokio::test]
+async fn a_change_cuts_a_hanging_call_short() {
+    // Every wait lasts for hours, so that only the change itself can bring the next round about.
+    let world = World::with_flags(&NUMBERS, &["--wait-scale", "3600"]).await;
+    world.set_default_secrets().await;
+    let fault = world.emulator.inject(Fault::new(FaultAction::Hang).reads());
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    world.wait_until("a call hangs", || world.emulator.counters().in_flight > 0).await;
+    world.emulator.clear_fault(fault);
+    world.request_sync("storefront", "now").await;
+    world.wait_ready("storefront").await;
+}
