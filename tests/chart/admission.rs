@@ -34,7 +34,6 @@ fn an_account_and_roles_of_someone_else_are_accepted() {
             "serviceAccount": {"create": false},
             "rbac": {"create": false, "aggregateToView": false, "aggregateToEdit": false, "aggregateToAdmin": false},
             "crds": {"install": false},
-            "metrics": {"service": {"enabled": false}},
             "podDisruptionBudget": {"enabled": false},
         }),
     );
@@ -78,7 +77,6 @@ pub(crate) fn everything() -> Value {
         "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
         "proxy": {"httpsProxy": "http://proxy:3128"},
         "caBundle": {"configMapName": "roots", "key": "roots.pem"},
-        "metrics": {"service": {"port": 80, "annotations": {"a/b": "c"}}},
         "podDisruptionBudget": {"minAvailable": "50%"},
         "networkPolicy": {"enabled": true},
     })

@@ -41,7 +41,7 @@ impl Pod {
         std::fs::read_to_string(&self.log).unwrap().replace("\\\"", "\"")
     }
 
-    /// Where it serves probes and metrics, once it does.
+    /// Where it serves probes, once it does.
     pub(crate) fn http_address(&self) -> Option<String> {
         let log = self.log();
         let (_, rest) = log.split_once("\"http_address\":\"")?;

@@ -372,6 +372,7 @@ async fn no_second_sees_more_calls_than_the_ceiling() {
         .iter()
         .map(|from| begun.iter().filter(|at| **at >= *from && **at < *from + Duration::from_secs(1)).count())
         .max();
-    assert!(most <= Some(51), "{most:?}");
-    assert!(start.elapsed() < Duration::from_millis(4100), "{:?}", start.elapsed());
+    assert!(most <= Some(50), "{most:?}");
+    // A tenth of the ceiling is given up so that a few calls may come at once.
+    assert!(start.elapsed() < Duration::from_millis(4400), "{:?}", start.elapsed());
 }
