@@ -48,8 +48,11 @@ impl Operator {
         let address = free_address().map_err(failed)?;
         let log = tempfile::Builder::new().prefix("waflows-demo-operator-").suffix(".log").tempfile();
         let log = log.map_err(|source| Error::Scratch { source })?;
-        let flags =
-            format!("run --graph-url {} --allow-http-graph-url --http-address {address}", scene.emulator.base_url());
+        // Without the ceiling of requests: fifteen resources in a row would wait for it, and not show how long one takes.
+        let flags = format!(
+            "run --graph-url {} --allow-http-graph-url --graph-requests-per-second 0 --http-address {address}",
+            scene.emulator.base_url()
+        );
         println!("$ waflows-operator {flags} &");
         let supervisor = Command::new("sh")
             .args(["-c", include_str!("supervise.sh"), "supervise"])
