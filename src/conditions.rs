@@ -233,20 +233,19 @@ pub fn list(
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
-    wanted
+    let mut conditions: Vec<_> = wanted
         .iter()
-        .map(|(kind, status, verdict)| {
-            let last = before.iter().find(|c| c.type_ == kind.as_str() && c.status == status.as_str());
-            Condition {
-                type_: kind.as_str().to_owned(),
-                status: status.as_str().to_owned(),
-                reason: verdict.reason.as_str().to_owned(),
-                message: truncate(&verdict.message, MAX_CONDITION_MESSAGE),
-                observed_generation: Some(generation),
-                last_transition_time: last.map_or(Time(now), |condition| condition.last_transition_time.clone()),
-            }
+        .map(|(kind, status, verdict)| Condition {
+            type_: kind.as_str().to_owned(),
+            status: status.as_str().to_owned(),
+            reason: verdict.reason.as_str().to_owned(),
+            message: truncate(&verdict.message, MAX_CONDITION_MESSAGE),
+            observed_generation: Some(generation),
+            last_transition_time: Time(now),
         })
-        .collect()
+        .collect();
+    follow(before, &mut conditions, now);
+    conditions
 }
 
 /// Makes `lastTransitionTime` tell when each condition last changed as people saw it: since `shown`, the conditions that

@@ -388,9 +388,10 @@ impl StatusWriter<'_> {
     ) -> Result<Written, RoundError> {
         for attempt in 1.. {
             match self.write(status).await {
-                Err(error) if has_uploads && self.permit.is_leading() => {
+                // Not once the round is revoked: the process may be asked to stop.
+                Err(error) if has_uploads && self.permit.is_valid() => {
                     tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
-                    tokio::time::sleep(self.context.waits.after_failure(attempt)).await;
+                    self.permit.run(tokio::time::sleep(self.context.waits.after_failure(attempt))).await;
                 }
                 result => return result,
             }
