@@ -16,6 +16,18 @@ async fn spec_with_key(world: &World, secret: &str, key: &TestKey, numbers: &[&s
     spec
 }
 
+/// `first` owns the first number, and `second` wants it with a key of its own, which is returned.
+async fn rivals(world: &World) -> TestKey {
+    world.set_default_secrets().await;
+    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
+    world.wait_ready("first").await;
+    let key = TestKey::generate();
+    let spec = spec_with_key(world, "second-key", &key, &NUMBERS[..1]).await;
+    world.apply("second", spec).await.unwrap();
+    world.wait_reason("second", "NumberConflict").await;
+    key
+}
+
 #[tokio::test]
 async fn the_first_to_read_a_number_owns_it_and_the_other_reports_a_conflict() {
     let world = World::new(&NUMBERS).await;
@@ -79,13 +91,7 @@ async fn with_the_same_key_the_next_takes_over_at_once() {
 #[tokio::test]
 async fn with_another_key_the_next_waits_whether_the_owner_comes_back() {
     let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.05"]).await;
-    world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
-    let key = TestKey::generate();
-    let spec = spec_with_key(&world, "second-key", &key, &NUMBERS[..1]).await;
-    world.apply("second", spec).await.unwrap();
-    world.wait_reason("second", "NumberConflict").await;
+    let key = rivals(&world).await;
 
     // Recreated at once, as GitOps tools do, the owner gets its number back.
     world.delete("first").await;
@@ -102,13 +108,7 @@ async fn with_another_key_the_next_waits_whether_the_owner_comes_back() {
 #[tokio::test]
 async fn a_suspended_or_observing_resource_stands_in_nobodys_way() {
     let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.02"]).await;
-    world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
-    let key = TestKey::generate();
-    let spec = spec_with_key(&world, "second-key", &key, &NUMBERS[..1]).await;
-    world.apply("second", spec).await.unwrap();
-    world.wait_reason("second", "NumberConflict").await;
+    let key = rivals(&world).await;
 
     let mut observing = World::spec(&NUMBERS[..1]);
     observing["mode"] = json!("Observe");
