@@ -13,7 +13,7 @@ COPY . .
 # Dependencies are compiled once: registry and target stay in caches, one for each platform.
 RUN --mount=type=cache,id=waflows-cargo,target=/cargo,sharing=locked \
     --mount=type=cache,id=waflows-target-${TARGETPLATFORM},target=/target,sharing=locked \
-    CARGO_HOME=/cargo CARGO_TARGET_DIR=/target cargo build --release --locked --package waflows-operator \
+    CARGO_HOME=/cargo CARGO_TARGET_DIR=/target .ci/release-build \
     && cp /target/release/waflows-operator /waflows-operator
 
 # glibc, libgcc and certificate authorities; no shell, no package manager.
