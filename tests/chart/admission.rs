@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::chart::Objects;
 use crate::cluster::Cluster;
+use crate::tools;
 
 #[test]
 fn the_defaults_are_accepted() {
@@ -12,6 +13,14 @@ fn the_defaults_are_accepted() {
 
 #[test]
 fn everything_at_once_is_accepted() {
+    let cluster = Cluster::shared();
+    let folder = tools::prometheus_operator_definitions();
+    for kind in ["servicemonitors", "prometheusrules"] {
+        let file = format!("{folder}/monitoring.coreos.com_{kind}.yaml");
+        cluster.kubectl(&["apply", "--server-side", "-f", &file], "");
+        let name = format!("crd/{kind}.monitoring.coreos.com");
+        cluster.kubectl(&["wait", "--for=condition=Established", &name, "--timeout=60s"], "");
+    }
     accepts("everything", &everything());
 }
 
@@ -79,6 +88,14 @@ pub(crate) fn everything() -> Value {
         "caBundle": {"configMapName": "roots", "key": "roots.pem"},
         "podDisruptionBudget": {"minAvailable": "50%"},
         "networkPolicy": {"enabled": true},
+        "metrics": {"annotations": {"prometheus.io/scrape": "true"}, "perResource": false},
+        "serviceMonitor": {
+            "enabled": true, "additionalLabels": {"release": "prometheus"}, "interval": "1m", "scrapeTimeout": "10s",
+        },
+        "prometheusRule": {
+            "enabled": true, "additionalLabels": {"release": "prometheus"}, "runbookUrl": "https://wiki.example.com/flows",
+        },
+        "grafanaDashboard": {"enabled": true, "annotations": {"grafana_folder": "Messaging"}, "labels": {"dashboards": "yes"}},
     })
 }
 

@@ -1,11 +1,10 @@
 //! What the chart has from elsewhere: its copy of the CustomResourceDefinition, and its README.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use crate::chart::Objects;
-use crate::cluster::{Cluster, run};
+use crate::cluster::Cluster;
+use crate::tools;
 
 const DEFINITION: &str = include_str!("../../crds/flowsencryptionkeys.waflows.dev.yaml");
 const COPY: &str = include_str!("../../charts/waflows-operator/files/crd.yaml");
@@ -18,10 +17,9 @@ fn the_copy_is_current() {
 #[test]
 fn the_readme_is_current() {
     let root = env!("CARGO_MANIFEST_DIR");
-    let mut helm_docs = Command::new(format!("{root}/tests/chart/tools/run"));
-    helm_docs.args(["helm-docs", "--dry-run", "--sort-values-order", "file", "--chart-search-root"]);
-    let printed = run(helm_docs.arg(format!("{root}/charts")), "");
-    assert!(printed.success, "{}", printed.stderr);
+    let charts = format!("{root}/charts");
+    let printed =
+        tools::run("helm-docs", &["--dry-run", "--sort-values-order", "file", "--chart-search-root", &charts]);
     let readme = include_str!("../../charts/waflows-operator/README.md");
     assert!(printed.stdout.trim() == readme.trim(), "the chart's README differs from values.yaml: run `make chart`");
     let undescribed: Vec<_> = readme.lines().filter(|line| line.starts_with('|') && line.ends_with("|  |")).collect();

@@ -6,13 +6,18 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 mod admission;
+mod alerts;
 mod chart;
 mod cluster;
+mod dashboard;
 mod definition;
+mod install;
 mod lifecycle;
 mod pod;
 mod replicas;
 mod rules;
 mod scene;
+mod scrape;
+mod tools;
 mod users;
 mod values;

@@ -1,6 +1,8 @@
 //! A process of the operator that stands for a pod of the Deployment.
 
 use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -41,7 +43,17 @@ impl Pod {
         std::fs::read_to_string(&self.log).unwrap().replace("\\\"", "\"")
     }
 
-    /// Where it serves probes, once it does.
+    /// The status and body of a page that it serves; nothing before it listens.
+    pub(crate) fn page(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(self.http_address()?).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    /// Where it serves its pages, once it does.
     pub(crate) fn http_address(&self) -> Option<String> {
         let log = self.log();
         let (_, rest) = log.split_once("\"http_address\":\"")?;

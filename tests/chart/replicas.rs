@@ -62,14 +62,9 @@ fn probes_succeed(objects: &Objects, pod: &Pod) -> bool {
 
 /// What a probe of the Deployment is answered; nothing before the pod listens.
 fn probe(objects: &Objects, pod: &Pod, name: &str) -> Option<u16> {
-    use std::io::{Read as _, Write as _};
     let container = &objects.deployment()["spec"]["template"]["spec"]["containers"][0];
     let probe = &container[name]["httpGet"];
     assert_eq!(probe["port"], container["ports"][0]["name"]);
     let path = probe["path"].as_str().unwrap();
-    let mut stream = std::net::TcpStream::connect(pod.http_address()?).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    answer.split(' ').nth(1)?.parse().ok()
+    Some(pod.page(path)?.0)
 }

@@ -36,18 +36,23 @@ impl Scene {
         scene.apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "meta-token"}, "stringData": {"token": TOKEN},
         }));
-        scene.apply(&json!({
+        scene.add_resource("storefront", NUMBER);
+        scene
+    }
+
+    /// Adds a resource for one number, with the same Secrets as the others.
+    pub(crate) fn add_resource(&self, name: &str, number: &str) {
+        self.apply(&json!({
             "apiVersion": "waflows.dev/v1alpha1",
             "kind": "FlowsEncryptionKey",
             // By this label the operator of this scene leaves those of others alone.
-            "metadata": {"name": "storefront", "labels": {"scene": scene.namespace}},
+            "metadata": {"name": name, "labels": {"scene": self.namespace}},
             "spec": {
                 "privateKeySecretRef": {"name": "flows-key", "key": "private.pem"},
                 "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
-                "phoneNumberIds": [NUMBER],
+                "phoneNumberIds": [number],
             },
         }));
-        scene
     }
 
     /// Puts a new private key into its Secret.
@@ -70,7 +75,8 @@ impl Scene {
         self.render(json!({"scopedNamespaces": [self.namespace]}))
     }
 
-    fn render(&self, mut values: Value) -> Objects {
+    /// Renders the chart with these values.
+    pub(crate) fn render(&self, mut values: Value) -> Objects {
         values["crds"] = json!({"install": false});
         values["graph"] = json!({"url": self.emulator.base_url(), "requestsPerSecond": 0});
         values["extraArgs"] = json!(["--allow-http-graph-url", "--http-address=127.0.0.1:0"]);

@@ -36,16 +36,17 @@ fn the_defaults_are_those_of_the_operator() {
 #[test]
 fn values_become_flags() {
     let flags = flags(&everything());
-    assert_eq!(flags.graph_url.as_str(), "https://graph.example.com/");
-    assert_eq!(flags.graph_api_version, "v26.0");
-    assert_eq!((flags.graph_requests_per_second, flags.graph_concurrency), (0, 1_000_000));
-    assert_eq!(flags.graph_ca_bundle, Some("/etc/waflows-operator/ca/roots.pem".into()));
+    assert_eq!(flags.graph.graph_url.as_str(), "https://graph.example.com/");
+    assert_eq!(flags.graph.graph_api_version, "v26.0");
+    assert_eq!((flags.graph.graph_requests_per_second, flags.graph.graph_concurrency), (0, 1_000_000));
+    assert_eq!(flags.graph.graph_ca_bundle, Some("/etc/waflows-operator/ca/roots.pem".into()));
     assert_eq!(flags.concurrency.get(), 1);
     assert_eq!(flags.default_check_interval.as_secs(), 5400);
     assert_eq!(flags.namespaces, ["default", "kube-public"]);
     assert_eq!(flags.selector.as_deref(), Some("tier in (gold, silver),!retired"));
     assert_eq!((flags.log_format, flags.log_level.as_str()), (LogFormat::Text, "info,kube=debug"));
     assert_eq!(flags.http_address.to_string(), "[::]:8080");
+    assert!(!flags.metrics_per_resource);
 }
 
 #[test]
@@ -64,6 +65,9 @@ fn slips_are_refused_and_named() {
         (json!({"extraArgs": ["run"]}), "does not match pattern"),
         (json!({"extraEnv": {"WAFLOWS_LOG_LEVEL": "debug"}}), "got object, want array"),
         (json!({"resources": {"limit": {}}}), "'limit' not allowed"),
+        (json!({"serviceMonitor": {"labels": {}}}), "'labels' not allowed"),
+        (json!({"serviceMonitor": {"interval": "1 minute"}}), "does not match pattern"),
+        (json!({"serviceMonitor": {"enabled": true}, "metrics": {"enabled": false}}), "needs metrics.enabled"),
     ];
     for (values, complaint) in slips {
         let printed = template(Cluster::shared(), "flows", "messaging", &values);

@@ -24,6 +24,9 @@
 - --renew-deadline={{ .Values.leaderElection.renewDeadline }}
 - --log-format={{ .Values.logFormat }}
 - {{ printf "--log-level=%s" .Values.logLevel | quote }}
+{{- if not .Values.metrics.perResource }}
+- --metrics-per-resource=false
+{{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
 {{- end }}

@@ -20,6 +20,14 @@
 {{- printf "%s:%s" .Release.Namespace (include "waflows-operator.fullname" .) }}
 {{- end }}
 
+{{- define "waflows-operator.metricsName" -}}
+{{- printf "%s-metrics" (include "waflows-operator.fullname" . | trunc 55 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "waflows-operator.dashboardName" -}}
+{{- printf "%s-dashboard" (include "waflows-operator.fullname" .) }}
+{{- end }}
+
 {{- define "waflows-operator.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- .Values.serviceAccount.name | default (include "waflows-operator.fullname" .) }}

@@ -1,0 +1,53 @@
+//! The installation without Helm: the chart with its default values, by `kubectl apply -k`.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::chart::Objects;
+use crate::cluster::{Cluster, run};
+use crate::pod::Pod;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/install");
+
+#[test]
+fn the_manifest_is_what_the_chart_renders() {
+    let printed = run(&mut Command::new(format!("{FOLDER}/render")), "");
+    assert!(printed.success, "{}", printed.stderr);
+    let stored = include_str!("../../install/operator.yaml");
+    assert!(printed.stdout == stored, "install/operator.yaml is not what the chart renders: run `make chart`");
+    assert!(!stored.to_lowercase().contains("helm"), "it says something of Helm");
+}
+
+#[test]
+fn one_command_installs_all_that_the_operator_needs() {
+    let cluster = Cluster::start();
+    let apply = ["apply", "--server-side", "--validate=strict", "-k", FOLDER];
+    let printed = cluster.try_kubectl(&apply, "");
+    assert!(printed.success, "{}", printed.stderr);
+    // Of pods that the namespace does not allow, the Deployment's creation would warn.
+    assert_eq!(printed.stderr, "");
+    assert_eq!(cluster.kubectl(&["diff", "--server-side", "-k", FOLDER], ""), "");
+
+    let mut objects = rendered(&cluster);
+    let container = &mut deployment(&mut objects)["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], format!("registry.example.com/team/waflows-operator:{}", env!("CARGO_PKG_VERSION")));
+    container["args"].as_array_mut().unwrap().push(json!("--http-address=127.0.0.1:0"));
+    let pod = Pod::start(&cluster, &objects, "pod");
+    let resource = include_str!("../../examples/minimal.yaml");
+    cluster.kubectl(&["wait", "--for=condition=Established", "crd/flowsencryptionkeys.waflows.dev"], "");
+    cluster.kubectl(&["apply", "-f", "-"], resource);
+    // It waits for the Secrets that the example names, which takes every right but that to tell of an upload.
+    let wait = ["wait", "--for=condition=Reconciling", "fek/storefront", "--timeout=60s"];
+    let printed = cluster.try_kubectl(&wait, "");
+    assert!(printed.success, "{}\nlog:\n{}", printed.stderr, pod.log());
+}
+
+fn rendered(cluster: &Cluster) -> Objects {
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&cluster.kubectl(&["kustomize", FOLDER], "")).unwrap();
+    Objects(objects)
+}
+
+fn deployment(objects: &mut Objects) -> &mut Value {
+    objects.of_kind_mut("Deployment").next().unwrap()
+}
