@@ -16,7 +16,7 @@ use crate::{
     credentials::write_kubeconfig,
     etcd,
     server::Server,
-    settings::{Programs, Settings, accepts_connections, succeeds},
+    settings::{Flags, Programs, Settings, accepts_connections, succeeds},
     tool,
 };
 
@@ -41,15 +41,23 @@ impl ControlPlane {
     /// [`Error::ToolMissing`] where a program was not built; [`Error::Exited`] and [`Error::NotReady`] hold the end
     /// of the log of the server at fault.
     pub fn start() -> Result<Self, Error> {
-        let programs = Programs::find()?;
-        with_free_port(|| Self::start_once(programs.clone()))
+        Self::start_with(&Flags::default())
     }
 
-    fn start_once(programs: Programs) -> Result<Self, Error> {
+    /// The same, with further flags for the servers.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); a flag that a server does not know is told by [`Error::Exited`].
+    pub fn start_with(flags: &Flags) -> Result<Self, Error> {
+        let programs = Programs::find()?;
+        with_free_port(|| Self::start_once(programs.clone(), flags.clone()))
+    }
+
+    fn start_once(programs: Programs, flags: Flags) -> Result<Self, Error> {
         // Both at once, so that they differ; each stays reserved until its server is about to take it.
         let etcd_listener = reserve_port()?;
         let api_listener = reserve_port()?;
-        let settings = Settings::write(programs, port_of(&etcd_listener)?, port_of(&api_listener)?)?;
+        let settings = Settings::write(programs, flags, port_of(&etcd_listener)?, port_of(&api_listener)?)?;
 
         drop(etcd_listener);
         let mut etcd = settings.spawn_etcd()?;

@@ -21,4 +21,4 @@ mod server;
 mod settings;
 mod tools;
 
-pub use crate::{control_plane::ControlPlane, error::Error, tools::tool};
+pub use crate::{control_plane::ControlPlane, error::Error, settings::Flags, tools::tool};

@@ -22,12 +22,22 @@ use crate::{
 pub(crate) struct Settings {
     pub(crate) folder: TempDir,
     programs: Programs,
+    flags: Flags,
     pub(crate) etcd_port: u16,
     pub(crate) api_port: u16,
     pub(crate) server_url: String,
     pub(crate) ca_certificate: PathBuf,
     pub(crate) admin_token: String,
     pub(crate) kubeconfig: PathBuf,
+}
+
+/// Flags beyond those that every control plane has, such as `--audit-log-path=/tmp/audit.log`.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// Of etcd.
+    pub etcd: Vec<String>,
+    /// Of kube-apiserver.
+    pub api_server: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,7 +60,7 @@ impl Programs {
 }
 
 impl Settings {
-    pub(crate) fn write(programs: Programs, etcd_port: u16, api_port: u16) -> Result<Self, Error> {
+    pub(crate) fn write(programs: Programs, flags: Flags, etcd_port: u16, api_port: u16) -> Result<Self, Error> {
         // The folder holds the administrator's token.
         let private = Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new()
@@ -60,6 +70,7 @@ impl Settings {
             .map_err(Error::DataFolder)?;
         let settings = Self {
             programs,
+            flags,
             etcd_port,
             api_port,
             server_url: format!("https://127.0.0.1:{api_port}"),
@@ -89,7 +100,7 @@ impl Settings {
         let client_url = format!("http://127.0.0.1:{}", self.etcd_port);
         // A single member never talks to its peer port, so the system may choose that.
         let peer_url = "http://127.0.0.1:0";
-        let arguments = [
+        let mut arguments = vec![
             format!("--data-dir={}", self.path("etcd").display()),
             format!("--listen-client-urls={client_url}"),
             format!("--advertise-client-urls={client_url}"),
@@ -98,6 +109,7 @@ impl Settings {
             format!("--initial-cluster=default={peer_url}"),
             "--unsafe-no-fsync".to_owned(),
         ];
+        arguments.extend_from_slice(&self.flags.etcd);
         Server::spawn("etcd", &self.programs.etcd, &arguments, self.folder.path())
     }
 
@@ -105,7 +117,7 @@ impl Settings {
         // The server makes its certificate and key at its first start, before it reads the files of the other flags;
         // the same key then serves for the tokens of ServiceAccounts.
         let key = self.path("certificates/apiserver.key").display().to_string();
-        let arguments = [
+        let mut arguments = vec![
             format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
             "--bind-address=127.0.0.1".to_owned(),
             "--advertise-address=127.0.0.1".to_owned(),
@@ -119,6 +131,7 @@ impl Settings {
             "--authorization-mode=RBAC".to_owned(),
             format!("--token-auth-file={}", self.path("tokens.csv").display()),
         ];
+        arguments.extend_from_slice(&self.flags.api_server);
         Server::spawn("kube-apiserver", &self.programs.api_server, &arguments, self.folder.path())
     }
 
