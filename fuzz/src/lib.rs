@@ -1,0 +1,13 @@
+//! What every fuzz target does with its input. `tests/fuzz.rs` runs the same functions with stable Rust.
+//!
+//! Each takes any bytes at all. A panic, an overflow or a failed assertion is a finding.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed expectation is a finding")]
+
+mod answer;
+mod key;
+mod resource;
+
+pub use answer::{answer, rate_limits};
+pub use key::{key, passphrase};
+pub use resource::resource;

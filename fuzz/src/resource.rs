@@ -1,0 +1,270 @@
+//! A resource of any content, and whatever Meta answers → a few rounds of the pure core.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use waflows_operator::conditions::{ConditionType, Reason, Verdict};
+use waflows_operator::controller::execute::Outcome;
+use waflows_operator::controller::inputs::Inputs;
+use waflows_operator::controller::known::Known;
+use waflows_operator::controller::number::{Ownership, Reading, UploadAnswer, Uploaded};
+use waflows_operator::controller::observe::Observation;
+use waflows_operator::controller::plan::{Plan, plan};
+use waflows_operator::controller::schedule::{Agenda, Due, Waits, due};
+use waflows_operator::controller::summarize::{Progress, summarize};
+use waflows_operator::controller::trial::{Next, Trial};
+use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
+use waflows_operator::graph::error::RateLimitScope;
+use waflows_operator::graph::{AccessToken, Credentials, ErrorClass, GraphError, Reported, ReportedKey};
+use waflows_operator::key::{Fingerprint, PublicKey};
+use waflows_operator::text::truncate;
+
+const ROUNDS: usize = 4;
+/// The most that the API server takes is 1.5 MiB, with the spec and the bookkeeping of its fields.
+const MAX_STATUS: usize = 1 << 20;
+const HOUR: Duration = Duration::from_secs(3600);
+const DIGEST: &str = "9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c";
+
+static KEY: LazyLock<PublicKey> =
+    LazyLock::new(|| PublicKey::from_public_key(include_str!("../seeds/key/public-2048.pem")).expect("a public key"));
+static FOREIGN: LazyLock<Fingerprint> = LazyLock::new(|| format!("sha256:{DIGEST}").parse().expect("a fingerprint"));
+
+/// A resource in JSON or YAML; behind a zero byte, bytes that choose what its Secrets hold and what Meta answers.
+pub fn resource(input: &[u8]) {
+    let mut parts = input.splitn(2, |byte| *byte == 0);
+    let text = parts.next().unwrap_or_default();
+    let mut choices = Choices(parts.next().unwrap_or_default());
+    let Some(mut resource) = parse(text).filter(is_admitted) else { return };
+    let mut now = Timestamp::from_second(1_795_000_000).expect("a time of 2026");
+    for _ in 0..ROUNDS {
+        check_known(&resource);
+        let interval = resource.spec.check_interval_or(HOUR);
+        let mut secrets = resource.status.as_ref().map(|status| status.observed_secrets.clone()).unwrap_or_default();
+        if choices.one_in(4) {
+            secrets.clear();
+        }
+        match due(&resource, &secrets, interval, now) {
+            Due::Later(None) => return,
+            Due::Later(Some(at)) => {
+                assert!(at > now, "due in the past, and yet not now");
+                now = at;
+            }
+            Due::Now(agenda) => {
+                let observation = observe(&resource, agenda, interval, secrets, now, &mut choices);
+                let status = round(&observation, now, &mut choices);
+                resource.status = Some(stored(&status));
+                now = now.checked_add(Duration::from_secs(choices.next().into())).unwrap_or(now);
+            }
+        }
+    }
+}
+
+/// A resource as the API server would pass it on. It stores no times before the year 0, which the type of a time reads,
+/// and writes so that it cannot read them again.
+fn parse(text: &[u8]) -> Option<FlowsEncryptionKey> {
+    let text = std::str::from_utf8(text).ok()?;
+    let resource: FlowsEncryptionKey = serde_json::from_str(text).ok().or_else(|| serde_saphyr::from_str(text).ok())?;
+    serde_json::from_value(serde_json::to_value(resource).ok()?).ok()
+}
+
+/// What the schema asks of `phoneNumberIds`: the bound of a status rests upon it.
+fn is_admitted(resource: &FlowsEncryptionKey) -> bool {
+    let ids = &resource.spec.phone_number_ids;
+    (1..=500).contains(&ids.len())
+        && ids.iter().all(|id| id.len() <= 20)
+        && ids.iter().collect::<BTreeSet<_>>().len() == ids.len()
+}
+
+fn check_known(resource: &FlowsEncryptionKey) {
+    let known = Known::of(resource);
+    let value = |resource: &FlowsEncryptionKey| serde_json::to_value(resource).expect("JSON");
+    assert_eq!(value(&known.resource()), value(resource), "a resource is remembered as it is");
+    assert!(!known.asks_for_more(&known));
+    assert_eq!(known.numbers.len(), resource.spec.phone_number_ids.len());
+    known.owned().for_each(|id| assert!(known.owned_since(id).is_some()));
+}
+
+/// As the API server gives it back.
+fn stored(status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
+    let text = serde_json::to_vec(status).expect("JSON");
+    assert!(text.len() <= MAX_STATUS, "a status of {} bytes", text.len());
+    serde_json::from_slice(&text).expect("what was written can be read")
+}
+
+fn observe(
+    resource: &FlowsEncryptionKey,
+    agenda: Agenda,
+    interval: Duration,
+    secrets: Vec<waflows_operator::crd::ObservedSecret>,
+    now: Timestamp,
+    choices: &mut Choices<'_>,
+) -> Observation {
+    let mut observation = Observation::new(Arc::new(resource.clone()), agenda, interval, Waits::default(), now);
+    if observation.agenda.inputs {
+        let key = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(KEY.clone()) };
+        let token = || AccessToken::new(b"token").expect("a token");
+        let credentials = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(Credentials::new(token(), None)) };
+        observation.inputs = Some(Inputs { key, credentials, secrets });
+    }
+    let can_ask = observation.credentials_to_ask_with().is_some();
+    for number in &mut observation.numbers {
+        if can_ask && observation.agenda.numbers.contains(&number.before.phone_number_id) {
+            number.reading = choices.reading(now);
+        }
+        number.ownership = choices.ownership(now);
+    }
+    observation.refusal = (can_ask && choices.one_in(8)).then(|| choices.error());
+    observation
+}
+
+/// One round; its status.
+fn round(observation: &Observation, now: Timestamp, choices: &mut Choices<'_>) -> FlowsEncryptionKeyStatus {
+    let plan = plan(observation);
+    check_plan(observation, &plan);
+    let outcomes = execute(observation, &plan, now, choices);
+    let progress = if choices.one_in(4) { Progress::Underway } else { Progress::Finished };
+    let summary = summarize(observation, &outcomes, progress, now);
+    assert!(summary.next.is_none_or(|next| next >= now), "the next round lies in the past: {:?}", summary.next);
+    if !observation.resource.spec.is_suspended() {
+        check_status(observation, &summary.status);
+    }
+    summary.status
+}
+
+fn check_plan(observation: &Observation, plan: &Plan) {
+    for upload in &plan.uploads {
+        let is_it = |number: &&_| upload.phone_number_id == number_id(number);
+        let number = observation.numbers.iter().find(is_it).expect("a number of the spec");
+        assert!(matches!(number.reading, Reading::Answered { .. }) && number.ownership == Ownership::Own);
+    }
+    let is_allowed = observation.resource.spec.mode == Mode::Enforce && observation.key().is_some();
+    assert!(is_allowed || plan.uploads.is_empty());
+}
+
+fn number_id(number: &waflows_operator::controller::observe::NumberObservation) -> &str {
+    &number.before.phone_number_id
+}
+
+fn execute(observation: &Observation, plan: &Plan, now: Timestamp, choices: &mut Choices<'_>) -> Vec<Outcome> {
+    let terms = observation.terms();
+    let mut outcomes = Vec::new();
+    for upload in &plan.uploads {
+        let answer = choices.upload_answer(now);
+        let after = if answer.may_have_taken_effect() { choices.reading(now) } else { Reading::NotAsked };
+        let outcome = Outcome {
+            phone_number_id: upload.phone_number_id.clone(),
+            reason: upload.reason,
+            upload: Uploaded { at: now, answer, may_be_crossed: choices.one_in(4) },
+            after,
+            refusal: choices.one_in(16).then(|| choices.error()),
+        };
+        let number = observation.numbers.iter().find(|n| number_id(n) == upload.phone_number_id).expect("planned");
+        let after = number.uploaded(&terms, &outcome.upload, &outcome.after);
+        let next = Trial::next(&after, &outcome.upload, &outcome.after, &terms);
+        outcomes.push(outcome);
+        if plan.is_trial && next == Next::None {
+            break;
+        }
+    }
+    outcomes
+}
+
+fn check_status(observation: &Observation, status: &FlowsEncryptionKeyStatus) {
+    let ids = status.phone_numbers.iter().map(|number| &number.phone_number_id);
+    assert!(ids.eq(&observation.resource.spec.phone_number_ids), "every number of the spec, in its order");
+    let count = |kind: ConditionType| status.conditions.iter().filter(|c| c.type_ == kind.as_str()).count();
+    for kind in [ConditionType::Ready, ConditionType::KeyLoaded, ConditionType::TokenAccepted] {
+        assert_eq!(count(kind), 1, "{kind:?}");
+    }
+    assert!(count(ConditionType::Reconciling) + count(ConditionType::Stalled) <= 1);
+}
+
+/// Bytes that choose; zeros once they are used up.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn next(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    /// Whether the next byte is the last of so many; never once the bytes are used up.
+    fn one_in(&mut self, n: u8) -> bool {
+        self.next() % n == n - 1
+    }
+
+    fn text(&mut self) -> String {
+        let text = ["VALID", "MISMATCH", "", "<html>", "号码", "\u{2028}\u{7f}\"\\"][usize::from(self.next() % 6)];
+        text.repeat(usize::from(self.next()) + 1)
+    }
+
+    fn verdict(&mut self) -> Verdict {
+        let reason = Reason::ALL[usize::from(self.next()) % Reason::ALL.len()];
+        Verdict::new(reason, self.text())
+    }
+
+    fn error(&mut self) -> GraphError {
+        let class = match self.next() % 8 {
+            0 => ErrorClass::Transient,
+            1 => ErrorClass::Permission,
+            2 => ErrorClass::UnknownId,
+            3 => ErrorClass::Invalid,
+            4 => ErrorClass::Policy,
+            5 => ErrorClass::Token,
+            6 => ErrorClass::RateLimited { scope: RateLimitScope::PhoneNumber, wait: None },
+            _ => ErrorClass::Unexpected,
+        };
+        // Of the lengths that the client lets through.
+        let short = truncate(&self.text(), 64);
+        let message = truncate(&self.text(), 256);
+        let (code, subcode) = (Some(i64::from(self.next())), Some(i64::MIN));
+        GraphError {
+            class,
+            http_status: Some(400),
+            code,
+            subcode,
+            kind: Some(short.clone()),
+            message,
+            trace_id: Some(short),
+        }
+    }
+
+    fn reading(&mut self, at: Timestamp) -> Reading {
+        let ours = *KEY.fingerprint();
+        let (key, status) = match self.next() % 10 {
+            0 => (Some(ReportedKey::Readable(ours)), Some("VALID".to_owned())),
+            1 => (Some(ReportedKey::Readable(ours)), Some("MISMATCH".to_owned())),
+            2 => (None, None),
+            3 => (Some(ReportedKey::Readable(*FOREIGN)), Some("VALID".to_owned())),
+            4 => (Some(ReportedKey::Unreadable), Some(self.text())),
+            5 => (None, Some(self.text())),
+            6 => return Reading::NotAsked,
+            7 => {
+                let limit = self.one_in(2).then(|| self.error());
+                return Reading::Paused { limit, until: at + HOUR };
+            }
+            _ => return Reading::Failed { error: self.error(), at },
+        };
+        Reading::Answered { reported: Reported { key, signature_status: status }, at }
+    }
+
+    fn upload_answer(&mut self, now: Timestamp) -> UploadAnswer {
+        match self.next() % 4 {
+            0 | 1 => UploadAnswer::Accepted,
+            2 => UploadAnswer::Failed(self.error()),
+            _ => UploadAnswer::Paused { limit: Some(self.error()), until: now + HOUR },
+        }
+    }
+
+    fn ownership(&mut self, now: Timestamp) -> Ownership {
+        match self.next() % 16 {
+            13 => Ownership::Other { owner: Some("another".to_owned()) },
+            14 => Ownership::Other { owner: None },
+            15 => Ownership::Vacant { until: now + HOUR },
+            _ => Ownership::Own,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The fuzz targets with stable Rust: every seed, and a fixed number of inputs made from them by a fixed rule.
+//!
+//! What CI can run of fuzzing. cargo-fuzz with coverage feedback needs nightly Rust: `make fuzz` (fuzz/README.md).
+
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
+#[expect(unreachable_pub, reason = "public for the targets of cargo-fuzz")]
+#[path = "../fuzz/src/lib.rs"]
+mod targets;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use fastrand::Rng;
+
+/// Pieces of structure that chance would hardly make.
+const TOKENS: [&[u8]; 16] = [
+    b"\n",
+    b"\n\n",
+    b"\n====\n",
+    b"\0",
+    b"-----BEGIN ",
+    b"-----END ",
+    b"\x30\x80",
+    b"\x30\x84\xff\xff\xff\xff",
+    b"\x02\x01\x00",
+    b"null",
+    b"[]",
+    b"{\"a\":",
+    b"1e308",
+    b"-9223372036854775808",
+    b"9999-12-31T23:59:59Z",
+    "\u{2028}\u{fffe}".as_bytes(),
+];
+
+#[test]
+fn key() {
+    run("key", 1500, targets::key);
+}
+
+#[test]
+fn passphrase() {
+    run("passphrase", 3000, targets::passphrase);
+}
+
+#[test]
+fn answer() {
+    run("answer", 6000, targets::answer);
+}
+
+#[test]
+fn rate_limits() {
+    run("rate-limits", 6000, targets::rate_limits);
+}
+
+#[test]
+fn resource() {
+    run("resource", 3000, targets::resource);
+}
+
+fn run(target: &str, mutants: usize, entry: fn(&[u8])) {
+    let seeds = seeds(target);
+    for (name, seed) in &seeds {
+        check(entry, seed, &format!("seed {name}"));
+    }
+    let mut random = Rng::with_seed(0x77af_10e5);
+    for n in 0..mutants {
+        let input = mutant(&seeds, &mut random);
+        check(entry, &input, &format!("mutant {n}"));
+    }
+}
+
+fn check(entry: fn(&[u8]), input: &[u8], what: &str) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| entry(input))) {
+        eprintln!("{what}, written as a Rust string: \"{}\"", input.escape_ascii());
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// By name, so that the inputs are the same on every machine.
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut seeds: Vec<_> = entries
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())
+        })
+        .collect();
+    seeds.sort();
+    assert!(!seeds.is_empty(), "{} holds no seeds", folder.display());
+    seeds
+}
+
+/// A seed, changed in one to eight places.
+fn mutant(seeds: &[(String, Vec<u8>)], random: &mut Rng) -> Vec<u8> {
+    let any = |random: &mut Rng| seeds[random.usize(..seeds.len())].1.clone();
+    let mut input = any(random);
+    for _ in 0..random.usize(1..=8) {
+        let at = random.usize(..=input.len());
+        let end = (at + random.usize(..=32)).min(input.len());
+        match random.u8(..6) {
+            0 => input[at..end].iter_mut().take(1).for_each(|byte| *byte = random.u8(..)),
+            1 => drop(input.drain(at..end)),
+            2 => drop(input.splice(at..at, TOKENS[random.usize(..TOKENS.len())].iter().copied())),
+            3 => drop(input.splice(at..end, TOKENS[random.usize(..TOKENS.len())].iter().copied())),
+            4 => {
+                let copy = input[at..end].to_vec();
+                drop(input.splice(at..at, copy));
+            }
+            _ => {
+                let other = any(random);
+                let from = random.usize(..=other.len());
+                let to = (from + random.usize(..=64)).min(other.len());
+                drop(input.splice(at..end, other[from..to].iter().copied()));
+            }
+        }
+    }
+    input
+}
