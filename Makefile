@@ -8,6 +8,15 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/waflows-operator
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_ROOT := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_DENY := $(CARGO_DENY_ROOT)/bin/cargo-deny
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ_ROOT := $(CACHE)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+CARGO_FUZZ := $(CARGO_FUZZ_ROOT)/bin/cargo-fuzz
+CARGO_MUTANTS_VERSION := 27.1.0
+CARGO_MUTANTS_ROOT := $(CACHE)/cargo-mutants-$(CARGO_MUTANTS_VERSION)
+CARGO_MUTANTS := $(CARGO_MUTANTS_ROOT)/bin/cargo-mutants
+CARGO_CYCLONEDX_VERSION := 0.5.9
+CARGO_CYCLONEDX_ROOT := $(CACHE)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
+CARGO_CYCLONEDX := $(CARGO_CYCLONEDX_ROOT)/bin/cargo-cyclonedx
 VERSION = $(shell awk -F '"' '$$1 == "version = " { print $$2; exit }' Cargo.toml)
 IMAGE = waflows-operator:$(VERSION)
 # The first engine that answers: a docker client may be there without its daemon.
@@ -16,7 +25,7 @@ BUILD_IMAGE = $(or $(ENGINE),$(error install docker, podman or buildah)) build
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## the whole operator at work on this machine, beside a real API server; KEEP=1 leaves it up
@@ -35,6 +44,22 @@ test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every
 	$(CARGO_DENY) --locked check bans licenses sources
 	cargo test --workspace --locked
 
+.PHONY: soak
+soak: SEED := $(shell date +%s)
+soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour of changes), then the wide model (hours)
+	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) \
+		cargo test --quiet --locked -p waflows-operator --lib controller::tests::simulation
+	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) \
+		cargo test --locked -p waflows-operator --test faults -- --nocapture
+	WAFLOWS_MODEL=wide cargo test --release --locked -p waflows-operator --test model -- --nocapture
+
+.PHONY: bench
+bench: ## measure speed and cost on this machine (docs/performance.md); ARGS="a b2k" runs some scenarios only
+	@tests/control-plane/build etcd kubectl kube-controller-manager kube-apiserver
+	cargo build --release --locked -p waflows-operator
+	cargo build --release --locked -p graph-emulator
+	@cargo run --release --locked -p bench -- $(ARGS)
+
 .PHONY: tools
 tools: ## build the programs of the test control plane (about 9 minutes the first time; needs Go)
 	@tests/control-plane/build
@@ -43,19 +68,50 @@ tools: ## build the programs of the test control plane (about 9 minutes the firs
 generate: ## write what is made from the Rust code: crds/ and the tables in docs/
 	WAFLOWS_GENERATE=1 cargo test --quiet --locked -p waflows-operator --test generated
 
+.PHONY: record
+record: tools ## write docs/argocd/testdata: what the operator reports in each situation
+	WAFLOWS_GENERATE=1 cargo test --quiet --locked --test cluster gitops::situations
+	WAFLOWS_GENERATE=1 cargo test --quiet --locked --test cluster gitops::recordings
+
 .PHONY: image
 image: ## build the container image with docker, podman or buildah (IMAGE=registry/name:tag)
 	$(BUILD_IMAGE) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD || echo unknown) \
 		--build-arg SOURCE=$(SOURCE) $(IMAGE_FLAGS) .
 
 .PHONY: chart
-chart: ## write what the chart has from elsewhere: its copy of crds/ and its README
+chart: ## write what the chart has from elsewhere (its copy of crds/, its README), and what is made of it (install/)
+	@tests/control-plane/build helm
 	cp crds/flowsencryptionkeys.waflows.dev.yaml charts/waflows-operator/files/crd.yaml
+	install/render > install/operator.yaml
 	tests/chart/tools/run helm-docs --chart-search-root charts --sort-values-order file --log-level warning
 
 .PHONY: chart-lint
 chart-lint: tools ## lint the chart and the Dockerfile, and run the chart's unit tests
 	tests/chart/lint
+
+.PHONY: release-check
+release-check: ## check what can be checked of a release before it is made (TAG=v0.1.0: with its tag)
+	.ci/release-check $(TAG)
+
+.PHONY: node-test
+node-test: ## the chart in real pods, on a node of its own; needs Linux and root (tests/node/README.md)
+	tests/node/run
+
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## fuzz with nightly Rust, each target for SECONDS=60 (TARGETS="key answer": only those)
+	@CARGO_FUZZ=$(CARGO_FUZZ) fuzz/run $(or $(SECONDS),60) $(TARGETS)
+
+.PHONY: mutants
+mutants: $(CARGO_MUTANTS) ## change the code in small ways and see that a test fails (hours; FILES="src/controller/plan.rs": minutes)
+	@CARGO_MUTANTS=$(CARGO_MUTANTS) tests/mutants $(FILES)
+
+.PHONY: sbom
+sbom: $(CARGO_CYCLONEDX) ## write target/waflows-operator.cdx.json: what the binary is made of, as CycloneDX
+	@CARGO_CYCLONEDX=$(CARGO_CYCLONEDX) .ci/sbom
+
+.PHONY: reproducible
+reproducible: ## build the release binary twice, in two folders, and compare
+	.ci/reproducible
 
 .PHONY: fmt
 fmt: ## format the Rust code
@@ -64,3 +120,15 @@ fmt: ## format the Rust code
 $(CARGO_DENY):
 	@echo "cargo-deny $(CARGO_DENY_VERSION) is missing, building it into $(CARGO_DENY_ROOT) (some minutes, once)…"
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(CARGO_DENY_ROOT)
+
+$(CARGO_FUZZ):
+	@echo "cargo-fuzz $(CARGO_FUZZ_VERSION) is missing, building it into $(CARGO_FUZZ_ROOT) (once)…"
+	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --quiet --root $(CARGO_FUZZ_ROOT)
+
+$(CARGO_MUTANTS):
+	@echo "cargo-mutants $(CARGO_MUTANTS_VERSION) is missing, building it into $(CARGO_MUTANTS_ROOT) (some minutes, once)…"
+	cargo install cargo-mutants --version $(CARGO_MUTANTS_VERSION) --locked --quiet --root $(CARGO_MUTANTS_ROOT)
+
+$(CARGO_CYCLONEDX):
+	@echo "cargo-cyclonedx $(CARGO_CYCLONEDX_VERSION) is missing, building it into $(CARGO_CYCLONEDX_ROOT) (some minutes, once)…"
+	cargo install cargo-cyclonedx --version $(CARGO_CYCLONEDX_VERSION) --locked --quiet --root $(CARGO_CYCLONEDX_ROOT)

@@ -6,27 +6,40 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use kube::Client;
+use kube::client::{Client, ClientBuilder};
 use kube::runtime::events::{Recorder, Reporter};
 use tokio_util::sync::CancellationToken;
+use tower::limit::ConcurrencyLimitLayer;
 
-use crate::cli::RunArgs;
+use crate::cli::{GraphArgs, RunArgs};
 use crate::controller::index::Index;
 use crate::controller::queue::Queue;
 use crate::controller::reconcile::FIELD_MANAGER;
 use crate::controller::schedule::Waits;
 use crate::controller::watch::Scope;
 use crate::controller::{self, Context};
+use crate::crd::MIN_CHECK_INTERVAL;
 use crate::graph;
 use crate::graph::pacing::{Ceilings, Pacing};
+use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
+use crate::metrics::{Exposition, Metrics};
+use crate::server::Pages;
+use crate::telemetry::Traces;
 use crate::{server, telemetry};
 
 /// Bound on a call to Meta. Shorter than the time for which a lost lease cannot be taken by another replica.
 const GRAPH_TIMEOUT: Duration = Duration::from_millis(4500);
 
+/// Requests to the API server under way at once. Each has a connection of its own, and more of them would only wait at
+/// the other end.
+const KUBERNETES_CONCURRENCY: usize = 16;
+
 /// Bound on the silence of the API server in answer to a request.
 const KUBERNETES_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bound on the silence of the API server on a watch.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Why the operator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +47,9 @@ pub enum StartError {
     /// The log level is wrong.
     #[error(transparent)]
     Telemetry(#[from] telemetry::InvalidLogLevel),
+    /// Traces cannot be exported as the environment asks.
+    #[error(transparent)]
+    Traces(#[from] telemetry::SetupError),
     /// The address of the server is taken.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
@@ -68,6 +84,9 @@ pub enum StartError {
         /// By how much it must be.
         needed: Duration,
     },
+    /// Meta would be asked all the time.
+    #[error("--default-check-interval must be at least 1m, as checkInterval of a resource must, not {0:?}")]
+    CheckInterval(Duration),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signal(#[source] std::io::Error),
@@ -78,13 +97,18 @@ pub enum StartError {
 /// # Errors
 /// When a flag or the environment makes a start impossible.
 pub async fn run(args: RunArgs) -> Result<(), StartError> {
-    telemetry::init(args.log_format, &args.log_level)?;
-    let graph = graph_client(&args)?;
+    let traces = Traces::from_env()?;
+    telemetry::init(args.log_format, &args.log_level, traces.as_ref())?;
+    require_interval(&args)?;
+    let metrics = Arc::new(Metrics::default());
+    let graph = graph_client(&args.graph, args.wait_scale, Arc::clone(&metrics))?;
     let listener = server::listen(args.http_address).await?;
     let stop = stop_on_signal().map_err(StartError::Signal)?;
     let kubernetes = kube::Config::infer().await?;
     let leadership = leadership(&args, &kubernetes)?;
-    let client = Client::try_from(for_single_requests(kubernetes.clone()))?;
+    let client = ClientBuilder::try_from(for_single_requests(kubernetes.clone()))?
+        .with_layer(&ConcurrencyLimitLayer::new(KUBERNETES_CONCURRENCY))
+        .build();
 
     let namespaces = namespaces(&args);
     let waits = Waits::scaled(args.wait_scale);
@@ -92,10 +116,12 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client,
-        watch_client: Client::try_from(kubernetes)?,
+        watch_client: Client::try_from(for_watches(kubernetes))?,
         graph,
         index: Mutex::new(Index::new(&namespaces, waits.before_takeover())),
         queue: Queue::default(),
+        metrics,
+        health: Health::new(args.wait_scale),
         started: AtomicBool::new(false),
         default_check_interval: args.default_check_interval,
         waits,
@@ -107,9 +133,14 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
         .map(|(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() })
         .collect();
 
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr().unwrap_or(args.http_address), graph_url = %args.graph_url, "started");
-    let server = tokio::spawn(server::serve(listener, Arc::clone(&context), stop.clone()));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr().unwrap_or(args.http_address), graph_url = %args.graph.graph_url, "started");
     let leader = leadership.as_ref().map_or_else(Leader::alone, Leadership::leader);
+    let metrics = Exposition::new(Arc::clone(&context), leader.clone(), args.metrics_per_resource);
+    if let Some(leadership) = &leadership {
+        context.health.follow("the election", leadership.pulse(), health::PATIENCE.max(2 * args.lease_duration));
+    }
+    let pages = Pages { context: Arc::clone(&context), leader: leader.clone(), metrics };
+    let server = tokio::spawn(server::serve(listener, pages, stop.clone()));
     controller::run(context, scopes, leader, stop).await;
     // Nothing is written any more: another replica may begin.
     if let Some(leadership) = leadership {
@@ -119,6 +150,18 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
         tracing::error!(%error, "the HTTP server failed");
     }
     tracing::info!("stopped");
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+    Ok(())
+}
+
+/// Holds the flag to the bound of a resource's `checkInterval`. Tests, which shorten the waits, may go below it.
+fn require_interval(args: &RunArgs) -> Result<(), StartError> {
+    let interval = args.default_check_interval;
+    if interval < MIN_CHECK_INTERVAL && args.wait_scale >= 1.0 {
+        return Err(StartError::CheckInterval(interval));
+    }
     Ok(())
 }
 
@@ -141,14 +184,27 @@ fn leadership(args: &RunArgs, kubernetes: &kube::Config) -> Result<Option<Leader
 }
 
 /// Rounds retry by themselves and must not hang: the client does neither wait for ever nor repeat.
-fn for_single_requests(mut config: kube::Config) -> kube::Config {
+pub(crate) fn for_single_requests(mut config: kube::Config) -> kube::Config {
     config.read_timeout = Some(KUBERNETES_TIMEOUT);
     config.reset_reader_on_write = true;
     config.default_retry = false;
     config
 }
 
-fn graph_client(args: &RunArgs) -> Result<graph::Client, StartError> {
+/// A watch ends after 290 s at the latest, for the API server's part. One on which nothing is heard for longer leads
+/// nowhere, and is begun anew.
+fn for_watches(mut config: kube::Config) -> kube::Config {
+    config.read_timeout = Some(WATCH_TIMEOUT);
+    config.reset_reader_on_write = true;
+    config
+}
+
+/// A client of the Graph API, as the flags say.
+pub(crate) fn graph_client(
+    args: &GraphArgs,
+    wait_scale: f64,
+    metrics: Arc<Metrics>,
+) -> Result<graph::Client, StartError> {
     let read =
         |path: &PathBuf| std::fs::read(path).map_err(|source| StartError::CaBundle { path: path.clone(), source });
     let config = graph::Config {
@@ -161,9 +217,9 @@ fn graph_client(args: &RunArgs) -> Result<graph::Client, StartError> {
     let ceilings = Ceilings {
         requests_per_second: args.graph_requests_per_second.try_into().ok(),
         concurrency: args.graph_concurrency.try_into().ok(),
-        wait_scale: args.wait_scale,
+        wait_scale,
     };
-    Ok(graph::Client::new(&config, Arc::new(Pacing::new(ceilings)))?)
+    Ok(graph::Client::new(&config, Arc::new(Pacing::new(ceilings)), metrics)?)
 }
 
 /// The namespaces to watch, each once; one entry for all of them where none is named.

@@ -90,6 +90,11 @@ macro_rules! reasons {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
 
+            /// The reason that stands in a resource as this text.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
+            }
+
             /// What the reason means for Ready.
             pub fn standing(self) -> Standing {
                 match self { $(Self::$name => Standing::$standing,)+ }

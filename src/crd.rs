@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// Annotation whose change asks for a check of every number now. Any value will do; a time stamp is usual.
 pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
+/// The shortest time between two checks of a number, as the rule on `checkInterval` has it.
+pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// How many earlier keys of a resource are remembered, to tell them from foreign ones.
 pub const MAX_PREVIOUS_FINGERPRINTS: usize = 5;
 /// How many replacements of our key by someone else are remembered for each number.
@@ -28,6 +30,8 @@ pub const MAX_REPLACED_TIMES: usize = 3;
 pub const MAX_NUMBER_TEXT: usize = 256;
 /// Bound of short texts that are echoed into the status (trace ids, error types, the sync annotation), in bytes.
 pub const MAX_SHORT_TEXT: usize = 64;
+/// The longest check interval that the schema admits: `999999h999999h`. Times that are far longer cannot be reckoned with.
+const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(2 * 999_999 * 3600);
 /// Bound of a condition's message, in bytes.
 pub const MAX_CONDITION_MESSAGE: usize = 1024;
 
@@ -170,7 +174,9 @@ impl FlowsEncryptionKeySpec {
         self.check_interval
             .as_deref()
             .and_then(|text| text.parse::<kube::core::Duration>().ok())
-            .map_or(default, |interval| Duration::from(interval).max(Duration::from_secs(60)))
+            .map(Duration::from)
+            .filter(|interval| *interval <= MAX_CHECK_INTERVAL)
+            .map_or(default, |interval| interval.max(MIN_CHECK_INTERVAL))
     }
 
     /// Every Secret key the resource refers to.
@@ -246,6 +252,10 @@ pub struct FlowsEncryptionKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 19))]
     pub short_fingerprint: Option<String>,
+
+    /// Since when this key is the resource's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key_since: Option<Time>,
 
     /// Fingerprints of the last five other keys of this resource, newest first. A number that still holds one of them
     /// is Outdated rather than Foreign.
@@ -400,6 +410,40 @@ pub enum NumberState {
     Refused,
     /// Nothing was learnt of the number for more than three check intervals.
     Unreachable,
+}
+
+impl NumberState {
+    /// All of them, in the order of this file.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Valid,
+        Self::Mismatch,
+        Self::Missing,
+        Self::Outdated,
+        Self::Foreign,
+        Self::Unreported,
+        Self::Conflict,
+        Self::Contested,
+        Self::Refused,
+        Self::Unreachable,
+    ];
+
+    /// The state as it stands in the resource.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Valid => "Valid",
+            Self::Mismatch => "Mismatch",
+            Self::Missing => "Missing",
+            Self::Outdated => "Outdated",
+            Self::Foreign => "Foreign",
+            Self::Unreported => "Unreported",
+            Self::Conflict => "Conflict",
+            Self::Contested => "Contested",
+            Self::Refused => "Refused",
+            Self::Unreachable => "Unreachable",
+        }
+    }
 }
 
 /// A failed call to Meta, with what Meta's support asks for.

@@ -5,17 +5,24 @@
 //! - [`graph`]: Meta's Graph API
 //! - [`controller`]: observe → plan → execute → summarize
 //! - [`leader`]: several replicas, one writer
-//! - [`app`], [`cli`], [`server`], [`telemetry`]: the process around it
+//! - [`health`]: whether the process lives and sees the cluster; [`metrics`]: what Prometheus is told
+//! - [`check`]: what the operator would do, said beforehand; [`inspect`]: what a key file holds
+//! - [`app`], [`cli`], [`printout`], [`server`], [`telemetry`]: the process around it
 
 mod apiserver;
 pub mod app;
+pub mod check;
 pub mod cli;
 pub mod conditions;
 pub mod controller;
 pub mod crd;
 pub mod graph;
+pub mod health;
+pub mod inspect;
 pub mod key;
 pub mod leader;
+pub mod metrics;
+pub mod printout;
 pub mod server;
 pub mod telemetry;
 pub mod text;

@@ -1,34 +1,53 @@
 //! The `waflows-operator` command.
 
+use std::error::Error;
 use std::process::ExitCode;
 
-use clap::Parser;
-use waflows_operator::app;
+use clap::{CommandFactory, Parser};
 use waflows_operator::cli::{Cli, Command};
-use waflows_operator::crd;
+use waflows_operator::printout::Printout;
+use waflows_operator::{app, check, crd, inspect};
+
+/// A command that looks and could not tell ends as clap does when it is called in a wrong way.
+const COULD_NOT_TELL: u8 = 2;
+
+const MAX_THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match dispatch(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("waflows-operator: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let on_failure = match &cli.command {
+        Command::Check(_) | Command::Inspect(_) => ExitCode::from(COULD_NOT_TELL),
+        Command::Run(_) | Command::Crd | Command::Completions { .. } => ExitCode::FAILURE,
+    };
+    dispatch(cli.command).unwrap_or_else(|error| {
+        eprintln!("waflows-operator: {error}");
+        on_failure
+    })
 }
 
-fn dispatch(command: Command) -> Result<(), Box<dyn std::error::Error>> {
-    match command {
-        Command::Crd => {
-            print!("{}", crd::manifest()?);
-            Ok(())
-        }
+fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    let printout = match command {
         Command::Run(args) => {
-            // The only TLS provider of the process; an error means that one is installed already.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(app::run(*args))?;
-            Ok(())
+            runtime()?.block_on(app::run(*args))?;
+            return Ok(ExitCode::SUCCESS);
         }
-    }
+        Command::Check(args) => runtime()?.block_on(check::run(&args))?,
+        Command::Inspect(args) => inspect::run(&args)?,
+        Command::Crd => Printout::new(crd::manifest()?),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "waflows-operator", &mut script);
+            Printout::new(String::from_utf8(script)?)
+        }
+    };
+    printout.print()?;
+    Ok(ExitCode::from(printout.exit_code))
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    // The only TLS provider of the process; an error means that one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // One thread does the work of thousands of resources. On a node with many cores one for each would cost memory.
+    let threads = std::thread::available_parallelism()?.get().min(MAX_THREADS);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }

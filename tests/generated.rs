@@ -1,12 +1,18 @@
 //! What is generated from the Rust code is what the repository holds. With `WAFLOWS_GENERATE` set, it is written
 //! instead of compared: that is `make generate`.
 
-#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
+
+#[path = "generated/flags.rs"]
+mod flags;
+#[path = "generated/reference.rs"]
+mod reference;
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use waflows_operator::conditions::{Reason, Standing};
+use waflows_operator::metrics::catalog::{self, Label, Values};
 
 #[test]
 fn crds_are_what_the_types_say() {
@@ -14,14 +20,23 @@ fn crds_are_what_the_types_say() {
 }
 
 #[test]
+fn docs_list_every_flag() {
+    check("docs/flags.md", &flags::page());
+}
+
+#[test]
+fn docs_describe_every_field() {
+    check("docs/reference.md", &reference::page());
+}
+
+#[test]
 fn docs_list_every_reason() {
-    let file = "docs/conditions.md";
-    let text = read(file);
-    let begin = "<!-- reasons: written by `make generate` from src/conditions.rs -->\n";
-    let end = "<!-- end of reasons -->";
-    let (head, rest) = text.split_once(begin).expect("the mark before the reasons");
-    let (_, tail) = rest.split_once(end).expect("the mark after the reasons");
-    check(file, &format!("{head}{begin}{}{end}{tail}", reasons()));
+    check_table("docs/conditions.md", "reasons", "src/conditions.rs", &reasons());
+}
+
+#[test]
+fn docs_list_every_metric() {
+    check_table("docs/metrics.md", "metrics", "src/metrics/catalog.rs", &metrics());
 }
 
 fn reasons() -> String {
@@ -40,6 +55,33 @@ fn reasons() -> String {
     }
     table.push('\n');
     table
+}
+
+fn metrics() -> String {
+    let mut table = String::from("\n| name | type | unit | labels | meaning |\n|---|---|---|---|---|\n");
+    for metric in catalog::ALL {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{}` {}", label.name, values(label))).collect();
+        let (name, kind, unit) = (metric.full_name(), metric.kind(), metric.unit().unwrap_or_default());
+        writeln!(table, "| `{name}` | {kind} | {unit} | {} | {} |", labels.join("; "), metric.help).unwrap();
+    }
+    table.push('\n');
+    table
+}
+
+fn values(label: &Label) -> String {
+    match label.values {
+        Values::OneOf(values) => format!("(`{}`)", values().join("`, `")),
+        Values::Open(of_what) => of_what.to_owned(),
+    }
+}
+
+fn check_table(file: &str, what: &str, source: &str, table: &str) {
+    let text = read(file);
+    let begin = format!("<!-- {what}: written by `make generate` from {source} -->\n");
+    let end = format!("<!-- end of {what} -->");
+    let (head, rest) = text.split_once(&begin).expect("the mark before the table");
+    let (_, tail) = rest.split_once(&end).expect("the mark after the table");
+    check(file, &format!("{head}{begin}{table}{end}{tail}"));
 }
 
 fn read(file: &str) -> String {

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
 
-use super::number::{Reading, Uploaded};
-use super::observe::{Observation, PARALLEL_CALLS, end_of, reading_of};
+use super::number::{Reading, UploadAnswer, Uploaded};
+use super::observe::{Observation, PARALLEL_CALLS, cause_of, end_of, reading_of};
 use super::permit::Permit;
 use super::plan::{Plan, Upload, UploadReason};
 use super::trial::{Next, Trial};
-use crate::crd::NumberState;
-use crate::graph::{self, CallError, Credentials};
+use crate::crd::{NumberState, PhoneNumberStatus};
+use crate::graph::{self, CallError, Credentials, GraphError};
 use crate::key::PublicKey;
 
 /// What came of one upload.
@@ -27,7 +27,13 @@ pub struct Outcome {
     pub upload: Uploaded,
     /// What the number held afterwards.
     pub after: Reading,
+    /// The answer with which Meta refused the credentials, if it did.
+    pub refusal: Option<GraphError>,
 }
+
+/// Says right before an upload goes out to a phone number ID whether it still may: much can change while it waits for
+/// its turn.
+pub type MayUpload<'a> = &'a (dyn Fn(&str) -> bool + Send + Sync);
 
 /// The uploads of a plan, under way.
 pub struct Execution<'a> {
@@ -41,15 +47,31 @@ pub struct Execution<'a> {
 impl<'a> Execution<'a> {
     /// The uploads of `plan`, none of them begun. Once the permit is revoked, no further one begins; those under
     /// way are finished.
-    pub fn new(observation: &'a Observation, plan: &'a Plan, graph: &'a graph::Client, permit: &'a Permit) -> Self {
-        let uploader = observation.key().zip(observation.credentials());
-        let uploader = uploader.map(|(key, credentials)| Uploader { observation, graph, key, credentials, permit });
+    pub fn new(
+        observation: &'a Observation,
+        plan: &'a Plan,
+        graph: &'a graph::Client,
+        permit: &'a Permit,
+        may_upload: MayUpload<'a>,
+    ) -> Self {
+        let uploader = observation.key().zip(observation.credentials()).map(|(key, credentials)| Uploader {
+            observation,
+            graph,
+            key,
+            credentials,
+            permit,
+            may_upload,
+        });
         let waiting = plan.uploads.iter().collect();
         Self { uploader, waiting, under_way: FuturesUnordered::new(), in_trial: plan.is_trial, permit }
     }
 
-    /// The next outcome, each with its number read back; none when all is done. May be dropped and called again.
-    pub async fn next(&mut self) -> Option<Outcome> {
+    /// The outcomes as they come in, each with its number read back.
+    pub fn outcomes(self) -> impl Stream<Item = Outcome> + 'a {
+        futures::stream::unfold(self, async |mut execution| Some((execution.next().await?, execution)))
+    }
+
+    async fn next(&mut self) -> Option<Outcome> {
         let uploader = self.uploader?;
         loop {
             let at_once = if self.in_trial { 1 } else { PARALLEL_CALLS };
@@ -78,6 +100,7 @@ struct Uploader<'a> {
     key: &'a PublicKey,
     credentials: &'a Credentials,
     permit: &'a Permit,
+    may_upload: MayUpload<'a>,
 }
 
 impl<'a> Uploader<'a> {
@@ -85,22 +108,19 @@ impl<'a> Uploader<'a> {
         let id = &upload.phone_number_id;
         let resource = self.observation.resource_name();
         let at = Timestamp::now();
-        let may_begin = || self.permit.is_valid();
-        let (error, paused_until) = match self.graph.upload(self.credentials, &resource, id, self.key, may_begin).await
-        {
-            Ok(()) => (None, None),
-            Err(CallError::Withdrawn) => return None,
-            Err(CallError::Failed(error)) => (Some(error), None),
-            Err(CallError::Paused(pause)) => (None, Some(end_of(&pause))),
+        let may_begin = || self.permit.is_valid() && (self.may_upload)(id);
+        let (answer, refusal) =
+            answer_of(self.graph.upload(self.credentials, &resource, id, self.key, may_begin).await)?;
+        let (after, refused_after) = match answer.may_have_taken_effect() {
+            true => self.read_back(&resource, id).await,
+            false => (Reading::NotAsked, None),
         };
-        let is_refused = error.as_ref().is_some_and(|error| !error.class.leaves_outcome_open());
-        let after =
-            if paused_until.is_some() || is_refused { Reading::NotAsked } else { self.read_back(&resource, id).await };
         let outcome = Outcome {
             phone_number_id: id.clone(),
             reason: upload.reason,
-            upload: Uploaded { at, error, paused_until, may_be_crossed: self.may_be_crossed() },
+            upload: Uploaded { at, answer, may_be_crossed: self.may_be_crossed() },
             after,
+            refusal: refusal.or(refused_after),
         };
         self.log(&resource, &outcome);
         Some(outcome)
@@ -109,16 +129,16 @@ impl<'a> Uploader<'a> {
     fn log(&self, resource: &str, outcome: &Outcome) {
         let phone_number_id = outcome.phone_number_id.as_str();
         let (reason, fingerprint) = (outcome.reason.as_str(), self.key.fingerprint());
-        let is_valid = self.state_after(outcome) == NumberState::Valid;
-        match &outcome.upload {
-            Uploaded { paused_until: Some(until), .. } => {
+        let is_valid = self.status_after(outcome).is_some_and(|number| number.state == NumberState::Valid);
+        match &outcome.upload.answer {
+            UploadAnswer::Paused { until, .. } => {
                 tracing::info!(resource, phone_number_id, reason, %until, "the upload of the public key is put off");
             }
-            Uploaded { error: Some(error), .. } => {
+            UploadAnswer::Failed(error) => {
                 let error = error.class.as_str();
                 tracing::warn!(resource, phone_number_id, reason, %fingerprint, error, is_valid, "the upload of the public key failed");
             }
-            Uploaded { .. } => {
+            UploadAnswer::Accepted => {
                 tracing::info!(resource, phone_number_id, reason, %fingerprint, is_valid, "uploaded the public key");
             }
         }
@@ -130,17 +150,17 @@ impl<'a> Uploader<'a> {
 
     /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer. An upload
     /// that has begun is always read back, but once the permit is revoked the next answer is the last.
-    async fn read_back(&self, resource: &str, id: &str) -> Reading {
+    async fn read_back(&self, resource: &str, id: &str) -> (Reading, Option<GraphError>) {
         let terms = self.observation.terms();
         let fingerprint = self.key.fingerprint().to_string();
-        let mut last = Reading::NotAsked;
+        let mut last = (Reading::NotAsked, None);
         for wait in self.observation.waits.read_back() {
             let may_wait = self.permit.run(tokio::time::sleep(wait)).await.is_some();
-            if (!may_wait && last != Reading::NotAsked) || !self.permit.is_leading() {
+            if (!may_wait && last.0 != Reading::NotAsked) || !self.permit.is_leading() {
                 break;
             }
-            (last, _) = reading_of(self.graph.read(self.credentials, resource, id).await);
-            match &last {
+            last = reading_of(self.graph.read(self.credentials, resource, id).await);
+            match &last.0 {
                 Reading::Answered { reported, .. }
                     if terms.state(reported, Some(&fingerprint)) == NumberState::Valid =>
                 {
@@ -153,23 +173,29 @@ impl<'a> Uploader<'a> {
         last
     }
 
-    fn state_after(&self, outcome: &Outcome) -> NumberState {
-        let terms = self.observation.terms();
-        match &outcome.after {
-            Reading::Answered { reported, .. } => {
-                let uploaded = outcome.upload.error.is_none().then(|| self.key.fingerprint().to_string());
-                terms.state(reported, uploaded.as_deref())
-            }
-            Reading::NotAsked | Reading::Failed { .. } | Reading::Paused { .. } => NumberState::Pending,
-        }
+    fn status_after(&self, outcome: &Outcome) -> Option<PhoneNumberStatus> {
+        let numbers = &self.observation.numbers;
+        let number = numbers.iter().find(|number| number.before.phone_number_id == outcome.phone_number_id)?;
+        Some(number.uploaded(&self.observation.terms(), &outcome.upload, &outcome.after))
     }
 
     fn next_in_trial(&self, outcome: &Outcome) -> Next {
         let terms = self.observation.terms();
-        let number = self.observation.numbers.iter().find(|n| n.before.phone_number_id == outcome.phone_number_id);
-        number.map_or(Next::None, |number| {
-            let after = number.uploaded(&terms, &outcome.upload, &outcome.after);
-            Trial::next(&after, &outcome.upload, &outcome.after, &terms)
-        })
+        self.status_after(outcome)
+            .map_or(Next::None, |after| Trial::next(&after, &outcome.upload, &outcome.after, &terms))
+    }
+}
+
+/// What an answer to an upload tells: of the number, and of the credentials where they are refused. None where the call
+/// did not begin.
+fn answer_of(result: Result<(), CallError>) -> Option<(UploadAnswer, Option<GraphError>)> {
+    match result {
+        Ok(()) => Some((UploadAnswer::Accepted, None)),
+        Err(CallError::Failed(error)) => Some((UploadAnswer::Failed(error), None)),
+        Err(CallError::Withdrawn) => None,
+        Err(CallError::Paused(pause)) => {
+            let (limit, refusal) = cause_of(&pause);
+            Some((UploadAnswer::Paused { limit, until: end_of(&pause) }, refusal))
+        }
     }
 }

@@ -11,9 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
 
+use super::known::Known;
 use super::number::Ownership;
 use super::ownership::{Claims, Vacated};
-use super::schedule::sync_request;
+use super::vitals::Vitals;
 use crate::crd::{FlowsEncryptionKey, ObservedSecret};
 
 /// Namespace and name of an object.
@@ -60,9 +61,9 @@ pub struct Change {
 }
 
 /// The objects that the operator watches.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Index {
-    resources: HashMap<ObjectKey, Arc<FlowsEncryptionKey>>,
+    resources: HashMap<ObjectKey, Known>,
     secrets: HashMap<ObjectKey, SecretVersion>,
     by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
     claims: Claims,
@@ -72,7 +73,7 @@ pub struct Index {
 }
 
 /// Progress of the list that a watch begins with, and begins again with when it has missed something.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Listing {
     /// The namespace that the watch is confined to.
     namespace: Option<Arc<str>>,
@@ -113,11 +114,16 @@ impl Index {
     }
 
     /// The resource as last seen, or as last written by the operator itself.
-    pub fn resource(&self, key: &ObjectKey) -> Option<Arc<FlowsEncryptionKey>> {
-        self.resources.get(key).cloned()
+    pub fn resource(&self, key: &ObjectKey) -> Option<FlowsEncryptionKey> {
+        self.resources.get(key).map(Known::resource)
     }
 
-    /// All resources.
+    /// The state of all resources in brief.
+    pub fn vitals(&self) -> Vec<(ObjectKey, Vitals)> {
+        self.resources.iter().map(|(key, known)| (key.clone(), known.vitals.clone())).collect()
+    }
+
+    /// The keys of all resources.
     pub fn keys(&self) -> Vec<ObjectKey> {
         self.resources.keys().cloned().collect()
     }
@@ -148,33 +154,37 @@ impl Index {
     }
 
     /// A resource was listed, created or changed, or its status was written.
-    pub fn apply_resource(&mut self, resource: FlowsEncryptionKey, now: Timestamp) -> Change {
+    pub fn apply_resource(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
         let key = ObjectKey::of(&resource.metadata);
-        let before = self.resources.get(&key).cloned();
-        // The answer to a status write can overtake the watch.
-        if before.as_ref().is_some_and(|before| is_older(&resource, before)) {
-            return Change::default();
-        }
+        let after = Known::of(resource);
+        let before = match self.resources.remove_entry(&key) {
+            // The answer to a status write can overtake the watch.
+            Some((key, before)) if after.is_no_newer(&before) => {
+                self.resources.insert(key, before);
+                return Change::default();
+            }
+            before => before.map(|(_, before)| before),
+        };
         if let Some(before) = &before {
             self.unlink(&key, before);
         }
-        for secret in secrets_of(&resource) {
+        for secret in secrets_of(&key, &after) {
             self.by_secret.entry(secret).or_default().insert(key.clone());
         }
-        self.claims.link(&key, &resource);
+        self.claims.link(&key, &after);
         let vacated = before
             .as_ref()
-            .and_then(|before| self.claims.note_change(&key, before, Some(&resource), self.takeover_patience, now));
-        let asks_for_more = before.is_none_or(|before| asks_for_more(&before, &resource));
-        self.resources.insert(key, Arc::new(resource));
+            .and_then(|before| self.claims.note_change(&key, before, Some(&after), self.takeover_patience, now));
+        let asks_for_more = before.is_none_or(|before| after.asks_for_more(&before));
+        self.resources.insert(key, after);
         Change { asks_for_more, vacated }
     }
 
     /// The answer to a status write of the operator's own. Means nothing where the resource went meanwhile, or was
     /// created anew.
-    pub fn status_written(&mut self, resource: FlowsEncryptionKey, now: Timestamp) -> Change {
+    pub fn status_written(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
         let known = self.resources.get(&ObjectKey::of(&resource.metadata));
-        if known.is_none_or(|known| known.metadata.uid != resource.metadata.uid) {
+        if known.is_none_or(|known| !known.has_uid(resource.metadata.uid.as_deref())) {
             return Change::default();
         }
         self.apply_resource(resource, now)
@@ -182,10 +192,10 @@ impl Index {
 
     /// The resource is gone, or no longer one that can be read.
     pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Vacated> {
-        let resource = self.resources.remove(key)?;
-        self.unlink(key, &resource);
+        let known = self.resources.remove(key)?;
+        self.unlink(key, &known);
         self.claims.release(key);
-        self.claims.note_change(key, &resource, None, self.takeover_patience, now)
+        self.claims.note_change(key, &known, None, self.takeover_patience, now)
     }
 
     /// Whose number it is, as seen by a resource that lists it.
@@ -248,9 +258,9 @@ impl Index {
         self.by_secret.get(secret).into_iter().flatten().cloned().collect()
     }
 
-    fn unlink(&mut self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        self.claims.unlink(key, resource);
-        for secret in secrets_of(resource) {
+    fn unlink(&mut self, key: &ObjectKey, known: &Known) {
+        self.claims.unlink(key, known);
+        for secret in secrets_of(key, known) {
             if let Some(resources) = self.by_secret.get_mut(&secret) {
                 resources.remove(key);
                 if resources.is_empty() {
@@ -261,21 +271,6 @@ impl Index {
     }
 }
 
-fn secrets_of(resource: &FlowsEncryptionKey) -> impl Iterator<Item = ObjectKey> + '_ {
-    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
-    resource.spec.secret_refs().map(move |reference| ObjectKey::new(namespace, &reference.name))
-}
-
-/// Resource versions of one kind of resource can be compared as numbers (KEP-5504). Others are never older.
-fn is_older(resource: &FlowsEncryptionKey, than: &FlowsEncryptionKey) -> bool {
-    let version = |r: &FlowsEncryptionKey| r.metadata.resource_version.as_deref()?.parse::<u64>().ok();
-    resource.metadata.uid == than.metadata.uid
-        && version(resource).zip(version(than)).is_some_and(|(this, that)| this < that)
-}
-
-fn asks_for_more(before: &FlowsEncryptionKey, after: &FlowsEncryptionKey) -> bool {
-    before.metadata.uid != after.metadata.uid
-        || before.metadata.generation != after.metadata.generation
-        || before.metadata.deletion_timestamp.is_some() != after.metadata.deletion_timestamp.is_some()
-        || sync_request(before) != sync_request(after)
+fn secrets_of(key: &ObjectKey, known: &Known) -> impl Iterator<Item = ObjectKey> {
+    known.secrets.iter().map(|name| ObjectKey { namespace: Arc::clone(&key.namespace), name: (**name).into() })
 }

@@ -32,14 +32,23 @@ pub struct ReadSecretError {
 }
 
 /// One Secret, as far as a resource refers to it. Has no Debug.
-enum Fetched {
+pub enum Fetched {
+    /// It exists.
     Found(Contents),
+    /// It does not exist.
     NotFound,
+    /// It may not be read.
     Forbidden,
 }
 
 /// A Secret that is zeroized on drop.
-struct Contents(Box<Secret>);
+pub struct Contents(Box<Secret>);
+
+impl From<Secret> for Contents {
+    fn from(secret: Secret) -> Self {
+        Self(Box::new(secret))
+    }
+}
 
 impl Drop for Contents {
     fn drop(&mut self) {
@@ -58,25 +67,43 @@ impl Drop for Contents {
 /// # Errors
 /// When the API server does not answer.
 pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<Inputs, ReadSecretError> {
+    let names = secret_names(resource);
+    let secrets = futures::future::try_join_all(names.into_iter().map(|name| fetch(api, name))).await?;
+    Ok(open(resource, secrets).await)
+}
+
+/// The Secrets that the resource refers to, each once.
+pub fn secret_names(resource: &FlowsEncryptionKey) -> Vec<String> {
     let mut names: Vec<_> = resource.spec.secret_refs().map(|reference| reference.name.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let secrets = futures::future::try_join_all(names.into_iter().map(|name| fetch(api, name))).await?;
+    names
+}
+
+/// What the Secrets that the resource refers to hold.
+pub async fn open(resource: &FlowsEncryptionKey, secrets: Vec<(String, Fetched)>) -> Inputs {
     let observed = secrets.iter().filter_map(|(name, fetched)| version(name, fetched)).collect();
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
     let sources = Sources { namespace, spec: resource.spec.clone(), secrets };
-    // Opening an encrypted key takes up to seconds of computing.
+    if resource.spec.passphrase_secret_ref.is_none() {
+        return Inputs { key: sources.key(), credentials: sources.credentials(), secrets: observed };
+    }
+    // Opening an encrypted key takes up to seconds of computing, others microseconds: they need no thread.
     let task = tokio::task::spawn_blocking(move || (sources.key(), sources.credentials()));
     let (key, credentials) = match task.await {
         Ok(results) => results,
         Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
     };
-    Ok(Inputs { key, credentials, secrets: observed })
+    Inputs { key, credentials, secrets: observed }
 }
 
-async fn fetch(api: &Api<Secret>, name: String) -> Result<(String, Fetched), ReadSecretError> {
+/// Reads one Secret.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn fetch(api: &Api<Secret>, name: String) -> Result<(String, Fetched), ReadSecretError> {
     let fetched = match api.get_opt(&name).await {
-        Ok(Some(secret)) => Fetched::Found(Contents(Box::new(secret))),
+        Ok(Some(secret)) => Fetched::Found(secret.into()),
         Ok(None) => Fetched::NotFound,
         Err(kube::Error::Api(status)) if status.code == 403 => Fetched::Forbidden,
         Err(source) => {

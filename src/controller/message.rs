@@ -61,7 +61,7 @@ pub fn for_number(
 }
 
 fn refused(number: &PhoneNumberStatus, observed: &NumberObservation, outcome: Option<&Outcome>) -> String {
-    let last = outcome.and_then(|outcome| failure(&outcome.after).or(outcome.upload.error.as_ref()));
+    let last = outcome.and_then(|outcome| failure(&outcome.after).or(outcome.upload.answer.error()));
     match last.or(failure(&observed.reading)).and_then(|error| error.class.remedy()) {
         Some(remedy) => {
             let mut sentence = remedy.to_owned();

@@ -13,19 +13,23 @@ pub mod events;
 pub mod execute;
 pub mod index;
 pub mod inputs;
+pub mod known;
 pub mod message;
 pub mod number;
 pub mod observe;
 pub mod ownership;
 pub mod permit;
 pub mod plan;
+mod probes;
 pub mod queue;
 pub mod reconcile;
 pub mod schedule;
 pub mod summarize;
 pub mod trial;
 pub mod verdict;
+pub mod vitals;
 pub mod watch;
+pub mod writer;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::plan::upload_reason;
 use super::schedule::{Waits, not_after, stale_at};
 use crate::crd::{
     MAX_NUMBER_TEXT, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus,
@@ -73,12 +74,45 @@ pub enum Ownership {
 pub struct Uploaded {
     /// When it began.
     pub at: Timestamp,
-    /// How the call failed, if it did.
-    pub error: Option<GraphError>,
-    /// When calls have to wait: until then. The upload was not made.
-    pub paused_until: Option<Timestamp>,
+    /// What Meta made of it.
+    pub answer: UploadAnswer,
     /// An upload of a leader that vanished a moment ago may still arrive after this one.
     pub may_be_crossed: bool,
+}
+
+/// How Meta answered an upload.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UploadAnswer {
+    /// It took the key.
+    Accepted,
+    /// It did not, or nobody knows.
+    Failed(GraphError),
+    /// Calls have to wait: the upload did not take place.
+    Paused {
+        /// The rate limit; none where the credentials are refused, which the resource as a whole reports.
+        limit: Option<GraphError>,
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+impl UploadAnswer {
+    /// How the call failed, if it did.
+    pub fn error(&self) -> Option<&GraphError> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::Accepted | Self::Paused { .. } => None,
+        }
+    }
+
+    /// Whether the number may hold the key now, as far as the answer tells.
+    pub fn may_have_taken_effect(&self) -> bool {
+        match self {
+            Self::Accepted => true,
+            Self::Failed(error) => error.class.leaves_outcome_open(),
+            Self::Paused { .. } => false,
+        }
+    }
 }
 
 /// What every number of a resource is judged by.
@@ -164,8 +198,11 @@ impl Terms {
         });
         number.last_read_time = Some(Time(at));
         number.next_attempt_time = None;
-        number.failures = 0;
         number.error = None;
+        // A number may be read and its upload put off, for the sake of the trial: a row of failed uploads goes on.
+        if self.mode == Mode::Observe || upload_reason(&number, self).is_none() {
+            number.failures = 0;
+        }
         if number.state == NumberState::Valid {
             number.upload_attempts = 0;
         }
@@ -186,8 +223,9 @@ impl Terms {
     fn is_contested(&self, number: &PhoneNumberStatus) -> bool {
         let window = DAY.max(self.interval * 4);
         let times = || number.replaced_times.iter().map(|time| time.0);
-        number.replaced_times.len() >= MAX_REPLACED_TIMES
-            && times().min().zip(times().max()).is_some_and(|(first, last)| last <= first + window)
+        let Some((first, last)) = times().min().zip(times().max()) else { return false };
+        // Not `first + window`, which could lie beyond the last time there is.
+        number.replaced_times.len() >= MAX_REPLACED_TIMES && last.duration_since(first).unsigned_abs() <= window
     }
 
     /// The status after a call that failed.
@@ -218,16 +256,17 @@ impl Terms {
 
     /// The status after an upload and the reading that followed it.
     pub fn uploaded(&self, mut number: PhoneNumberStatus, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
-        if let Some(until) = upload.paused_until {
-            number.next_attempt_time = Some(Time(until));
-            return number;
-        }
-        if let Some(error) = upload.error.as_ref().filter(|error| !error.class.leaves_outcome_open()) {
-            return self.failed(number, error, upload.at);
-        }
+        let is_accepted = match &upload.answer {
+            UploadAnswer::Paused { limit, until } => return self.paused(number, limit.as_ref(), *until),
+            UploadAnswer::Failed(error) if !upload.answer.may_have_taken_effect() => {
+                return self.failed(number, error, upload.at);
+            }
+            UploadAnswer::Failed(_) => false,
+            UploadAnswer::Accepted => true,
+        };
         let former_failures = number.failures;
         number.last_upload_time = Some(Time(upload.at));
-        if upload.error.is_none() {
+        if is_accepted {
             self.note_uploaded(&mut number);
             if !matches!(after, Reading::Answered { .. }) {
                 // Meta took it, and nobody saw what came of it: counts as landed until the number is read.
@@ -251,10 +290,10 @@ impl Terms {
                 }
             }
             Reading::Failed { error, at } => number = self.failed(number, error, *at),
-            Reading::Paused { until, .. } => number.next_attempt_time = Some(Time(*until)),
+            Reading::Paused { limit, until } => number = self.paused(number, limit.as_ref(), *until),
             Reading::NotAsked => number.next_attempt_time = Some(Time(self.now)),
         }
-        if upload.error.is_some() || upload.may_be_crossed {
+        if !is_accepted || upload.may_be_crossed {
             // This request, or that of a former leader, may still be on its way to Meta.
             let again = Time(upload.at + self.waits.after_unknown_outcome());
             number.next_attempt_time.get_or_insert(again);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -15,7 +15,7 @@ use super::schedule::{Agenda, Waits};
 use crate::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeyStatus, MAX_PREVIOUS_FINGERPRINTS, NumberState, PhoneNumberStatus,
 };
-use crate::graph::{self, CallError, Credentials, Pause, PauseCause};
+use crate::graph::{self, CallError, Credentials, GraphError, Pause, PauseCause};
 use crate::key::{Fingerprint, PublicKey};
 
 /// Calls for one resource under way at once.
@@ -33,7 +33,7 @@ pub struct Observation {
     /// The numbers of the spec, in its order.
     pub numbers: Vec<NumberObservation>,
     /// The answer with which Meta refused the credentials, if it did.
-    pub refusal: Option<graph::GraphError>,
+    pub refusal: Option<GraphError>,
     /// The check interval.
     pub interval: Duration,
     /// The waits of the operator.
@@ -109,6 +109,12 @@ impl Observation {
         self.expected() != self.stored_fingerprint()
     }
 
+    /// Whether someone has changed the resource or its key since the last round.
+    pub fn is_news(&self) -> bool {
+        let observed = self.status().and_then(|status| status.observed_generation);
+        observed != self.resource.metadata.generation || self.has_new_key()
+    }
+
     /// The earlier keys of the resource, newest first.
     pub fn previous_fingerprints(&self) -> Vec<String> {
         let expected = self.expected().map(|fingerprint| fingerprint.to_string());
@@ -170,59 +176,74 @@ impl NumberObservation {
     }
 }
 
-/// Reads what the agenda asks for: the Secrets, and from Meta each number that is due.
-///
-/// The first call goes alone, the others in parallel: what refuses the first would refuse all. Once the permit is
-/// revoked, what was read so far is returned.
-///
-/// # Errors
-/// When the API server does not answer.
-pub async fn observe(
-    mut observation: Observation,
-    secrets: &Api<Secret>,
-    graph: &graph::Client,
-    permit: &Permit,
-) -> Result<Observation, ReadSecretError> {
-    if observation.agenda.inputs {
-        observation.inputs = Some(inputs::read(&observation.resource, secrets).await?);
-    }
-    if let Some(credentials) = observation.credentials().cloned().filter(|_| observation.expected().is_some()) {
-        read_numbers(&mut observation, &credentials, graph, permit).await;
-    }
-    observation.now = Timestamp::now();
-    Ok(observation)
+/// What a round learnt of one number.
+#[derive(Debug, Clone)]
+pub struct NumberReading {
+    /// Position of the number in the spec.
+    position: usize,
+    reading: Reading,
+    /// The answer with which Meta refused the credentials, if it did.
+    refusal: Option<GraphError>,
 }
 
-async fn read_numbers(
-    observation: &mut Observation,
-    credentials: &Credentials,
-    graph: &graph::Client,
-    permit: &Permit,
-) {
-    let resource = observation.resource_name();
-    let due: Vec<(usize, String)> = observation
-        .numbers
-        .iter()
-        .enumerate()
-        .map(|(position, number)| (position, number.before.phone_number_id.clone()))
-        .filter(|(_, id)| observation.agenda.numbers.contains(id))
-        .collect();
-    // Futures do nothing before they are polled, so that all of them can be made here.
-    let mut calls = due
-        .iter()
-        .map(|(position, id)| async { (*position, read_number(credentials, &resource, id, graph, permit).await) });
-    let first = calls.next();
-    let others: Vec<_> = calls.collect();
-    let mut readings = Vec::with_capacity(due.len());
-    if let Some(first) = first {
-        readings.push(first.await);
-    }
-    readings.extend(futures::stream::iter(others).buffer_unordered(PARALLEL_CALLS).collect::<Vec<_>>().await);
-    for (position, (reading, refusal)) in readings {
-        if let Some(number) = observation.numbers.get_mut(position) {
-            number.reading = reading;
+impl Observation {
+    /// Reads the Secrets, if the agenda asks for them.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn read_secrets(&mut self, secrets: &Api<Secret>) -> Result<(), ReadSecretError> {
+        if self.agenda.inputs {
+            self.inputs = Some(inputs::read(&self.resource, secrets).await?);
         }
-        observation.refusal = observation.refusal.take().or(refusal);
+        self.now = Timestamp::now();
+        Ok(())
+    }
+
+    /// With which credentials Meta can be asked; none where there is nothing to ask with, or nothing to judge an answer
+    /// by.
+    pub fn credentials_to_ask_with(&self) -> Option<Credentials> {
+        self.credentials().cloned().filter(|_| self.expected().is_some())
+    }
+
+    /// Reads the numbers that the agenda asks for.
+    ///
+    /// The first call goes alone, the others in parallel: what refuses the first would refuse all. Once the permit is
+    /// revoked, the numbers that are left are not asked.
+    pub fn readings<'a>(
+        &self,
+        credentials: Credentials,
+        graph: &'a graph::Reader,
+        permit: &'a Permit,
+    ) -> impl Stream<Item = NumberReading> + use<'a> {
+        let due: Vec<_> = self
+            .numbers
+            .iter()
+            .enumerate()
+            .map(|(position, number)| (position, number.before.phone_number_id.clone()))
+            .filter(|(_, id)| self.agenda.numbers.contains(id))
+            .collect();
+        let of = Arc::new((credentials, self.resource_name()));
+        // Futures do nothing before they are polled.
+        let mut calls = due.into_iter().map(move |(position, id)| {
+            let of = Arc::clone(&of);
+            async move {
+                let (reading, refusal) = read_number(&of.0, &of.1, &id, graph, permit).await;
+                NumberReading { position, reading, refusal }
+            }
+        });
+        let first = futures::stream::iter(calls.next()).buffered(1);
+        first.chain(futures::stream::iter(calls).buffer_unordered(PARALLEL_CALLS))
+    }
+
+    /// Takes in what was read, at the time `now`.
+    pub fn note(&mut self, readings: &[NumberReading], now: Timestamp) {
+        for NumberReading { position, reading, refusal } in readings {
+            if let Some(number) = self.numbers.get_mut(*position) {
+                number.reading = reading.clone();
+            }
+            self.refusal = self.refusal.take().or_else(|| refusal.clone());
+        }
+        self.now = now;
     }
 }
 
@@ -232,9 +253,9 @@ async fn read_number(
     credentials: &Credentials,
     resource: &str,
     id: &str,
-    graph: &graph::Client,
+    graph: &graph::Reader,
     permit: &Permit,
-) -> (Reading, Option<graph::GraphError>) {
+) -> (Reading, Option<GraphError>) {
     match permit.run(graph.read(credentials, resource, id)).await {
         Some(answer) => reading_of(answer),
         None => (Reading::NotAsked, None),
@@ -242,21 +263,24 @@ async fn read_number(
 }
 
 /// What an answer tells: of the number, and of the credentials where they are refused.
-pub(super) fn reading_of(answer: Result<graph::Reported, CallError>) -> (Reading, Option<graph::GraphError>) {
+pub(super) fn reading_of(answer: Result<graph::Reported, CallError>) -> (Reading, Option<GraphError>) {
     let at = Timestamp::now();
     match answer {
         Ok(reported) => (Reading::Answered { reported, at }, None),
         Err(CallError::Failed(error)) => (Reading::Failed { error, at }, None),
         Err(CallError::Withdrawn) => (Reading::NotAsked, None),
         Err(CallError::Paused(pause)) => {
-            let until = end_of(&pause);
-            match pause.cause {
-                PauseCause::RateLimited(limit) => (Reading::Paused { limit: Some((*limit).clone()), until }, None),
-                PauseCause::CredentialsRefused(error) => {
-                    (Reading::Paused { limit: None, until }, Some((*error).clone()))
-                }
-            }
+            let (limit, refusal) = cause_of(&pause);
+            (Reading::Paused { limit, until: end_of(&pause) }, refusal)
         }
+    }
+}
+
+/// Why calls have to wait: a rate limit, or a refusal of the credentials.
+pub(super) fn cause_of(pause: &Pause) -> (Option<GraphError>, Option<GraphError>) {
+    match &pause.cause {
+        PauseCause::RateLimited(limit) => (Some((**limit).clone()), None),
+        PauseCause::CredentialsRefused(error) => (None, Some((**error).clone())),
     }
 }
 

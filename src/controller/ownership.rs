@@ -10,19 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use smallvec::{SmallVec, smallvec};
 
 use super::index::ObjectKey;
+use super::known::{Known, Standing};
 use super::number::Ownership;
-use crate::conditions::{self, ConditionType};
-use crate::crd::{FlowsEncryptionKey, Mode};
+use crate::key::Fingerprint;
 
 /// The resources that there are.
-pub type Resources = HashMap<ObjectKey, Arc<FlowsEncryptionKey>>;
+pub type Resources = HashMap<ObjectKey, Known>;
 
 /// Who claims which number.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Claims {
-    claimants: HashMap<Box<str>, Vec<ObjectKey>>,
+    /// Nearly always one.
+    claimants: HashMap<Arc<str>, SmallVec<[ObjectKey; 1]>>,
     reserved: HashMap<Box<str>, ObjectKey>,
     vacant: HashMap<Box<str>, Vacancy>,
 }
@@ -31,7 +33,8 @@ pub struct Claims {
 #[derive(Debug, Clone)]
 struct Vacancy {
     former: ObjectKey,
-    fingerprint: Option<String>,
+    fingerprint: Option<Fingerprint>,
+    since: Timestamp,
     until: Timestamp,
 }
 
@@ -44,22 +47,22 @@ pub struct Vacated {
 
 impl Claims {
     /// The resource lists these numbers.
-    pub fn link(&mut self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        for id in &resource.spec.phone_number_ids {
-            match self.claimants.get_mut(id.as_str()) {
+    pub fn link(&mut self, key: &ObjectKey, known: &Known) {
+        for number in &known.numbers {
+            match self.claimants.get_mut(&number.id) {
                 Some(claimants) => claimants.push(key.clone()),
-                None => drop(self.claimants.insert(id.as_str().into(), vec![key.clone()])),
+                None => drop(self.claimants.insert(Arc::clone(&number.id), smallvec![key.clone()])),
             }
         }
     }
 
     /// The resource no longer lists these numbers.
-    pub fn unlink(&mut self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        for id in &resource.spec.phone_number_ids {
-            let Some(claimants) = self.claimants.get_mut(id.as_str()) else { continue };
+    pub fn unlink(&mut self, key: &ObjectKey, known: &Known) {
+        for number in &known.numbers {
+            let Some(claimants) = self.claimants.get_mut(&number.id) else { continue };
             claimants.retain(|other| other != key);
             if claimants.is_empty() {
-                self.claimants.remove(id.as_str());
+                self.claimants.remove(&number.id);
             }
         }
     }
@@ -69,23 +72,23 @@ impl Claims {
     pub fn note_change(
         &mut self,
         key: &ObjectKey,
-        before: &FlowsEncryptionKey,
-        after: Option<&FlowsEncryptionKey>,
+        before: &Known,
+        after: Option<&Known>,
         patience: Duration,
         now: Timestamp,
     ) -> Option<Vacated> {
-        let after = after.filter(|after| after.metadata.uid == before.metadata.uid);
+        let after = after.filter(|after| after.is_same_object(before));
         let until = now + patience;
-        self.vacant.retain(|_, vacancy| vacancy.until > now);
-        let lost: Vec<&str> =
-            owned(before).filter(|id| !after.is_some_and(|after| owned(after).any(|o| o == *id))).collect();
+        self.vacant.retain(|_, vacancy| vacancy.lasts(now));
+        let still =
+            |id: &str| after.is_some_and(|after| after.standing == Standing::Able && after.owned_since(id).is_some());
+        let lost: Vec<&str> = before.owned().filter(|id| !still(id)).collect();
         if lost.is_empty() {
             return None;
         }
-        let fingerprint = before.status.as_ref().and_then(|status| status.public_key_fingerprint.clone());
         let mut contenders = BTreeMap::new();
         for id in lost {
-            let vacancy = Vacancy { former: key.clone(), fingerprint: fingerprint.clone(), until };
+            let vacancy = Vacancy { former: key.clone(), fingerprint: before.fingerprint, since: now, until };
             self.vacant.insert(id.into(), vacancy);
             let others = self.claimants.get(id).into_iter().flatten().filter(|other| *other != key);
             contenders.extend(others.map(|other| (other.clone(), ())));
@@ -95,7 +98,7 @@ impl Claims {
 
     /// Whose number it is, as seen by one of those who list it.
     pub fn owner(&self, id: &str, claimant: &ObjectKey, resources: &Resources, now: Timestamp) -> Ownership {
-        let claimants = self.claimants.get(id).map(Vec::as_slice).unwrap_or_default();
+        let claimants = self.claimants.get(id).map(SmallVec::as_slice).unwrap_or_default();
         let best = claimants
             .iter()
             .filter_map(|key| Some((key, self.claim(id, key, resources.get(key)?)?)))
@@ -106,7 +109,7 @@ impl Claims {
                 let is_neighbour = owner.namespace == claimant.namespace;
                 Ownership::Other { owner: is_neighbour.then(|| owner.name.to_string()) }
             }
-            None => match self.vacant.get(id).filter(|vacancy| vacancy.until > now) {
+            None => match self.vacant.get(id).filter(|vacancy| vacancy.lasts(now)) {
                 Some(vacancy) if !vacancy.may_be_taken_by(claimant, resources) => {
                     Ownership::Vacant { until: vacancy.until }
                 }
@@ -130,59 +133,60 @@ impl Claims {
     }
 
     /// Since when the resource owns the number; none where its claim does not count.
-    fn claim(&self, id: &str, key: &ObjectKey, resource: &FlowsEncryptionKey) -> Option<Timestamp> {
+    fn claim(&self, id: &str, key: &ObjectKey, known: &Known) -> Option<Timestamp> {
         let is_reserved = self.reserved.get(id) == Some(key);
-        // Who holds a reservation has just read a usable key, whatever its last status says.
-        if !is_permitted(resource) || (has_bad_key(resource) && !is_reserved) {
-            return None;
+        match known.standing {
+            Standing::Able => {}
+            // Who holds a reservation has just read a usable key, whatever its last status says.
+            Standing::WithoutKey if is_reserved => {}
+            Standing::WithoutKey | Standing::Barred => return None,
         }
-        let stored = resource.status.as_ref()?.phone_numbers.iter().find(|number| number.phone_number_id == id);
-        let since = stored.and_then(|number| number.owned_since.as_ref()).map(|time| time.0);
         // A reservation was made when nobody owned the number, so it counts as made at the end of time: later than
         // any stored claim.
-        since.or_else(|| is_reserved.then_some(Timestamp::MAX))
+        known.owned_since(id).or_else(|| is_reserved.then_some(Timestamp::MAX))
     }
 }
 
 impl Vacancy {
+    /// One that seems to begin only later was noted by a clock that was wrong: its end could be far away.
+    fn lasts(&self, now: Timestamp) -> bool {
+        self.since <= now && now < self.until
+    }
+
     /// At once: by its former owner, and by whoever has the same key, for whom nothing would be uploaded.
     fn may_be_taken_by(&self, claimant: &ObjectKey, resources: &Resources) -> bool {
-        let status = resources.get(claimant).and_then(|resource| resource.status.as_ref());
-        let fingerprint = status.and_then(|status| status.public_key_fingerprint.as_ref());
-        self.former == *claimant || (fingerprint.is_some() && fingerprint == self.fingerprint.as_ref())
+        let fingerprint = resources.get(claimant).and_then(|known| known.fingerprint);
+        self.former == *claimant || (fingerprint.is_some() && fingerprint == self.fingerprint)
     }
 }
 
-/// Whether the resource may upload.
-fn is_permitted(resource: &FlowsEncryptionKey) -> bool {
-    resource.spec.mode == Mode::Enforce
-        && !resource.spec.is_suspended()
-        && resource.metadata.deletion_timestamp.is_none()
-}
-
-/// Whether the resource had no usable key in its last round: it could not upload.
-fn has_bad_key(resource: &FlowsEncryptionKey) -> bool {
-    let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    conditions::find(conditions, ConditionType::KeyLoaded).is_some_and(|condition| condition.status == "False")
-}
-
-/// The numbers that the resource owns, as its status says.
-fn owned(resource: &FlowsEncryptionKey) -> impl Iterator<Item = &str> {
-    let numbers = resource
-        .status
-        .as_ref()
-        .filter(|_| is_permitted(resource) && !has_bad_key(resource))
-        .map(|status| status.phone_numbers.as_slice());
-    numbers
-        .unwrap_or_default()
-        .iter()
-        .filter(|number| {
-            number.owned_since.is_some() && resource.spec.phone_number_ids.contains(&number.phone_number_id)
-        })
-        .map(|number| number.phone_number_id.as_str())
-}
-
 fn seniority(a: &ObjectKey, b: &ObjectKey, resources: &Resources) -> Ordering {
-    let created = |key| resources.get(key).and_then(|r| r.metadata.creation_timestamp.as_ref()).map(|time| time.0);
+    let created = |key| resources.get(key).and_then(|known| known.created);
     created(a).cmp(&created(b)).then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::index::Index;
+
+    #[test]
+    fn a_reservation_counts_also_for_a_resource_without_status() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut index = Index::new(&[None], Duration::ZERO);
+        let keys = ["storefront", "support"].map(|name| {
+            let resource = serde_json::json!({
+                "apiVersion": "waflows.dev/v1alpha1",
+                "kind": "FlowsEncryptionKey",
+                "metadata": {"namespace": "messaging", "name": name},
+                "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": ["1"]},
+            });
+            index.apply_resource(&serde_json::from_value(resource).unwrap(), now);
+            ObjectKey::new("messaging", name)
+        });
+        assert_eq!(index.claim("1", &keys[1], now), Ownership::Own);
+        assert!(matches!(index.claim("1", &keys[0], now), Ownership::Other { .. }));
+        index.finish_round(&keys[1]);
+        assert_eq!(index.claim("1", &keys[0], now), Ownership::Own);
+    }
 }

@@ -40,6 +40,9 @@ pub enum UploadReason {
 }
 
 impl UploadReason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Missing, Self::SignatureLost, Self::Outdated, Self::Foreign, Self::Unconfirmed];
+
     /// A short name for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -30,10 +31,18 @@ pub struct Queue {
 
 #[derive(Default)]
 struct State {
-    changed: VecDeque<ObjectKey>,
-    due: VecDeque<ObjectKey>,
+    changed: VecDeque<Waiting>,
+    due: VecDeque<Waiting>,
     entries: HashMap<ObjectKey, Entry>,
     timers: BTreeSet<(Instant, ObjectKey)>,
+    /// Since when someone takes from the queue.
+    opened: Option<Instant>,
+}
+
+/// A place in line.
+struct Waiting {
+    key: ObjectKey,
+    since: Instant,
 }
 
 #[derive(Default)]
@@ -46,7 +55,7 @@ struct Entry {
 impl Queue {
     /// Queues a resource now.
     pub fn add(&self, key: &ObjectKey, urgency: Urgency) {
-        self.state().add(key, urgency);
+        self.state().add(key, urgency, Instant::now());
         self.woken.notify_one();
     }
 
@@ -92,8 +101,27 @@ impl Queue {
 
     /// How many resources wait for a worker.
     pub fn depth(&self) -> usize {
-        let state = self.state();
+        let mut state = self.state();
+        state.fire_timers(Instant::now());
         state.changed.len() + state.due.len()
+    }
+
+    /// How many are worked on.
+    pub fn running(&self) -> usize {
+        self.state().entries.values().filter(|entry| entry.running.is_some()).count()
+    }
+
+    /// How long the resource has waited that has waited longest.
+    pub fn oldest(&self) -> Duration {
+        let mut state = self.state();
+        state.fire_timers(Instant::now());
+        let oldest = state.changed.iter().chain(&state.due).map(|waiting| waiting.since).min();
+        oldest.map_or(Duration::ZERO, |since| state.opened.map_or(since, |opened| since.max(opened)).elapsed())
+    }
+
+    /// Someone begins to take from the queue. What waited for that waits from now on, as far as [`Queue::oldest`] tells.
+    pub fn open(&self) {
+        self.state().opened = Some(Instant::now());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -102,7 +130,7 @@ impl Queue {
 }
 
 impl State {
-    fn add(&mut self, key: &ObjectKey, urgency: Urgency) {
+    fn add(&mut self, key: &ObjectKey, urgency: Urgency, mut since: Instant) {
         let entry = self.entries.entry(key.clone()).or_default();
         if entry.queued >= Some(urgency) {
             return;
@@ -115,13 +143,13 @@ impl State {
             // Queued by `done`.
             return;
         }
-        if was_queued {
-            self.due.retain(|other| other != key);
+        if let Some(place) = was_queued.then(|| self.due.iter().position(|waiting| waiting.key == *key)).flatten() {
+            since = self.due.remove(place).map_or(since, |waiting| waiting.since);
         }
-        self.line(urgency).push_back(key.clone());
+        self.line(urgency).push_back(Waiting { key: key.clone(), since });
     }
 
-    fn line(&mut self, urgency: Urgency) -> &mut VecDeque<ObjectKey> {
+    fn line(&mut self, urgency: Urgency) -> &mut VecDeque<Waiting> {
         match urgency {
             Urgency::Due => &mut self.due,
             Urgency::Changed => &mut self.changed,
@@ -144,12 +172,12 @@ impl State {
                 return;
             }
             self.set_timer(&key, None);
-            self.add(&key, Urgency::Due);
+            self.add(&key, Urgency::Due, at);
         }
     }
 
     fn pop(&mut self, rounds: &CancellationToken) -> Option<(ObjectKey, CancellationToken)> {
-        let key = self.changed.pop_front().or_else(|| self.due.pop_front())?;
+        let Waiting { key, .. } = self.changed.pop_front().or_else(|| self.due.pop_front())?;
         let round = rounds.child_token();
         let entry = self.entries.entry(key.clone()).or_default();
         entry.queued = None;
@@ -164,7 +192,7 @@ impl State {
         };
         entry.running = None;
         match entry.queued {
-            Some(urgency) => self.line(urgency).push_back(key.clone()),
+            Some(urgency) => self.line(urgency).push_back(Waiting { key: key.clone(), since: Instant::now() }),
             None if entry.timer.is_none() => drop(self.entries.remove(key)),
             None => {}
         }
@@ -179,8 +207,8 @@ impl State {
             round.cancel();
         }
         if entry.queued.take().is_some() {
-            self.changed.retain(|other| other != key);
-            self.due.retain(|other| other != key);
+            self.changed.retain(|waiting| waiting.key != *key);
+            self.due.retain(|waiting| waiting.key != *key);
         }
         if self.entries.get(key).is_some_and(|entry| entry.running.is_none()) {
             self.entries.remove(key);
@@ -190,8 +218,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn key(name: &str) -> ObjectKey {
@@ -242,6 +268,34 @@ mod tests {
         queue.add(&key("a"), Urgency::Changed);
         assert_eq!(next(&queue).await, "a");
         assert!(queue.state().timers.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_wait_is_told_also_of_what_became_urgent_and_counts_from_when_somebody_works() {
+        let queue = Queue::default();
+        queue.add(&key("a"), Urgency::Due);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        queue.add(&key("b"), Urgency::Changed);
+        queue.add(&key("a"), Urgency::Changed);
+        assert_eq!((queue.depth(), queue.oldest()), (2, Duration::from_secs(5)));
+        queue.open();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(queue.oldest(), Duration::from_secs(1));
+        assert_eq!([next(&queue).await, next(&queue).await], ["b", "a"]);
+        assert_eq!((queue.depth(), queue.oldest()), (0, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_overdue_waits_also_while_nobody_looks() {
+        let queue = Queue::default();
+        queue.add_at(&key("a"), Instant::now() + Duration::from_secs(5));
+        assert_eq!((queue.depth(), queue.oldest()), (0, Duration::ZERO));
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!((queue.depth(), queue.oldest()), (1, Duration::from_secs(4)));
+        let (a, _) = queue.next(&CancellationToken::new()).await;
+        assert_eq!((queue.depth(), queue.running()), (0, 1));
+        queue.done(&a);
+        assert_eq!(queue.running(), 0);
     }
 
     #[tokio::test(start_paused = true)]

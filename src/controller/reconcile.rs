@@ -4,38 +4,40 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::StreamExt;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::events::Note;
 use super::execute::{Execution, Outcome};
 use super::index::{Change, Index, ObjectKey};
 use super::inputs::ReadSecretError;
-use super::number::{Ownership, Reading};
-use super::observe::{Observation, observe};
+use super::number::{Ownership, Reading, UploadAnswer};
+use super::observe::{NumberReading, Observation};
 use super::permit::Permit;
 use super::plan::{Plan, plan};
 use super::queue::{Queue, Urgency};
 use super::schedule::{Agenda, Due, Waits, due};
 use super::summarize::{MIN_PAUSE, Progress, Summary, summarize};
 use super::watch::{self, Scope};
+use super::writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
 use crate::apiserver::describe;
 use crate::conditions::{self, ConditionType};
-use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState};
+use crate::crd::{FlowsEncryptionKey, Mode, NumberState};
 use crate::graph;
+use crate::health::Health;
 use crate::leader::{Leader, Term};
+use crate::metrics::{Metrics, RoundOutcome, UploadResult};
+use crate::telemetry::spans;
 
 /// Field manager of the status.
 pub const FIELD_MANAGER: &str = "waflows-operator";
-
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What every round needs.
 pub struct Context {
@@ -45,12 +47,16 @@ pub struct Context {
     pub watch_client: Client,
     /// Meta.
     pub graph: graph::Client,
-    /// Publishes events.
+    /// Publishes events; those that repeat become one series.
     pub recorder: Recorder,
     /// What exists.
     pub index: Mutex<Index>,
     /// What is worked on next.
     pub queue: Queue,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether the process lives and sees the cluster.
+    pub health: Health,
     /// Whether everything was listed and the queue was filled.
     pub started: AtomicBool,
     /// The check interval of resources that give none.
@@ -84,8 +90,8 @@ impl Context {
 enum RoundError {
     #[error(transparent)]
     ReadSecret(#[from] ReadSecretError),
-    #[error("writing the status: {}", describe(.0))]
-    WriteStatus(#[source] kube::Error),
+    #[error(transparent)]
+    WriteStatus(#[from] WriteStatusError),
 }
 
 /// Watches all the time, and works while this process leads, until `stop` is cancelled. Rounds that run then come to
@@ -98,6 +104,8 @@ pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, leader: Leader, stop
         watches.spawn(async move { watch::resources(&of_resources, &scope).await });
         watches.spawn(async move { watch::secrets(&of_secrets, &same_scope).await });
     }
+    let in_contact = Arc::clone(&context);
+    watches.spawn(async move { in_contact.health.keep_in_contact(&in_contact.client).await });
     let working = async {
         while let Some(term) = stop.run_until_cancelled(leader.acquired()).await {
             work(&context, &term, &stop).await;
@@ -123,14 +131,16 @@ async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
             context.queue.add(&key, Urgency::Due);
         }
     }
+    context.queue.open();
+    let pulse = context.health.begin("the loop that takes from the queue");
     // Rounds end early for either reason.
     let rounds = term.lost().child_token();
     let slots = Arc::new(Semaphore::new(context.concurrency));
     let mut running = JoinSet::new();
     let taking = async {
         // The semaphore is never closed, so it always yields a permit.
-        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-            let (key, round) = context.queue.next(&rounds).await;
+        while let Ok(slot) = pulse.rest(Arc::clone(&slots).acquire_owned()).await {
+            let (key, round) = pulse.rest(context.queue.next(&rounds)).await;
             let (context, permit) = (Arc::clone(context), Permit::new(round, term.clone()));
             running.spawn(async move {
                 let _turn = Turn { context: &context, key: &key };
@@ -162,6 +172,10 @@ struct Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.context.queue.done(self.key);
+        if std::thread::panicking() {
+            // A fault of the operator's own: not again at once, and not never.
+            self.context.queue.add_at(self.key, Instant::now() + self.context.waits.after_refusal(1));
+        }
     }
 }
 
@@ -205,36 +219,53 @@ async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Op
         }
     };
 
-    let api: Api<Secret> = Api::namespaced(context.client.clone(), &key.namespace);
-    let observation = Observation::new(resource, agenda, interval, context.waits, begun);
-    let mut observation = observe(observation, &api, &context.graph, permit).await?;
-    claim_numbers(&mut context.index(), &mut observation, key);
+    let observation = Observation::new(Arc::new(resource), agenda, interval, context.waits, begun);
+    let span = spans::round(&key.namespace, &key.name);
+    carry_out(context, key, permit, observation).instrument(span).await
+}
+
+/// A round for which there is a reason.
+async fn carry_out(
+    context: &Context,
+    key: &ObjectKey,
+    permit: &Permit,
+    mut observation: Observation,
+) -> Result<Option<Timestamp>, RoundError> {
+    let (timer, begun, observing) = (context.metrics.round(), observation.now, spans::observe());
+    let secrets = Api::namespaced(context.client.clone(), &key.namespace);
+    observation.read_secrets(&secrets).instrument(observing.clone()).await?;
     let _reservation = Reservation { context, key };
+    let writer = StatusWriter::new(context, key, permit, Arc::clone(&observation.resource));
+    let mut checkpoints = Checkpoints::new(writer, &observation);
+    read_numbers(context, key, &mut observation, permit, &mut checkpoints).instrument(observing).await;
     let plan = plan(&observation);
-    let mut writer = StatusWriter { context, key, permit, resource: Arc::clone(&observation.resource) };
     if must_announce(&observation, &plan) && permit.is_valid() {
-        writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
+        checkpoints.writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
     }
-    let outcomes = execute(context, &observation, &plan, permit, &mut writer).await;
+    let executing = spans::execute(plan.uploads.len());
+    let outcomes = execute(context, key, &observation, &plan, permit, &mut checkpoints).instrument(executing).await;
     let summary = summarize(&observation, &outcomes, Progress::Finished, Timestamp::now());
-    if writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
+    if checkpoints.writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
+        timer.end(RoundOutcome::Dropped);
         return Ok(None);
     }
+    timer.end(if checkpoints.writer.has_written() { RoundOutcome::Written } else { RoundOutcome::Unchanged });
     report(key, &observation, &outcomes, &summary, begun);
     publish(context, &observation.resource, &summary.notes).await;
     Ok(summary.next)
 }
 
 /// Numbers that another resource owned when they were last looked at, and that nobody owns now.
-#[derive(Default)]
-struct Unowned {
+#[derive(Debug, Default)]
+pub struct Unowned {
     /// Those that may be taken.
-    free: Vec<String>,
+    pub free: Vec<String>,
     /// When the next one may be.
-    next: Option<Timestamp>,
+    pub next: Option<Timestamp>,
 }
 
-fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
+/// Those of the resource.
+pub fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
     let mut unowned = Unowned::default();
     let numbers = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
     for number in numbers.iter().filter(|number| number.state == NumberState::Conflict) {
@@ -253,7 +284,7 @@ fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey
 
 /// Settles whose each number is. One that was just read with the resource's own token becomes its own where nobody
 /// else owns it.
-fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &ObjectKey) {
+pub fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &ObjectKey) {
     if observation.resource.spec.mode != Mode::Enforce {
         return;
     }
@@ -280,158 +311,65 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// Makes the uploads. The status tells every ten seconds how far they are.
+/// Reads the numbers that are due, and settles whose they are. The status tells in between how far the reading is.
+async fn read_numbers(
+    context: &Context,
+    key: &ObjectKey,
+    observation: &mut Observation,
+    permit: &Permit,
+    checkpoints: &mut Checkpoints<'_>,
+) {
+    let settle = |observation: &mut Observation, readings: &[NumberReading]| {
+        observation.note(readings, Timestamp::now());
+        claim_numbers(&mut context.index(), observation, key);
+    };
+    let graph = context.graph.reader();
+    let mut readings = Vec::new();
+    if let Some(credentials) = observation.credentials_to_ask_with() {
+        let so_far = |readings: &[NumberReading]| {
+            let mut so_far = observation.clone();
+            settle(&mut so_far, readings);
+            summarize(&so_far, &[], Progress::Underway, Timestamp::now()).status
+        };
+        let asking = observation.readings(credentials, &graph, permit);
+        readings = checkpoints.collect(asking, so_far).await;
+    }
+    settle(observation, &readings);
+}
+
+/// Makes the uploads. The status tells in between how far they are.
 async fn execute(
     context: &Context,
+    key: &ObjectKey,
     observation: &Observation,
     plan: &Plan,
     permit: &Permit,
-    writer: &mut StatusWriter<'_>,
+    checkpoints: &mut Checkpoints<'_>,
 ) -> Vec<Outcome> {
-    let mut execution = Execution::new(observation, plan, &context.graph, permit);
-    let mut outcomes = Vec::with_capacity(plan.uploads.len());
-    let mut clock = tokio::time::interval_at(Instant::now() + CHECKPOINT_INTERVAL, CHECKPOINT_INTERVAL);
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            outcome = execution.next() => match outcome {
-                Some(outcome) => outcomes.push(outcome),
-                None => return outcomes,
-            },
-            _ = clock.tick() => {
-                let status = summarize(observation, &outcomes, Progress::Underway, Timestamp::now()).status;
-                let mut writing = std::pin::pin!(writer.write(&status));
-                // Calls under way are not left waiting for the API server: their answers would come too late.
-                let written = loop {
-                    tokio::select! {
-                        written = &mut writing => break written,
-                        Some(outcome) = execution.next() => outcomes.push(outcome),
-                    }
-                };
-                if let Err(error) = written {
-                    tracing::warn!(resource = observation.resource_name(), %error, "the status of a long round could not be written; the next write holds it too");
-                }
-            }
-        }
-    }
+    let is_own = |id: &str| context.index().owner(id, key, Timestamp::now()) == Ownership::Own;
+    let outcomes = Execution::new(observation, plan, &context.graph, permit, &is_own).outcomes();
+    let outcomes = outcomes.inspect(|outcome| count_upload(&context.metrics, observation, outcome));
+    let so_far = |outcomes: &[_]| summarize(observation, outcomes, Progress::Underway, Timestamp::now()).status;
+    checkpoints.collect(outcomes, so_far).await
+}
+
+fn count_upload(metrics: &Metrics, observation: &Observation, outcome: &Outcome) {
+    let number = observation.numbers.iter().find(|n| n.before.phone_number_id == outcome.phone_number_id);
+    let after = number.map(|number| number.uploaded(&observation.terms(), &outcome.upload, &outcome.after).state);
+    let result = match &outcome.upload.answer {
+        UploadAnswer::Paused { .. } => return,
+        _ if after == Some(NumberState::Valid) => UploadResult::Valid,
+        UploadAnswer::Accepted => UploadResult::NotValid,
+        UploadAnswer::Failed(_) => UploadResult::Failed,
+    };
+    metrics.uploaded(outcome.reason, result);
 }
 
 /// Whether users must see that a new key is under way before its first upload: `Ready` is still True for the old one.
-fn must_announce(observation: &Observation, plan: &Plan) -> bool {
+pub fn must_announce(observation: &Observation, plan: &Plan) -> bool {
     let conditions = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
     is_ready && observation.has_new_key() && !plan.uploads.is_empty()
-}
-
-/// What became of a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
-    /// It is stored, or was so already.
-    Stored,
-    /// It is left out: the resource is gone, another process wrote meanwhile, or this one does not lead any more.
-    Dropped,
-}
-
-/// Writes the status of one resource, again and again as a round goes on.
-struct StatusWriter<'a> {
-    context: &'a Context,
-    key: &'a ObjectKey,
-    permit: &'a Permit,
-    /// The resource that the status was computed from, with the status that was last written.
-    resource: Arc<FlowsEncryptionKey>,
-}
-
-impl StatusWriter<'_> {
-    /// Writes the status if it differs from what is there.
-    ///
-    /// The write carries the resource version it was computed from. Where that is no longer the current one, but the
-    /// status is still the one it was computed from (someone changed the spec or a label meanwhile), it is written
-    /// onto the current version. Otherwise another process works on the resource, and this status is dropped.
-    async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, RoundError> {
-        let mut status = status.clone();
-        let shown = self.resource.status.as_ref().map(|shown| shown.conditions.as_slice()).unwrap_or_default();
-        conditions::follow(shown, &mut status.conditions, Timestamp::now());
-        if self.resource.status.as_ref() == Some(&status) {
-            return Ok(Written::Stored);
-        }
-        let api: Api<FlowsEncryptionKey> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
-        // Who does not lead any more leaves the word to who does.
-        while self.permit.is_leading() {
-            match self.patch(&api, &status).await {
-                Ok(written) => {
-                    let written = stripped(written);
-                    self.resource = Arc::new(written.clone());
-                    // The answer may bring a change of the spec before the watch does.
-                    let change = { self.context.index().status_written(written, Timestamp::now()) };
-                    self.context.react(self.key, change);
-                    return Ok(Written::Stored);
-                }
-                Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(Written::Dropped),
-                Err(kube::Error::Api(answer)) if answer.code == 409 => {
-                    if !self.catch_up(&api).await? {
-                        tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
-                        self.context.queue.add(self.key, Urgency::Changed);
-                        return Ok(Written::Dropped);
-                    }
-                }
-                Err(error) => return Err(RoundError::WriteStatus(error)),
-            }
-        }
-        Ok(Written::Dropped)
-    }
-
-    /// The same, again and again if the status tells of uploads: were it lost, they would be repeated without a wait.
-    async fn write_surely(
-        &mut self,
-        status: &FlowsEncryptionKeyStatus,
-        has_uploads: bool,
-    ) -> Result<Written, RoundError> {
-        for attempt in 1.. {
-            match self.write(status).await {
-                // Not once the round is revoked: the process may be asked to stop.
-                Err(error) if has_uploads && self.permit.is_valid() => {
-                    tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
-                    self.permit.run(tokio::time::sleep(self.context.waits.after_failure(attempt))).await;
-                }
-                result => return result,
-            }
-        }
-        Ok(Written::Dropped)
-    }
-
-    async fn patch(
-        &self,
-        api: &Api<FlowsEncryptionKey>,
-        status: &FlowsEncryptionKeyStatus,
-    ) -> Result<FlowsEncryptionKey, kube::Error> {
-        let body = serde_json::json!({
-            "apiVersion": FlowsEncryptionKey::api_version(&()),
-            "kind": FlowsEncryptionKey::kind(&()),
-            "metadata": {
-                "name": &*self.key.name,
-                "uid": self.resource.metadata.uid,
-                "resourceVersion": self.resource.metadata.resource_version,
-            },
-            "status": status,
-        });
-        api.patch_status(&self.key.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(body)).await
-    }
-
-    /// Moves on to the current version of the resource. False where its status is not the one that was last seen.
-    async fn catch_up(&mut self, api: &Api<FlowsEncryptionKey>) -> Result<bool, RoundError> {
-        let current = api.get_opt(&self.key.name).await.map_err(RoundError::WriteStatus)?;
-        let Some(current) = current.filter(|current| current.metadata.uid == self.resource.metadata.uid) else {
-            return Ok(false);
-        };
-        let is_ours = current.status == self.resource.status;
-        self.resource = Arc::new(current.clone());
-        if !is_ours {
-            // The next round starts from what is there, also before the watch brings it.
-            let change = { self.context.index().status_written(stripped(current), Timestamp::now()) };
-            self.context.react(self.key, change);
-        }
-        Ok(is_ours)
-    }
 }
 
 fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summary: &Summary, begun: Timestamp) {
@@ -463,9 +401,4 @@ async fn publish(context: &Context, resource: &FlowsEncryptionKey, notes: &[Note
             tracing::warn!(reason = note.reason, error = describe(&error), "an event could not be published");
         }
     }
-}
-
-fn stripped(mut resource: FlowsEncryptionKey) -> FlowsEncryptionKey {
-    watch::strip(&mut resource);
-    resource
 }

@@ -128,7 +128,9 @@ pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
         spec.mode,
     );
     let text = serde_json::to_vec(&parts).unwrap_or_default();
-    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    let (words, _) = digest.as_chunks();
+    format!("{:016x}", u64::from_be_bytes(words[0]))
 }
 
 /// The request for a check now that the annotation makes, as it is echoed into the status.

@@ -55,6 +55,9 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
     status.last_handled_sync_request = sync_request(&observation.resource);
     status.previous_fingerprints = observation.previous_fingerprints();
     if let Some(key) = observation.key() {
+        if observation.has_new_key() || status.public_key_since.is_none() {
+            status.public_key_since = Some(Time(now));
+        }
         status.public_key = Some(key.pem().to_owned());
         status.public_key_fingerprint = Some(key.fingerprint().to_string());
         status.short_fingerprint = Some(key.fingerprint().short());
@@ -65,7 +68,7 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
     if asked_meta(observation) {
         status.last_check_time = Some(Time(now));
     }
-    status.conditions = verdict::conditions(observation, &status.phone_numbers, progress, now);
+    status.conditions = verdict::conditions(observation, outcomes, &status.phone_numbers, progress, now);
     finish(observation, &before, status, outcomes, now)
 }
 

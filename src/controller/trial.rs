@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::number::{Reading, Terms, Uploaded};
+use super::number::{Reading, Terms, UploadAnswer, Uploaded};
 use crate::crd::{NumberState, PhoneNumberStatus};
 
 /// How far the trial of the key is.
@@ -51,7 +51,10 @@ impl Trial {
         let is_known = !matches!(reading, Reading::Failed { .. } | Reading::Paused { .. });
         if after.state == NumberState::Valid {
             Next::All
-        } else if upload.paused_until.is_some() || !is_known || on_trial_until(after, terms).is_some() {
+        } else if matches!(upload.answer, UploadAnswer::Paused { .. })
+            || !is_known
+            || on_trial_until(after, terms).is_some()
+        {
             Next::None
         } else {
             Next::One
@@ -78,9 +81,12 @@ pub fn on_trial_until(number: &PhoneNumberStatus, terms: &Terms) -> Option<Times
             if number.upload_attempts > 0 {
                 Some(terms.upload_allowed_at(number))
             } else {
+                let until = number.last_upload_time.as_ref()?.0 + terms.waits.after_unknown_outcome();
                 // Meta took the key and does not show it yet: it may lag.
-                let taken = number.last_upload_time.as_ref().map(|time| time.0 + terms.waits.after_unknown_outcome());
-                taken.filter(|until| *until > terms.now && terms.is_expected(number.uploaded_fingerprint.as_deref()))
+                let is_taken = terms.is_expected(number.uploaded_fingerprint.as_deref());
+                // The answer to the upload was lost, and so was every answer since.
+                let is_unknown = number.failures > 0 && number.error.is_some();
+                (until > terms.now && (is_taken || is_unknown)).then_some(until)
             }
         }
     }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::execute::Outcome;
 use super::number::{Reading, UPLOADS_BEFORE_STALLED};
 use super::observe::Observation;
 use super::schedule::spec_digest;
@@ -21,13 +22,14 @@ struct Input {
 /// The conditions after a round.
 pub fn conditions(
     observation: &Observation,
+    outcomes: &[Outcome],
     numbers: &[PhoneNumberStatus],
     progress: Progress,
     now: Timestamp,
 ) -> Vec<Condition> {
     let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let key = key_loaded(observation, before);
-    let token = token_accepted(observation, before);
+    let token = token_accepted(observation, outcomes, before);
     let ready = ready(observation, &key, &token, numbers, progress);
     let mut wanted = conditions::ready(&ready);
     wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
@@ -41,19 +43,26 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
     let spec = &observation.resource.spec;
     let generation = observation.resource.metadata.generation.unwrap_or_default();
     let same_numbers = before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(&spec.phone_number_ids);
-    if same_numbers && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec)) {
+    let is_as_reconciled = same_numbers && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
+    let shown = conditions::find(&before.conditions, ConditionType::Ready);
+    if is_as_reconciled && shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str()) {
         let mut conditions = before.conditions.clone();
         for condition in &mut conditions {
             condition.observed_generation = Some(generation);
         }
         return conditions;
     }
-    let verdict = Verdict::new(
-        Reason::Suspended,
-        "Work on this resource is suspended, and its spec has changed since; set spec.suspend to false to go on.",
-    );
     let [key, token] = [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
         .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."));
+    let verdict = if is_as_reconciled {
+        // The change that was suspended is taken back: what is known of the numbers counts again.
+        ready(observation, &key, &token, &before.phone_numbers, Progress::Finished)
+    } else {
+        Verdict::new(
+            Reason::Suspended,
+            "Work on this resource is suspended, and its spec has changed since; set spec.suspend to false to go on.",
+        )
+    };
     let mut wanted = conditions::ready(&verdict);
     wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
     wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
@@ -84,7 +93,7 @@ fn key_loaded(observation: &Observation, before: &[Condition]) -> Input {
     }
 }
 
-fn token_accepted(observation: &Observation, before: &[Condition]) -> Input {
+fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Condition]) -> Input {
     let not_asked = "Meta was not asked with this access token yet.";
     let Some(inputs) = &observation.inputs else {
         return carried(before, ConditionType::TokenAccepted, not_asked);
@@ -92,7 +101,8 @@ fn token_accepted(observation: &Observation, before: &[Condition]) -> Input {
     if let Err(verdict) = &inputs.credentials {
         return Input { status: ConditionStatus::False, verdict: verdict.clone() };
     }
-    if let Some(error) = &observation.refusal {
+    let refused_later = || outcomes.iter().find_map(|outcome| outcome.refusal.as_ref());
+    if let Some(error) = observation.refusal.as_ref().or_else(refused_later) {
         return Input { status: ConditionStatus::False, verdict: refusal(observation, error) };
     }
     let answered = observation.numbers.iter().any(|number| match &number.reading {
@@ -135,8 +145,8 @@ fn refusal(observation: &Observation, error: &crate::graph::GraphError) -> Verdi
 fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input {
     let stored = conditions::find(before, kind);
     let parsed = stored.and_then(|condition| {
-        let reason = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason)?;
-        Some((&condition.status, Verdict::new(*reason, condition.message.clone())))
+        let reason = Reason::parse(&condition.reason)?;
+        Some((&condition.status, Verdict::new(reason, condition.message.clone())))
     });
     match parsed {
         Some((status, verdict)) if status == "True" => Input { status: ConditionStatus::True, verdict },
@@ -152,10 +162,7 @@ fn ready(
     numbers: &[PhoneNumberStatus],
     progress: Progress,
 ) -> Verdict {
-    let is_changed = observation
-        .status()
-        .is_none_or(|status| status.observed_generation != observation.resource.metadata.generation);
-    if progress == Progress::Underway && (is_changed || observation.has_new_key()) {
+    if progress == Progress::Underway && observation.is_news() {
         let done = numbers.iter().filter(|number| number.state == NumberState::Valid).count();
         let reason = if observation.has_new_key() { Reason::RollingOut } else { Reason::Progressing };
         return Verdict::new(
@@ -189,7 +196,7 @@ fn all_valid(count: usize) -> String {
 }
 
 /// What keeps a number from being Valid.
-fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
+pub fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
     let drift = |reason| match mode {
         Mode::Observe => Reason::DriftObserved,
         Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => Reason::UploadsWithoutEffect,
@@ -239,7 +246,7 @@ fn sentence(reason: Reason, concerned: &[&PhoneNumberStatus]) -> String {
         1 => " (and 1 more)".to_owned(),
         more => format!(" (and {more} more)"),
     };
-    let error = first.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default();
+    let error = first.error.as_ref().map(|error| error.message.trim_end_matches('.')).unwrap_or_default();
     let detail = match (first.message.as_str(), error) {
         ("", "") if reason == Reason::Progressing => "not asked yet.".to_owned(),
         ("", error) => format!("{error}."),

@@ -15,9 +15,14 @@ use super::queue::Urgency;
 use super::reconcile::Context;
 use crate::apiserver::describe;
 use crate::crd::{FlowsEncryptionKey, SYNC_ANNOTATION};
+use crate::metrics::Watched;
 
 /// Secrets of this type hold Helm's releases: many, large, and never referred to.
 const NOT_HELM: &str = "type!=helm.sh/release.v1";
+
+/// Objects in one page of a list. A page is in memory as a whole, with all that is dropped of it at once, and what it
+/// took is not given back.
+const PAGE_SIZE: u32 = 100;
 
 /// Where to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +53,12 @@ type Resource = DeserializeGuard<FlowsEncryptionKey>;
 /// Follows the resources until the task is dropped. An object that cannot be read is reported and left out; it never
 /// stops the others.
 pub async fn resources(context: &Context, scope: &Scope) {
-    let mut config = watcher::Config::default();
+    let mut config = watcher::Config::default().page_size(PAGE_SIZE);
     if let Some(selector) = &scope.selector {
         config = config.labels(selector);
     }
     let events = watcher(scope.api::<Resource>(&context.watch_client), config).default_backoff();
-    follow(context, "flowsencryptionkeys.waflows.dev", events, |index, event| match event {
+    follow(context, scope, Watched::Resources, events, |index, event| match event {
         Event::Init => index.begin_resources(scope.watch),
         Event::InitApply(resource) => {
             index.list_resource(scope.watch, &ObjectKey::of(kube::Resource::meta(&resource)));
@@ -78,7 +83,7 @@ fn apply(context: &Context, index: &mut Index, resource: Resource) {
         Ok(mut resource) => {
             strip(&mut resource);
             let key = ObjectKey::of(&resource.metadata);
-            let change = index.apply_resource(resource, Timestamp::now());
+            let change = index.apply_resource(&resource, Timestamp::now());
             if index.is_complete() {
                 context.react(&key, change);
             }
@@ -115,9 +120,9 @@ pub(super) fn strip(resource: &mut FlowsEncryptionKey) {
 /// Follows the versions of Secrets until the task is dropped. Only metadata is asked for, and all of it but the
 /// version is dropped at once: `last-applied-configuration` holds the contents of Secrets made by `kubectl apply`.
 pub async fn secrets(context: &Context, scope: &Scope) {
-    let config = watcher::Config::default().fields(NOT_HELM);
+    let config = watcher::Config::default().page_size(PAGE_SIZE).fields(NOT_HELM);
     let events = watcher(scope.api::<PartialObjectMeta<Secret>>(&context.watch_client), config).default_backoff();
-    follow(context, "secrets", events, |index, event| {
+    follow(context, scope, Watched::Secrets, events, |index, event| {
         let concerned = match event {
             Event::Init => {
                 index.begin_secrets(scope.watch);
@@ -143,16 +148,29 @@ pub async fn secrets(context: &Context, scope: &Scope) {
 
 async fn follow<K>(
     context: &Context,
-    what: &'static str,
+    scope: &Scope,
+    watched: Watched,
     events: impl Stream<Item = watcher::Result<Event<K>>>,
     mut handle: impl FnMut(&mut Index, Event<K>),
 ) {
     let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
+    let pulse = context.health.begin(watched.loop_name());
+    while let Some(event) = pulse.rest(events.next()).await {
         match event {
-            Ok(event) => handle(&mut context.index(), event),
+            Ok(event) => {
+                // A list that begins may be refused.
+                if !matches!(event, Event::Init) {
+                    context.health.watch_works(watched.as_str(), scope.watch);
+                }
+                handle(&mut context.index(), event);
+            }
             Err(error) => {
-                tracing::warn!(what, error = %explain(&error), "a watch failed and is tried again")
+                context.metrics.watch_failed(watched);
+                let (said, is_answer) = explain(&error);
+                if is_answer {
+                    context.health.watch_refused(watched.as_str(), scope.watch, &said);
+                }
+                tracing::warn!(what = watched.as_str(), error = %said, "a watch failed and is tried again");
             }
         }
     }
@@ -168,8 +186,8 @@ fn start_if_complete(context: &Context, index: &Index) {
     }
 }
 
-/// The failure of a watch, with what to do about it.
-fn explain(error: &watcher::Error) -> String {
+/// The failure of a watch, with what to do about it, and whether the API server answered at all.
+fn explain(error: &watcher::Error) -> (String, bool) {
     let (said, code) = match error {
         watcher::Error::InitialListFailed(cause)
         | watcher::Error::WatchStartFailed(cause)
@@ -180,10 +198,11 @@ fn explain(error: &watcher::Error) -> String {
         watcher::Error::WatchError(status) => (status.message.clone(), status.code),
         watcher::Error::NoResourceVersion => (error.to_string(), 0),
     };
-    match code {
+    let said = match code {
         400 => format!("{said}; is --selector a label selector such as team=checkout?"),
         403 => format!("{said}; grant list and watch to the operator's ServiceAccount"),
         404 => format!("{said}; install the definition: waflows-operator crd | kubectl apply --server-side -f -"),
         _ => said,
-    }
+    };
+    (said, code != 0)
 }

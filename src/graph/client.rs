@@ -1,10 +1,11 @@
 //! The two calls: read a number's key, upload a key.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Method, RequestBuilder, Url, redirect};
+use tracing::Instrument;
 
 use super::error::{ErrorClass, GraphError};
 use super::exchange::exchange;
@@ -12,6 +13,8 @@ use super::pacing::{Caller, Pacing};
 use super::wire::{self, Reported};
 use super::{CallError, Credentials};
 use crate::key::PublicKey;
+use crate::metrics::{Metrics, Operation};
+use crate::telemetry::spans;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Between two pieces of an answer.
@@ -65,6 +68,7 @@ pub struct Client {
     /// The base URL with the version.
     base: Arc<Url>,
     pacing: Arc<Pacing>,
+    metrics: Arc<Metrics>,
 }
 
 impl Client {
@@ -74,7 +78,7 @@ impl Client {
     ///
     /// # Errors
     /// When the configuration is unusable.
-    pub fn new(config: &Config, pacing: Arc<Pacing>) -> Result<Self, ConfigError> {
+    pub fn new(config: &Config, pacing: Arc<Pacing>, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
         let url = &config.base_url;
         if url.scheme() != "https" && !(config.allow_http && url.scheme() == "http") {
             return Err(ConfigError::NotHttps(without_password(url)));
@@ -102,7 +106,12 @@ impl Client {
             builder = builder.tls_certs_merge(roots);
         }
         let base = Arc::new(extended(url, &[&config.api_version]));
-        Ok(Self { http: builder.build()?, base, pacing })
+        Ok(Self { http: builder.build()?, base, pacing, metrics })
+    }
+
+    /// What its calls wait for.
+    pub fn pacing(&self) -> &Pacing {
+        &self.pacing
     }
 
     /// What the number holds. Failures of the connection and of Meta's servers are retried twice.
@@ -125,10 +134,8 @@ impl Client {
     }
 
     async fn read_once(&self, credentials: &Credentials, resource: &str, number: &str) -> Result<Reported, CallError> {
-        let mut reported = self.call(Method::GET, credentials, resource, number, Some, wire::read_answer).await?;
-        // Any text of an answer can hold what the request held.
-        reported.signature_status = reported.signature_status.map(|status| credentials.redactor().redact(&status));
-        Ok(reported)
+        let reported = self.call(Operation::Read, credentials, resource, number, Some, wire::read_answer).await?;
+        Ok(redacted(reported, credentials))
     }
 
     /// Puts the key on the number. Never repeated here: whoever retries must read first.
@@ -147,7 +154,7 @@ impl Client {
     ) -> Result<(), CallError> {
         let form = [("business_public_key", key.pem())];
         let prepare = |request: RequestBuilder| may_begin().then(|| request.form(&form));
-        let took = self.call(Method::POST, credentials, resource, number, prepare, wire::upload_succeeded).await?;
+        let took = self.call(Operation::Upload, credentials, resource, number, prepare, wire::upload_succeeded).await?;
         if took {
             return Ok(());
         }
@@ -157,7 +164,7 @@ impl Client {
 
     async fn call<T>(
         &self,
-        method: Method,
+        operation: Operation,
         credentials: &Credentials,
         resource: &str,
         number: &str,
@@ -168,10 +175,16 @@ impl Client {
         let pass = self.pacing.enter(caller).await.map_err(CallError::Paused)?;
         let url = extended(&self.base, &[number, "whatsapp_business_encryption"]);
         let path = url.path().to_owned();
+        let method = match operation {
+            Operation::Read => Method::GET,
+            Operation::Upload => Method::POST,
+        };
         let request = prepare(self.request(method.clone(), url, credentials)).ok_or(CallError::Withdrawn)?;
-        let begun = Instant::now();
-        let exchanged = exchange(request, &credentials.redactor(), decode).await;
+        let timer = self.metrics.request(operation);
+        let span = spans::call(operation, self.base.host_str().unwrap_or_default(), number);
+        let exchanged = exchange(request, &credentials.redactor(), decode).instrument(span.clone()).await;
         let error = exchanged.result.as_ref().err();
+        spans::record_answer(&span, exchanged.status, exchanged.trace_id.as_deref(), error);
         tracing::debug!(
             method = method.as_str(),
             path,
@@ -179,9 +192,10 @@ impl Client {
             status = exchanged.status,
             outcome = error.map_or("ok", |error| error.class.as_str()),
             trace_id = exchanged.trace_id.as_deref(),
-            duration_ms = begun.elapsed().as_millis(),
+            duration_ms = timer.elapsed().as_millis(),
             "called the Graph API"
         );
+        timer.end(error);
         match pass.finish(error, &exchanged.usage) {
             Some(pause) => Err(CallError::Paused(pause)),
             None => exchanged.result.map_err(CallError::Failed),
@@ -198,6 +212,12 @@ impl Client {
             None => request,
         }
     }
+}
+
+/// Any text of an answer can hold what the request held.
+pub(super) fn redacted(mut reported: Reported, credentials: &Credentials) -> Reported {
+    reported.signature_status = reported.signature_status.map(|status| credentials.redactor().redact(&status));
+    reported
 }
 
 /// The URL with further segments of its path, each escaped.

@@ -83,6 +83,20 @@ impl RateLimitScope {
 }
 
 impl ErrorClass {
+    /// The short names of all classes.
+    pub const NAMES: [&str; 10] = [
+        "token",
+        "app_secret_proof",
+        "permission",
+        "unknown_id",
+        "not_registered",
+        "invalid",
+        "policy",
+        "rate_limited",
+        "transient",
+        "unexpected",
+    ];
+
     /// A short name for metrics and logs.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -189,5 +203,28 @@ impl GraphError {
             (None, None, _) => String::new(),
         };
         format!("{}{code}", self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_names_is_that_of_the_classes() {
+        let limited = ErrorClass::RateLimited { scope: RateLimitScope::Token, wait: None };
+        let classes = [
+            ErrorClass::Token,
+            ErrorClass::AppSecretProof,
+            ErrorClass::Permission,
+            ErrorClass::UnknownId,
+            ErrorClass::NotRegistered,
+            ErrorClass::Invalid,
+            ErrorClass::Policy,
+            limited,
+            ErrorClass::Transient,
+            ErrorClass::Unexpected,
+        ];
+        assert_eq!(classes.map(|class| class.as_str()), ErrorClass::NAMES);
     }
 }

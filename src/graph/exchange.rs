@@ -38,13 +38,21 @@ pub(super) async fn exchange<T>(
     redactor: &Redactor<'_>,
     decode: impl FnOnce(&[u8]) -> Result<T, UnknownShape>,
 ) -> Exchange<T> {
-    let response = match request.send().await {
-        Ok(response) => response,
+    match request.send().await {
+        Ok(response) => receive(response, redactor, decode).await,
         Err(error) => {
             let result = Err(unanswered(&error, redactor));
-            return Exchange { result, status: None, usage: Usage::default(), trace_id: None };
+            Exchange { result, status: None, usage: Usage::default(), trace_id: None }
         }
-    };
+    }
+}
+
+/// Reads an answer that has begun to arrive.
+pub(super) async fn receive<T>(
+    response: Response,
+    redactor: &Redactor<'_>,
+    decode: impl FnOnce(&[u8]) -> Result<T, UnknownShape>,
+) -> Exchange<T> {
     let status = response.status();
     let usage = Usage::from_headers(response.headers());
     let trace_id = response

@@ -1,7 +1,8 @@
 //! Meta's Graph API, as far as the key of a phone number goes.
 //!
-//! [`Client`] makes the two calls there are, [`wire`] reads their answers, [`error`] says what a refusal means,
-//! [`pacing`] decides whether a call may be made now, [`redact`] keeps credentials out of every text.
+//! [`Client`] makes the two calls there are, [`Reader`] only the one that changes nothing, [`wire`] reads their answers,
+//! [`error`] says what a refusal means, [`pacing`] decides whether a call may be made now, [`redact`] keeps credentials
+//! out of every text.
 //!
 //! Sources: Meta's guide "WhatsApp Flows: Encryption" and the reference page of
 //! `/{phone-number-id}/whatsapp_business_encryption`. They differ in the shape of answers; both are read.
@@ -12,7 +13,9 @@ mod credentials;
 pub mod error;
 mod exchange;
 pub mod pacing;
+mod reader;
 mod redact;
+pub mod replay;
 mod usage;
 pub mod wire;
 
@@ -20,6 +23,7 @@ pub use client::{Client, Config, ConfigError};
 pub use credentials::{AccessToken, AppSecret, Credentials};
 pub use error::{ErrorClass, GraphError};
 pub use pacing::{Pacing, Pause, PauseCause};
+pub use reader::Reader;
 pub use wire::{Reported, ReportedKey};
 
 /// What a call can end in besides an answer.

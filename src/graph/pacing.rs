@@ -61,6 +61,45 @@ pub enum PauseCause {
     RateLimited(Arc<GraphError>),
 }
 
+/// The pauses of one scope that are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paused {
+    /// What they apply to.
+    pub scope: PauseScope,
+    /// How many there are.
+    pub count: usize,
+    /// The longest time until one of them ends.
+    pub longest: Duration,
+}
+
+/// What a pause applies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseScope {
+    /// Every call with the same token.
+    Token,
+    /// A WhatsApp Business Account.
+    BusinessAccount,
+    /// One resource, where the answer named no account.
+    Resource,
+    /// One phone number.
+    PhoneNumber,
+}
+
+impl PauseScope {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Token, Self::BusinessAccount, Self::Resource, Self::PhoneNumber];
+
+    /// A short name for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::BusinessAccount => "waba",
+            Self::Resource => "resource",
+            Self::PhoneNumber => "number",
+        }
+    }
+}
+
 /// Shared by all calls of the process.
 pub struct Pacing {
     book: Mutex<Book>,
@@ -140,8 +179,8 @@ impl Pacing {
         Some((share.acquire_owned().await.ok()?, slots.acquire().await.ok()?))
     }
 
-    /// Credentials that are paused now: how many, and the longest until one may go on.
-    pub fn paused(&self) -> (usize, Duration) {
+    /// What is paused now, by what the pauses apply to.
+    pub fn paused(&self) -> [Paused; 4] {
         self.book().paused(Instant::now())
     }
 

@@ -21,6 +21,7 @@ mod cipher;
 mod encrypted;
 mod error;
 mod fingerprint;
+mod inspection;
 mod kdf;
 mod legacy;
 mod pem;
@@ -33,6 +34,7 @@ mod source;
 
 pub use error::{Expected, KeyError};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
+pub use inspection::{Inspection, KeyKind};
 
 use shape::Shape;
 use source::Source;
@@ -45,6 +47,9 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
+    /// Length of the modulus of every key that is taken, in bits.
+    pub const BITS: usize = rsa_key::BITS;
+
     /// The public half of the private key in `bytes`, which is checked to be consistent with its
     /// private half.
     ///

@@ -15,7 +15,7 @@ use super::error::KeyError;
 use super::fingerprint::Fingerprint;
 
 /// What WhatsApp Flows takes.
-const BITS: usize = 2048;
+pub(super) const BITS: usize = 2048;
 /// The bounds of the rsa crate, which are those of most libraries.
 const EXPONENTS: Range<u64> = 3..1 << 33;
 

@@ -1,6 +1,7 @@
 //! The task that does what the election says, on a real API server.
 
 use std::mem::discriminant;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use super::election::{Action, Election, Outcome};
 use super::record::{Claim, Record};
 use super::request::{Answer, Request, Trouble};
 use super::term::Term;
+use crate::health::Pulse;
 
 pub(super) struct Candidate {
     lease: LeaseConfig,
@@ -27,6 +29,7 @@ pub(super) struct Candidate {
     /// Origin of the election's clock.
     origin: Instant,
     terms: watch::Sender<Option<Term>>,
+    pulse: Arc<Pulse>,
     /// The guard cancels the term also where this task ends unasked.
     term: Option<(Term, DropGuard)>,
     /// What stands in the log already.
@@ -35,7 +38,12 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn new(lease: LeaseConfig, client: Client, terms: watch::Sender<Option<Term>>) -> Self {
+    pub(super) fn new(
+        lease: LeaseConfig,
+        client: Client,
+        terms: watch::Sender<Option<Term>>,
+        pulse: Arc<Pulse>,
+    ) -> Self {
         Self {
             api: Api::namespaced(client, &lease.namespace),
             election: Election::new(lease.identity.clone(), lease.timing),
@@ -43,6 +51,7 @@ impl Candidate {
             object: Lease::default(),
             origin: Instant::now(),
             terms,
+            pulse,
             term: None,
             trouble: None,
             other_holder: None,
@@ -52,6 +61,7 @@ impl Candidate {
     /// Competes until `release` is cancelled, then gives the Lease back.
     pub(super) async fn run(mut self, release: CancellationToken) {
         loop {
+            self.pulse.beat();
             if release.is_cancelled() {
                 self.election.release(self.now());
             }

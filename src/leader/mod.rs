@@ -17,6 +17,8 @@ mod request;
 mod simulation;
 pub mod term;
 
+use std::sync::Arc;
+
 use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,11 +28,14 @@ use candidate::Candidate;
 pub use config::{InvalidTiming, LeaseConfig, Timing, identity, own_namespace};
 pub use term::{Leader, Term};
 
+use crate::health::Pulse;
+
 /// This process's part in the election. Dropping it ends the part without giving the Lease back, so that others wait
 /// for as long as work that is still under way may take.
 #[derive(Debug)]
 pub struct Leadership {
     leader: Leader,
+    pulse: Arc<Pulse>,
     release: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -45,13 +50,20 @@ impl Leadership {
         let client = Client::try_from(cluster)?;
         let (terms, term) = watch::channel(None);
         let release = CancellationToken::new();
-        let task = tokio::spawn(Candidate::new(lease, client, terms).run(release.clone()));
-        Ok(Self { leader: Leader::new(term), release, task })
+        let pulse = Arc::new(Pulse::default());
+        let candidate = Candidate::new(lease, client, terms, Arc::clone(&pulse));
+        let task = tokio::spawn(candidate.run(release.clone()));
+        Ok(Self { leader: Leader::new(term), pulse, release, task })
     }
 
     /// Whether this process leads, for whoever asks.
     pub fn leader(&self) -> Leader {
         self.leader.clone()
+    }
+
+    /// The pulse of the election: it beats several times in each lease duration, whether or not the API server answers.
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
     }
 
     /// Gives the Lease back, so that another replica need not wait for its end. To be called once no write is under

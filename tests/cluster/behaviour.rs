@@ -21,7 +21,7 @@ fn many_numbers(count: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn drift_is_found_by_the_periodic_check_and_healed() {
-    let world = World::with_flags(&NUMBERS, &["--default-check-interval", "300ms"]).await;
+    let world = World::with_flags(&NUMBERS, &["--default-check-interval", "300ms", "--wait-scale", "0.9"]).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;
@@ -102,7 +102,7 @@ async fn a_new_key_that_is_not_valid_stays_on_one_number() {
 
 #[tokio::test]
 async fn a_number_whose_key_is_replaced_again_and_again_is_left_alone_until_asked() {
-    let world = World::with_flags(&NUMBERS, &["--default-check-interval", "200ms"]).await;
+    let world = World::with_flags(&NUMBERS, &["--default-check-interval", "200ms", "--wait-scale", "0.9"]).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;
@@ -172,6 +172,21 @@ async fn a_rotation_interrupts_a_slow_round_and_the_old_key_goes_no_further() {
     assert_eq!(resource.status.unwrap().valid.as_deref(), Some("500/500"));
     let of_old = world.emulator.uploads().iter().filter(|u| fingerprint(u).as_ref() == Some(&old.fingerprint)).count();
     assert!(of_old < 200, "the old key went on to {of_old} numbers");
+}
+
+#[tokio::test]
+async fn a_long_reading_is_seen_in_the_status_before_the_first_upload() {
+    let ids = many_numbers(500);
+    let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let world = World::new(&numbers).await;
+    world.emulator.set_latency(Duration::from_millis(200));
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&numbers)).await.unwrap();
+    let resource = world.wait_reason("storefront", "RollingOut").await;
+    assert_eq!(world.emulator.counters().calls.uploads, 0);
+    assert_eq!(condition_of(&resource, ConditionType::Reconciling).0, "True");
+    let states: Vec<_> = resource.status.iter().flat_map(|status| &status.phone_numbers).map(|n| n.state).collect();
+    assert!(states.contains(&NumberState::Missing) && states.contains(&NumberState::Pending), "{states:?}");
 }
 
 #[tokio::test]

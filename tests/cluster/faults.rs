@@ -1,13 +1,18 @@
 //! The API server fails, forgets or refuses. Tests that do it harm have a control plane of their own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use control_plane::ControlPlane;
 use graph_emulator::{Config, Emulator};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
 use waflows_operator::crd::NumberState;
 
 use crate::world::{Operator, TestKey, World, control_plane, kubectl, new_control_plane, number_of};
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
+/// How long Kubernetes waits for a process after SIGTERM is 30 s; the kernel gets some of it.
+const GRACE_PERIOD: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_goes_away_and_comes_back_is_survived() {
@@ -87,9 +92,118 @@ async fn a_status_that_someone_else_wrote_meanwhile_is_not_overwritten() {
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1, "the next round read before it wrote");
 }
 
+/// Someone who writes to a resource all the time, until dropped.
+struct Meddler(tokio::task::JoinHandle<()>);
+
+impl Meddler {
+    fn start(world: &World, subresource: Option<&'static str>, body: impl Fn(u32) -> Value + Send + 'static) -> Self {
+        let resources = world.resources();
+        Self(tokio::spawn(async move {
+            for n in 0.. {
+                let (parameters, patch) = (PatchParams::default(), Patch::Merge(body(n)));
+                match subresource {
+                    Some(subresource) => {
+                        resources.patch_subresource(subresource, "storefront", &parameters, &patch).await
+                    }
+                    None => resources.patch("storefront", &parameters, &patch).await,
+                }
+                .unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_that_change_all_the_time_keep_no_status_from_being_written() {
+    let world = World::new(&NUMBERS).await;
+    world.emulator.set_latency(Duration::from_millis(100));
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    let _meddler = Meddler::start(&world, None, |n| json!({"metadata": {"labels": {"count": n.to_string()}}}));
+    let resource = world.wait_ready("storefront").await;
+    assert_eq!(resource.status.unwrap().valid.as_deref(), Some("2/2"));
+    assert!(NUMBERS.iter().all(|id| world.emulator.calls_to(id).uploads == 1));
+    assert!(!world.operator.log().contains("written by another process"), "nobody else wrote the status");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_others_write_all_the_time_ends_true_and_costs_no_second_upload() {
+    let world = World::new(&NUMBERS).await;
+    world.emulator.set_latency(Duration::from_millis(100));
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    world.wait_until("a round is under way", || world.emulator.counters().in_flight > 0).await;
+    let meddler = Meddler::start(
+        &world,
+        Some("status"),
+        |n| json!({"status": {"valid": format!("{n}/0"), "phoneNumbers": [], "conditions": []}}),
+    );
+    let dropped = || world.operator.log().matches("written by another process").count();
+    world.wait_until("some statuses are dropped", || dropped() >= 3).await;
+    drop(meddler);
+    world.wait_ready("storefront").await;
+    world.request_sync("storefront", "what is true").await;
+    let resource = world
+        .wait("storefront", "true", |resource| {
+            let status = resource.status.as_ref().unwrap();
+            status.last_handled_sync_request.is_some() && status.valid.as_deref() == Some("2/2")
+        })
+        .await;
+    assert!(NUMBERS.iter().all(|id| number_of(&resource, id).state == NumberState::Valid));
+    assert!(NUMBERS.iter().all(|id| world.emulator.calls_to(id).uploads == 1), "read before write");
+}
+
+/// The operator is asked to stop with uploads to note while the API server is away, as `harm` makes it.
+async fn stop_without_api_server(harm: fn(&ControlPlane), mend: fn(&ControlPlane)) {
+    let ids: Vec<_> = (0..40).map(|n| format!("10{n:013}")).collect();
+    let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let control_plane = new_control_plane();
+    let flags = ["--leader-election", "--lease-namespace", "default"];
+    let mut world = World::on(&control_plane, Config::default(), &numbers, &flags).await;
+    world.emulator.set_latency(Duration::from_millis(50));
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&numbers)).await.unwrap();
+    world.wait_until("half done", || world.emulator.counters().calls.uploads >= 20).await;
+    harm(&control_plane);
+    let asked = Instant::now();
+    assert_eq!(world.operator.terminate(), Some(0), "{}", world.operator.log());
+    assert!(asked.elapsed() < GRACE_PERIOD, "{:?}\n{}", asked.elapsed(), world.operator.log());
+    let uploads = world.emulator.counters().calls.uploads;
+    assert!((20..40).contains(&uploads), "{uploads}");
+
+    mend(&control_plane);
+    let resource = world.resources().get("storefront").await.unwrap();
+    assert_ne!(resource.status.unwrap().valid.as_deref(), Some("40/40"), "nothing could be noted");
+    world.operator = Operator::start_on(control_plane.kubeconfig(), &world.namespace, &world.emulator, &flags);
+    world.wait_ready("storefront").await;
+    assert!(numbers.iter().all(|id| world.emulator.calls_to(id).uploads == 1), "the reads show what is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stops_in_time_while_the_api_server_is_down_and_repeats_nothing_afterwards() {
+    stop_without_api_server(
+        |cluster| cluster.stop_api_server().unwrap(),
+        |cluster| cluster.start_api_server().unwrap(),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stops_in_time_while_the_api_server_hangs_and_repeats_nothing_afterwards() {
+    let pause = |cluster: &ControlPlane| cluster.pause_api_server().unwrap();
+    stop_without_api_server(pause, |cluster| cluster.resume_api_server().unwrap()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_the_operator_from_working_is_said() {
-    let control_plane = control_plane::ControlPlane::start().unwrap();
+    let control_plane = ControlPlane::start().unwrap();
     let emulator = Emulator::start(Config::default()).await.unwrap();
 
     // The definition is not installed.

@@ -10,7 +10,7 @@ use crate::world::{TOKEN, TestKey, World, condition_of};
 const NUMBERS: [&str; 1] = ["106540352242922"];
 
 /// Runs openssl with `input` at its standard input.
-fn openssl(arguments: &[&str], input: &str) -> String {
+pub(crate) fn openssl(arguments: &[&str], input: &str) -> String {
     use std::io::Write;
     use std::process::Stdio;
     let mut process = Command::new("openssl")

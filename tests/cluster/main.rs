@@ -5,13 +5,26 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 mod behaviour;
+mod check;
+mod clock;
 mod crd;
+mod edits;
+mod events;
 mod faults;
+mod flow;
+mod gitops;
 mod graph;
 mod keys;
 mod leader;
 mod main_job;
+mod malformed;
+mod metrics;
 mod ownership;
+mod probes;
 mod replicas;
+mod rights;
+mod rotation;
+mod scope;
+mod traces;
 mod troubles;
 mod world;

@@ -1,5 +1,8 @@
 //! A number has one owner, however many resources list it.
 
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_operator::conditions::ConditionType;
 use waflows_operator::crd::NumberState;
@@ -119,4 +122,30 @@ async fn a_suspended_or_observing_resource_stands_in_nobodys_way() {
     let first = world.wait_reason("first", "DriftObserved").await;
     assert_eq!(condition_of(&first, ConditionType::Stalled).0, "True");
     assert_eq!(number_of(&first, NUMBERS[0]).state, NumberState::Foreign);
+}
+
+/// Whoever else works on the resources (another deployment, an older replica) may write down a claim at any time.
+#[tokio::test]
+async fn an_owner_that_turns_up_in_mid_round_stops_the_uploads_that_are_left() {
+    let ids: Vec<String> = (0..100).map(|n| format!("20000000000{n:04}")).collect();
+    let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let world = World::new(&numbers).await;
+    world.set_default_secrets().await;
+    let mut spec = World::spec(&numbers);
+    spec["accessTokenSecretRef"]["name"] = "not-there-yet".into();
+    world.apply("second", spec).await.unwrap();
+    world.wait_reason("second", "SecretNotFound").await;
+    world.emulator.set_latency(Duration::from_millis(100));
+    world.apply("first", World::spec(&numbers)).await.unwrap();
+    world.wait_until("uploads are under way", || world.emulator.counters().calls.uploads >= 10).await;
+
+    let claims: Vec<_> = numbers
+        .iter()
+        .map(|id| json!({"phoneNumberId": id, "state": "Valid", "ownedSince": "2026-01-01T00:00:00Z"}))
+        .collect();
+    let patch = Patch::Merge(json!({"status": {"phoneNumbers": claims}}));
+    world.resources().patch_status("second", &PatchParams::default(), &patch).await.unwrap();
+    world.wait_reason("first", "NumberConflict").await;
+    let uploads = world.emulator.counters().calls.uploads;
+    assert!(uploads < 60, "{uploads} of 100 were made");
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 use waflows_operator::conditions::ConditionType;
 
 use crate::world::{Operator, TestKey, World, condition_of};
@@ -19,9 +22,21 @@ fn flags<'a>(namespace: &'a str, further: &[&'a str]) -> Vec<&'a str> {
     LEASE.iter().chain(&["--lease-namespace", namespace]).chain(further).copied().collect()
 }
 
+const LEASE_NAME: &str = "waflows-operator";
+
+fn leases(world: &World) -> Api<Lease> {
+    Api::namespaced(world.client.clone(), &world.namespace)
+}
+
 async fn holder(world: &World) -> Option<String> {
-    let leases: Api<Lease> = Api::namespaced(world.client.clone(), &world.namespace);
-    leases.get_opt("waflows-operator").await.unwrap()?.spec?.holder_identity.filter(|holder| !holder.is_empty())
+    leases(world).get_opt(LEASE_NAME).await.unwrap()?.spec?.holder_identity.filter(|holder| !holder.is_empty())
+}
+
+/// Writes the Lease as another replica would that holds it from now on; as one that gives it up where there is none.
+async fn hand_lease_to(world: &World, holder: &str) {
+    let renewed = MicroTime(jiff::Timestamp::now());
+    let body = json!({"spec": {"holderIdentity": holder, "leaseDurationSeconds": 3600, "renewTime": renewed}});
+    leases(world).patch(LEASE_NAME, &PatchParams::default(), &Patch::Merge(body)).await.unwrap();
 }
 
 #[tokio::test]
@@ -95,4 +110,44 @@ async fn a_leader_that_was_paused_past_its_lease_writes_no_more() {
         .await;
     world.wait("storefront", "Ready with the new key", is_done).await;
     assert!(of_old() <= before + 8, "{} uploads of the old key after the pause", of_old() - before);
+}
+
+#[tokio::test]
+async fn who_regains_the_lease_uploads_the_key_of_now_and_never_the_old_one() {
+    let numbers = many_numbers(60);
+    let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    let mut world = World::new(&numbers).await;
+    let flags = flags(&world.namespace, &["--default-check-interval", "300ms", "--wait-scale", "0.9"]);
+    world.operator = Operator::start(&world.namespace, &world.emulator, &flags);
+    world.emulator.set_latency(Duration::from_millis(100));
+    let old = world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&numbers)).await.unwrap();
+    world.wait_until("at work", || world.emulator.counters().calls.uploads >= 20).await;
+
+    hand_lease_to(&world, "another-replica").await;
+    world.wait_until("the loss is noticed", || world.operator.log().contains("no longer leading")).await;
+    world.wait_until("what was under way is over", || world.emulator.counters().in_flight == 0).await;
+    // Were anything kept of the former term, this is what it would do: put the old key back where it is missing.
+    world.emulator.set_latency(Duration::ZERO);
+    assert!(world.emulator.counters().calls.uploads < 60, "the round was not cut short");
+    world.emulator.drop_key(numbers[0]).unwrap();
+    let new = TestKey::generate();
+    world.set_secret("flows-key", "private.pem", &new.private_pem).await;
+    world.request_sync("storefront", "while nobody works").await;
+    let uploads = world.emulator.uploads().len();
+
+    hand_lease_to(&world, "").await;
+    world
+        .wait("storefront", "Ready with the new key", |resource| {
+            let status = resource.status.as_ref().unwrap();
+            status.public_key_fingerprint.as_ref() == Some(&new.fingerprint)
+                && status.valid.as_deref() == Some("60/60")
+                && condition_of(resource, ConditionType::Ready).0 == "True"
+        })
+        .await;
+    let digits = |key: &TestKey| key.fingerprint.trim_start_matches("sha256:").to_owned();
+    let later = world.emulator.uploads().split_off(uploads);
+    assert_eq!(later.len(), 60, "one for each number");
+    let of = |key: &TestKey| later.iter().filter(|u| u.fingerprint.as_deref() == Some(&digits(key))).count();
+    assert_eq!((of(&new), of(&old)), (60, 0));
 }

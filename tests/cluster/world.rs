@@ -214,7 +214,7 @@ impl World {
     }
 }
 
-fn is_current(resource: &FlowsEncryptionKey) -> bool {
+pub(crate) fn is_current(resource: &FlowsEncryptionKey) -> bool {
     resource.status.as_ref().and_then(|status| status.observed_generation) == resource.metadata.generation
 }
 
@@ -230,7 +230,8 @@ pub(crate) fn number_of<'a>(resource: &'a FlowsEncryptionKey, id: &str) -> &'a P
     numbers.iter().find(|number| number.phone_number_id == id).expect("the number is in the status")
 }
 
-async fn new_namespace(client: &Client) -> String {
+/// A fresh namespace. [`World::namespace`] can be set to it: everything then happens there.
+pub(crate) async fn new_namespace(client: &Client) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -271,16 +272,39 @@ impl Operator {
         Self::start_on(control_plane().kubeconfig(), namespace, emulator, flags)
     }
 
-    /// Starts the operator for one namespace, with the rights of a kubeconfig.
-    pub(crate) fn start_on(kubeconfig: &Path, namespace: &str, emulator: &Emulator, flags: &[&str]) -> Self {
+    /// Starts the operator for one namespace or several, with the rights of a kubeconfig.
+    pub(crate) fn start_on(kubeconfig: &Path, namespaces: &str, emulator: &Emulator, flags: &[&str]) -> Self {
+        Self::start_in(kubeconfig, namespaces, emulator, flags, &[])
+    }
+
+    /// The same, with further variables in its environment.
+    pub(crate) fn start_in(
+        kubeconfig: &Path,
+        namespaces: &str,
+        emulator: &Emulator,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        Self::start_at(kubeconfig, namespaces, emulator.base_url(), flags, variables)
+    }
+
+    /// The same, with whatever serves the Graph API at a URL.
+    pub(crate) fn start_at(
+        kubeconfig: &Path,
+        namespaces: &str,
+        graph_url: &str,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let process = Command::new(env!("CARGO_BIN_EXE_waflows-operator"))
             .arg("run")
-            .args(["--namespaces", namespace, "--graph-url", emulator.base_url(), "--allow-http-graph-url"])
+            .args(["--namespaces", namespaces, "--graph-url", graph_url, "--allow-http-graph-url"])
             .args(["--http-address", "127.0.0.1:0", "--log-level", "debug", "--graph-requests-per-second", "0"])
             .args(flags)
             .env("KUBECONFIG", kubeconfig)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
@@ -295,29 +319,45 @@ impl Operator {
 
     /// A path of the operator's own HTTP server: status and body. None while it does not listen.
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
+        // An error means that another test was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let log = self.log();
         let address = log.split("http_address=").nth(1)?.split_whitespace().next()?;
         let response = reqwest::get(format!("http://{address}{path}")).await.ok()?;
         Some((response.status().as_u16(), response.text().await.ok()?))
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill").args(["-s", name, &self.process_id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Kills the process and waits for its end.
+    pub(crate) fn kill(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     /// Sends SIGTERM and waits for the end. Returns the exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for the end. Returns the exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         self.process.wait().unwrap().code()
     }
 }
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }

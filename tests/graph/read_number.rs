@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         timeout: std::time::Duration::from_secs(10),
     };
     let ceilings = Ceilings { requests_per_second: None, concurrency: None, wait_scale: 1.0 };
-    let client = Client::new(&config, Arc::new(Pacing::new(ceilings)))?;
+    let client = Client::new(&config, Arc::new(Pacing::new(ceilings)), Arc::default())?;
     let credentials = Credentials::new(AccessToken::new(token.as_bytes())?, None);
     let reported = client.read(&credentials, "test/test", number).await;
     reported.map(drop).map_err(|error| format!("{error:?}").into())

@@ -15,7 +15,7 @@ fn over_tls() -> Config {
 fn refused(url: &str, change: impl FnOnce(&mut waflows_operator::graph::Config)) -> ConfigError {
     let mut config = config(url);
     change(&mut config);
-    Client::new(&config, Pacing::new(unlimited()).into()).err().expect("it is refused")
+    Client::new(&config, Pacing::new(unlimited()).into(), Default::default()).err().expect("it is refused")
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ pub(crate) fn config(base_url: &str) -> graph::Config {
 }
 
 pub(crate) fn client(config: &graph::Config, ceilings: Ceilings) -> Client {
-    Client::new(config, Arc::new(Pacing::new(ceilings))).unwrap()
+    Client::new(config, Arc::new(Pacing::new(ceilings)), Arc::default()).unwrap()
 }
 
 /// A time-out that a test can wait for.

@@ -277,6 +277,22 @@ fn every_situation_has_its_conditions() {
             &["suspend to false"],
         ),
         (
+            "suspended with other numbers, and the change taken back",
+            || {
+                let mut s = checked(|s, _| {
+                    s.edit(|spec| {
+                        spec.suspend = Some(true);
+                        spec.phone_number_ids.pop();
+                    })
+                });
+                assert_eq!(s.ready(), "Suspended");
+                s.edit(|spec| spec.phone_number_ids.push("2".into()));
+                after_round(s, Model::new(&["1", "2"]))
+            },
+            ["True", "", "AllNumbersValid"],
+            &[],
+        ),
+        (
             "suspended from the first",
             || {
                 let mut s = Stage::new(&["1"]);

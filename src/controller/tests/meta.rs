@@ -1,11 +1,12 @@
 //! A model of Meta, and of the step that writes to it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::super::execute::Outcome;
-use super::super::number::{Reading, Uploaded};
+use super::super::number::{Reading, UploadAnswer, Uploaded};
 use super::super::observe::Observation;
 use super::super::plan::Plan;
 use super::super::trial::{Next, Trial};
@@ -18,8 +19,12 @@ use crate::key::PublicKey;
 pub(super) trait Meta {
     /// The answer to a GET, and the refusal of the credentials if that was it.
     fn read(&mut self, id: &str, now: Timestamp) -> (Reading, Option<GraphError>);
-    /// What came of a POST.
-    fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> Uploaded;
+    /// The answer to a POST, and the refusal of the credentials if that was it.
+    fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> (UploadAnswer, Option<GraphError>);
+    /// Whether an upload of a former process may still arrive.
+    fn may_be_crossed(&self) -> bool {
+        false
+    }
 }
 
 /// What goes wrong with a number.
@@ -39,6 +44,12 @@ pub(super) enum Fault {
     AnswerLost,
     /// Uploads take effect and are acknowledged, and no call after them is answered in that round.
     Unreadable,
+    /// Uploads take effect, and neither they nor a call after them is answered in that round.
+    Silent,
+    /// Uploads meet a rate limit of a minute.
+    UploadLimited,
+    /// Uploads are not answered, and take effect a moment later.
+    Late,
 }
 
 /// One phone number, as Meta has it.
@@ -54,6 +65,8 @@ pub(super) struct Line {
     /// How many reads after an upload still show the state from before.
     pub(super) lag: usize,
     stale: Option<(usize, Option<usize>, Option<String>)>,
+    /// An upload on its way, and when it takes effect.
+    late: Option<(Timestamp, usize)>,
     /// What the last answer told.
     pub(super) told: Option<(Option<usize>, Option<String>)>,
     /// Reads and uploads that reached Meta.
@@ -100,6 +113,21 @@ impl Line {
         self.key == Some(n) && self.status.as_deref() == Some("VALID")
     }
 
+    /// An upload is sent, and takes effect as late as a call may.
+    pub(super) fn send(&mut self, key: &PublicKey, now: Timestamp) {
+        self.land(Timestamp::MAX);
+        let n = number_of(key);
+        self.uploads.push(n);
+        self.late = Some((now + Duration::from_secs(4), n));
+    }
+
+    /// What is on its way takes effect, if it is time.
+    pub(super) fn land(&mut self, now: Timestamp) {
+        if let Some((_, n)) = self.late.take_if(|(at, _)| *at <= now) {
+            self.set(Some(n), Some(if self.is_unsigned { "MISMATCH" } else { "VALID" }));
+        }
+    }
+
     fn shown(&mut self) -> (Option<usize>, Option<String>) {
         match &mut self.stale {
             Some((left, key, status)) if *left > 0 => {
@@ -107,6 +135,38 @@ impl Line {
                 (*key, status.clone())
             }
             _ => (self.key, self.status.clone()),
+        }
+    }
+
+    fn upload(&mut self, key: &PublicKey, now: Timestamp) -> UploadAnswer {
+        let failed = |class| UploadAnswer::Failed(error(class));
+        match self.fault {
+            Some(Fault::Limited | Fault::UploadLimited) => {
+                return UploadAnswer::Paused { limit: Some(rate_limit()), until: now + MINUTE };
+            }
+            Some(Fault::Down) => return failed(ErrorClass::Transient),
+            Some(Fault::Refused) => return failed(ErrorClass::UnknownId),
+            _ => {}
+        }
+        if self.fault == Some(Fault::Late) {
+            self.send(key, now);
+            return failed(ErrorClass::Transient);
+        }
+        let n = number_of(key);
+        self.uploads.push(n);
+        match self.fault {
+            Some(Fault::UploadRefused) => return failed(ErrorClass::Permission),
+            Some(Fault::UploadLost) => return UploadAnswer::Accepted,
+            Some(Fault::Unreadable | Fault::Silent) => self.muted_at = Some(now),
+            _ => {}
+        }
+        self.stale = (self.lag > 0).then(|| (self.lag, self.key, self.status.clone()));
+        self.key = Some(n);
+        self.status = Some(if self.is_unsigned { "MISMATCH" } else { "VALID" }.to_owned());
+        if matches!(self.fault, Some(Fault::AnswerLost | Fault::Silent)) {
+            failed(ErrorClass::Transient)
+        } else {
+            UploadAnswer::Accepted
         }
     }
 }
@@ -118,13 +178,14 @@ impl Meta for Model {
             return (Reading::Paused { limit: None, until: now + 5 * MINUTE }, Some(refusal));
         }
         let line = self.line(id);
+        line.land(now);
         line.reads += 1;
         let failed = |class| Reading::Failed { error: error(class), at: now };
         let reading = match line.fault {
             Some(Fault::Down) => failed(ErrorClass::Transient),
             Some(Fault::Refused) => failed(ErrorClass::UnknownId),
             Some(Fault::Limited) => Reading::Paused { limit: Some(rate_limit()), until: now + MINUTE },
-            Some(Fault::Unreadable) if line.muted_at == Some(now) => failed(ErrorClass::Transient),
+            Some(Fault::Unreadable | Fault::Silent) if line.muted_at == Some(now) => failed(ErrorClass::Transient),
             _ => {
                 let (key, status) = line.shown();
                 line.told = Some((key, status.clone()));
@@ -135,31 +196,19 @@ impl Meta for Model {
         (reading, None)
     }
 
-    fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> Uploaded {
-        let refuses_token = self.refuses_token;
+    fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> (UploadAnswer, Option<GraphError>) {
+        if self.refuses_token {
+            let refusal = error(ErrorClass::Token);
+            return (UploadAnswer::Paused { limit: None, until: now + 5 * MINUTE }, Some(refusal));
+        }
         let line = self.line(id);
-        let failed = |class| Uploaded { at: now, error: Some(error(class)), paused_until: None, may_be_crossed: false };
-        let accepted = Uploaded { at: now, error: None, paused_until: None, may_be_crossed: false };
-        match line.fault {
-            _ if refuses_token => return Uploaded { paused_until: Some(now + 5 * MINUTE), ..accepted },
-            Some(Fault::Limited) => return Uploaded { paused_until: Some(now + MINUTE), ..accepted },
-            Some(Fault::Down) => return failed(ErrorClass::Transient),
-            Some(Fault::Refused) => return failed(ErrorClass::UnknownId),
-            _ => {}
-        }
-        let n = (0..10).find(|n| fingerprint(*n) == *key.fingerprint()).expect("one of the ten keys");
-        line.uploads.push(n);
-        match line.fault {
-            Some(Fault::UploadRefused) => return failed(ErrorClass::Permission),
-            Some(Fault::UploadLost) => return accepted,
-            Some(Fault::Unreadable) => line.muted_at = Some(now),
-            _ => {}
-        }
-        line.stale = (line.lag > 0).then(|| (line.lag, line.key, line.status.clone()));
-        line.key = Some(n);
-        line.status = Some(if line.is_unsigned { "MISMATCH" } else { "VALID" }.to_owned());
-        if line.fault == Some(Fault::AnswerLost) { failed(ErrorClass::Transient) } else { accepted }
+        line.land(now);
+        (line.upload(key, now), None)
     }
+}
+
+fn number_of(key: &PublicKey) -> usize {
+    (0..10).find(|n| fingerprint(*n) == *key.fingerprint()).expect("one of the ten keys")
 }
 
 /// The third step of a round, without its waiting: the trial first, then all others.
@@ -172,11 +221,18 @@ pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Me
         let id = &upload.phone_number_id;
         let number =
             observation.numbers.iter().find(|n| n.before.phone_number_id == *id).expect("a number of the spec");
-        let uploaded = meta.upload(id, key, now);
-        let is_over = uploaded.paused_until.is_some()
-            || uploaded.error.as_ref().is_some_and(|error| !error.class.leaves_outcome_open());
-        let after = if is_over { Reading::NotAsked } else { read_back(observation, key, id, meta, now) };
-        let outcome = Outcome { phone_number_id: id.clone(), reason: upload.reason, upload: uploaded, after };
+        let (answer, refusal) = meta.upload(id, key, now);
+        let (after, refused_after) = match answer.may_have_taken_effect() {
+            true => read_back(observation, key, id, meta, now),
+            false => (Reading::NotAsked, None),
+        };
+        let outcome = Outcome {
+            phone_number_id: id.clone(),
+            reason: upload.reason,
+            upload: Uploaded { at: now, answer, may_be_crossed: meta.may_be_crossed() },
+            after,
+            refusal: refusal.or(refused_after),
+        };
         let status = number.uploaded(&terms, &outcome.upload, &outcome.after);
         let next = Trial::next(&status, &outcome.upload, &outcome.after, &terms);
         outcomes.push(outcome);
@@ -189,13 +245,19 @@ pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Me
     outcomes
 }
 
-fn read_back(observation: &Observation, key: &PublicKey, id: &str, meta: &mut impl Meta, now: Timestamp) -> Reading {
+fn read_back(
+    observation: &Observation,
+    key: &PublicKey,
+    id: &str,
+    meta: &mut impl Meta,
+    now: Timestamp,
+) -> (Reading, Option<GraphError>) {
     let terms = observation.terms();
     let uploaded = key.fingerprint().to_string();
-    let mut last = Reading::NotAsked;
+    let mut last = (Reading::NotAsked, None);
     for _ in observation.waits.read_back() {
-        (last, _) = meta.read(id, now);
-        match &last {
+        last = meta.read(id, now);
+        match &last.0 {
             Reading::Answered { reported, .. } if terms.state(reported, Some(&uploaded)) == NumberState::Valid => break,
             Reading::Paused { .. } => break,
             _ => {}

@@ -6,11 +6,13 @@
 mod conditions;
 mod meta;
 mod number;
+mod ownership;
 mod plan;
 mod properties;
 mod schedule;
 mod simulation;
 mod summarize;
+mod trial;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use self::meta::Meta;
 use super::execute::Outcome;
 use super::inputs::Inputs;
-use super::number::{Reading, Terms};
+use super::number::{Reading, Terms, UploadAnswer, Uploaded};
 use super::observe::Observation;
 use super::plan::{Plan, plan};
 use super::schedule::{Agenda, Due, Waits, due, jitter};
@@ -133,6 +135,11 @@ fn failed(class: ErrorClass, at: Timestamp) -> Reading {
 }
 
 /// Terms that expect key 1 and know key 0 as an earlier one.
+/// An upload that Meta acknowledged.
+fn accepted(at: Timestamp) -> Uploaded {
+    Uploaded { at, answer: UploadAnswer::Accepted, may_be_crossed: false }
+}
+
 fn terms(now: i64) -> Terms {
     Terms {
         expected: Some(fingerprint(1)),
@@ -289,8 +296,23 @@ impl Stage {
 
     /// Times lose their fractions of a second on the way.
     fn store(&mut self, status: &FlowsEncryptionKeyStatus) {
-        let text = serde_json::to_vec(status).unwrap();
-        self.resource.status = Some(serde_json::from_slice(&text).unwrap());
+        let mut status = status.clone();
+        let of_status = [&mut status.public_key_since, &mut status.last_check_time, &mut status.next_check_time];
+        let of_numbers = status.phone_numbers.iter_mut().flat_map(|number| {
+            let stored = [
+                &mut number.owned_since,
+                &mut number.last_read_time,
+                &mut number.next_attempt_time,
+                &mut number.last_upload_time,
+                &mut number.last_transition_time,
+            ];
+            stored.into_iter().flatten().chain(&mut number.replaced_times)
+        });
+        let of_conditions = status.conditions.iter_mut().map(|condition| &mut condition.last_transition_time);
+        for time in of_status.into_iter().flatten().chain(of_numbers).chain(of_conditions) {
+            time.0 = Timestamp::from_second(time.0.as_second()).unwrap();
+        }
+        self.resource.status = Some(status);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What one number's state becomes.
 
 use super::*;
-use crate::controller::number::{UPLOADS_BEFORE_STALLED, Uploaded};
+use crate::controller::number::UPLOADS_BEFORE_STALLED;
 use crate::crd::NumberState as S;
 
 #[derive(Debug, Clone, Copy)]
@@ -129,11 +129,18 @@ fn a_contest_lasts_until_a_person_changes_something() {
 }
 
 #[test]
+fn times_at_the_end_of_all_times_do_no_harm() {
+    let mut number = PhoneNumberStatus { state: S::Foreign, ..valid_number() };
+    number.replaced_times = vec![Time(Timestamp::MAX); 3];
+    assert_eq!(terms(0).answered(number, &reported(Some(2), Some("VALID")), at(0)).state, S::Foreign);
+}
+
+#[test]
 fn an_upload_that_landed_without_a_signature_waits_ever_longer() {
     let mut number = valid_number();
     number.state = S::Mismatch;
     for (attempt, wait) in [(1, 60), (2, 120), (3, 240)] {
-        let upload = Uploaded { at: at(0), error: None, paused_until: None, may_be_crossed: false };
+        let upload = accepted(at(0));
         number = terms(0).uploaded(number, &upload, &answered(Some(1), Some("MISMATCH"), at(0)));
         assert_eq!((number.upload_attempts, terms(0).upload_allowed_at(&number)), (attempt, at(wait)));
     }
@@ -161,7 +168,43 @@ fn a_number_is_stale_after_three_intervals() {
 /// An upload whose number could not be read back took effect as far as anyone knows.
 #[test]
 fn an_upload_that_could_not_be_read_back_counts_as_landed() {
-    let upload = Uploaded { at: at(0), error: None, paused_until: None, may_be_crossed: false };
+    let upload = accepted(at(0));
     let number = terms(0).uploaded(valid_number(), &upload, &failed(ErrorClass::Transient, at(3)));
     assert_eq!((number.upload_attempts, terms(0).upload_allowed_at(&number)), (1, at(60)));
+}
+
+/// A request of this leader or of a former one may still take effect after what was read back.
+#[test]
+fn after_an_upload_that_may_be_crossed_or_whose_answer_was_lost_the_number_is_read_again() {
+    let lost = UploadAnswer::Failed(error(ErrorClass::Transient));
+    let rows = [
+        (accepted(at(0)), None),
+        (Uploaded { may_be_crossed: true, ..accepted(at(0)) }, time(60)),
+        (Uploaded { answer: lost, ..accepted(at(0)) }, time(60)),
+    ];
+    for (upload, again) in rows {
+        let number = terms(1).uploaded(valid_number(), &upload, &answered(Some(1), Some("VALID"), at(1)));
+        assert_eq!((number.state, number.next_attempt_time), (S::Valid, again), "{upload:?}");
+    }
+}
+
+#[test]
+fn a_key_whose_signature_is_lost_may_be_uploaded_at_once() {
+    assert_eq!(terms(0).upload_allowed_at(&valid_number()), Timestamp::MIN);
+}
+
+#[test]
+fn what_an_answer_to_an_upload_leaves_open() {
+    let [lost, refused] =
+        [ErrorClass::Transient, ErrorClass::Permission].map(|class| UploadAnswer::Failed(error(class)));
+    let paused = UploadAnswer::Paused { limit: Some(rate_limit()), until: at(60) };
+    let rows =
+        [(UploadAnswer::Accepted, false, true), (lost, true, true), (refused, true, false), (paused, false, false)];
+    for (answer, has_error, may_have_taken_effect) in rows {
+        assert_eq!(
+            (answer.error().is_some(), answer.may_have_taken_effect()),
+            (has_error, may_have_taken_effect),
+            "{answer:?}"
+        );
+    }
 }

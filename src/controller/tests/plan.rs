@@ -41,6 +41,8 @@ fn every_kind_of_drift_has_its_reason() {
     meta.line("1").set(None, Some("VALID"));
     let plan = planned(&Stage::new(&["1"]), &mut meta);
     assert_eq!(plan.uploads[0].reason, Why::Unconfirmed, "never uploaded by us");
+    meta.line("1").set(None, Some("PENDING"));
+    assert_eq!(planned(&Stage::new(&["1"]), &mut meta).uploads, [], "a status that says nothing");
 }
 
 #[test]
@@ -193,6 +195,25 @@ fn an_upload_that_is_taken_and_not_shown_holds_the_others_for_a_while() {
         round_at_next(&mut stage, &mut meta);
     }
     while stage.now < at(300) {
+        round_at_next(&mut stage, &mut meta);
+    }
+    assert_eq!(stage.number("2").state, NumberState::Valid, "not for ever");
+}
+
+/// Nobody knows whether the first number has the key: while it may have it, no other gets it.
+#[test]
+fn an_upload_of_unknown_outcome_that_cannot_be_read_back_holds_the_others_for_a_while() {
+    let mut stage = Stage::new(&["1", "2"]);
+    let mut meta = Model::new(&["1", "2"]);
+    meta.line("1").fault = Some(Fault::Silent);
+    stage.round(&mut meta).unwrap();
+    assert_eq!(meta.line("1").uploads, [1]);
+    meta.line("1").fault = Some(Fault::Down);
+    while stage.now < at(60) {
+        assert!(meta.line("2").uploads.is_empty(), "{}", stage.now);
+        round_at_next(&mut stage, &mut meta);
+    }
+    while stage.now < at(600) {
         round_at_next(&mut stage, &mut meta);
     }
     assert_eq!(stage.number("2").state, NumberState::Valid, "not for ever");

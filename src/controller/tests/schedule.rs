@@ -35,11 +35,34 @@ proptest! {
     }
 }
 
+/// It is the same in every process and every version: a tenth of an hour, times 15033 (the first two bytes of
+/// `printf 3f1c | sha256sum`), by 65536.
+#[test]
+fn jitter_is_a_share_that_the_uid_alone_decides() {
+    assert_eq!(jitter("3f1c", HOUR), Duration::new(82, 578_735_351));
+}
+
 #[test]
 fn jitter_spreads_resources_out() {
     let jitters: std::collections::BTreeSet<_> =
         (0..100).map(|n| jitter(&format!("uid-{n}"), HOUR).as_secs()).collect();
     assert!(jitters.len() > 60, "{jitters:?}");
+}
+
+#[test]
+fn the_check_interval_is_at_least_a_minute_and_no_more_than_can_be_reckoned_with() {
+    let mut spec = Stage::new(&["1"]).resource.spec;
+    let rows = [
+        ("1h30m", Duration::from_secs(5400)),
+        ("1s", MINUTE),
+        ("999999h999999h", 2 * 999_999 * HOUR),
+        ("99999999h", Duration::from_secs(7)),
+        ("soon", Duration::from_secs(7)),
+    ];
+    for (text, interval) in rows {
+        spec.check_interval = Some(text.into());
+        assert_eq!(spec.check_interval_or(Duration::from_secs(7)), interval, "{text}");
+    }
 }
 
 #[test]

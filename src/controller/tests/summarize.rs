@@ -111,6 +111,43 @@ fn a_suspended_status_stays_as_it_was() {
     assert_eq!(after, before);
 }
 
+/// What is said of a number does not depend on which of its calls met the limit.
+#[test]
+fn a_rate_limit_that_an_upload_meets_is_shown() {
+    let mut stage = Stage::new(&["1"]);
+    let mut meta = Model::new(&["1"]);
+    meta.line("1").fault = Some(Fault::UploadLimited);
+    stage.round(&mut meta).unwrap();
+    let number = stage.number("1");
+    assert_eq!((number.state, &number.next_attempt_time), (NumberState::Missing, &time(60)));
+    assert_eq!(number.error.as_ref().and_then(|error| error.code), rate_limit().code);
+}
+
+#[test]
+fn a_refusal_that_an_upload_meets_is_the_tokens() {
+    let stage = Stage::new(&["1"]);
+    let mut meta = Model::new(&["1"]);
+    let Due::Now(agenda) = stage.due() else { panic!("due") };
+    let observation = stage.observe(agenda, &mut meta);
+    meta.refuses_token = true;
+    let outcomes = meta::execute(&observation, &plan(&observation), &mut meta, stage.now);
+    let status = summarize(&observation, &outcomes, Progress::Finished, stage.now).status;
+    let accepted = find(&status.conditions, ConditionType::TokenAccepted).unwrap();
+    assert_eq!((accepted.status.as_str(), accepted.reason.as_str()), ("False", "TokenRefused"));
+}
+
+#[test]
+fn a_key_is_dated_from_when_it_was_first_seen() {
+    let (mut stage, mut meta) = Stage::settled(&["1"]);
+    assert_eq!(stage.status().public_key_since, time(0));
+    stage = stage.after(HOUR * 2);
+    stage.round(&mut meta).unwrap();
+    assert_eq!(stage.status().public_key_since, time(0));
+    stage.set_key(Ok(key(2)));
+    stage.round(&mut meta).unwrap();
+    assert_eq!(stage.status().public_key_since, time(7200));
+}
+
 #[test]
 fn a_number_waits_for_its_next_upload_and_is_checked_meanwhile() {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);

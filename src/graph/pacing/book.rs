@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::recent::Recent;
 use super::token::{Standing, Token, Turn};
-use super::{Caller, Pause, PauseCause};
+use super::{Caller, Pause, PauseCause, PauseScope, Paused};
 use crate::graph::credentials::CredentialsId;
 use crate::graph::error::{ErrorClass, GraphError, RateLimitScope};
 use crate::graph::usage::Usage;
@@ -44,6 +44,17 @@ enum Subject {
     BusinessAccount(Arc<str>),
     Resource(String),
     PhoneNumber(String),
+}
+
+impl Subject {
+    fn scope(&self) -> PauseScope {
+        match self {
+            Self::Credentials(_) => PauseScope::Token,
+            Self::BusinessAccount(_) => PauseScope::BusinessAccount,
+            Self::Resource(_) => PauseScope::Resource,
+            Self::PhoneNumber(_) => PauseScope::PhoneNumber,
+        }
+    }
 }
 
 struct Limit {
@@ -215,17 +226,20 @@ impl Book {
         }
     }
 
-    pub(super) fn paused(&self, now: Instant) -> (usize, Duration) {
+    pub(super) fn paused(&self, now: Instant) -> [Paused; 4] {
+        let mut paused = PauseScope::ALL.map(|scope| Paused { scope, count: 0, longest: Duration::ZERO });
         let refusals = self.tokens.values().filter_map(|token| match &token.standing {
-            Standing::Refused { pause, .. } => Some(pause.until),
+            Standing::Refused { pause, .. } => Some((PauseScope::Token, pause.until)),
             Standing::Unknown | Standing::Accepted { .. } => None,
         });
-        let limits = self.limits.iter().filter_map(|(subject, limit)| match subject {
-            Subject::Credentials(_) => Some(limit.pause.until),
-            Subject::BusinessAccount(_) | Subject::Resource(_) | Subject::PhoneNumber(_) => None,
-        });
-        let waits: Vec<_> = refusals.chain(limits).filter(|until| *until > now).map(|until| until - now).collect();
-        (waits.len(), waits.into_iter().max().unwrap_or_default())
+        let limits = self.limits.iter().map(|(subject, limit)| (subject.scope(), limit.pause.until));
+        for (scope, until) in refusals.chain(limits).filter(|(_, until)| *until > now) {
+            for known in paused.iter_mut().filter(|known| known.scope == scope) {
+                known.count += 1;
+                known.longest = known.longest.max(until - now);
+            }
+        }
+        paused
     }
 
     /// Forgets what no longer counts, now and then, so that the book does not grow with every token ever seen.

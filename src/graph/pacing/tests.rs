@@ -224,7 +224,9 @@ fn a_refusal_is_told_before_a_limit() {
     desk.record(&me, false, Some(&failed(ErrorClass::AppSecretProof)));
     let pause = desk.book.pause(&me, desk.now).unwrap();
     assert!(matches!(pause.cause, PauseCause::CredentialsRefused(_)));
-    assert_eq!(desk.book.paused(desk.now), (2, Duration::from_secs(9000)));
+    let [tokens, others @ ..] = desk.book.paused(desk.now);
+    assert_eq!((tokens.scope, tokens.count, tokens.longest), (PauseScope::Token, 2, Duration::from_secs(9000)));
+    assert!(others.iter().all(|other| other.count == 0));
 }
 
 #[test]
@@ -280,7 +282,7 @@ async fn a_hundred_calls_at_once_with_a_bad_token_are_one() {
     };
     futures::future::join_all((0..100).map(|_| attempt())).await;
     assert_eq!(calls.get(), 1);
-    assert_eq!(pacing.paused().0, 1);
+    assert_eq!(pacing.paused().map(|paused| paused.count), [1, 0, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]

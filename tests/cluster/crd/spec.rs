@@ -1,11 +1,18 @@
-//! Which specs the API server accepts, and what it says to the others.
+//! Which specs the API server accepts, and what it says to the others. `check` must say the same beforehand.
 
 use serde_json::{Value, json};
 
-use super::{Place, minimal, phone_number_ids, secret_ref, with, with_public_key, without};
+use waflows_operator::check::schema::validate;
+
+use super::{Place, minimal, phone_number_ids, resource, secret_ref, with, with_public_key, without};
 
 /// A spec, the field that the refusal must name, and what it must say.
 type Refusal = (Value, &'static str, &'static str);
+
+/// Whether `check` names the field that the API server names, or an item of it.
+fn is_at(path: &str, field: &str) -> bool {
+    path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+}
 
 async fn assert_refused(refusals: Vec<Refusal>) {
     let place = Place::new().await;
@@ -15,6 +22,9 @@ async fn assert_refused(refusals: Vec<Refusal>) {
         // Other words may come first here: those of the merge.
         let applied = place.try_apply(&spec).await.expect_err(&spec.to_string());
         assert!(applied.contains(field), "{applied}\ndoes not name {field}");
+        let foreseen = validate(&resource("tried", "spec", &spec));
+        let path = field.split(':').next().unwrap();
+        assert!(foreseen.iter().any(|violation| is_at(&violation.path, path)), "{path}: {foreseen:?}");
     }
 }
 
@@ -24,6 +34,7 @@ async fn assert_accepted(specs: Vec<Value>) {
         let created = place.try_create(&spec).await.unwrap_or_else(|message| panic!("{spec}: {message}"));
         let applied = place.try_apply(&spec).await.unwrap_or_else(|message| panic!("{spec}: {message}"));
         assert_eq!(created["spec"], applied.data["spec"]);
+        assert_eq!(validate(&resource("tried", "spec", &spec)), [], "{spec}");
     }
 }
 

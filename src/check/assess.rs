@@ -1,0 +1,209 @@
+//! What an observation means for whoever asks beforehand. Pure, and made of the operator's own decisions: `plan` says
+//! what would be uploaded, `summarize` what the status would say.
+
+use std::collections::BTreeMap;
+
+use super::report::{Action, NumberReport, Outcome, ResourceReport};
+use crate::conditions::{self, ConditionType, Reason, Standing};
+use crate::controller::index::ObjectKey;
+use crate::controller::message;
+use crate::controller::number::{Ownership, Reading, Terms};
+use crate::controller::observe::{NumberObservation, Observation};
+use crate::controller::plan::{Plan, plan, upload_reason};
+use crate::controller::summarize::{Progress, summarize};
+use crate::controller::verdict::trouble;
+use crate::crd::{
+    FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus, SecretKeyRef,
+};
+
+/// What an observation could not know, and how that counts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gaps {
+    /// Meta was left out.
+    pub(super) offline: bool,
+    /// Secrets that may or may not exist, by name, with a sentence on why that is not known.
+    pub(super) unseen: BTreeMap<String, String>,
+    /// Whether such a Secret is no failure.
+    pub(super) allow_unseen: bool,
+}
+
+/// What keeps a number from being Valid.
+#[derive(Debug, Clone)]
+struct Finding {
+    reason: Reason,
+    message: String,
+    outcome: Outcome,
+}
+
+/// What would become of a resource in a round that begins with this observation.
+pub(super) fn assess(observation: &Observation, origin: &str, gaps: &Gaps) -> ResourceReport {
+    let status = summarize(observation, &[], Progress::Finished, observation.now).status;
+    let is_suspended = observation.resource.spec.is_suspended();
+    let general = if is_suspended { Some(suspended()) } else { of_inputs(observation, &status, gaps) };
+    let assessment = Assessment { terms: observation.terms(), plan: plan(observation), general, observation, gaps };
+    // Of a suspended resource the status keeps what was last known of the numbers, also of those that have gone.
+    let stored = || observation.numbers.iter().map(|number| number.before.clone()).collect();
+    let numbers = if is_suspended { stored() } else { status.phone_numbers };
+    let phone_numbers: Vec<_> =
+        observation.numbers.iter().zip(numbers).map(|(observed, number)| assessment.number(observed, number)).collect();
+    let key = ObjectKey::of(&observation.resource.metadata);
+    ResourceReport {
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        origin: origin.to_owned(),
+        outcome: phone_numbers.iter().map(|number| number.outcome).max().unwrap_or_default(),
+        public_key_fingerprint: observation.key().map(|key| key.fingerprint().to_string()),
+        phone_numbers,
+    }
+}
+
+fn suspended() -> Finding {
+    let message = "Work on this resource is suspended.".to_owned();
+    Finding { reason: Reason::Suspended, message, outcome: Outcome::Fine }
+}
+
+/// What is wrong with key or credentials, for all numbers alike.
+fn of_inputs(observation: &Observation, status: &FlowsEncryptionKeyStatus, gaps: &Gaps) -> Option<Finding> {
+    let spec = &observation.resource.spec;
+    [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
+        .into_iter()
+        .filter_map(|kind| of_input(kind, spec, status, gaps))
+        .reduce(|first, second| {
+            let message = format!("{} {}", first.message, second.message);
+            let worst = if second.outcome > first.outcome { second } else { first };
+            Finding { message, ..worst }
+        })
+}
+
+fn of_input(
+    kind: ConditionType,
+    spec: &FlowsEncryptionKeySpec,
+    status: &FlowsEncryptionKeyStatus,
+    gaps: &Gaps,
+) -> Option<Finding> {
+    let condition = conditions::find(&status.conditions, kind).filter(|condition| condition.status == "False")?;
+    let reason = match Reason::parse(&condition.reason)? {
+        // The operator tries again, since the two Secrets may be changing together. These do not change.
+        Reason::PassphraseRejected => Reason::PassphraseWrong,
+        reason => reason,
+    };
+    let unseen = references(kind, spec).into_iter().flatten().find_map(|reference| gaps.unseen.get(&reference.name));
+    if let Some(why) = unseen.filter(|_| reason == Reason::SecretNotFound) {
+        let outcome = if gaps.allow_unseen { Outcome::Fine } else { Outcome::Unknown };
+        return Some(Finding { reason, message: why.clone(), outcome });
+    }
+    Some(Finding { reason, message: condition.message.clone(), outcome: outcome_of(reason) })
+}
+
+/// The Secrets on which a condition depends.
+fn references(kind: ConditionType, spec: &FlowsEncryptionKeySpec) -> [Option<&SecretKeyRef>; 3] {
+    match kind {
+        ConditionType::KeyLoaded => [
+            spec.private_key_secret_ref.as_ref(),
+            spec.certificate_secret_ref.as_ref(),
+            spec.passphrase_secret_ref.as_ref(),
+        ],
+        _ => [Some(&spec.access_token_secret_ref), spec.app_secret_ref.as_ref(), None],
+    }
+}
+
+/// What a reason calls for where no upload is to come.
+fn outcome_of(reason: Reason) -> Outcome {
+    match reason.standing() {
+        Standing::Ready | Standing::Suspended => Outcome::Fine,
+        Standing::Stalled => Outcome::ActionNeeded,
+        Standing::Waiting | Standing::Underway => match reason {
+            // The operator waits for these; it is a person who brings them.
+            Reason::SecretNotFound | Reason::SecretKeyNotFound => Outcome::ActionNeeded,
+            _ => Outcome::Unknown,
+        },
+    }
+}
+
+/// What all numbers of a resource are assessed by.
+struct Assessment<'a> {
+    observation: &'a Observation,
+    gaps: &'a Gaps,
+    terms: Terms,
+    plan: Plan,
+    /// What is wrong with the resource as a whole.
+    general: Option<Finding>,
+}
+
+impl Assessment<'_> {
+    fn number(&self, observed: &NumberObservation, mut number: PhoneNumberStatus) -> NumberReport {
+        if number.state == NumberState::Pending && matches!(observed.ownership, Ownership::Other { .. }) {
+            // The operator would learn of it with its first reading; manifests tell before.
+            number.state = NumberState::Conflict;
+            number.message = message::for_number(&number, observed, None, &self.terms);
+        }
+        let action = self.action(observed, &number);
+        let own = self.finding(observed, &number, action);
+        let finding = match (&self.general, own) {
+            // What is wrong for all explains why nothing was learnt of this one, but not a conflict.
+            (Some(general), Some(own)) if own.outcome == Outcome::ActionNeeded && own.outcome > general.outcome => {
+                Some(own)
+            }
+            (Some(general), _) => Some(general.clone()),
+            (None, own) => own,
+        };
+        NumberReport {
+            action,
+            reason: finding.as_ref().map(|finding| finding.reason.as_str()),
+            outcome: finding.as_ref().map_or(Outcome::Fine, |finding| finding.outcome),
+            message: finding.map_or_else(|| text(&number), |finding| finding.message),
+            phone_number_id: number.phone_number_id,
+            state: number.state,
+            signature_status: number.signature_status,
+            key_fingerprint: number.key_fingerprint,
+            error: number.error,
+        }
+    }
+
+    fn action(&self, observed: &NumberObservation, number: &PhoneNumberStatus) -> Action {
+        let is_planned = self.plan.uploads.iter().any(|upload| upload.phone_number_id == number.phone_number_id);
+        let was_read = matches!(observed.reading, Reading::Answered { .. });
+        let may_upload = self.terms.mode == Mode::Enforce
+            && self.observation.key().is_some()
+            && observed.ownership == Ownership::Own;
+        if is_planned {
+            Action::Upload
+        } else if was_read && may_upload && upload_reason(number, &self.terms).is_some() {
+            Action::UploadLater
+        } else {
+            Action::None
+        }
+    }
+
+    fn finding(&self, observed: &NumberObservation, number: &PhoneNumberStatus, action: Action) -> Option<Finding> {
+        if self.observation.resource.spec.is_suspended() {
+            return None;
+        }
+        let was_read = matches!(observed.reading, Reading::Answered { .. });
+        if self.gaps.offline && number.state == NumberState::Pending {
+            let message = "Meta was not asked.".to_owned();
+            return Some(Finding { reason: Reason::NotAsked, message, outcome: Outcome::Fine });
+        }
+        let reason = match trouble(number, self.terms.mode) {
+            Some(reason) => reason,
+            // It was Valid when it was last read; now it could not be.
+            None if !was_read && !self.gaps.offline && self.general.is_none() => match observed.reading {
+                Reading::Paused { .. } => Reason::RateLimited,
+                Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => Reason::GraphUnreachable,
+            },
+            None => return None,
+        };
+        let outcome = match outcome_of(reason) {
+            Outcome::Unknown if action != Action::None || self.gaps.offline => Outcome::Fine,
+            outcome => outcome,
+        };
+        Some(Finding { reason, message: text(number), outcome })
+    }
+}
+
+/// What is to be said of a number: what Meta said, and what follows from it.
+fn text(number: &PhoneNumberStatus) -> String {
+    let error = number.error.as_ref().map(|error| format!("{}.", error.message.trim_end_matches('.')));
+    let parts = error.into_iter().chain(Some(number.message.clone()).filter(|text| !text.is_empty()));
+    parts.collect::<Vec<_>>().join(" ")
+}

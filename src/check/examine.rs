@@ -1,0 +1,194 @@
+//! Takes resources through the first steps of the operator's round: read the Secrets, ask Meta, settle whose each number
+//! is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::assess::{Gaps, assess};
+use super::cluster::Cluster;
+use super::manifests::SecretManifest;
+use super::report::{Problem, ResourceReport};
+use crate::conditions::Reason;
+use crate::controller::index::{Index, ObjectKey};
+use crate::controller::inputs::{self, Fetched};
+use crate::controller::number::Reading;
+use crate::controller::observe::Observation;
+use crate::controller::permit::Permit;
+use crate::controller::schedule::{Agenda, Due, Waits, due};
+use crate::crd::{FlowsEncryptionKey, Mode};
+use crate::graph;
+use crate::leader::Leader;
+
+/// Resources examined at once.
+const PARALLEL_RESOURCES: usize = 4;
+/// The operator's own default; another one changes nothing about a number that is read now.
+const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// A resource to be checked.
+pub(super) struct Subject {
+    /// File and document, or `cluster`.
+    pub(super) origin: String,
+    pub(super) resource: Arc<FlowsEncryptionKey>,
+}
+
+/// Where Secrets are looked for: in the manifests first.
+pub(super) struct Secrets {
+    pub(super) manifests: HashMap<ObjectKey, SecretManifest>,
+    pub(super) cluster: Option<Cluster>,
+}
+
+/// All that there is.
+pub(super) struct Scene {
+    pub(super) subjects: Vec<Subject>,
+    /// Resources that are not to be checked and may own numbers all the same.
+    pub(super) others: Vec<FlowsEncryptionKey>,
+    pub(super) secrets: Secrets,
+    pub(super) allow_missing_secrets: bool,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Examined {
+    pub(super) resources: Vec<ResourceReport>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// A resource whose Secrets were read and whose numbers were asked for.
+struct Observed {
+    observation: Observation,
+    gaps: Gaps,
+    problems: Vec<Problem>,
+}
+
+/// Examines every subject; without asking Meta where there is no reader.
+pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>) -> Examined {
+    let permit = Permit::new(CancellationToken::new(), Leader::alone().acquired().await);
+    let observing = scene.subjects.iter().map(|subject| observe(scene, subject, graph, &permit));
+    let mut observed: Vec<Observed> = futures::stream::iter(observing).buffered(PARALLEL_RESOURCES).collect().await;
+    settle_owners(scene, &mut observed);
+    let mut examined = Examined::default();
+    for (subject, observed) in scene.subjects.iter().zip(observed) {
+        examined.resources.push(assess(&observed.observation, &subject.origin, &observed.gaps));
+        for problem in observed.problems {
+            // Several resources may refer to the same Secret.
+            if !examined.problems.contains(&problem) {
+                examined.problems.push(problem);
+            }
+        }
+    }
+    examined
+}
+
+async fn observe(scene: &Scene, subject: &Subject, graph: Option<&graph::Reader>, permit: &Permit) -> Observed {
+    let resource = &subject.resource;
+    let interval = resource.spec.check_interval_or(DEFAULT_CHECK_INTERVAL);
+    let now = Timestamp::now();
+    let agenda = Agenda { inputs: true, numbers: resource.spec.phone_number_ids.clone(), afresh: false };
+    let mut observation = Observation::new(Arc::clone(resource), agenda, interval, Waits::default(), now);
+    let mut gaps = Gaps { offline: graph.is_none(), allow_unseen: scene.allow_missing_secrets, ..Gaps::default() };
+    let mut problems = Vec::new();
+    if resource.spec.is_suspended() {
+        return Observed { observation, gaps, problems };
+    }
+    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+    let mut secrets = Vec::new();
+    for name in inputs::secret_names(resource) {
+        let fetched = scene.secrets.fetch(&namespace, &name, &mut gaps, &mut problems).await;
+        secrets.push((name, fetched));
+    }
+    let inputs = inputs::open(resource, secrets).await;
+    // Whether the operator would forget its waits, because of what a person changed.
+    if let Due::Now(due) = due(resource, &inputs.secrets, interval, now) {
+        observation.agenda.afresh = due.afresh;
+    }
+    observation.inputs = Some(inputs);
+    if let Some((graph, credentials)) = graph.zip(observation.credentials_to_ask_with()) {
+        let readings: Vec<_> = observation.readings(credentials, graph, permit).collect().await;
+        observation.note(&readings, Timestamp::now());
+    }
+    Observed { observation, gaps, problems }
+}
+
+impl Secrets {
+    /// A Secret; where it is not known whether there is one, `gaps` says why.
+    async fn fetch(&self, namespace: &str, name: &str, gaps: &mut Gaps, problems: &mut Vec<Problem>) -> Fetched {
+        if let Some(manifest) = self.manifests.get(&ObjectKey::new(namespace, name)) {
+            return match manifest.open() {
+                Ok(secret) => Fetched::Found(secret.into()),
+                Err(problem) => {
+                    gaps.unseen.insert(name.to_owned(), format!("Secret {namespace}/{name} is not valid."));
+                    problems.push(problem);
+                    Fetched::NotFound
+                }
+            };
+        }
+        let fetched = match &self.cluster {
+            Some(cluster) => cluster.secret(namespace, name).await,
+            None => Err(format!(
+                "Secret {namespace}/{name} is not among the manifests: give it with -f, or look for it with --cluster."
+            )),
+        };
+        match fetched {
+            // Nowhere to be found: whether that is a failure is the user's to say.
+            Ok(Fetched::NotFound) if gaps.allow_unseen => {
+                gaps.unseen.insert(name.to_owned(), format!("Secret {namespace}/{name} does not exist yet."));
+                Fetched::NotFound
+            }
+            Ok(fetched) => fetched,
+            Err(why) => {
+                gaps.unseen.insert(name.to_owned(), why);
+                Fetched::NotFound
+            }
+        }
+    }
+}
+
+/// Settles whose each number is by the operator's own rules. Subjects that come first by age and name come first, since
+/// all of them read their numbers at the same time.
+fn settle_owners(scene: &Scene, observed: &mut [Observed]) {
+    let now = Timestamp::now();
+    let mut index = Index::new(&[None], Duration::ZERO);
+    for other in &scene.others {
+        index.apply_resource(other, now);
+    }
+    for subject in &scene.subjects {
+        index.apply_resource(&subject.resource, now);
+    }
+    let mut by_seniority: Vec<&mut Observed> = observed.iter_mut().collect();
+    by_seniority.sort_by_key(|observed| {
+        let metadata = &observed.observation.resource.metadata;
+        let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
+        (created, ObjectKey::of(metadata))
+    });
+    for observed in by_seniority {
+        claim(&mut index, observed, now);
+    }
+}
+
+fn claim(index: &mut Index, observed: &mut Observed, now: Timestamp) {
+    let observation = &mut observed.observation;
+    let resource = Arc::clone(&observation.resource);
+    if resource.spec.mode != Mode::Enforce || resource.spec.is_suspended() {
+        return;
+    }
+    let key = ObjectKey::of(&resource.metadata);
+    // A key that comes from elsewhere is taken for a good one.
+    let may_have_key = observation.inputs.as_ref().is_some_and(|inputs| match &inputs.key {
+        Ok(_) => true,
+        Err(verdict) => verdict.reason == Reason::SecretNotFound && !observed.gaps.unseen.is_empty(),
+    });
+    for number in &mut observation.numbers {
+        let is_refused = matches!(&number.reading, Reading::Failed { error, .. } if error.class.refuses_number());
+        let id = &number.before.phone_number_id;
+        number.ownership = if may_have_key && !is_refused && observation.refusal.is_none() {
+            index.claim(id, &key, now)
+        } else {
+            index.owner(id, &key, now)
+        };
+    }
+}

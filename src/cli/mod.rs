@@ -1,0 +1,210 @@
+//! The command line. Every flag of `run` can be given in the environment as well.
+
+mod check;
+mod graph;
+mod inspect;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub use check::CheckArgs;
+pub use graph::GraphArgs;
+pub use inspect::InspectArgs;
+
+/// Keeps the encryption key of WhatsApp Flows on every phone number.
+///
+/// Declare in a FlowsEncryptionKey which key belongs on which phone numbers. `run` is the operator, which puts the key
+/// there through Meta's Graph API and keeps it there. The other commands look and change nothing: `check` says what the
+/// operator would do, `inspect` what a key file holds.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_long_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  waflows-operator crd | kubectl apply --server-side -f -
+  waflows-operator run --http-address 127.0.0.1:8080
+  waflows-operator check -f storefront.yaml -f secrets.yaml
+  waflows-operator inspect private.pem
+  source <(waflows-operator completions bash)
+
+`waflows-operator COMMAND --help` explains each command.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator against the cluster of the current kubeconfig, or the one it runs in.
+    ///
+    /// Works until SIGTERM or Ctrl-C. Every flag can be given in the environment as well, under the name shown beside it.
+    #[command(after_long_help = "\
+Examples:
+  waflows-operator run --http-address 127.0.0.1:8080
+  waflows-operator run --namespaces shop,support --default-check-interval 30m
+  waflows-operator run --leader-election --lease-namespace waflows --log-format json")]
+    Run(Box<RunArgs>),
+    /// Say what the operator would do, and what is wrong, without changing anything.
+    ///
+    /// Reads FlowsEncryptionKeys from manifests or from the cluster, validates them as the API server would, reads their
+    /// keys, and asks Meta what each number holds. Never uploads.
+    ///
+    /// Exit code: 0 if all is well, or will be by uploads of the operator; 1 if a person must act; 2 if it could not be
+    /// told, for example because Meta does not answer.
+    #[command(after_long_help = check::EXAMPLES)]
+    Check(Box<CheckArgs>),
+    /// Say what a key file holds, with its fingerprint, or what is wrong with it.
+    ///
+    /// Takes what a Secret for `privateKeySecretRef` or `certificateSecretRef`, or the field `publicKey`, may hold. Never
+    /// prints a private key.
+    ///
+    /// Exit code: 0 if the operator can use the key, 1 if not, 2 if a file cannot be read.
+    #[command(after_long_help = inspect::EXAMPLES)]
+    Inspect(InspectArgs),
+    /// Print the CustomResourceDefinition as YAML.
+    #[command(after_long_help = "\
+Example:
+  waflows-operator crd | kubectl apply --server-side -f -")]
+    Crd,
+    /// Print a script that completes commands and flags in a shell.
+    #[command(after_long_help = "\
+Examples:
+  source <(waflows-operator completions bash)
+  waflows-operator completions zsh > \"${fpath[1]}/_waflows-operator\"
+  waflows-operator completions fish > ~/.config/fish/completions/waflows-operator.fish")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Flags of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Where and how to call Meta.
+    #[command(flatten)]
+    pub graph: GraphArgs,
+
+    /// Resources worked on at once.
+    #[arg(long, env = "WAFLOWS_CONCURRENCY", default_value = "16", value_name = "N", help_heading = WORK)]
+    pub concurrency: NonZeroU32,
+
+    /// How often Meta is asked what a number holds, where the resource does not say; at least 1m.
+    #[arg(long, env = "WAFLOWS_DEFAULT_CHECK_INTERVAL", default_value = "1h", value_parser = duration, value_name = "DURATION", help_heading = WORK)]
+    pub default_check_interval: Duration,
+
+    /// Namespaces to work in, separated by commas; all where none is given.
+    #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_name = "NAMES", help_heading = KUBERNETES)]
+    pub namespaces: Vec<String>,
+
+    /// Work on resources with these labels only, so that several deployments can share a cluster.
+    #[arg(long, env = "WAFLOWS_SELECTOR", value_name = "LABELS", help_heading = KUBERNETES)]
+    pub selector: Option<String>,
+
+    /// Elect a leader on a Lease, so that several replicas can run and one works.
+    #[arg(long, env = "WAFLOWS_LEADER_ELECTION", help_heading = ELECTION)]
+    pub leader_election: bool,
+
+    /// Namespace of the Lease; the operator's own where none is given.
+    #[arg(long, env = "WAFLOWS_LEASE_NAMESPACE", value_name = "NAME", help_heading = ELECTION)]
+    pub lease_namespace: Option<String>,
+
+    /// Name of the Lease. Deployments that share a namespace need one each.
+    #[arg(long, env = "WAFLOWS_LEASE_NAME", default_value = "waflows-operator", value_name = "NAME", help_heading = ELECTION)]
+    pub lease_name: String,
+
+    /// How long after its last sign of life a leader's place is kept.
+    #[arg(long, env = "WAFLOWS_LEASE_DURATION", default_value = "15s", value_parser = duration, value_name = "DURATION", help_heading = ELECTION)]
+    pub lease_duration: Duration,
+
+    /// How long a leader that cannot renew the Lease goes on working.
+    #[arg(long, env = "WAFLOWS_RENEW_DEADLINE", default_value = "10s", value_parser = duration, value_name = "DURATION", help_heading = ELECTION)]
+    pub renew_deadline: Duration,
+
+    /// Address of /metrics, /healthz and /readyz.
+    #[arg(long, env = "WAFLOWS_HTTP_ADDRESS", default_value = "0.0.0.0:8080", value_name = "ADDRESS", help_heading = OBSERVABILITY)]
+    pub http_address: SocketAddr,
+
+    /// Whether each resource has series of its own in /metrics. Without, they are added up over all resources.
+    #[arg(long, env = "WAFLOWS_METRICS_PER_RESOURCE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", help_heading = OBSERVABILITY)]
+    pub metrics_per_resource: bool,
+
+    /// Format of the log.
+    #[arg(long, env = "WAFLOWS_LOG_FORMAT", default_value = "text", help_heading = OBSERVABILITY)]
+    pub log_format: LogFormat,
+
+    /// Level of the log: error, warn, info, debug or trace, or levels by target such as `info,kube=debug`.
+    #[arg(long, env = "WAFLOWS_LOG_LEVEL", default_value = "info", value_name = "LEVEL", help_heading = OBSERVABILITY)]
+    pub log_level: String,
+
+    /// Multiplies every wait of the operator; for tests.
+    #[arg(long, env = "WAFLOWS_WAIT_SCALE", default_value_t = 1.0, hide = true)]
+    pub wait_scale: f64,
+}
+
+/// Formats of what `check` and `inspect` print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Table,
+    /// For machines: one JSON object.
+    Json,
+}
+
+/// Formats of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// Headings of groups of flags.
+const WORK: &str = "Work";
+const KUBERNETES: &str = "Kubernetes";
+const ELECTION: &str = "Leader election";
+const OBSERVABILITY: &str = "Observability";
+
+const A_YEAR: Duration = Duration::from_secs(8760 * 3600);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: kube::core::Duration = text.parse().map_err(|error| format!("must be like 30m or 1h30m: {error}"))?;
+    if parsed.is_negative() || Duration::from(parsed).is_zero() {
+        return Err("must be longer than nothing".to_owned());
+    }
+    if Duration::from(parsed) > A_YEAR {
+        return Err("must be at most 8760h, a year".to_owned());
+    }
+    Ok(parsed.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_of_run_is_in_the_environment_under_its_own_name() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        for flag in run.get_arguments().filter(|flag| !flag.is_hide_set() && flag.get_id() != "help") {
+            let expected = format!("WAFLOWS_{}", flag.get_id().as_str().to_uppercase());
+            assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
+        }
+    }
+
+    #[test]
+    fn durations_are_longer_than_nothing_and_at_most_a_year() {
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("9999999h").is_err());
+        assert!(["", "0s", "-1h", "1 h", "soon"].iter().all(|text| duration(text).is_err()));
+    }
+}

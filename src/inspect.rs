@@ -1,0 +1,119 @@
+//! `inspect`: what a key file holds, or what is wrong with it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::cli::{InspectArgs, OutputFormat};
+use crate::key::{Inspection, KeyError, PublicKey};
+use crate::printout::Printout;
+
+/// Far more than any key. What is longer is cut, and refused as too large.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Why a file could not be looked into.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// There is one standard input only.
+    #[error("key and passphrase cannot both come from standard input; give one of them as a file")]
+    BothFromStdin,
+    /// The JSON cannot be written. Never in practice.
+    #[error("writing JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Looks into a file. Ends with 1 where the key is of no use to the operator.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn run(args: &InspectArgs) -> Result<Printout, InspectError> {
+    if is_stdin(&args.key_file) && args.passphrase_file.as_deref().is_some_and(is_stdin) {
+        return Err(InspectError::BothFromStdin);
+    }
+    let passphrase = args.passphrase_file.as_deref().map(read).transpose()?;
+    let file = read(&args.key_file)?;
+    let inspection = Inspection::of(&file, passphrase.as_ref().map(|bytes| bytes.as_slice()));
+    let text = match (&inspection.key, args.public_key, args.output) {
+        (Ok(key), true, _) => key.pem().to_owned(),
+        (_, _, OutputFormat::Table) => table(&inspection),
+        (_, _, OutputFormat::Json) => serde_json::to_string_pretty(&Summary::of(&inspection))? + "\n",
+    };
+    if args.public_key
+        && let Err(error) = &inspection.key
+    {
+        // Where a key is expected, for example in a file, there is none.
+        eprintln!("waflows-operator: {error}");
+        return Ok(Printout { text: String::new(), exit_code: 1 });
+    }
+    Ok(Printout { text, exit_code: u8::from(inspection.key.is_err()) })
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, InspectError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    let read = if is_stdin(path) {
+        io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+    };
+    read.map_err(|source| InspectError::Read { path: path.to_owned(), source })?;
+    Ok(bytes)
+}
+
+fn table(inspection: &Inspection) -> String {
+    let mut lines = Vec::new();
+    if let Some(kind) = inspection.kind {
+        lines.push(format!("kind         {kind}"));
+    }
+    if let Some(bits) = inspection.bits() {
+        lines.push(format!("size         RSA, {bits} bits"));
+    }
+    lines.push(match &inspection.key {
+        Ok(key) => format!("fingerprint  {}", key.fingerprint()),
+        Err(error) => format!("problem      {error}"),
+    });
+    lines.join("\n") + "\n"
+}
+
+/// The JSON form. What is not known is left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl<'a> Summary<'a> {
+    fn of(inspection: &'a Inspection) -> Self {
+        let key = inspection.key.as_ref();
+        Self {
+            kind: inspection.kind.map(|kind| kind.as_str()),
+            bits: inspection.bits(),
+            fingerprint: key.ok().map(|key| key.fingerprint().to_string()),
+            public_key: key.ok().map(PublicKey::pem),
+            problem: key.err().map(KeyError::to_string),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Every metric there is: name, type, unit, labels and meaning. The table in `docs/metrics.md` is made from this file.
+
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use crate::controller::plan::UploadReason;
+use crate::crd::NumberState;
+use crate::graph::ErrorClass;
+use crate::graph::pacing::PauseScope;
+
+/// One metric.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// The name without unit and suffix.
+    pub(super) name: &'static str,
+    /// Counter, gauge, histogram or info.
+    pub(super) kind: MetricType,
+    /// The unit, which is part of the name.
+    pub(super) unit: Option<Unit>,
+    /// The labels.
+    pub labels: &'static [Label],
+    /// Meaning, in one sentence.
+    pub help: &'static str,
+}
+
+/// One label.
+#[derive(Debug, Clone, Copy)]
+pub struct Label {
+    /// The name.
+    pub name: &'static str,
+    /// The values there are.
+    pub values: Values,
+}
+
+/// The values of a label.
+#[derive(Debug, Clone, Copy)]
+pub enum Values {
+    /// One of these.
+    OneOf(fn() -> Vec<&'static str>),
+    /// As many as there are of something.
+    Open(&'static str),
+}
+
+impl Descriptor {
+    /// The name as queries use it; that of a histogram without `_bucket`, `_sum` and `_count`.
+    pub fn full_name(&self) -> String {
+        let unit = self.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
+        let suffix = match self.kind {
+            MetricType::Counter => "_total",
+            MetricType::Info => "_info",
+            MetricType::Gauge | MetricType::Histogram | MetricType::Unknown => "",
+        };
+        format!("{}{unit}{suffix}", self.name)
+    }
+
+    /// The type, in a word.
+    pub fn kind(&self) -> &str {
+        self.kind.as_str()
+    }
+
+    /// The unit, in a word.
+    pub fn unit(&self) -> Option<&str> {
+        self.unit.as_ref().map(Unit::as_str)
+    }
+}
+
+const fn counter(name: &'static str, labels: &'static [Label], help: &'static str) -> Descriptor {
+    Descriptor { name, kind: MetricType::Counter, unit: None, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [Label], help: &'static str) -> Descriptor {
+    Descriptor { name, kind: MetricType::Gauge, unit: None, labels, help }
+}
+
+const fn seconds(name: &'static str, kind: MetricType, labels: &'static [Label], help: &'static str) -> Descriptor {
+    Descriptor { name, kind, unit: Some(Unit::Seconds), labels, help }
+}
+
+const fn bytes(name: &'static str, help: &'static str) -> Descriptor {
+    Descriptor { name, kind: MetricType::Gauge, unit: Some(Unit::Bytes), labels: &[], help }
+}
+
+const fn one_of(name: &'static str, values: fn() -> Vec<&'static str>) -> Label {
+    Label { name, values: Values::OneOf(values) }
+}
+
+const fn open(name: &'static str, values: &'static str) -> Label {
+    Label { name, values: Values::Open(values) }
+}
+
+const NAMESPACE: Label = open("namespace", "of the resource");
+const NAME: Label = open("name", "of the resource");
+const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
+const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
+const SCOPE: Label = one_of("scope", || PauseScope::ALL.map(PauseScope::as_str).to_vec());
+
+pub(super) static BUILD: Descriptor = Descriptor {
+    name: "waflows_build",
+    kind: MetricType::Info,
+    unit: None,
+    labels: &[open("version", "of the operator")],
+    help: "The version that runs; always 1.",
+};
+pub(super) static LEADER: Descriptor =
+    gauge("waflows_leader", &[], "Whether this replica leads and works: 1 or 0; always 1 without leader election.");
+pub(super) static RECONCILE_DURATION: Descriptor = seconds(
+    "waflows_reconcile_duration",
+    MetricType::Histogram,
+    &[one_of("outcome", || super::RoundOutcome::ALL.map(super::RoundOutcome::as_str).to_vec())],
+    "Rounds of a resource by how they ended: the status was written, had not changed, could not be read or written, or was dropped because another process wrote first. A look that finds nothing due is no round.",
+);
+pub(super) static GRAPH_REQUESTS: Descriptor = counter(
+    "waflows_graph_requests",
+    &[OPERATION, one_of("outcome", || ["ok", "cancelled"].into_iter().chain(ErrorClass::NAMES).collect())],
+    "Requests to Meta's Graph API by what came of them.",
+);
+pub(super) static GRAPH_REQUEST_DURATION: Descriptor = seconds(
+    "waflows_graph_request_duration",
+    MetricType::Histogram,
+    &[OPERATION],
+    "Requests to Meta's Graph API, from sending to the end of the answer.",
+);
+pub(super) static UPLOADS: Descriptor = counter(
+    "waflows_uploads",
+    &[
+        one_of("reason", || UploadReason::ALL.map(UploadReason::as_str).to_vec()),
+        one_of("result", || super::UploadResult::ALL.map(super::UploadResult::as_str).to_vec()),
+    ],
+    "Uploads of a public key by why they were made and what the number held when it was read back: the key with a valid signature, something else, or the upload itself failed. Uploads that a pause put off are not counted.",
+);
+pub(super) static PHONE_NUMBERS: Descriptor = gauge(
+    "waflows_phone_numbers",
+    &[NAMESPACE, NAME, one_of("state", || NumberState::ALL.map(NumberState::as_str).to_vec())],
+    "Phone numbers by state; states without numbers are left out, except Valid.",
+);
+pub(super) static RESOURCE_READY: Descriptor = gauge(
+    "waflows_resource_ready",
+    &[NAMESPACE, NAME, REASON],
+    "The condition Ready of the resource: 1 True, 0 False, -1 Unknown.",
+);
+pub(super) static RESOURCES: Descriptor = gauge(
+    "waflows_resources",
+    &[one_of("ready", || vec!["True", "False", "Unknown"]), REASON],
+    "Resources by their condition Ready and its reason.",
+);
+pub(super) static LAST_CHECK: Descriptor = seconds(
+    "waflows_resource_last_check_timestamp",
+    MetricType::Gauge,
+    &[NAMESPACE, NAME],
+    "When every phone number of the resource had last been read well, in Unix time; absent until each was read once.",
+);
+pub(super) static NEXT_CHECK: Descriptor = seconds(
+    "waflows_resource_next_check_timestamp",
+    MetricType::Gauge,
+    &[NAMESPACE, NAME],
+    "When Meta will be asked again, in Unix time; absent while nothing is planned.",
+);
+pub(super) static KEY: Descriptor = seconds(
+    "waflows_resource_key_timestamp",
+    MetricType::Gauge,
+    &[NAMESPACE, NAME],
+    "When the operator first saw the resource's current key, in Unix time; absent until it has one.",
+);
+pub(super) static TOKENS_REFUSED: Descriptor = gauge(
+    "waflows_tokens_refused",
+    &[],
+    "Access tokens, counted by Secret and key, that Meta refuses now, also for their app secret proof.",
+);
+pub(super) static GRAPH_PAUSED: Descriptor = gauge(
+    "waflows_graph_paused",
+    &[SCOPE],
+    "Pauses in force, by what they apply to: a token that Meta refuses or limits, a business account (WABA), a resource, or a number.",
+);
+pub(super) static GRAPH_PAUSE_REMAINING: Descriptor = seconds(
+    "waflows_graph_pause_remaining",
+    MetricType::Gauge,
+    &[SCOPE],
+    "Time until the longest of these pauses ends.",
+);
+pub(super) static QUEUE_DEPTH: Descriptor =
+    gauge("waflows_queue_depth", &[], "Resources that wait for a worker; 0 on a replica that does not lead.");
+pub(super) static QUEUE_OLDEST: Descriptor = seconds(
+    "waflows_queue_oldest",
+    MetricType::Gauge,
+    &[],
+    "For how long the one has waited that has waited longest; 0 on a replica that does not lead.",
+);
+pub(super) static WATCH_RESTARTS: Descriptor = counter(
+    "waflows_watch_restarts",
+    &[one_of("watch", || super::Watched::ALL.map(super::Watched::as_str).to_vec())],
+    "Failed watches of the API server, each of which is tried again.",
+);
+pub(super) static CPU: Descriptor =
+    seconds("process_cpu", MetricType::Counter, &[], "Processor time used by the process, in user and system mode.");
+pub(super) static RESIDENT_MEMORY: Descriptor = bytes("process_resident_memory", "Physical memory of the process.");
+pub(super) static VIRTUAL_MEMORY: Descriptor = bytes("process_virtual_memory", "Address space of the process.");
+pub(super) static OPEN_FDS: Descriptor = gauge("process_open_fds", &[], "Open file descriptors.");
+pub(super) static MAX_FDS: Descriptor = gauge("process_max_fds", &[], "Limit of open file descriptors.");
+pub(super) static START_TIME: Descriptor =
+    seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
+
+/// All metrics, in the order in which they are served.
+pub static ALL: [&Descriptor; 24] = [
+    &BUILD,
+    &LEADER,
+    &RECONCILE_DURATION,
+    &GRAPH_REQUESTS,
+    &GRAPH_REQUEST_DURATION,
+    &UPLOADS,
+    &PHONE_NUMBERS,
+    &RESOURCE_READY,
+    &RESOURCES,
+    &LAST_CHECK,
+    &NEXT_CHECK,
+    &KEY,
+    &TOKENS_REFUSED,
+    &GRAPH_PAUSED,
+    &GRAPH_PAUSE_REMAINING,
+    &QUEUE_DEPTH,
+    &QUEUE_OLDEST,
+    &WATCH_RESTARTS,
+    &CPU,
+    &RESIDENT_MEMORY,
+    &VIRTUAL_MEMORY,
+    &OPEN_FDS,
+    &MAX_FDS,
+    &START_TIME,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_helps_are_sentences() {
+        for (position, metric) in ALL.iter().enumerate() {
+            assert!(metric.help.ends_with('.') && !metric.help.contains(['\n', '\\']), "{}", metric.help);
+            assert!(ALL[..position].iter().all(|other| other.full_name() != metric.full_name()), "{metric:?}");
+        }
+    }
+}

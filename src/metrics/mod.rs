@@ -1,0 +1,244 @@
+//! What Prometheus is told.
+//!
+//! - [`catalog`]: every metric there is, with its labels and meaning;
+//! - [`Metrics`]: what is counted where it happens;
+//! - [`Exposition`]: the page, on which all that follows from the state of index, queue and pacing is computed when it
+//!   is asked for: nothing is kept twice, and what is deleted vanishes at once.
+
+pub mod catalog;
+mod exposition;
+mod process;
+mod resources;
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::time::Instant;
+
+use self::catalog::{Descriptor, Values};
+pub use self::exposition::{CONTENT_TYPE, Exposition};
+use crate::controller::plan::UploadReason;
+use crate::graph::GraphError;
+use crate::health::Pulse;
+
+/// Name and value of a label.
+type Label = (&'static str, &'static str);
+type Counters<const N: usize> = Family<[Label; N], Counter>;
+type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
+
+/// Seconds. A call to Meta is cut off after 4.5 of them.
+const CALL_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.5];
+/// Seconds. A round of one number takes a few calls, one of 500 numbers minutes where Meta is slow.
+const ROUND_BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// What is counted where it happens. Every series is there from the start, so that a first failure shows as an
+/// increase.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Beats with whatever becomes of the work, good or bad.
+    pub progress: Pulse,
+    rounds: Histograms,
+    requests: Counters<2>,
+    request_durations: Histograms,
+    uploads: Counters<2>,
+    watch_restarts: Counters<1>,
+}
+
+macro_rules! label_values {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])+ $value:ident => $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])+ $value,)+ }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$value),+];
+
+            /// The value of the label.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $text,)+ }
+            }
+        }
+    };
+}
+
+label_values! {
+    /// How a round ended.
+    RoundOutcome {
+        /// The status was written.
+        Written => "written",
+        /// There was nothing to write.
+        Unchanged => "unchanged",
+        /// The API server did not answer as it should.
+        Failed => "failed",
+        /// The status was left out: the resource is gone, or another process wrote first.
+        Dropped => "dropped",
+    }
+}
+
+label_values! {
+    /// What came of an upload.
+    UploadResult {
+        /// The number was read back with the key and a valid signature.
+        Valid => "valid",
+        /// It was not.
+        NotValid => "not_valid",
+        /// The upload was refused, or its outcome is unknown, and it was not.
+        Failed => "failed",
+    }
+}
+
+label_values! {
+    /// What is asked of Meta.
+    Operation {
+        /// What a number holds.
+        Read => "read",
+        /// To put a key on a number.
+        Upload => "upload",
+    }
+}
+
+label_values! {
+    /// What is watched.
+    Watched {
+        /// The operator's own resources.
+        Resources => "flowsencryptionkeys",
+        /// The Secrets they may refer to.
+        Secrets => "secrets",
+    }
+}
+
+impl Watched {
+    /// The name of the loop that follows it.
+    pub fn loop_name(self) -> &'static str {
+        match self {
+            Self::Resources => "the watch of flowsencryptionkeys",
+            Self::Secrets => "the watch of secrets",
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            progress: Pulse::default(),
+            rounds: histograms(&catalog::RECONCILE_DURATION, || Histogram::new(ROUND_BUCKETS)),
+            requests: counters_by_two(&catalog::GRAPH_REQUESTS),
+            request_durations: histograms(&catalog::GRAPH_REQUEST_DURATION, || Histogram::new(CALL_BUCKETS)),
+            uploads: counters_by_two(&catalog::UPLOADS),
+            watch_restarts: counters_by_one(&catalog::WATCH_RESTARTS),
+        }
+    }
+}
+
+impl Metrics {
+    /// A round begins.
+    pub fn round(&self) -> RoundTimer<'_> {
+        self.progress.beat();
+        RoundTimer { metrics: self, begun: Instant::now(), outcome: RoundOutcome::Failed }
+    }
+
+    /// A request to Meta begins.
+    pub fn request(&self, operation: Operation) -> RequestTimer<'_> {
+        RequestTimer { metrics: self, operation, begun: Instant::now(), outcome: "cancelled" }
+    }
+
+    /// An upload is over.
+    pub fn uploaded(&self, reason: UploadReason, result: UploadResult) {
+        self.uploads.get_or_create(&[("reason", reason.as_str()), ("result", result.as_str())]).inc();
+    }
+
+    /// A watch failed.
+    pub fn watch_failed(&self, watch: Watched) {
+        self.watch_restarts.get_or_create(&[("watch", watch.as_str())]).inc();
+    }
+}
+
+/// Measures a round. One that does not [`end`](Self::end) has failed.
+#[must_use]
+pub struct RoundTimer<'a> {
+    metrics: &'a Metrics,
+    begun: Instant,
+    outcome: RoundOutcome,
+}
+
+impl RoundTimer<'_> {
+    /// The round is over.
+    pub fn end(mut self, outcome: RoundOutcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for RoundTimer<'_> {
+    fn drop(&mut self) {
+        self.metrics.progress.beat();
+        let rounds = &self.metrics.rounds;
+        rounds.get_or_create(&[("outcome", self.outcome.as_str())]).observe(self.begun.elapsed().as_secs_f64());
+    }
+}
+
+/// Measures a request. One that does not [`end`](Self::end) was cancelled, and may have reached Meta all the same.
+#[must_use]
+pub struct RequestTimer<'a> {
+    metrics: &'a Metrics,
+    operation: Operation,
+    begun: Instant,
+    outcome: &'static str,
+}
+
+impl RequestTimer<'_> {
+    /// Since the request was begun.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The answer is there, or it is known that none will come.
+    pub fn end(mut self, error: Option<&GraphError>) {
+        self.outcome = error.map_or("ok", |error| error.class.as_str());
+    }
+}
+
+impl Drop for RequestTimer<'_> {
+    fn drop(&mut self) {
+        self.metrics.progress.beat();
+        let operation = ("operation", self.operation.as_str());
+        self.metrics.requests.get_or_create(&[operation, ("outcome", self.outcome)]).inc();
+        self.metrics.request_durations.get_or_create(&[operation]).observe(self.elapsed().as_secs_f64());
+    }
+}
+
+/// The label of a descriptor with each of its values.
+fn values(descriptor: &Descriptor, label: usize) -> Vec<Label> {
+    match descriptor.labels.get(label).map(|label| (label.name, label.values)) {
+        Some((name, Values::OneOf(values))) => values().into_iter().map(|value| (name, value)).collect(),
+        Some((_, Values::Open(_))) | None => Vec::new(),
+    }
+}
+
+fn counters_by_one(descriptor: &Descriptor) -> Counters<1> {
+    let counters = Counters::default();
+    for label in values(descriptor, 0) {
+        drop(counters.get_or_create(&[label]));
+    }
+    counters
+}
+
+fn counters_by_two(descriptor: &Descriptor) -> Counters<2> {
+    let counters = Counters::default();
+    for first in values(descriptor, 0) {
+        for second in values(descriptor, 1) {
+            drop(counters.get_or_create(&[first, second]));
+        }
+    }
+    counters
+}
+
+fn histograms(descriptor: &Descriptor, new: fn() -> Histogram) -> Histograms {
+    let histograms = Histograms::new_with_constructor(new);
+    for label in values(descriptor, 0) {
+        drop(histograms.get_or_create(&[label]));
+    }
+    histograms
+}

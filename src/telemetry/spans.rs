@@ -1,0 +1,68 @@
+//! The spans of traces. What is in them is public: names and numbers, never the contents of a Secret.
+//!
+//! `round` (one resource) → `observe` → `graph read`; → `execute` → `graph upload`, `graph read`; → `write status`.
+
+use tracing::Span;
+use tracing::field::Empty;
+
+use crate::graph::GraphError;
+use crate::metrics::Operation;
+
+/// The target of all spans. They are wanted by traces alone.
+pub const TARGET: &str = "waflows::span";
+
+/// A round of a resource.
+pub fn round(namespace: &str, name: &str) -> Span {
+    tracing::info_span!(target: TARGET, "round", k8s.namespace.name = namespace, waflows.resource = name)
+}
+
+/// What is read in a round.
+pub fn observe() -> Span {
+    tracing::info_span!(target: TARGET, "observe")
+}
+
+/// The uploads of a round.
+pub fn execute(uploads: usize) -> Span {
+    tracing::info_span!(target: TARGET, "execute", waflows.uploads = uploads)
+}
+
+/// A write of the status.
+pub fn write_status() -> Span {
+    tracing::info_span!(target: TARGET, "write status", otel.kind = "client", otel.status_code = Empty)
+}
+
+/// A call to Meta.
+pub fn call(operation: Operation, host: &str, phone_number_id: &str) -> Span {
+    let (name, method) = match operation {
+        Operation::Read => ("graph read", "GET"),
+        Operation::Upload => ("graph upload", "POST"),
+    };
+    tracing::info_span!(
+        target: TARGET,
+        "graph",
+        otel.name = name,
+        otel.kind = "client",
+        http.request.method = method,
+        server.address = host,
+        waflows.phone_number_id = phone_number_id,
+        http.response.status_code = Empty,
+        meta.fbtrace_id = Empty,
+        error.r#type = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// What came of a call: HTTP status, Meta's trace id, the class of the failure.
+pub fn record_answer(span: &Span, status: Option<u16>, trace_id: Option<&str>, error: Option<&GraphError>) {
+    span.record("http.response.status_code", status);
+    span.record("meta.fbtrace_id", error.and_then(|error| error.trace_id.as_deref()).or(trace_id));
+    if let Some(error) = error {
+        span.record("error.type", error.class.as_str());
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// Something failed.
+pub fn record_failure(span: &Span) {
+    span.record("otel.status_code", "ERROR");
+}

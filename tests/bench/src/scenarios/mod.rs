@@ -1,0 +1,159 @@
+//! What is measured. `docs/performance.md` says what each scenario is for.
+
+mod cold_start;
+mod keys;
+mod latency;
+mod memory;
+mod restart;
+mod rotation;
+mod size;
+mod steady;
+mod unrelated_secrets;
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::fleet::Fleet;
+use crate::graph::Calls;
+use crate::operator::{Operator, UNBOUNDED};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::usage::Usage;
+use crate::world::{Programs, Surroundings, World};
+
+/// What a call to Meta is taken to take.
+const GRAPH_LATENCY: Duration = Duration::from_millis(20);
+/// Read, upload, read back.
+const FRESH: Calls = Calls { reads: 2, uploads: 1 };
+const NONE: Calls = Calls { reads: 0, uploads: 0 };
+
+/// One scenario.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    title: &'static str,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Latency(Duration),
+    ColdStart(Fleet, Option<cold_start::Limits>),
+    Rotation,
+    Memory(Fleet, memory::Limits),
+    Steady,
+    Restart,
+    UnrelatedSecrets,
+    Keys,
+    Size,
+}
+
+/// All of them, in the order of the report.
+pub(crate) fn all() -> Vec<Scenario> {
+    let fast = cold_start::Limits { seconds: 8.0, cpu_seconds: 2.5 };
+    let memory = |resident, anonymous| memory::Limits { resident, anonymous };
+    let scenario = |name, title, kind| Scenario { name, title, kind };
+    vec![
+        scenario("a", "apply to Ready, one number, Graph latency 20 ms", Kind::Latency(GRAPH_LATENCY)),
+        scenario("a0", "apply to Ready, one number, no Graph latency", Kind::Latency(Duration::ZERO)),
+        scenario(
+            "b200",
+            "cold start, 200 resources of 10 numbers, Graph latency 20 ms",
+            Kind::ColdStart(Fleet::of(200, 10), None),
+        ),
+        scenario(
+            "b2k",
+            "cold start, 2,000 resources of 5 numbers, Graph latency 20 ms",
+            Kind::ColdStart(Fleet::of(2000, 5), Some(fast)),
+        ),
+        scenario("c", "new key in a Secret of 50 resources of 10 numbers, Graph latency 20 ms", Kind::Rotation),
+        scenario("d0", "memory without resources", Kind::Memory(Fleet::of(0, 0), memory(14.0, Some(4.0)))),
+        scenario("d2k", "memory at 2,000 resources of 5 numbers", Kind::Memory(Fleet::of(2000, 5), memory(26.0, None))),
+        scenario(
+            "d10k",
+            "memory at 10,000 resources of 10 numbers",
+            Kind::Memory(Fleet::of(10_000, 10), memory(95.0, None)),
+        ),
+        scenario("e", "60 s with nothing due, 2,000 resources of 5 numbers, leader election", Kind::Steady),
+        scenario("f", "restart with nothing due, 2,000 resources of 5 numbers", Kind::Restart),
+        scenario("g", "5,000 unrelated Secrets of 100 KB beside 200 resources of 10 numbers", Kind::UnrelatedSecrets),
+        scenario("h", "reading one private key, one thread", Kind::Keys),
+        scenario("size", "the release binary", Kind::Size),
+    ]
+}
+
+impl Scenario {
+    /// Measures it.
+    pub(crate) async fn run(&self, programs: &Programs) -> Result<Report, Error> {
+        let mut report = Report::new(self.name, self.title);
+        match self.kind {
+            Kind::Latency(latency) => latency::run(&mut report, programs, latency).await,
+            Kind::ColdStart(fleet, limits) => cold_start::run(&mut report, programs, fleet, limits).await,
+            Kind::Rotation => rotation::run(&mut report, programs).await,
+            Kind::Memory(fleet, limits) => memory::run(&mut report, programs, fleet, limits).await,
+            Kind::Steady => steady::run(&mut report, programs).await,
+            Kind::Restart => restart::run(&mut report, programs).await,
+            Kind::UnrelatedSecrets => unrelated_secrets::run(&mut report, programs).await,
+            Kind::Keys => keys::run(&mut report),
+            Kind::Size => size::run(&mut report, programs),
+        }?;
+        Ok(report)
+    }
+}
+
+/// A fleet that was created before the operator was started and is now Ready.
+struct RolledOut {
+    world: World,
+    operator: Operator,
+    /// From the start of the process to the sight of the last Ready.
+    time: Duration,
+    /// What the operator had used by then.
+    at_ready: Usage,
+    /// What the others used meanwhile.
+    others: Surroundings,
+}
+
+/// Creates a fleet, starts an operator without ceilings, and waits until all is Ready. Checks what that took.
+async fn roll_out(
+    report: &mut Report,
+    programs: &Programs,
+    fleet: Fleet,
+    latency: Duration,
+    flags: &[&str],
+) -> Result<RolledOut, Error> {
+    let mut world = World::set_up(programs, latency).await?;
+    fleet.create(&world.client, &world.key).await?;
+    world.graph.reset().await?;
+    world.audit.reset()?;
+    let mut progress = Progress::begin(&world.client).await?;
+    let before = world.surroundings()?;
+    let mut operator = Operator::start(&world, &[&UNBOUNDED, flags].concat())?;
+    let ready = progress.ready(fleet.names(), &world.key.fingerprint);
+    operator.during("all resources are Ready", ready).await?;
+    let time = operator.started.elapsed();
+    report.check("rollout: writes of a status, one each", fleet.resources, progress.count);
+    let (at_ready, others) = (operator.usage()?, world.surroundings()?.since(before));
+    check_calls(report, "rollout", &world, fleet, FRESH).await?;
+    Ok(RolledOut { world, operator, time, at_ready, others })
+}
+
+/// Every phone number must have seen exactly these calls, and there must be no others.
+async fn check_calls(report: &mut Report, phase: &str, world: &World, fleet: Fleet, each: Calls) -> Result<(), Error> {
+    let numbers = fleet.numbers() as u64;
+    let all = Calls { reads: each.reads * numbers, uploads: each.uploads * numbers };
+    let what = format!("{phase}: numbers with {} reads, {} uploads", each.reads, each.uploads);
+    report.check(what, fleet.numbers(), world.graph.numbers_with(fleet, each).await?);
+    let found = world.graph.calls().await?;
+    report.check(format!("{phase}: reads in all"), all.reads, found.reads);
+    report.check(format!("{phase}: uploads in all"), all.uploads, found.uploads);
+    Ok(())
+}
+
+/// Tells what the operator asked of the API server.
+async fn report_requests(report: &mut Report, world: &World, least_status_writes: usize) -> Result<(), Error> {
+    let requests = world.audit.requests_with("patch flowsencryptionkeys/status", least_status_writes).await?;
+    for (kind, count) in requests.kinds() {
+        report.figure(format!("API requests: {kind}"), count as f64, "");
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! Runs the binary and looks at what it prints.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// What a process printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs the binary without a cluster.
+pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Printed {
+    run_command(env!("CARGO_BIN_EXE_waflows-operator"), arguments, input)
+}
+
+/// Runs a program with `input` at its standard input.
+pub(crate) fn run_command(program: &str, arguments: &[&str], input: &[u8]) -> Printed {
+    let mut process = Command::new(program)
+        .args(arguments)
+        .env("KUBECONFIG", "/nonexistent/kubeconfig")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} is needed for this test (apt-get install {program}): {error}"));
+    let mut stdin = process.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        // It may end without reading all of its input.
+        scope.spawn(move || stdin.write_all(input).ok());
+        process.wait_with_output().unwrap()
+    });
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Printed { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Runs openssl, which must succeed.
+pub(crate) fn openssl(arguments: &[&str], input: &[u8]) -> String {
+    let printed = run_command("openssl", arguments, input);
+    assert_eq!(printed.code, 0, "openssl {arguments:?}: {}", printed.stderr);
+    printed.stdout
+}

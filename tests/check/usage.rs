@@ -1,0 +1,53 @@
+//! Flags, exit codes of wrong usage, help and completions.
+
+use crate::process::{run, run_command};
+use crate::scene::{NUMBERS, Scene, resource};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_usage_ends_with_2() {
+    let scene = Scene::with_secrets().await;
+    scene.write("storefront.yaml", &[resource("storefront", &NUMBERS)]);
+    let (file, secrets) = (scene.path("storefront.yaml"), scene.path("secrets.yaml"));
+    for (arguments, says) in [
+        (vec!["storefront", "-f", &file], "cannot be used with"),
+        (vec!["--cluster"], "--filename"),
+        (vec!["-A", "-n", "messaging"], "cannot be used with"),
+        (vec!["-f", "/nonexistent.yaml"], "/nonexistent.yaml"),
+        (vec!["-f", &secrets], "there is no FlowsEncryptionKey in"),
+        (vec!["storefront"], "no cluster to look into"),
+        (vec!["-f", &file, "--cluster"], "no cluster to look into"),
+    ] {
+        let printed = scene.check_with(&arguments, b"");
+        assert_eq!(printed.code, 2, "{arguments:?}: {printed:?}");
+        assert!(printed.stderr.contains(says), "{arguments:?}: {printed:?}");
+    }
+    let printed = run(&["check", "-f", &file, "--graph-url", "http://127.0.0.1:1"], b"");
+    assert!(printed.code == 2 && printed.stderr.contains("is not https"), "{printed:?}");
+}
+
+#[test]
+fn the_operator_refuses_an_interval_below_that_of_a_resource() {
+    let printed = run(&["run", "--default-check-interval", "59s", "--http-address", "127.0.0.1:0"], b"");
+    assert_eq!(printed.code, 1, "{printed:?}");
+    assert!(printed.stderr.contains("--default-check-interval must be at least 1m"), "{printed:?}");
+}
+
+#[test]
+fn every_command_has_an_example_in_its_help() {
+    for command in ["run", "check", "inspect", "crd", "completions"] {
+        let printed = run(&[command, "--help"], b"");
+        assert_eq!(printed.code, 0, "{printed:?}");
+        assert!(printed.stdout.contains("Example") && printed.stdout.contains("waflows-operator "), "{printed:?}");
+    }
+}
+
+#[test]
+fn completions_are_scripts_that_bash_takes() {
+    let script = run(&["completions", "bash"], b"").stdout;
+    assert!(script.contains("--allow-missing-secrets"));
+    let checked = run_command("bash", &["-n"], script.as_bytes());
+    assert_eq!((checked.code, checked.stderr.as_str()), (0, ""));
+    for shell in ["zsh", "fish", "powershell", "elvish"] {
+        assert!(run(&["completions", shell], b"").stdout.contains("waflows-operator"), "{shell}");
+    }
+}

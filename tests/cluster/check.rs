@@ -1,0 +1,154 @@
+//! `check` on a cluster: it says what the operator would do, and what the operator says.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use graph_emulator::FOREIGN_PUBLIC_KEY;
+use serde_json::{Value, json};
+
+use crate::world::{TestKey, World, control_plane, kubectl, number_of};
+
+const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "110200345501442"];
+
+/// Exit code and report of `check` with the rights of a kubeconfig.
+fn check_as(kubeconfig: &Path, world: &World, arguments: &[&str]) -> (i32, Value) {
+    let output = Command::new(env!("CARGO_BIN_EXE_waflows-operator"))
+        .args(["check", "--graph-url", world.emulator.base_url(), "--allow-http-graph-url", "-o", "json"])
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    let report = serde_json::from_str(&stdout).unwrap_or_else(|_| json!(stderr));
+    (output.status.code().unwrap(), report)
+}
+
+/// With all rights, and with the eyes of the test's own operator.
+fn check(world: &World, arguments: &[&str]) -> (i32, Value) {
+    let scope = ["--namespaces", world.namespace.as_str()];
+    check_as(control_plane().kubeconfig(), world, &[arguments, &scope].concat())
+}
+
+fn states(report: &Value) -> Vec<(&str, &str)> {
+    let numbers = report["resources"].as_array().unwrap().iter().flat_map(|r| r["phoneNumbers"].as_array().unwrap());
+    numbers.map(|number| (number["state"].as_str().unwrap(), number["action"].as_str().unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_has_done_is_seen_and_what_drifted_would_be_healed() {
+    let world = World::new(&NUMBERS).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    let before = world.wait_ready("storefront").await;
+    let uploads = world.emulator.counters().calls.uploads;
+
+    let (code, report) = check(&world, &["storefront", "-n", &world.namespace]);
+    assert_eq!((code, states(&report)), (0, vec![("Valid", "None"); 3]), "{report}");
+    world.emulator.lose_signature(NUMBERS[0]).unwrap();
+    world.emulator.set_foreign_key(NUMBERS[1], FOREIGN_PUBLIC_KEY).unwrap();
+    let (code, report) = check(&world, &["-n", &world.namespace]);
+    let expected = vec![("Mismatch", "Upload"), ("Foreign", "Upload"), ("Valid", "None")];
+    assert_eq!((code, states(&report)), (0, expected), "{report}");
+
+    assert_eq!(world.emulator.counters().calls.uploads, uploads, "nothing was uploaded");
+    let after = world.resources().get("storefront").await.unwrap();
+    assert_eq!(after.metadata.resource_version, before.metadata.resource_version, "and nothing written");
+
+    let (code, error) = check(&world, &["nobody", "-n", &world.namespace]);
+    assert!(code == 2 && error.as_str().unwrap().contains("there is no FlowsEncryptionKey"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_what_the_operator_says() {
+    let world = World::new(&NUMBERS).await;
+    world.set_default_secrets().await;
+    let mut observing = World::spec(&NUMBERS[..2]);
+    observing["mode"] = "Observe".into();
+    world.emulator.set_foreign_key(NUMBERS[0], FOREIGN_PUBLIC_KEY).unwrap();
+    world.apply("observing", observing).await.unwrap();
+    world.wait_reason("observing", "DriftObserved").await;
+    world.apply("keeping", World::spec(&NUMBERS[1..2])).await.unwrap();
+    world.wait_ready("keeping").await;
+    world.apply("late", World::spec(&["1", NUMBERS[1]])).await.unwrap();
+    world.wait_reason("late", "NumberRefused").await;
+
+    for (name, expected) in [("observing", 1), ("keeping", 0), ("late", 1)] {
+        // The one that observes has not read its second number since the key was put there.
+        world.request_sync(name, "now").await;
+        let resource = world
+            .wait(name, "synced", |r| r.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some("now"))
+            .await;
+        let (code, report) = check(&world, &[name, "-n", &world.namespace]);
+        assert_eq!(code, expected, "{report}");
+        for number in report["resources"][0]["phoneNumbers"].as_array().unwrap() {
+            let id = number["phoneNumberId"].as_str().unwrap();
+            let stored = serde_json::to_value(number_of(&resource, id)).unwrap();
+            assert_eq!((&number["state"], &number["error"]["code"]), (&stored["state"], &stored["error"]["code"]));
+            let said = number["message"].as_str().unwrap_or_default();
+            assert!(said.ends_with(stored["message"].as_str().unwrap_or_default()), "{number} {stored}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_are_checked_as_if_they_were_applied() {
+    let world = World::new(&NUMBERS).await;
+    let old = world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
+    world.wait_ready("storefront").await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("manifests.yaml");
+    let new = TestKey::generate();
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "flows-key", "namespace": world.namespace},
+        "stringData": {"private.pem": new.private_pem}});
+    let resource = |name: &str, numbers: &[&str]| {
+        json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey",
+            "metadata": {"name": name, "namespace": world.namespace}, "spec": World::spec(numbers)})
+    };
+    let write = |objects: &[Value]| {
+        let documents: Vec<_> = objects.iter().map(Value::to_string).collect();
+        std::fs::write(&file, documents.join("\n---\n")).unwrap();
+    };
+    let file_argument = file.to_str().unwrap();
+
+    // A rotation and a new number: the key that is there now is known as this resource's earlier one.
+    write(&[resource("storefront", &NUMBERS[..2]), secret]);
+    let (code, report) = check(&world, &["-f", file_argument, "--cluster"]);
+    assert_eq!((code, states(&report)), (0, vec![("Outdated", "Upload"), ("Missing", "Upload")]), "{report}");
+    let number = &report["resources"][0]["phoneNumbers"][0];
+    assert_eq!(number["keyFingerprint"].as_str(), Some(old.fingerprint.as_str()));
+    assert_eq!(report["resources"][0]["publicKeyFingerprint"].as_str(), Some(new.fingerprint.as_str()));
+
+    // A newcomer that lists a number of the one in the cluster.
+    write(&[resource("newcomer", &NUMBERS[..1])]);
+    let (code, report) = check(&world, &["-f", file_argument, "--cluster"]);
+    assert_eq!((code, states(&report)), (1, vec![("Conflict", "None")]), "{report}");
+    // Without the cluster neither the owner nor the Secrets are known.
+    assert_eq!(check(&world, &["-f", file_argument]).0, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_may_not_read_cannot_be_told() {
+    let world = World::new(&NUMBERS).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    world.wait_ready("storefront").await;
+    let control_plane = control_plane();
+    let kubectl = |arguments: &[&str]| kubectl(control_plane, &[&["-n", &world.namespace], arguments].concat());
+    kubectl(&["create", "serviceaccount", "viewer"]);
+    kubectl(&["create", "role", "viewer", "--verb=get,list", "--resource=flowsencryptionkeys.waflows.dev"]);
+    let account = format!("--serviceaccount={}:viewer", world.namespace);
+    kubectl(&["create", "rolebinding", "viewer", "--role=viewer", &account]);
+    let token = kubectl(&["create", "token", "viewer"]);
+    let kubeconfig = control_plane.kubeconfig_for_token(token.trim()).unwrap();
+    let reads = world.emulator.counters().calls.reads;
+
+    let (code, report) = check_as(&kubeconfig, &world, &["-n", &world.namespace]);
+    assert_eq!(code, 2, "{report}");
+    let message = report["resources"][0]["phoneNumbers"][0]["message"].as_str().unwrap();
+    assert!(message.contains("You may not read Secret") && message.contains("flows-key"), "{message}");
+    assert_eq!(world.emulator.counters().calls.reads, reads);
+}

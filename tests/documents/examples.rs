@@ -1,0 +1,125 @@
+//! `examples/`, and the manifests of `docs/gitops.md`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use control_plane::ControlPlane;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Modules that hold definitions, and where in them.
+const DEFINITIONS: [(&str, &str); 6] = [
+    ("github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_certificates.yaml"),
+    ("github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_issuers.yaml"),
+    ("github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"),
+    ("github.com/fluxcd/helm-controller", "config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml"),
+    ("github.com/fluxcd/kustomize-controller", "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml"),
+    ("github.com/fluxcd/source-controller", "config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml"),
+];
+
+#[test]
+fn every_example_is_accepted_and_applied_again_changes_nothing() {
+    let examples = examples();
+    assert!(examples.len() > 5, "{examples:?}");
+    for example in examples {
+        let namespace = example.file_stem().unwrap().to_str().unwrap();
+        apply(namespace, &std::fs::read_to_string(&example).unwrap());
+    }
+}
+
+#[test]
+fn the_chart_of_many_businesses_makes_a_resource_for_each() {
+    let chart = Path::new(ROOT).join("examples/many-businesses");
+    let rendered = output(control_plane().helm().unwrap().arg("template").arg("businesses").arg(chart));
+    apply("many-businesses", &rendered);
+    let names = output(control_plane().kubectl().args(["-n", "many-businesses", "get", "fek", "-o", "name"]));
+    assert_eq!(names.lines().count(), 2, "{names}");
+}
+
+#[test]
+fn every_example_is_listed() {
+    let list = std::fs::read_to_string(Path::new(ROOT).join("examples/README.md")).unwrap();
+    for example in std::fs::read_dir(Path::new(ROOT).join("examples")).unwrap() {
+        let name = example.unwrap().file_name().into_string().unwrap();
+        assert!(name == "README.md" || list.contains(&format!("[{name}]({name}")), "{name} is missing");
+    }
+}
+
+#[test]
+fn flux_takes_the_manifests_that_are_made_for_it() {
+    let page = std::fs::read_to_string(Path::new(ROOT).join("docs/gitops.md")).unwrap();
+    // Argo CD's definitions come with all of Argo CD only, which is too much for a test.
+    let blocks = page.split("```").filter_map(|block| block.strip_prefix("yaml\n"));
+    let manifests: Vec<_> = blocks.filter(|manifests| manifests.contains("toolkit.fluxcd.io")).collect();
+    assert_eq!(manifests.len(), 2);
+    output(control_plane().kubectl().args(["create", "namespace", "flux-system"]));
+    for manifest in manifests {
+        let apply = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+        fed(control_plane().kubectl().args(apply), manifest);
+    }
+}
+
+/// The manifests.
+fn examples() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(Path::new(ROOT).join("examples")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    files
+}
+
+/// Applies manifests in a new namespace, both ways, and sees that there is then nothing left to change.
+fn apply(namespace: &str, manifests: &str) {
+    let kubectl = |arguments: &[&str], input: &str| {
+        let mut command = control_plane().kubectl();
+        fed(command.args(["-n", namespace]).args(arguments), input)
+    };
+    kubectl(&["create", "namespace", namespace], "");
+    kubectl(&["apply", "-f", "-"], manifests);
+    kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], manifests);
+    kubectl(&["diff", "--server-side", "-f", "-"], manifests);
+}
+
+fn control_plane() -> &'static ControlPlane {
+    static CONTROL_PLANE: OnceLock<ControlPlane> = OnceLock::new();
+    CONTROL_PLANE.get_or_init(|| {
+        let control_plane = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
+        let own = Path::new(ROOT).join("crds/flowsencryptionkeys.waflows.dev.yaml");
+        for file in DEFINITIONS.map(|(module, file)| module_dir(module).join(file)).into_iter().chain([own]) {
+            output(control_plane.kubectl().args(["apply", "--server-side", "-f"]).arg(file));
+        }
+        output(control_plane.kubectl().args(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]));
+        control_plane
+    })
+}
+
+/// Where Go keeps the module, which it downloads where it is not there yet.
+fn module_dir(module: &str) -> PathBuf {
+    let go = |arguments: &[&str]| {
+        let mut command = Command::new("go");
+        command.current_dir(Path::new(ROOT).join("tests/documents/definitions"));
+        command.env("GOWORK", "off").env("GOFLAGS", "-mod=readonly");
+        output(command.args(arguments))
+    };
+    go(&["mod", "download", module]);
+    go(&["list", "-m", "-f", "{{.Dir}}", module]).trim().into()
+}
+
+/// What a program prints, which must succeed.
+fn output(command: &mut Command) -> String {
+    fed(command, "")
+}
+
+fn fed(command: &mut Command, input: &str) -> String {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, input.as_bytes()).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let run = command.stdin(Stdio::from(file)).output();
+    let output = run.unwrap_or_else(|error| {
+        panic!("{command:?}: {error}; install Go from https://go.dev/dl/ and put it on the PATH")
+    });
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {}{printed}", String::from_utf8_lossy(&output.stderr));
+    printed
+}

@@ -1,0 +1,104 @@
+//! What a proxy can do to which calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{Method, Uri};
+
+use crate::proxy::Snapshot;
+
+/// A request, as far as faults tell requests apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) is_watch: bool,
+}
+
+impl Call {
+    pub(crate) fn new(method: &Method, uri: &Uri) -> Self {
+        let is_watch = uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("watch=")));
+        Self { method: method.clone(), path: uri.path().to_owned(), is_watch }
+    }
+
+    fn ends_with(&self, end: &str) -> bool {
+        self.path.ends_with(end)
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        let of_all = self.ends_with("/secrets") || self.ends_with("/flowsencryptionkeys");
+        self.method == Method::GET && !self.is_watch && of_all
+    }
+
+    pub(crate) fn is_write(&self) -> bool {
+        self.method != Method::GET
+    }
+
+    /// A write of a status.
+    pub(crate) fn is_status(&self) -> bool {
+        self.is_write() && self.ends_with("/status")
+    }
+
+    /// The contents of one Secret.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.method == Method::GET && self.path.contains("/secrets/")
+    }
+
+    pub(crate) fn is_event(&self) -> bool {
+        self.is_write() && self.path.contains("/events")
+    }
+}
+
+/// What goes wrong with which calls.
+#[derive(Clone)]
+pub(crate) struct Fault {
+    pub(crate) of: fn(&Call) -> bool,
+    pub(crate) action: Action,
+}
+
+/// What the operator gets.
+#[derive(Clone)]
+pub(crate) enum Action {
+    /// The answer, later; of a watch, every event later.
+    Delay(Duration),
+    /// A reset in place of an answer; the request reaches nobody. Watches are cut.
+    Reset,
+    /// A reset in place of the answer to a request that was fulfilled. Watches are cut.
+    ResetAfter,
+    /// Nothing, and a reset when the fault is lifted; the request reaches nobody. Watches lose what happens meanwhile.
+    Silence,
+    /// The same, but the request is fulfilled.
+    SilenceAfter,
+    /// Half of the answer; then as above.
+    Stall,
+    /// The answer byte by byte; of a watch, every event.
+    Drip(Duration),
+    /// This failure. Watches that are open stay.
+    Answer { status: u16, retry_after: Option<u64> },
+    /// Watches are held back until the fault is lifted; all else passes.
+    HoldEvents,
+    /// Watches lose what happens until the fault is lifted; then they end, and the next one is answered 410.
+    LoseEvents,
+    /// Lists as they were at an earlier time; watches are held back.
+    Replay(Arc<Snapshot>),
+}
+
+impl Action {
+    /// Whether it strikes a watch already when that is asked for, not only in its course.
+    pub(crate) fn is_met_before_the_answer(&self) -> bool {
+        matches!(self, Self::Reset | Self::Silence | Self::Answer { .. })
+    }
+
+    /// Whether an open watch loses what happens.
+    pub(crate) fn silences_watches(&self) -> bool {
+        matches!(self, Self::Silence | Self::SilenceAfter | Self::Stall | Self::LoseEvents)
+    }
+
+    pub(crate) fn cuts_watches(&self) -> bool {
+        matches!(self, Self::Reset | Self::ResetAfter)
+    }
+
+    pub(crate) fn holds_watches(&self) -> bool {
+        matches!(self, Self::HoldEvents | Self::Replay(_))
+    }
+}

@@ -1,0 +1,85 @@
+//! The writes of a run, counted, so that the operator can be killed at each of them.
+
+use std::sync::Mutex;
+
+use tokio::sync::watch;
+
+use crate::fault::Call;
+
+/// Where a write is when the operator dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// It left the operator, and reaches nobody.
+    Before,
+    /// It was fulfilled, and the operator does not learn of it.
+    After,
+}
+
+/// The `number`-th write, from 1.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Point {
+    pub(crate) number: usize,
+    pub(crate) side: Side,
+}
+
+/// Shared by the proxies of one operator.
+#[derive(Default)]
+pub(crate) struct Writes {
+    made: Mutex<Vec<String>>,
+    stop_at: Mutex<Option<Point>>,
+    stopped: watch::Sender<bool>,
+}
+
+impl Writes {
+    /// From now on the world stands still at this point.
+    pub(crate) fn stop_at(&self, point: Point) {
+        *self.stop_at.lock().unwrap() = Some(point);
+    }
+
+    /// The world goes on, for an operator that is started now.
+    pub(crate) fn go_on(&self) {
+        *self.stop_at.lock().unwrap() = None;
+        self.stopped.send_replace(false);
+    }
+
+    /// All writes so far: method and path.
+    pub(crate) fn made(&self) -> Vec<String> {
+        self.made.lock().unwrap().clone()
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
+    /// Waits until the point is reached.
+    pub(crate) async fn stopped(&self) {
+        let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// A call comes in. It does not get past the point; the write at the point gets as far as its side says, which is
+    /// told here.
+    pub(crate) async fn arrive(&self, call: &Call) -> Option<Side> {
+        if self.is_stopped() {
+            std::future::pending().await
+        }
+        if !call.is_write() {
+            return None;
+        }
+        let number = {
+            let mut made = self.made.lock().unwrap();
+            made.push(format!("{} {}", call.method, call.path));
+            made.len()
+        };
+        let point = self.stop_at.lock().unwrap().filter(|point| point.number == number)?;
+        if point.side == Side::Before {
+            self.stop().await;
+        }
+        Some(point.side)
+    }
+
+    /// The point is reached: nothing moves any more.
+    pub(crate) async fn stop(&self) {
+        self.stopped.send_replace(true);
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,257 @@
+//! Which states are one and the same: those that differ only in what no decision looks at.
+//!
+//! Times count as ages, and an age beyond the longest wait as that wait. Counters count up to where backoff reaches its
+//! ceiling. Versions count only in whether they are equal. Messages, and times that are for people, do not count.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use waflows_operator::controller::execute::Outcome;
+use waflows_operator::controller::number::{Ownership, Reading, UploadAnswer, Uploaded};
+use waflows_operator::controller::observe::NumberObservation;
+use waflows_operator::controller::schedule::Waits;
+use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, PhoneNumberStatus};
+
+use crate::history::{Effort, longest_wait};
+use crate::world::{Replica, Round, World};
+
+const SECOND: i64 = 1000;
+/// Longer than the window in which replaced keys count.
+const DAY: i64 = 25 * 3600 * SECOND;
+/// Backoff has reached its ceiling.
+const MOST_ATTEMPTS: i32 = 10;
+const MOST_FAILURES: i32 = 8;
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap()
+}
+
+impl Hash for World {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash_present(state);
+        self.budget.hash(state);
+        self.history.told.hash(state);
+        self.history.proven.hash(state);
+        self.history.lives.hash(state);
+        self.history.violations.hash(state);
+        for Effort { called_for, last, repeats } in &self.history.efforts {
+            // Where an upload is called for, it need not wait.
+            let most = if *called_for > 0 { 0 } else { longest_wait(*repeats) };
+            let last = last.map(|(key, at)| (key, self.age(at).min(most)));
+            (called_for, last, repeats).hash(state);
+        }
+    }
+}
+
+/// As the checker takes them to be equal.
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        let fingerprint = |world: &Self| {
+            let mut hasher = DefaultHasher::new();
+            world.hash(&mut hasher);
+            hasher.finish()
+        };
+        fingerprint(self) == fingerprint(other)
+    }
+}
+
+impl World {
+    /// All that decides what comes next.
+    pub(crate) fn hash_present<H: Hasher>(&self, state: &mut H) {
+        if self.replicas.iter().any(|replica| replica.election.is_some()) {
+            // Elections keep times of their own.
+            self.now.hash(state);
+        }
+        for (resource, key) in self.resources.iter().zip(&self.keys) {
+            key.hash(state);
+            self.hash_resource(resource.as_deref(), state);
+        }
+        for line in &self.lines {
+            let stale = line.stale.map(|(key, signed, since)| (key, signed, self.age(since)));
+            (line.key, line.signed, stale, line.is_down, line.is_unregistered).hash(state);
+        }
+        self.hash_claims(state);
+        for replica in &self.replicas {
+            self.hash_replica(replica, state);
+        }
+        self.lease.hash(state);
+        self.ghost.as_ref().map(|ghost| (ghost.number, ghost.key, self.age(ghost.sent))).hash(state);
+    }
+
+    fn age(&self, time: Timestamp) -> i64 {
+        i64::try_from(self.now.duration_since(time).as_millis()).unwrap()
+    }
+
+    /// Something that is due stays due.
+    fn due_in(&self, time: Timestamp) -> i64 {
+        self.age(time).min(0)
+    }
+
+    /// Of claims, only their order counts.
+    fn hash_claims<H: Hasher>(&self, state: &mut H) {
+        for number in 0..self.lines.len() {
+            let id = number.to_string();
+            let mut claims: Vec<_> = (0..self.resources.len())
+                .filter_map(|x| {
+                    let status = self.resources[x].as_ref()?.status.as_ref()?;
+                    let stored = status.phone_numbers.iter().find(|stored| stored.phone_number_id == id)?;
+                    Some((stored.owned_since.as_ref()?.0, x))
+                })
+                .collect();
+            claims.sort_unstable();
+            let is_even = claims.windows(2).map(|pair| pair[0].0 == pair[1].0);
+            is_even.collect::<Vec<_>>().hash(state);
+            claims.into_iter().map(|(_, x)| x).collect::<Vec<_>>().hash(state);
+        }
+    }
+
+    fn hash_replica<H: Hasher>(&self, replica: &Replica, state: &mut H) {
+        replica.election.hash(state);
+        let patience = 60 * SECOND;
+        replica.term.map(|(since, is_seized)| is_seized.then(|| self.age(since).min(patience))).hash(state);
+        for (x, current) in self.resources.iter().enumerate() {
+            let known = &replica.known[x];
+            let is_current = known.as_ref().map(|r| &r.metadata.resource_version)
+                == current.as_ref().map(|r| &r.metadata.resource_version);
+            is_current.hash(state);
+            if !is_current {
+                self.hash_resource(known.as_deref(), state);
+            }
+            let entry = replica.queue[x];
+            (entry.queued.map(|urgency| urgency as u8), entry.timer.map(|timer| self.due_in(timer))).hash(state);
+            let vacated = replica.vacated[x].as_ref().filter(|(at, _)| self.age(*at) < patience);
+            vacated.map(|(at, key)| (self.age(*at), key)).hash(state);
+            replica.rounds[x].is_some().hash(state);
+            if let Some(round) = &replica.rounds[x] {
+                self.hash_round(round, current.as_deref(), state);
+            }
+        }
+    }
+
+    fn hash_round<H: Hasher>(&self, round: &Round, current: Option<&FlowsEncryptionKey>, state: &mut H) {
+        let version = |resource: &FlowsEncryptionKey| resource.metadata.resource_version.clone();
+        for resource in [&round.observation.resource, &round.written] {
+            let is_current = current.map(version) == Some(version(resource));
+            is_current.hash(state);
+            if !is_current {
+                self.hash_resource(Some(resource), state);
+            }
+        }
+        let observation = &round.observation;
+        (self.age(observation.now), observation.agenda.inputs, observation.agenda.afresh).hash(state);
+        observation.agenda.numbers.hash(state);
+        observation.key().map(|key| key.fingerprint().to_string()).hash(state);
+        observation
+            .inputs
+            .as_ref()
+            .map(|inputs| inputs.secrets.iter().map(|s| &s.resource_version).collect::<Vec<_>>())
+            .hash(state);
+        for NumberObservation { before: _, reading, ownership } in &observation.numbers {
+            self.hash_reading(reading, state);
+            match ownership {
+                Ownership::Own => 0.hash(state),
+                Ownership::Other { owner } => owner.hash(state),
+                Ownership::Vacant { until } => self.due_in(*until).hash(state),
+            }
+        }
+        round.waiting.iter().for_each(|upload| (&upload.phone_number_id, upload.reason).hash(state));
+        let in_flight = round.in_flight.as_ref();
+        in_flight
+            .map(|u| (&u.upload.phone_number_id, u.upload.reason, self.age(u.sent), u.has_arrived, u.is_given_up))
+            .hash(state);
+        for Outcome { phone_number_id, reason, upload, after, refusal: _ } in &round.outcomes {
+            (phone_number_id, reason).hash(state);
+            let Uploaded { at, answer, may_be_crossed } = upload;
+            (self.age(*at), matches!(answer, UploadAnswer::Accepted), may_be_crossed).hash(state);
+            self.hash_reading(after, state);
+        }
+        (round.in_trial, round.is_revoked, round.is_orphaned).hash(state);
+    }
+
+    fn hash_reading<H: Hasher>(&self, reading: &Reading, state: &mut H) {
+        std::mem::discriminant(reading).hash(state);
+        match reading {
+            Reading::NotAsked => {}
+            Reading::Answered { reported, at } => {
+                format!("{:?}", reported.key).hash(state);
+                (&reported.signature_status, self.age(*at)).hash(state);
+            }
+            Reading::Failed { error, at } => (error.http_status, self.age(*at)).hash(state),
+            Reading::Paused { until, .. } => self.due_in(*until).hash(state),
+        }
+    }
+
+    fn hash_resource<H: Hasher>(&self, resource: Option<&FlowsEncryptionKey>, state: &mut H) {
+        resource.is_some().hash(state);
+        let Some(resource) = resource else { return };
+        let spec = &resource.spec;
+        (resource.metadata.generation, &resource.metadata.annotations, spec.mode as u8, spec.suspend).hash(state);
+        resource.status.is_some().hash(state);
+        if let Some(status) = &resource.status {
+            self.hash_status(status, state);
+        }
+    }
+
+    fn hash_status<H: Hasher>(&self, status: &FlowsEncryptionKeyStatus, state: &mut H) {
+        let FlowsEncryptionKeyStatus {
+            observed_generation,
+            observed_spec_digest,
+            last_handled_sync_request,
+            public_key: _,
+            public_key_fingerprint,
+            public_key_since: _,
+            short_fingerprint: _,
+            previous_fingerprints,
+            observed_secrets,
+            valid: _,
+            last_check_time: _,
+            next_check_time: _,
+            phone_numbers,
+            conditions,
+        } = status;
+        (observed_generation, observed_spec_digest, last_handled_sync_request).hash(state);
+        (public_key_fingerprint, previous_fingerprints).hash(state);
+        observed_secrets.iter().for_each(|secret| (&secret.name, &secret.resource_version).hash(state));
+        phone_numbers.iter().for_each(|number| self.hash_number(number, state));
+        for condition in conditions {
+            (&condition.type_, &condition.status, &condition.reason, condition.observed_generation).hash(state);
+        }
+    }
+
+    fn hash_number<H: Hasher>(&self, number: &PhoneNumberStatus, state: &mut H) {
+        let PhoneNumberStatus {
+            phone_number_id,
+            state: number_state,
+            signature_status,
+            key_fingerprint,
+            owned_since,
+            last_read_time,
+            next_attempt_time,
+            failures,
+            last_upload_time,
+            uploaded_fingerprint,
+            upload_attempts,
+            replaced_times,
+            last_transition_time: _,
+            message: _,
+            error,
+        } = number;
+        let age = |time: &Timestamp, most: i64| self.age(*time).min(most);
+        (phone_number_id, number_state, signature_status, key_fingerprint, owned_since.is_some()).hash(state);
+        // Beyond three intervals nothing is older than anything else.
+        last_read_time.as_ref().map(|time| age(&time.0, millis(self.interval * 3) + 2 * SECOND)).hash(state);
+        next_attempt_time.as_ref().map(|time| self.due_in(time.0)).hash(state);
+        let attempts = (*upload_attempts).min(MOST_ATTEMPTS);
+        // Without an attempt to wait for, an upload counts for the minute in which it may still be on its way.
+        let most = if attempts > 0 { millis(Waits::default().after_upload(attempts)) } else { 60 * SECOND };
+        last_upload_time.as_ref().map(|time| age(&time.0, most)).hash(state);
+        (uploaded_fingerprint, attempts, (*failures).min(MOST_FAILURES)).hash(state);
+        replaced_times.last().map(|time| age(&time.0, DAY)).hash(state);
+        for pair in replaced_times.windows(2) {
+            let gap = pair[1].0.duration_since(pair[0].0).as_millis();
+            i64::try_from(gap).unwrap().min(DAY).hash(state);
+        }
+        error.as_ref().map(|error| error.http_status).hash(state);
+    }
+}

@@ -1,0 +1,201 @@
+//! What an observer of the whole world remembers, to judge the operator by.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::objects::FOREIGN;
+use crate::setup::Setup;
+use crate::world::{Shown, World};
+
+/// What must never happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Violation {
+    /// A process began an upload while another held the Lease.
+    UploadOfFollower,
+    /// A process wrote a status while another held the Lease.
+    WriteOfFollower,
+    /// An upload began for a resource that does not own the number.
+    UploadOfOther,
+    /// An upload began for a resource that is suspended, deleted or in mode Observe.
+    ForbiddenUpload,
+    /// An upload began of a key that is no longer the one in the Secret.
+    UploadOfOldKey,
+    /// An upload began that nothing called for, or too soon after the one before.
+    NeedlessUpload,
+    /// A key went to a second number while the first one that held it was not VALID.
+    UntriedKey,
+    /// Ready was written as True, and some number's last answer was another.
+    FalseReady,
+    /// Reconciling and Stalled were written together.
+    ReconcilingAndStalled,
+}
+
+/// What happened so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct History {
+    /// For each resource and number: the last answer to its reads.
+    pub(crate) told: Vec<Vec<Option<Shown>>>,
+    /// For each resource: the keys that some number showed as VALID.
+    pub(crate) proven: Vec<BTreeSet<usize>>,
+    /// For each number.
+    pub(crate) efforts: Vec<Effort>,
+    pub(crate) violations: BTreeSet<Violation>,
+    /// How many processes were started anew.
+    pub(crate) lives: u8,
+}
+
+/// The uploads to a number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Effort {
+    /// Uploads that are called for by what happened to the number.
+    pub(crate) called_for: u8,
+    /// The last upload.
+    pub(crate) last: Option<(usize, Timestamp)>,
+    /// Uploads in a row that nothing called for but the lack of effect of the one before.
+    pub(crate) repeats: u8,
+}
+
+/// As the design says it: a minute, doubling.
+fn wait_if_shown(repeats: u8) -> Duration {
+    Duration::from_secs(60 << repeats.min(8))
+}
+
+/// As the design says it: five seconds, doubling.
+fn wait_if_not_shown(repeats: u8) -> Duration {
+    Duration::from_secs(5 << repeats.min(5))
+}
+
+/// In milliseconds: after that, an upload is as good as none.
+pub(crate) fn longest_wait(repeats: u8) -> i64 {
+    i64::try_from(wait_if_shown(repeats).as_millis()).unwrap()
+}
+
+/// More than this never adds up: backoff has reached its ceiling.
+const MOST_REPEATS: u8 = 10;
+const MOST_CALLED_FOR: u8 = 3;
+
+impl History {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        let effort = Effort { called_for: 1, ..Effort::default() };
+        Self {
+            told: vec![vec![None; setup.numbers]; setup.resources.len()],
+            proven: vec![BTreeSet::new(); setup.resources.len()],
+            efforts: vec![effort; setup.numbers],
+            violations: BTreeSet::new(),
+            lives: 0,
+        }
+    }
+
+    /// Notes an answer to a read.
+    pub(crate) fn tell(&mut self, x: usize, number: usize, key: Option<usize>, signed: bool) {
+        self.told[x][number] = Some((key, signed));
+        self.proven[x].extend(key.filter(|_| signed));
+    }
+
+    /// Something happened that calls for one more upload to the number.
+    pub(crate) fn call_for(&mut self, number: usize) {
+        let effort = &mut self.efforts[number];
+        effort.called_for = (effort.called_for + 1).min(MOST_CALLED_FOR);
+    }
+
+    /// The same for all numbers.
+    pub(crate) fn call_for_all(&mut self) {
+        (0..self.efforts.len()).for_each(|number| self.call_for(number));
+    }
+}
+
+impl World {
+    /// Notes an upload that begins, and what is wrong with it.
+    pub(crate) fn judge_upload(&mut self, replica: usize, x: usize, number: usize, key: usize) {
+        let found = [
+            (self.is_follower(replica), Violation::UploadOfFollower),
+            (self.owner(number).is_some_and(|owner| owner != x), Violation::UploadOfOther),
+            (!self.is_permitted(x), Violation::ForbiddenUpload),
+            (self.keys[x].0 != Some(key), Violation::UploadOfOldKey),
+            (self.is_needless(x, number, key), Violation::NeedlessUpload),
+            (self.is_untried(x, number, key), Violation::UntriedKey),
+        ];
+        self.history.violations.extend(found.into_iter().filter(|(is_so, _)| *is_so).map(|(_, violation)| violation));
+        self.count_upload(number, key);
+    }
+
+    /// Whether the Lease names another process.
+    pub(crate) fn is_follower(&self, replica: usize) -> bool {
+        let prefix = format!("{replica}-");
+        let holder = self.lease.as_ref().and_then(|lease| lease.holder.as_deref());
+        self.replicas.len() > 1 && !holder.is_some_and(|holder| holder.starts_with(&prefix))
+    }
+
+    fn is_permitted(&self, x: usize) -> bool {
+        self.resources[x].as_ref().is_some_and(|resource| {
+            resource.spec.mode == waflows_operator::crd::Mode::Enforce && !resource.spec.is_suspended()
+        })
+    }
+
+    /// The resource whose stored claim on the number is the earliest of those that may upload.
+    pub(crate) fn owner(&self, number: usize) -> Option<usize> {
+        let claims = (0..self.resources.len()).filter(|x| self.is_permitted(*x)).filter_map(|x| {
+            let status = self.resources[x].as_ref()?.status.as_ref()?;
+            let has_bad_key =
+                status.conditions.iter().any(|condition| condition.type_ == "KeyLoaded" && condition.status == "False");
+            let id = crate::objects::id(number);
+            let stored = status.phone_numbers.iter().find(|stored| stored.phone_number_id == id)?;
+            (!has_bad_key && self.listed(x).any(|n| n == number)).then_some((stored.owned_since.as_ref()?.0, x))
+        });
+        // Names are in the order of the resources.
+        claims.min().map(|(_, x)| x)
+    }
+
+    fn is_needless(&self, x: usize, number: usize, key: usize) -> bool {
+        let effort = &self.history.efforts[number];
+        if self.history.told[x][number] == Some((Some(key), true)) {
+            return true;
+        }
+        if effort.called_for > 0 {
+            return false;
+        }
+        let Some((last, at)) = effort.last.filter(|(last, _)| *last == key) else { return false };
+        let shows_it = self.history.told[x][number].is_some_and(|(told, _)| told == Some(last));
+        self.since(at) < if shows_it { wait_if_shown(effort.repeats) } else { wait_if_not_shown(effort.repeats) }
+    }
+
+    fn count_upload(&mut self, number: usize, key: usize) {
+        let effort = &mut self.history.efforts[number];
+        if effort.called_for > 0 {
+            (effort.called_for, effort.repeats) = (effort.called_for - 1, 0);
+        } else if effort.last.is_some_and(|(last, _)| last == key) {
+            effort.repeats = (effort.repeats + 1).min(MOST_REPEATS);
+        }
+        effort.last = Some((key, self.now));
+    }
+
+    fn is_untried(&self, x: usize, number: usize, key: usize) -> bool {
+        let mut others = self.listed(x).filter(|n| *n != number);
+        !self.history.proven[x].contains(&key) && others.any(|n| self.history.told[x][n] == Some((Some(key), false)))
+    }
+
+    /// Notes a status that is stored, and what is wrong with it.
+    pub(crate) fn judge_status(&mut self, replica: usize, x: usize) {
+        let Some(resource) = &self.resources[x] else { return };
+        let Some(status) = &resource.status else { return };
+        let is = |kind: &str| status.conditions.iter().any(|c| c.type_ == kind && c.status == "True");
+        let shows = status.public_key_fingerprint.as_deref().and_then(crate::objects::key_number);
+        let is_told = |id: &String| {
+            let number = id.parse::<usize>().unwrap();
+            shows.is_some_and(|key| key != FOREIGN && self.history.told[x][number] == Some((Some(key), true)))
+        };
+        let is_proven =
+            status.phone_numbers.iter().map(|number| &number.phone_number_id).eq(&resource.spec.phone_number_ids)
+                && resource.spec.phone_number_ids.iter().all(is_told);
+        // What a suspended resource was last, it stays.
+        let is_false = is("Ready") && !is_proven && !resource.spec.is_suspended();
+        let found = [
+            (self.is_follower(replica), Violation::WriteOfFollower),
+            (is_false, Violation::FalseReady),
+            (is("Reconciling") && is("Stalled"), Violation::ReconcilingAndStalled),
+        ];
+        self.history.violations.extend(found.into_iter().filter(|(is_so, _)| *is_so).map(|(_, violation)| violation));
+    }
+}

@@ -1,0 +1,104 @@
+//! Exhaustive model checking of the operator's decisions: every order of everything that may happen, within bounds.
+//!
+//! A [`world::World`] is what the API server stores, what Meta holds, and what each process has in memory. What may
+//! happen in it stands in [`environment`]; a round's steps, which call the operator's own functions (`due`,
+//! `unowned_numbers`, `claim_numbers`, `plan`, `must_announce`, `Trial::next`, `summarize`, the `Index`, and the
+//! `Election`), in [`round`]. The `stateright` crate visits every state, breadth first, so that a trace is a shortest
+//! one. In each state it asks for
+//!
+//! - safety: no [`history::Violation`] happened;
+//! - liveness, as a property of states: from here on, if nothing goes wrong any more, the world comes to rest within
+//!   [`rest::MOST_STEPS`] rounds and waits. The schedule is fair and deterministic, and distances are remembered, so
+//!   this costs little more than a step.
+//!
+//! [`canonical`] says which states are the same. Each of [`setups`] has few features and bounded faults; each test in
+//! [`broken`] breaks the operator on purpose and asserts that the model finds it.
+//!
+//! With `WAFLOWS_MODEL=wide` in the environment everything that may go wrong may do so once more; that takes minutes to
+//! hours, in a release build: `WAFLOWS_MODEL=wide cargo test --release --test model -- --nocapture`. `--nocapture` also
+//! shows how many states there are.
+
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
+mod canonical;
+mod checker;
+mod environment;
+mod history;
+mod objects;
+mod rest;
+mod round;
+mod setup;
+mod setups;
+mod world;
+
+use checker::{COMES_TO_REST, check};
+use setup::{Mutation, Setup};
+
+fn assert_holds(setup: &Setup) {
+    let is_wide = std::env::var("WAFLOWS_MODEL").is_ok_and(|size| size == "wide");
+    let setup = &if is_wide { setup.clone().widened() } else { setup.clone() };
+    let found = check(setup, None);
+    for (property, trace) in &found {
+        eprintln!("{}: {property} is violated after\n{trace}", setup.name);
+    }
+    assert!(found.is_empty(), "{} is violated, see the trace", found.into_keys().collect::<Vec<_>>().join(", "));
+}
+
+fn assert_found(setup: Setup, mutation: Mutation, property: &'static str) {
+    let found = check(&setup.broken(mutation), Some(property));
+    assert!(found.contains_key(property), "{mutation:?} is not noticed");
+}
+
+macro_rules! hold {
+    ($($name:ident),+ $(,)?) => {
+        $(#[test]
+        fn $name() {
+            assert_holds(&setups::$name());
+        })+
+    };
+}
+
+hold! {
+    drift,
+    two_numbers,
+    unreliable_meta,
+    late_uploads,
+    unregistered,
+    rotation,
+    missing_secret,
+    modes,
+    contested,
+    ownership,
+    shared_and_own_number,
+    succession,
+    replicas,
+}
+
+mod broken {
+    use super::*;
+
+    macro_rules! noticed {
+        ($($test:ident: $setup:ident, $mutation:ident => $property:expr;)+) => {
+            $(#[test]
+            fn $test() {
+                assert_found(setups::$setup(), Mutation::$mutation, $property);
+            })+
+        };
+    }
+
+    noticed! {
+        nobody_asks_who_owns: ownership, IgnoreOwnership => "UploadOfOther";
+        observe_is_enforce: modes, IgnoreMode => "ForbiddenUpload";
+        suspension_is_noticed_late: modes, IgnoreChanges => "ForbiddenUpload";
+        rotation_is_noticed_late: rotation, IgnoreChanges => "UploadOfOldKey";
+        no_lease_expires: replicas, IgnoreExpiry => "UploadOfFollower";
+        followers_write: replicas, WriteAsFollower => "WriteOfFollower";
+        no_key_is_tried: rotation, SkipTrial => "UntriedKey";
+        success_is_valid: unregistered, TrustUploads => "FalseReady";
+        ready_stays: drift, KeepReady => "FalseReady";
+        attempts_are_forgotten: unregistered, ForgetAttempts => "NeedlessUpload";
+        what_is_read_is_uploaded: drift, UploadAlways => "NeedlessUpload";
+        both_conditions: drift, StallWhileReconciling => "ReconcilingAndStalled";
+        no_next_round: drift, ForgetNextRound => COMES_TO_REST;
+    }
+}

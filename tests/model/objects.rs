@@ -1,0 +1,151 @@
+//! The objects of the model: two resources, their Secrets, and keys.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::core::ObjectMeta;
+use waflows_operator::controller::index::ObjectKey;
+use waflows_operator::crd::{
+    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, ObservedSecret, SecretKeyRef,
+};
+use waflows_operator::graph::{AccessToken, Credentials, ErrorClass, GraphError, Reported, ReportedKey};
+use waflows_operator::key::PublicKey;
+
+/// The key that someone else writes.
+pub(crate) const FOREIGN: usize = 9;
+
+const NAMESPACE: &str = "messaging";
+const NAMES: [&str; 2] = ["storefront", "support"];
+const KEY_SECRETS: [&str; 2] = ["storefront-key", "support-key"];
+const TOKEN_SECRET: &str = "meta-token";
+
+/// `{}` stands for two characters in the middle of the modulus.
+const PEM: &str = "-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAncf7uYNQnl6XNpAwQPRT
+U5ouQNEfc85shGXKsk4HBtchhb2R+5zpsWtA9xkJCYIzT5nZF/DdBooQipA9KH7Y
+6Zu++XOLxJgBgdke7Jw+9A8xaHpFZ2ev+159WlWtVvA/8SppDWgD4J4ZvaSyFCon
+gIYdfIT5yGZl+TXInHnGFL7W{}0syKAQ4hNnjc3lsok/3mfetqOmcd8RxcRVX42D
+2c0OawL+BtTNrE8uwutJ6iZR6DPB4hVVLERdKxa/YPptdOU08B1zZv2aaZv3Jr7I
++HzS31ABRBzL+LbdmFMcQjukhkHqDxXa7YXZkn9AjtmlVV60ymbFr9p4UIBSj5Ey
+PwIDAQAB
+-----END PUBLIC KEY-----";
+
+static KEYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
+    (0..10).map(|n| PublicKey::from_public_key(&PEM.replace("{}", &format!("{n:02}"))).unwrap()).collect()
+});
+
+static CREDENTIALS: LazyLock<Credentials> =
+    LazyLock::new(|| Credentials::new(AccessToken::new(b"token").unwrap(), None));
+
+/// The n-th of ten keys.
+pub(crate) fn key(n: usize) -> &'static PublicKey {
+    &KEYS[n]
+}
+
+/// Which of the ten keys has this fingerprint.
+pub(crate) fn key_number(fingerprint: &str) -> Option<usize> {
+    (0..KEYS.len()).find(|n| KEYS[*n].fingerprint().to_string() == fingerprint)
+}
+
+/// A token that Meta accepts.
+pub(crate) fn credentials() -> Credentials {
+    CREDENTIALS.clone()
+}
+
+/// When the model's time begins.
+pub(crate) fn origin() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap()
+}
+
+/// The phone number ID of the n-th number.
+pub(crate) fn id(number: usize) -> String {
+    number.to_string()
+}
+
+/// Namespace and name of a resource.
+pub(crate) fn object_key(resource: usize) -> ObjectKey {
+    ObjectKey::new(NAMESPACE, NAMES[resource])
+}
+
+/// Which resource this is.
+pub(crate) fn resource_number(key: &ObjectKey) -> usize {
+    NAMES.iter().position(|name| **name == *key.name).unwrap()
+}
+
+/// A new resource that lists some numbers.
+pub(crate) fn resource(resource: usize, numbers: &[usize]) -> FlowsEncryptionKey {
+    let reference = |name: &str| SecretKeyRef { name: name.into(), key: "value".into() };
+    let spec = FlowsEncryptionKeySpec {
+        private_key_secret_ref: Some(reference(KEY_SECRETS[resource])),
+        certificate_secret_ref: None,
+        public_key: None,
+        passphrase_secret_ref: None,
+        access_token_secret_ref: reference(TOKEN_SECRET),
+        app_secret_ref: None,
+        phone_number_ids: numbers.iter().map(|number| id(*number)).collect(),
+        mode: Mode::Enforce,
+        check_interval: None,
+        suspend: None,
+    };
+    let mut object = FlowsEncryptionKey::new(NAMES[resource], spec);
+    object.metadata.namespace = Some(NAMESPACE.into());
+    // Decides on the jitter. With the same for both, their checks do not drift apart for ever.
+    object.metadata.uid = Some("uid".into());
+    object.metadata.generation = Some(1);
+    object.metadata.resource_version = Some("1".into());
+    object.metadata.creation_timestamp = Some(Time(origin()));
+    // The default of the definition.
+    object.status = Some(FlowsEncryptionKeyStatus { observed_generation: Some(-1), ..Default::default() });
+    object
+}
+
+/// The Secrets that a resource refers to, as they are read, where that of the key has this version.
+pub(crate) fn secrets(resource: usize, version: u32, has_key: bool) -> Vec<ObservedSecret> {
+    let secret = |name: &str, version: u32| ObservedSecret {
+        name: name.into(),
+        uid: format!("uid-of-{name}"),
+        resource_version: version.to_string(),
+    };
+    let mut secrets = vec![secret(TOKEN_SECRET, 1)];
+    secrets.extend(has_key.then(|| secret(KEY_SECRETS[resource], version)));
+    secrets.sort();
+    secrets
+}
+
+/// What a watch tells of a Secret.
+pub(crate) fn secret_metadata(secret: &ObservedSecret) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(secret.name.clone()),
+        namespace: Some(NAMESPACE.into()),
+        uid: Some(secret.uid.clone()),
+        resource_version: Some(secret.resource_version.clone()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The Secret of a resource's key.
+pub(crate) fn key_secret(resource: usize) -> ObjectKey {
+    ObjectKey::new(NAMESPACE, KEY_SECRETS[resource])
+}
+
+/// A failure that passes by itself.
+pub(crate) fn transient() -> GraphError {
+    GraphError {
+        class: ErrorClass::Transient,
+        http_status: Some(503),
+        code: None,
+        subcode: None,
+        kind: None,
+        message: "try again".into(),
+        trace_id: None,
+    }
+}
+
+/// An answer to a GET.
+pub(crate) fn reported(key_number: Option<usize>, signed: bool) -> Reported {
+    Reported {
+        key: key_number.map(|n| ReportedKey::Readable(*key(n).fingerprint())),
+        signature_status: key_number.map(|_| if signed { "VALID" } else { "MISMATCH" }.to_owned()),
+    }
+}

@@ -1,0 +1,209 @@
+//! What every state must lead to if nothing goes wrong any more: each number VALID, or a status that says why not, and
+//! nothing left to do but checks.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Mutex;
+
+use waflows_operator::crd::{FlowsEncryptionKey, Mode, NumberState, PhoneNumberStatus};
+
+use crate::environment::{Fate, STEP};
+use crate::setup::Setup;
+use crate::world::World;
+
+/// Within so many rounds and waits each state comes to rest.
+pub(crate) const MOST_STEPS: u16 = 40;
+/// So many checks long nothing more may happen then.
+const CHECKS: usize = 3;
+const ROUNDS_PER_CHECK: usize = 2;
+/// Within so many steps of time someone leads: two durations of the Lease.
+const MOST_ELECTIONS: usize = 6;
+
+/// How many steps known states are from rest.
+pub(crate) type Known = Mutex<HashMap<u64, u16>>;
+
+/// How many steps the state is from rest, where everything goes well from now on.
+///
+/// # Errors
+/// What is still not as it should be after [`MOST_STEPS`].
+pub(crate) fn steps_to_rest(setup: &Setup, from: &World, known: &Known) -> Result<u16, String> {
+    let mut world = from.clone();
+    heal(setup, &mut world)?;
+    let mut path = Vec::new();
+    let mut left = loop {
+        let here = fingerprint(&world);
+        if let Some(steps) = known.lock().unwrap().get(&here) {
+            break *steps;
+        }
+        if !world.is_busy() && is_at_rest(&world).is_ok() {
+            path.push(here);
+            check_calm(setup, world)?;
+            break 0;
+        }
+        if path.len() > usize::from(MOST_STEPS) {
+            return Err(is_at_rest(&world).err().unwrap_or_else(|| "there is no end of rounds".to_owned()));
+        }
+        path.push(here);
+        advance(setup, &mut world)?;
+    };
+    let mut known = known.lock().unwrap();
+    for here in path.into_iter().rev() {
+        known.insert(here, left);
+        left += 1;
+    }
+    if left > MOST_STEPS { Err(format!("{left} steps are too many")) } else { Ok(left) }
+}
+
+fn fingerprint(world: &World) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    world.hash_present(&mut hasher);
+    hasher.finish()
+}
+
+/// All faults end. Whoever leads then goes on alone: that a leader without trouble renews its Lease is for the
+/// election's own tests.
+fn heal(setup: &Setup, world: &mut World) -> Result<(), String> {
+    for line in &mut world.lines {
+        (line.is_down, line.is_unregistered) = (false, false);
+    }
+    if world.replicas.len() > 1 {
+        (0..world.replicas.len()).for_each(|replica| settle(setup, world, replica));
+        let leader = (0..MOST_ELECTIONS).find_map(|_| {
+            (0..world.replicas.len()).for_each(|replica| world.elect(replica, Fate::Answered));
+            let leader = (0..world.replicas.len()).find(|replica| world.leads(setup, *replica));
+            if leader.is_none() {
+                pass(world, world.now + STEP);
+            }
+            leader
+        });
+        let leader = leader.ok_or("nobody leads")?;
+        let mut leader = world.replicas.swap_remove(leader);
+        leader.election = None;
+        world.replicas = vec![leader];
+        (0..world.resources.len()).for_each(|x| world.learn(0, x));
+        world.lease = None;
+    }
+    settle(setup, world, 0);
+    let now = world.now;
+    pass(world, now);
+    Ok(())
+}
+
+/// What is under way comes to its end.
+fn settle(setup: &Setup, world: &mut World, replica: usize) {
+    for x in 0..world.resources.len() {
+        while let Some(round) = &world.replicas[replica].rounds[x] {
+            match &round.in_flight {
+                Some(in_flight) if in_flight.has_arrived || in_flight.is_given_up => world.answer(setup, replica, x),
+                Some(_) => world.arrive(replica, x, false),
+                None if round.waiting.is_empty() => world.finish(setup, replica, x),
+                None => world.send(setup, replica, x),
+            }
+        }
+    }
+}
+
+/// The next round, or the next wait.
+fn advance(setup: &Setup, world: &mut World) -> Result<(), String> {
+    match (0..world.resources.len()).find(|x| world.replicas[0].queue[*x].is_ready(world.now)) {
+        Some(x) => {
+            world.begin(setup, 0, x);
+            settle(setup, world, 0);
+        }
+        None => {
+            let next = world.next_event().ok_or_else(|| format!("nothing is planned, but {:?}", is_at_rest(world)))?;
+            pass(world, next);
+        }
+    }
+    Ok(())
+}
+
+/// What is late arrives as late as it can.
+fn pass(world: &mut World, until: jiff::Timestamp) {
+    world.pass_until(until);
+    if !world.may_pass() {
+        world.arrive_late();
+    }
+}
+
+/// From now on there are only checks.
+fn check_calm(setup: &Setup, mut world: World) -> Result<(), String> {
+    let uploads = |world: &World| world.history.efforts.iter().map(|effort| effort.last).collect::<Vec<_>>();
+    let before = uploads(&world);
+    for _ in 0..CHECKS * world.resources.len() {
+        let Some(next) = world.next_event() else { return Ok(()) };
+        pass(&mut world, next);
+        for _ in 0..ROUNDS_PER_CHECK * world.resources.len() {
+            if world.is_busy() {
+                advance(setup, &mut world)?;
+            }
+        }
+        is_at_rest(&world)?;
+    }
+    match uploads(&world) == before && !world.is_busy() {
+        true => Ok(()),
+        false => Err("there is more than checks after all was well".to_owned()),
+    }
+}
+
+/// Whether nothing is left to do, and every status says how things are.
+pub(crate) fn is_at_rest(world: &World) -> Result<(), String> {
+    if world.ghost.is_some() {
+        return Err("an upload is still on its way".to_owned());
+    }
+    for (x, resource) in world.resources.iter().enumerate() {
+        let Some(resource) = resource else { continue };
+        let Some(status) = &resource.status else { return Err(format!("resource {x} has no status")) };
+        if status.observed_generation != resource.metadata.generation {
+            return Err(format!("resource {x} is not observed"));
+        }
+        if resource.spec.is_suspended() {
+            continue;
+        }
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        let ready = ready.ok_or_else(|| format!("resource {x} has no Ready"))?;
+        if world.keys[x].0.is_none() {
+            if ready.reason == "SecretNotFound" {
+                continue;
+            }
+            return Err(format!("resource {x} has no Secret and says {}", ready.reason));
+        }
+        let has_check = world.replicas.iter().any(|replica| replica.queue[x].timer.is_some());
+        if !has_check {
+            return Err(format!("resource {x} has no check to come"));
+        }
+        for number in &status.phone_numbers {
+            check_number(world, x, resource, number)?;
+        }
+        let all_valid = status.phone_numbers.iter().all(|number| number.state == NumberState::Valid);
+        if all_valid != (ready.status == "True") {
+            return Err(format!("resource {x}: all valid is {all_valid} and Ready is {}", ready.status));
+        }
+    }
+    Ok(())
+}
+
+fn check_number(
+    world: &World,
+    x: usize,
+    resource: &FlowsEncryptionKey,
+    number: &PhoneNumberStatus,
+) -> Result<(), String> {
+    let n: usize = number.phone_number_id.parse().unwrap();
+    let line = &world.lines[n];
+    let is_valid = world.keys[x].0.is_some_and(|key| line.is_valid(key));
+    let is_so = match number.state {
+        NumberState::Valid => is_valid,
+        NumberState::Conflict => world.owner(n).is_some_and(|owner| owner != x),
+        NumberState::Contested => !is_valid,
+        NumberState::Missing | NumberState::Foreign | NumberState::Outdated | NumberState::Mismatch => {
+            resource.spec.mode == Mode::Observe && !is_valid
+        }
+        NumberState::Pending | NumberState::Unreported | NumberState::Refused | NumberState::Unreachable => false,
+    };
+    if is_so && number.next_attempt_time.is_none() {
+        Ok(())
+    } else {
+        Err(format!("number {n} of resource {x} is {:?} and holds {line:?}", number.state))
+    }
+}

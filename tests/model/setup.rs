@@ -1,0 +1,159 @@
+//! What a model is made of, and how much may go wrong in it.
+
+use std::time::Duration;
+
+use waflows_operator::controller::schedule::Waits;
+use waflows_operator::leader::Timing;
+
+/// One model.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) name: &'static str,
+    /// The numbers that each resource lists.
+    pub(crate) resources: Vec<Vec<usize>>,
+    pub(crate) numbers: usize,
+    /// Two compete for the Lease; one is alone.
+    pub(crate) replicas: usize,
+    /// The check interval.
+    pub(crate) interval: Duration,
+    pub(crate) budget: Budget,
+    /// What is broken on purpose.
+    pub(crate) mutation: Option<Mutation>,
+}
+
+/// How often each of these may happen, in any order and at any moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Budget {
+    /// Someone else writes a key of theirs to a number.
+    pub(crate) foreign_writes: u8,
+    /// Meta loses its signature over a number's key.
+    pub(crate) lost_signatures: u8,
+    /// The key in the Secret changes.
+    pub(crate) rotations: u8,
+    /// The Secret goes, and comes back.
+    pub(crate) removals: u8,
+    /// A resource is suspended or resumed.
+    pub(crate) suspensions: u8,
+    /// A resource changes its mode.
+    pub(crate) mode_changes: u8,
+    /// The annotation asks for a check.
+    pub(crate) sync_requests: u8,
+    /// A resource is deleted.
+    pub(crate) deletions: u8,
+    /// A process ends at any moment, and another starts in its place.
+    pub(crate) crashes: u8,
+    /// Calls about a number fail for a while.
+    pub(crate) outages: u8,
+    /// A number loses its registration: Meta takes keys and does not sign them.
+    pub(crate) deregistrations: u8,
+    /// Meta shows for a while what was before an upload.
+    pub(crate) lags: u8,
+    /// The answer to an upload is lost, or the client stops waiting for it.
+    pub(crate) lost_answers: u8,
+    /// An upload takes effect after its sender has stopped waiting for it, or has ended.
+    pub(crate) late_arrivals: u8,
+    /// A renewal of the Lease fails, with or without effect.
+    pub(crate) failed_renewals: u8,
+    /// Steps of five seconds that go by while processes have work to do; only with two of them.
+    pub(crate) steps: u8,
+}
+
+/// A fault of the operator, to see that the model finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutation {
+    /// Nobody asks who owns a number.
+    IgnoreOwnership,
+    /// Mode Observe is taken for Enforce.
+    IgnoreMode,
+    /// A round goes on though its resource has changed.
+    IgnoreChanges,
+    /// The end of a term is not looked at.
+    IgnoreExpiry,
+    /// A leader that lost the Lease still writes.
+    WriteAsFollower,
+    /// A new key goes to all numbers at once.
+    SkipTrial,
+    /// An upload that was answered counts as VALID.
+    TrustUploads,
+    /// The status forgets how many uploads had no effect.
+    ForgetAttempts,
+    /// Whatever was read is uploaded.
+    UploadAlways,
+    /// Ready stays as it was.
+    KeepReady,
+    /// A condition is added to the other.
+    StallWhileReconciling,
+    /// No round sets a time for the next.
+    ForgetNextRound,
+}
+
+impl Setup {
+    /// A model of one process in which nothing goes wrong.
+    pub(crate) fn new(name: &'static str, resources: &[&[usize]]) -> Self {
+        let numbers = resources.iter().flat_map(|numbers| numbers.iter()).max().map_or(0, |most| most + 1);
+        Self {
+            name,
+            resources: resources.iter().map(|numbers| numbers.to_vec()).collect(),
+            numbers,
+            replicas: 1,
+            // The window in which replaced keys count is then four intervals, not 24.
+            interval: Duration::from_secs(6 * 3600),
+            budget: Budget::default(),
+            mutation: None,
+        }
+    }
+
+    /// The same where so much may go wrong.
+    pub(crate) fn within(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// The same where everything that may go wrong may do so once more.
+    pub(crate) fn widened(mut self) -> Self {
+        let Budget {
+            foreign_writes,
+            lost_signatures,
+            rotations,
+            removals,
+            suspensions,
+            mode_changes,
+            sync_requests,
+            deletions,
+            crashes,
+            outages,
+            deregistrations,
+            lags,
+            lost_answers,
+            late_arrivals,
+            failed_renewals,
+            steps,
+        } = &mut self.budget;
+        let faults = [foreign_writes, lost_signatures, rotations, removals, suspensions, mode_changes, sync_requests];
+        let ends = [deletions, crashes, outages, deregistrations, lags, lost_answers, late_arrivals];
+        for count in faults.into_iter().chain(ends).chain([failed_renewals, steps]) {
+            *count += u8::from(*count > 0);
+        }
+        self
+    }
+
+    /// The same with a fault of the operator.
+    pub(crate) fn broken(mut self, mutation: Mutation) -> Self {
+        self.mutation = Some(mutation);
+        self
+    }
+
+    /// Whether the operator has this fault.
+    pub(crate) fn has(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    /// The operator's own waits.
+    pub(crate) fn waits(&self) -> Waits {
+        Waits::default()
+    }
+
+    /// The operator's own timing.
+    pub(crate) fn timing(&self) -> Timing {
+        Timing::new(Duration::from_secs(15), Duration::from_secs(10)).unwrap()
+    }
+}
