@@ -1,6 +1,7 @@
 //! The third step of a round: the uploads. Nothing else writes to Meta.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -15,6 +16,9 @@ use super::trial::{Next, Trial};
 use crate::crd::{NumberState, PhoneNumberStatus};
 use crate::graph::{self, CallError, Credentials, GraphError};
 use crate::key::PublicKey;
+
+/// Bound on reading a number back when the round is asked to end: a process that is to stop has seconds, not minutes.
+const LAST_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What came of one upload.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,14 +136,14 @@ impl<'a> Uploader<'a> {
         let is_valid = self.status_after(outcome).is_some_and(|number| number.state == NumberState::Valid);
         match &outcome.upload.answer {
             UploadAnswer::Paused { until, .. } => {
-                tracing::info!(resource, phone_number_id, reason, %until, "the upload of the public key is put off");
+                tracing::debug!(resource, phone_number_id, reason, %until, "the upload of the public key is put off");
             }
             UploadAnswer::Failed(error) => {
                 let error = error.class.as_str();
-                tracing::warn!(resource, phone_number_id, reason, %fingerprint, error, is_valid, "the upload of the public key failed");
+                tracing::debug!(resource, phone_number_id, reason, %fingerprint, error, is_valid, "the upload of the public key failed");
             }
             UploadAnswer::Accepted => {
-                tracing::info!(resource, phone_number_id, reason, %fingerprint, is_valid, "uploaded the public key");
+                tracing::debug!(resource, phone_number_id, reason, %fingerprint, is_valid, "uploaded the public key");
             }
         }
     }
@@ -148,18 +152,24 @@ impl<'a> Uploader<'a> {
         self.permit.may_be_crossed(self.observation.waits.after_unknown_outcome())
     }
 
-    /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer. An upload
-    /// that has begun is always read back, but once the permit is revoked the next answer is the last.
+    /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer. Once the
+    /// permit is revoked, a number that was not read back yet is read once more, and that is all.
     async fn read_back(&self, resource: &str, id: &str) -> (Reading, Option<GraphError>) {
         let terms = self.observation.terms();
         let fingerprint = self.key.fingerprint().to_string();
+        let read = || async { reading_of(self.graph.read_once(self.credentials, resource, id).await) };
         let mut last = (Reading::NotAsked, None);
         for wait in self.observation.waits.read_back() {
-            let may_wait = self.permit.run(tokio::time::sleep(wait)).await.is_some();
-            if (!may_wait && last.0 != Reading::NotAsked) || !self.permit.is_leading() {
-                break;
-            }
-            last = reading_of(self.graph.read(self.credentials, resource, id).await);
+            let attempt = async {
+                tokio::time::sleep(wait).await;
+                read().await
+            };
+            let Some(reading) = self.permit.run(attempt).await else {
+                let is_unread = last.0 == Reading::NotAsked && self.permit.is_leading();
+                let reading = if is_unread { tokio::time::timeout(LAST_READ_TIMEOUT, read()).await.ok() } else { None };
+                return reading.unwrap_or(last);
+            };
+            last = reading;
             match &last.0 {
                 Reading::Answered { reported, .. }
                     if terms.state(reported, Some(&fingerprint)) == NumberState::Valid =>

@@ -144,6 +144,12 @@ impl Observation {
         }
     }
 
+    /// Whether the number was to be read and was not, because the round was cut short.
+    pub fn has_left_out(&self, number: &NumberObservation) -> bool {
+        let could_ask = self.credentials().is_some() && self.expected().is_some();
+        could_ask && number.reading == Reading::NotAsked && self.agenda.numbers.contains(&number.before.phone_number_id)
+    }
+
     /// `namespace/name`, by which pacing knows the resource.
     pub fn resource_name(&self) -> String {
         let metadata = &self.resource.metadata;
@@ -162,8 +168,11 @@ impl NumberObservation {
             Reading::Failed { error, at } => terms.failed(number, error, *at),
             Reading::Paused { limit, until } => terms.paused(number, limit.as_ref(), *until),
         };
-        if self.ownership != Ownership::Own && number.state != NumberState::Pending {
-            number.state = NumberState::Conflict;
+        match (&self.ownership, number.state) {
+            // Its owner has gone, and what it holds was not seen yet.
+            (Ownership::Own, NumberState::Conflict) => number.state = NumberState::Pending,
+            (Ownership::Own, _) | (_, NumberState::Pending) => {}
+            (Ownership::Other { .. } | Ownership::Vacant { .. }, _) => number.state = NumberState::Conflict,
         }
         number
     }

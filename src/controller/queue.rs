@@ -49,6 +49,8 @@ struct Waiting {
 struct Entry {
     queued: Option<Urgency>,
     timer: Option<Instant>,
+    /// Rounds in a row that could not be finished.
+    failures: i32,
     running: Option<CancellationToken>,
 }
 
@@ -61,7 +63,23 @@ impl Queue {
 
     /// Queues a resource at a time, in place of any time set before.
     pub fn add_at(&self, key: &ObjectKey, at: Instant) {
-        self.state().set_timer(key, Some(at));
+        let mut state = self.state();
+        state.set_timer(key, Some(at));
+        if let Some(entry) = state.entries.get_mut(key) {
+            entry.failures = 0;
+        }
+        drop(state);
+        self.woken.notify_one();
+    }
+
+    /// Queues a resource whose round could not be finished. `wait` says for how long after so many in a row.
+    pub fn retry(&self, key: &ObjectKey, wait: impl FnOnce(i32) -> Duration) {
+        let mut state = self.state();
+        let entry = state.entries.entry(key.clone()).or_default();
+        entry.failures = entry.failures.saturating_add(1);
+        let at = Instant::now() + wait(entry.failures);
+        state.set_timer(key, Some(at));
+        drop(state);
         self.woken.notify_one();
     }
 
@@ -296,6 +314,30 @@ mod tests {
         assert_eq!((queue.depth(), queue.running()), (0, 1));
         queue.done(&a);
         assert_eq!(queue.running(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_count_until_a_round_is_finished() {
+        let queue = Queue::default();
+        let counted = |key: &ObjectKey| {
+            let mut counted = 0;
+            queue.retry(key, |failures| {
+                counted = failures;
+                Duration::from_secs(1)
+            });
+            counted
+        };
+        queue.add(&key("a"), Urgency::Changed);
+        for failures in 1..=2 {
+            let (a, _) = queue.next(&CancellationToken::new()).await;
+            assert_eq!(counted(&a), failures);
+            queue.done(&a);
+        }
+        let (a, _) = queue.next(&CancellationToken::new()).await;
+        queue.add_at(&a, Instant::now());
+        queue.done(&a);
+        let (a, _) = queue.next(&CancellationToken::new()).await;
+        assert_eq!(counted(&a), 1);
     }
 
     #[tokio::test(start_paused = true)]

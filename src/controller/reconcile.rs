@@ -94,6 +94,15 @@ enum RoundError {
     WriteStatus(#[from] WriteStatusError),
 }
 
+impl RoundError {
+    fn may_pass_soon(&self) -> bool {
+        match self {
+            Self::ReadSecret(_) => true,
+            Self::WriteStatus(error) => error.may_pass_soon(),
+        }
+    }
+}
+
 /// Watches all the time, and works while this process leads, until `stop` is cancelled. Rounds that run then come to
 /// their end.
 pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, leader: Leader, stop: CancellationToken) {
@@ -147,7 +156,9 @@ async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
                 reconcile(&context, &key, &permit).await;
                 drop(slot);
             });
-            while running.try_join_next().is_some() {}
+            while let Some(ended) = running.try_join_next() {
+                note_fault(ended);
+            }
         }
     };
     tokio::select! {
@@ -157,9 +168,13 @@ async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
     }
     rounds.cancel();
     while let Some(ended) = running.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "a round ended by a fault of the operator");
-        }
+        note_fault(ended);
+    }
+}
+
+fn note_fault(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a round ended by a fault of the operator");
     }
 }
 
@@ -181,16 +196,20 @@ impl Drop for Turn<'_> {
 
 /// One round, and the time of the next.
 async fn reconcile(context: &Context, key: &ObjectKey, permit: &Permit) {
-    let next = match round(context, key, permit).await {
-        Ok(next) => next,
+    match round(context, key, permit).await {
+        Ok(Some(next)) => {
+            let wait = Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default();
+            context.queue.add_at(key, Instant::now() + wait.max(MIN_PAUSE));
+        }
+        Ok(None) => {}
         Err(error) => {
             tracing::warn!(resource = %key, error = %error, "the round could not be finished and is tried again");
-            Some(Timestamp::now() + context.waits.after_api_failure())
+            context.queue.retry(key, |failures| match error.may_pass_soon() {
+                true => context.waits.after_outage(failures),
+                // Every round asks Meta anew, and comes to the same end.
+                false => context.waits.after_failure(failures),
+            });
         }
-    };
-    if let Some(next) = next {
-        let wait = Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default();
-        context.queue.add_at(key, Instant::now() + wait.max(MIN_PAUSE));
     }
 }
 
@@ -244,7 +263,10 @@ async fn carry_out(
     }
     let executing = spans::execute(plan.uploads.len());
     let outcomes = execute(context, key, &observation, &plan, permit, &mut checkpoints).instrument(executing).await;
-    let summary = summarize(&observation, &outcomes, Progress::Finished, Timestamp::now());
+    let is_complete = outcomes.len() == plan.uploads.len()
+        && !observation.numbers.iter().any(|number| observation.has_left_out(number));
+    let progress = if permit.is_valid() || is_complete { Progress::Finished } else { Progress::Underway };
+    let summary = summarize(&observation, &outcomes, progress, Timestamp::now());
     if checkpoints.writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
         timer.end(RoundOutcome::Dropped);
         return Ok(None);
@@ -372,16 +394,21 @@ pub fn must_announce(observation: &Observation, plan: &Plan) -> bool {
     is_ready && observation.has_new_key() && !plan.uploads.is_empty()
 }
 
+/// One line for a round that changed something; it stands for all its numbers, of which there may be hundreds.
 fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summary: &Summary, begun: Timestamp) {
     let ready = conditions::find(&summary.status.conditions, ConditionType::Ready);
     let before = observation.status().and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
-    let is_news = !outcomes.is_empty() || ready.map(|c| &c.reason) != before.map(|c| &c.reason);
-    let duration_ms = Timestamp::now().duration_since(begun).as_millis();
     let valid = summary.status.valid.as_deref().unwrap_or_default();
+    let is_news = !outcomes.is_empty()
+        || ready.map(|c| &c.reason) != before.map(|c| &c.reason)
+        || Some(valid) != observation.status().and_then(|status| status.valid.as_deref());
+    let duration_ms = Timestamp::now().duration_since(begun).as_millis();
     let reason = ready.map(|condition| condition.reason.as_str()).unwrap_or_default();
-    let message = ready.map(|condition| condition.message.as_str()).unwrap_or_default();
+    let detail = ready.map(|condition| condition.message.as_str()).unwrap_or_default();
+    let uploads = outcomes.iter().filter(|outcome| outcome.upload.answer == UploadAnswer::Accepted).count();
+    let failed = outcomes.iter().filter(|outcome| outcome.upload.answer.error().is_some()).count();
     if is_news {
-        tracing::info!(resource = %key, reason, valid, uploads = outcomes.len(), duration_ms, detail = message, "reconciled");
+        tracing::info!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "reconciled");
     } else {
         tracing::debug!(resource = %key, reason, valid, duration_ms, "reconciled");
     }

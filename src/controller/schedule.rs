@@ -31,6 +31,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 const AFTER_FAILURE: Doubling = Doubling { first: Duration::from_secs(5), most: Duration::from_secs(5 * 60) };
+const AFTER_OUTAGE: Doubling = Doubling { first: Duration::from_secs(5), most: MINUTE };
 const AFTER_REFUSAL: Doubling = Doubling { first: Duration::from_secs(5 * 60), most: HOUR };
 const AFTER_UPLOAD: Doubling = Doubling { first: MINUTE, most: Duration::from_secs(6 * 3600) };
 
@@ -82,9 +83,10 @@ impl Waits {
         self.of(MINUTE)
     }
 
-    /// Until a round that failed for want of the API server is tried again.
-    pub fn after_api_failure(&self) -> Duration {
-        self.of(5 * SECOND)
+    /// After the n-th round in a row that failed for want of the API server: 5 s doubling to 1 min. Little is gained by
+    /// sparing a server that is away.
+    pub fn after_outage(&self, failures: i32) -> Duration {
+        self.doubling(AFTER_OUTAGE, failures)
     }
 
     fn doubling(&self, wait: Doubling, attempts: i32) -> Duration {

@@ -20,9 +20,9 @@ use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState
 /// Whether a round is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// It goes on; the status tells how far it is.
+    /// It goes on, or was cut short and another one follows; the status tells how far it came.
     Underway,
-    /// It is over.
+    /// It came to its end.
     Finished,
 }
 
@@ -52,7 +52,6 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
     let valid = status.phone_numbers.iter().filter(|number| number.state == NumberState::Valid).count();
     status.valid = Some(format!("{valid}/{}", status.phone_numbers.len()));
     status.observed_spec_digest = Some(spec_digest(spec));
-    status.last_handled_sync_request = sync_request(&observation.resource);
     status.previous_fingerprints = observation.previous_fingerprints();
     if let Some(key) = observation.key() {
         if observation.has_new_key() || status.public_key_since.is_none() {
@@ -65,8 +64,12 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
     if let Some(inputs) = &observation.inputs {
         status.observed_secrets.clone_from(&inputs.secrets);
     }
-    if asked_meta(observation) {
-        status.last_check_time = Some(Time(now));
+    if progress == Progress::Finished {
+        // Whoever waits for the echo of a request waits for what came of it.
+        status.last_handled_sync_request = sync_request(&observation.resource);
+        if asked_meta(observation) {
+            status.last_check_time = Some(Time(now));
+        }
     }
     status.conditions = verdict::conditions(observation, outcomes, &status.phone_numbers, progress, now);
     finish(observation, &before, status, outcomes, now)
@@ -169,7 +172,8 @@ fn settle(
     if let Ownership::Vacant { until } = observed.ownership {
         number.next_attempt_time = Some(Time(until));
     }
-    if was_left_out(observation, observed) {
+    if observation.has_left_out(observed) {
+        // Whoever goes on starts with it.
         number.next_attempt_time = Some(Time(terms.now));
     }
     let owns = match number.state {
@@ -192,14 +196,6 @@ fn settle(
 /// Without a key the resource could not keep the number: it does not stand in another's way.
 fn has_bad_key(observation: &Observation) -> bool {
     observation.inputs.as_ref().is_some_and(|inputs| inputs.key.is_err())
-}
-
-/// Whether the number was to be read and was not, because the round was cut short: whoever goes on starts with it.
-fn was_left_out(observation: &Observation, observed: &NumberObservation) -> bool {
-    let could_ask = observation.credentials().is_some() && observation.expected().is_some();
-    could_ask
-        && matches!(observed.reading, Reading::NotAsked)
-        && observation.agenda.numbers.contains(&observed.before.phone_number_id)
 }
 
 fn is_forbidden(observation: &Observation) -> bool {

@@ -81,11 +81,13 @@ pub fn on_trial_until(number: &PhoneNumberStatus, terms: &Terms) -> Option<Times
             if number.upload_attempts > 0 {
                 Some(terms.upload_allowed_at(number))
             } else {
-                let until = number.last_upload_time.as_ref()?.0 + terms.waits.after_unknown_outcome();
+                let uploaded = number.last_upload_time.as_ref()?.0;
+                let until = uploaded + terms.waits.after_unknown_outcome();
                 // Meta took the key and does not show it yet: it may lag.
                 let is_taken = terms.is_expected(number.uploaded_fingerprint.as_deref());
                 // The answer to the upload was lost, and so was every answer since.
-                let is_unknown = number.failures > 0 && number.error.is_some();
+                let is_unread = number.last_read_time.as_ref().is_none_or(|read| read.0 <= uploaded);
+                let is_unknown = number.error.is_some() && is_unread;
                 (until > terms.now && (is_taken || is_unknown)).then_some(until)
             }
         }

@@ -9,7 +9,9 @@ use super::observe::Observation;
 use super::schedule::spec_digest;
 use super::summarize::Progress;
 use crate::conditions::{self, ConditionStatus, ConditionType, Reason, Verdict};
-use crate::crd::{FlowsEncryptionKeyStatus, Mode, NumberError, NumberState, PhoneNumberStatus};
+use crate::crd::{
+    FlowsEncryptionKeyStatus, Mode, NumberError, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef,
+};
 use crate::graph::ErrorClass;
 use crate::graph::error::RateLimitScope;
 
@@ -110,15 +112,27 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
         Reading::Failed { error, .. } => error.class.refuses_number(),
         Reading::NotAsked | Reading::Paused { .. } => false,
     });
-    let same_secrets = observation.status().is_some_and(|status| status.observed_secrets == inputs.secrets);
     if answered {
         let verdict = Verdict::new(Reason::TokenAccepted, "Meta accepts the access token.");
         Input { status: ConditionStatus::True, verdict }
-    } else if same_secrets {
+    } else if has_same_credentials(observation, &inputs.secrets) {
         carried(before, ConditionType::TokenAccepted, not_asked)
     } else {
         Input { status: ConditionStatus::Unknown, verdict: Verdict::new(Reason::NotAsked, not_asked) }
     }
+}
+
+/// Whether token and app secret are those of the last round: the same Secrets in the same versions, referred to in the
+/// same way.
+fn has_same_credentials(observation: &Observation, secrets: &[ObservedSecret]) -> bool {
+    let spec = &observation.resource.spec;
+    let Some(status) = observation.status() else { return false };
+    let is_same = |reference: &SecretKeyRef| {
+        let of = |secrets: &[ObservedSecret]| secrets.iter().find(|secret| secret.name == reference.name).cloned();
+        of(secrets) == of(&status.observed_secrets)
+    };
+    status.observed_spec_digest.as_deref() == Some(&spec_digest(spec))
+        && std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).all(is_same)
 }
 
 fn refusal(observation: &Observation, error: &crate::graph::GraphError) -> Verdict {
@@ -180,6 +194,8 @@ fn ready(
     // Of reasons of the same rank the first number's counts: the order of the spec decides, not the course of the round.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
     match worst {
+        // What is stored of the numbers was read with other credentials.
+        None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
         None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers.len())),
         Some(worst) => {
             let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();

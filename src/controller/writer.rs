@@ -24,6 +24,8 @@ use crate::telemetry::spans;
 
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 const NEWS_INTERVAL: Duration = Duration::from_secs(1);
+/// Conflicts in a row after which a write has failed: whoever keeps changing the resource is not to be raced.
+const MAX_CONFLICTS: u32 = 4;
 
 /// What became of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,17 @@ pub enum Written {
 #[error("writing the status: {}", describe(.0))]
 pub struct WriteStatusError(#[source] kube::Error);
 
+impl WriteStatusError {
+    /// Whether the same request may succeed in a moment. A refusal stands until somebody acts, and must not hold the
+    /// place of another resource until then.
+    pub fn may_pass_soon(&self) -> bool {
+        match &self.0 {
+            kube::Error::Api(answer) => matches!(answer.code, 409 | 429) || answer.code >= 500,
+            _ => true,
+        }
+    }
+}
+
 /// Writes the status of one resource, again and again as a round goes on.
 pub struct StatusWriter<'a> {
     context: &'a Context,
@@ -47,6 +60,7 @@ pub struct StatusWriter<'a> {
     /// The resource that the status was computed from, with the status that was last written.
     resource: Arc<FlowsEncryptionKey>,
     has_written: bool,
+    is_dropped: bool,
 }
 
 impl<'a> StatusWriter<'a> {
@@ -57,7 +71,7 @@ impl<'a> StatusWriter<'a> {
         permit: &'a Permit,
         resource: Arc<FlowsEncryptionKey>,
     ) -> Self {
-        Self { context, key, permit, resource, has_written: false }
+        Self { context, key, permit, resource, has_written: false, is_dropped: false }
     }
 
     /// Whether anything had to be written so far.
@@ -69,7 +83,8 @@ impl<'a> StatusWriter<'a> {
     ///
     /// The write carries the resource version it was computed from. Where that is no longer the current one, but the
     /// status is still the one it was computed from (someone changed the spec or a label meanwhile), it is written
-    /// onto the current version. Otherwise another process works on the resource, and this status is dropped.
+    /// onto the current version. Otherwise another process works on the resource: this status is dropped, and so is
+    /// every later one of the same round.
     ///
     /// # Errors
     /// When the API server does not answer, or refuses.
@@ -87,10 +102,14 @@ impl<'a> StatusWriter<'a> {
     }
 
     async fn store(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, WriteStatusError> {
+        if self.is_dropped {
+            return Ok(Written::Dropped);
+        }
         if self.resource.status.as_ref() == Some(status) {
             return Ok(Written::Stored);
         }
         let api: Api<FlowsEncryptionKey> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        let mut conflicts = 0;
         // Who does not lead any more leaves the word to who does.
         while self.permit.is_leading() {
             let span = spans::write_status();
@@ -109,10 +128,12 @@ impl<'a> StatusWriter<'a> {
                     return Ok(Written::Stored);
                 }
                 Err(kube::Error::Api(answer)) if is_gone(&answer, &self.key.name) => return Ok(Written::Dropped),
-                Err(kube::Error::Api(answer)) if answer.code == 409 => {
+                Err(kube::Error::Api(answer)) if answer.code == 409 && conflicts < MAX_CONFLICTS => {
+                    conflicts += 1;
                     if !self.catch_up(&api, status).await? {
                         tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
                         self.context.queue.add(self.key, Urgency::Changed);
+                        self.is_dropped = true;
                         return Ok(Written::Dropped);
                     }
                 }
@@ -125,7 +146,7 @@ impl<'a> StatusWriter<'a> {
     /// The same, again and again if the status tells of uploads: were it lost, they would be repeated without a wait.
     ///
     /// # Errors
-    /// When the API server does not answer, or refuses, and nothing was uploaded or the permit is revoked.
+    /// When the API server refuses for good, or does not answer and nothing was uploaded or the permit is revoked.
     pub async fn write_surely(
         &mut self,
         status: &FlowsEncryptionKeyStatus,
@@ -133,17 +154,18 @@ impl<'a> StatusWriter<'a> {
     ) -> Result<Written, WriteStatusError> {
         // The same for every attempt, to be known again where one of them was stored and its answer lost.
         let status = self.following(status);
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
             match self.store(&status).await {
                 // Not once the round is revoked: the process may be asked to stop.
-                Err(error) if has_uploads && self.permit.is_valid() => {
+                Err(error) if has_uploads && error.may_pass_soon() && self.permit.is_valid() => {
                     tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
+                    attempt += 1;
                     self.permit.run(tokio::time::sleep(self.context.waits.after_failure(attempt))).await;
                 }
                 result => return result,
             }
         }
-        Ok(Written::Dropped)
     }
 
     async fn patch(

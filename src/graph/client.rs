@@ -133,7 +133,16 @@ impl Client {
         }
     }
 
-    async fn read_once(&self, credentials: &Credentials, resource: &str, number: &str) -> Result<Reported, CallError> {
+    /// The same by a single call, for callers that repeat it themselves.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_once(
+        &self,
+        credentials: &Credentials,
+        resource: &str,
+        number: &str,
+    ) -> Result<Reported, CallError> {
         let reported = self.call(Operation::Read, credentials, resource, number, Some, wire::read_answer).await?;
         Ok(redacted(reported, credentials))
     }

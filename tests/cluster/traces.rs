@@ -114,11 +114,11 @@ async fn a_round_is_a_trace_of_what_it_did_without_a_secret_in_it() {
     assert_eq!(attribute(&resource, "deployment.environment").as_deref(), Some("tests"));
     let trace_id: String = root.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     let log = world.operator.log();
-    let is_line = |line: &&str| line.contains("uploaded the public key");
+    let is_line = |line: &&str| line.contains(r#""message":"reconciled""#);
     let line: BTreeMap<String, serde_json::Value> =
         serde_json::from_str(log.lines().find(is_line).unwrap()).expect("still JSON");
     assert_eq!(line["trace_id"], trace_id);
-    assert_eq!(line["message"], "uploaded the public key");
+    assert_eq!(line["uploads"], 3);
 
     for secret in [TOKEN, key.private_pem.lines().nth(3).unwrap()] {
         assert!(!collector.has(secret));

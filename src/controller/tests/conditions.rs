@@ -96,6 +96,39 @@ fn every_situation_has_its_conditions() {
             &["0 of 1"],
         ),
         (
+            "another token, and Meta cannot be asked",
+            || {
+                checked(|s, m| {
+                    s.touch("meta-token");
+                    all(m, |l| l.fault = Some(Fault::Down));
+                })
+            },
+            ["Unknown", WAITING, "NotAsked"],
+            &["not asked"],
+        ),
+        (
+            "another reference to a token, and Meta cannot be asked",
+            || {
+                checked(|s, m| {
+                    s.edit(|spec| spec.access_token_secret_ref.key = "token-2".into());
+                    all(m, |l| l.fault = Some(Fault::Limited));
+                })
+            },
+            ["Unknown", WAITING, "NotAsked"],
+            &[],
+        ),
+        (
+            "the key's Secret was touched, and Meta cannot be asked",
+            || {
+                checked(|s, m| {
+                    s.touch("flows-key");
+                    all(m, |l| l.fault = Some(Fault::Down));
+                })
+            },
+            ["True", "", "AllNumbersValid"],
+            &[],
+        ),
+        (
             "no key Secret yet",
             || new(|s, _| s.key = Err(verdict(Reason::SecretNotFound))),
             ["False", WAITING, "SecretNotFound"],

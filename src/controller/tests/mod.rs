@@ -134,12 +134,12 @@ fn failed(class: ErrorClass, at: Timestamp) -> Reading {
     Reading::Failed { error: error(class), at }
 }
 
-/// Terms that expect key 1 and know key 0 as an earlier one.
 /// An upload that Meta acknowledged.
 fn accepted(at: Timestamp) -> Uploaded {
     Uploaded { at, answer: UploadAnswer::Accepted, may_be_crossed: false }
 }
 
+/// Terms that expect key 1 and know key 0 as an earlier one.
 fn terms(now: i64) -> Terms {
     Terms {
         expected: Some(fingerprint(1)),

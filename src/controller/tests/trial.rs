@@ -20,8 +20,14 @@ fn a_key_is_on_trial_where_it_landed_may_have_landed_or_was_taken_a_moment_ago()
         ("taken", tried(0), 59, Some(60)),
         ("taken a minute ago", tried(0), 60, None),
         ("nobody knows", PhoneNumberStatus { failures: 1, error: Some(failure.clone()), ..elsewhere() }, 59, Some(60)),
+        ("nobody may look", PhoneNumberStatus { error: Some(failure.clone()), ..elsewhere() }, 59, Some(60)),
         ("it did not land", PhoneNumberStatus { failures: 1, ..elsewhere() }, 30, None),
-        ("it has to wait", PhoneNumberStatus { error: Some(failure), ..elsewhere() }, 30, None),
+        (
+            "read since",
+            PhoneNumberStatus { error: Some(failure), last_read_time: Some(Time(at(20))), ..elsewhere() },
+            30,
+            None,
+        ),
         ("another key", elsewhere(), 30, None),
         ("never uploaded", PhoneNumberStatus { last_upload_time: None, ..tried(0) }, 30, None),
     ];
