@@ -4,7 +4,7 @@
 //! 1. [`observe`] does all reads, of Secrets and of Meta, into one value;
 //! 2. [`plan`] turns that value into the uploads that are needed;
 //! 3. [`execute`] makes them, and reads each number back;
-//! 4. [`summarize`] turns observation and outcomes into the new status, the events and the time of the next round.
+//! 4. [`summarize`] says what they amount to: a status, events, and when to look again.
 //!
 //! Plan and summarize, and what they use ([`number`], [`schedule`]), are pure functions: time and
 //! jitter come in as values.

@@ -137,7 +137,7 @@ pub struct Terms {
 impl Terms {
     /// The state that an answer means, for a number whose last upload was of the key `uploaded`.
     ///
-    /// An answer without key text (Meta's own examples have such) is judged by what was uploaded.
+    /// Meta sometimes tells the status and leaves out the key: then what was last uploaded is taken to be there.
     pub fn state(&self, reported: &Reported, uploaded: Option<&str>) -> NumberState {
         let status = reported.signature_status.as_deref();
         match (reported.key, status) {
