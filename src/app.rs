@@ -224,10 +224,16 @@ pub(crate) fn graph_client(
 
 /// The namespaces to watch, each once; one entry for all of them where none is named.
 fn namespaces(args: &RunArgs) -> Vec<Option<String>> {
-    let mut names: Vec<_> = args.namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    let names = named(&args.namespaces);
+    if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() }
+}
+
+/// The namespaces that a flag names, each once. A variable of the environment may be set and empty.
+pub(crate) fn named(namespaces: &[String]) -> Vec<String> {
+    let mut names: Vec<_> = namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     names.dedup();
-    if names.is_empty() { vec![None] } else { names.into_iter().map(|name| Some(name.to_owned())).collect() }
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn stop_on_signal() -> std::io::Result<CancellationToken> {

@@ -20,19 +20,11 @@ pub(super) struct Cluster {
 }
 
 /// The resources of a cluster, as far as they may be seen.
+#[derive(Default)]
 pub(super) struct Listed {
     pub(super) resources: Vec<Resource>,
-    /// Whether those of other namespaces are missing, because they may not be listed.
-    pub(super) is_partial: bool,
-}
-
-/// Where resources are looked for.
-pub(super) struct Scope<'a> {
-    /// The namespaces that the operator works in; all where none is named.
-    pub(super) of_operator: &'a [String],
-    /// The namespace that is asked for.
-    pub(super) namespace: &'a str,
-    pub(super) selector: Option<&'a str>,
+    /// Why some are missing, for each place where they may not be listed.
+    pub(super) unseen: Vec<String>,
 }
 
 impl Cluster {
@@ -47,35 +39,44 @@ impl Cluster {
         Ok(Self { client, namespace })
     }
 
-    /// The resources that the operator sees, because any of them may own a number; where not all namespaces may be
-    /// listed, those of one.
+    /// The resources of the operator's namespaces, because any of them may own a number, and of those that are meant
+    /// to be checked; these must be seen, all of them where it is none.
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub(super) async fn resources(&self, scope: &Scope<'_>) -> Result<Listed, CheckError> {
-        let mut listed = Listed { resources: Vec::new(), is_partial: false };
-        let mut namespaces: BTreeSet<&str> = scope.of_operator.iter().map(String::as_str).collect();
-        if namespaces.is_empty() {
-            match self.list(None, scope.selector).await {
-                Ok(resources) => return Ok(Listed { resources, is_partial: false }),
-                Err(CheckError::MayNotList(_)) => listed.is_partial = true,
+    pub(super) async fn resources(
+        &self,
+        of_operator: &[String],
+        meant: Option<&BTreeSet<String>>,
+    ) -> Result<Listed, CheckError> {
+        let mut listed = Listed::default();
+        if of_operator.is_empty() {
+            match self.list(None).await {
+                Ok(resources) => return Ok(Listed { resources, ..listed }),
+                Err(CheckError::MayNotList(why)) if meant.is_some() => listed.unseen.push(why),
+                Err(CheckError::MayNotList(why)) => return Err(CheckError::MayNotListAll(why)),
                 Err(error) => return Err(error),
             }
         }
-        namespaces.insert(scope.namespace);
+        let namespaces: BTreeSet<_> = of_operator.iter().chain(meant.into_iter().flatten()).collect();
         for namespace in namespaces {
-            listed.resources.extend(self.list(Some(namespace), scope.selector).await?);
+            match self.list(Some(namespace)).await {
+                Ok(resources) => listed.resources.extend(resources),
+                Err(CheckError::MayNotList(why)) if meant.is_some_and(|meant| !meant.contains(namespace)) => {
+                    listed.unseen.push(why);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(listed)
     }
 
-    async fn list(&self, namespace: Option<&str>, selector: Option<&str>) -> Result<Vec<Resource>, CheckError> {
+    async fn list(&self, namespace: Option<&str>) -> Result<Vec<Resource>, CheckError> {
         let api: Api<Resource> = match namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
-        let parameters = selector.map_or_else(ListParams::default, |labels| ListParams::default().labels(labels));
-        match api.list(&parameters).await {
+        match api.list(&ListParams::default()).await {
             Ok(list) => Ok(list.items),
             Err(kube::Error::Api(status)) if status.code == 404 => Err(CheckError::NotInstalled),
             Err(kube::Error::Api(status)) if status.code == 403 => Err(CheckError::MayNotList(status.message)),

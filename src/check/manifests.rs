@@ -1,6 +1,7 @@
 //! Manifests → the resources and Secrets in them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -47,6 +48,8 @@ pub(super) struct Manifests {
 pub(super) struct SecretManifest {
     origin: Origin,
     value: Value,
+    /// Where the same Secret stands once more.
+    twin: Option<Origin>,
 }
 
 impl Drop for SecretManifest {
@@ -70,6 +73,9 @@ impl Manifests {
     /// # Errors
     /// When a file cannot be read. What it holds is not an error but a problem.
     pub(super) fn read(paths: &[PathBuf], namespace: &str) -> Result<Self, CheckError> {
+        if paths.iter().filter(|path| path.as_os_str() == STDIN).count() > 1 {
+            return Err(CheckError::StdinTwice);
+        }
         let mut manifests = Self::default();
         for path in paths {
             for file in files(path)? {
@@ -108,10 +114,17 @@ impl Manifests {
             return items.into_iter().for_each(|item| self.add_object(origin, item, namespace));
         }
         if version == "v1" && kind == "Secret" {
-            let key = key_of(&object, namespace);
-            self.secrets.insert(key, SecretManifest { origin: origin.clone(), value: object });
+            self.add_secret(origin, object, namespace);
         } else if version.starts_with("waflows.dev/") {
             self.add_resource(origin, object, namespace);
+        }
+    }
+
+    fn add_secret(&mut self, origin: &Origin, value: Value, namespace: &str) {
+        let manifest = SecretManifest { origin: origin.clone(), value, twin: None };
+        match self.secrets.entry(key_of(&manifest.value, namespace)) {
+            Entry::Occupied(mut known) => known.get_mut().twin = Some(manifest.origin.clone()),
+            Entry::Vacant(place) => drop(place.insert(manifest)),
         }
     }
 
@@ -134,7 +147,8 @@ impl Manifests {
 
 /// The resource as the API server makes it from a manifest: with a namespace, without what it says of its status.
 fn admitted(mut resource: FlowsEncryptionKey, namespace: &str) -> FlowsEncryptionKey {
-    resource.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+    let own = resource.metadata.namespace.take().filter(|name| !name.is_empty());
+    resource.metadata.namespace = Some(own.unwrap_or_else(|| namespace.to_owned()));
     resource.metadata.generation = Some(1);
     resource.metadata.resource_version = None;
     resource.status =
@@ -150,6 +164,9 @@ fn key_of(object: &Value, namespace: &str) -> ObjectKey {
 impl SecretManifest {
     /// The Secret, or why the API server would not take it. A text never shows a value.
     pub(super) fn open(&self) -> Result<Secret, Problem> {
+        if let Some(twin) = &self.twin {
+            return Err(self.problem("metadata.name", &format!("is given again in {twin}; keep one of the two")));
+        }
         let mut data = std::collections::BTreeMap::new();
         for (key, value) in self.fields("data")? {
             // Go's decoder, which the API server uses, passes over line breaks.

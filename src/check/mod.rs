@@ -2,7 +2,8 @@
 //!
 //! [`manifests`] and [`cluster`] gather what there is, [`schema`] says what the API server would refuse, [`examine`]
 //! takes each resource through the first steps of the operator's own round, [`assess`] says what they mean, [`report`]
-//! prints it. Nothing is written anywhere: Meta is asked through a [`graph::Reader`], which cannot upload.
+//! prints it. [`selection`] knows which resources the operator works on at all. Nothing is written anywhere: Meta is
+//! asked through a [`graph::Reader`], which cannot upload.
 
 mod assess;
 mod cluster;
@@ -10,7 +11,9 @@ mod examine;
 mod manifests;
 pub mod report;
 pub mod schema;
+mod selection;
 
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,11 +24,14 @@ use crate::controller::index::ObjectKey;
 use crate::crd::FlowsEncryptionKey;
 use crate::graph;
 use crate::printout::Printout;
-use cluster::{Cluster, Listed, Scope};
+use cluster::{Cluster, Listed};
 use examine::{Scene, Secrets, Subject, examine};
 use manifests::Manifests;
-use report::{Problem, Report};
+use report::{Problem, Report, ResourceReport};
+use selection::Selection;
 
+/// Where a resource comes from that no manifest holds.
+const CLUSTER: &str = "cluster";
 const DEFAULT_NAMESPACE: &str = "default";
 const WAIT_SCALE: f64 = 1.0;
 
@@ -55,18 +61,35 @@ pub enum CheckError {
     /// The resources may not be listed.
     #[error("{0}")]
     MayNotList(String),
+    /// Nor can those be told that there are.
+    #[error("{0}; with --namespaces you can name those that you may see")]
+    MayNotListAll(String),
     /// The resources cannot be listed.
     #[error("listing FlowsEncryptionKeys: {0}")]
     List(String),
     /// A resource that was named does not exist.
     #[error("there is no FlowsEncryptionKey {0} in the cluster")]
     NotFound(ObjectKey),
-    /// Nothing in the manifests is to be checked.
+    /// Nothing is to be checked.
     #[error("there is no FlowsEncryptionKey in {0}")]
     NothingGiven(String),
+    /// The label selector cannot be read.
+    #[error("--selector: {0:?} is no label selector such as team=checkout")]
+    Selector(String),
+    /// There is one standard input only.
+    #[error("standard input can be given once: -f -")]
+    StdinTwice,
     /// The JSON cannot be written. Never in practice.
     #[error("writing JSON: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+/// What is to be checked, and what is known without looking further.
+struct Given {
+    scene: Scene,
+    /// Resources that the operator never works on.
+    unselected: Vec<ResourceReport>,
+    problems: Vec<Problem>,
 }
 
 /// Checks what the flags name.
@@ -75,51 +98,56 @@ pub enum CheckError {
 /// When nothing could be told, for want of a file, a cluster or a resource.
 pub async fn run(args: &CheckArgs) -> Result<Printout, CheckError> {
     let graph = if args.offline { None } else { Some(graph_client(&args.graph, WAIT_SCALE, Arc::default())?.reader()) };
-    let (scene, problems) =
-        if args.filenames.is_empty() { from_cluster(args).await? } else { from_manifests(args).await? };
-    let report = report(&scene, problems, graph.as_ref()).await;
-    Ok(report.printout(args.output)?)
+    let selection = Selection::of(args)?;
+    let given = if args.filenames.is_empty() {
+        from_cluster(args, &selection).await?
+    } else {
+        from_manifests(args, &selection).await?
+    };
+    Ok(report(given, graph.as_ref()).await.printout(args.output)?)
 }
 
-async fn report(scene: &Scene, mut problems: Vec<Problem>, graph: Option<&graph::Reader>) -> Report {
-    let examined = examine(scene, graph).await;
-    problems.extend(examined.problems);
-    Report::new(examined.resources, problems)
+async fn report(given: Given, graph: Option<&graph::Reader>) -> Report {
+    let mut examined = examine(&given.scene, graph).await;
+    examined.resources.extend(given.unselected);
+    Report::new(examined.resources, [given.problems, examined.problems].concat())
 }
 
-async fn from_manifests(args: &CheckArgs) -> Result<(Scene, Vec<Problem>), CheckError> {
+async fn from_manifests(args: &CheckArgs, selection: &Selection) -> Result<Given, CheckError> {
     let cluster = if args.cluster { Some(Cluster::connect().await?) } else { None };
     let default = cluster.as_ref().map_or(DEFAULT_NAMESPACE, |cluster| &cluster.namespace);
-    let namespace = args.namespace.as_deref().unwrap_or(default);
-    let manifests = Manifests::read(&args.filenames, namespace)?;
+    let manifests = Manifests::read(&args.filenames, args.namespace.as_deref().unwrap_or(default))?;
     if manifests.resources.is_empty() && manifests.problems.is_empty() {
         let names: Vec<_> = args.filenames.iter().map(|path| path.display().to_string()).collect();
         return Err(CheckError::NothingGiven(names.join(", ")));
     }
     let mut live = match &cluster {
         None => Vec::new(),
-        // The definition may be about to be installed along with the resources.
-        Some(cluster) => match cluster.resources(&scope(args, namespace)).await {
-            Err(CheckError::NotInstalled) => Vec::new(),
-            listed => noted(listed?),
-        },
+        Some(cluster) => {
+            let namespaces = manifests.resources.iter().filter_map(|(_, resource)| resource.metadata.namespace.clone());
+            // The definition may be about to be installed along with the resources.
+            match cluster.resources(&selection.namespaces, Some(&namespaces.collect())).await {
+                Err(CheckError::NotInstalled) => Vec::new(),
+                listed => noted(listed?),
+            }
+        }
     };
-    let mut subjects = Vec::new();
+    let (mut subjects, mut unselected) = (Vec::new(), Vec::new());
     for (origin, resource) in manifests.resources {
         let same = live.iter().position(|other| ObjectKey::of(&other.metadata) == ObjectKey::of(&resource.metadata));
         let resource = match same.map(|position| live.swap_remove(position)) {
             Some(other) => applied(resource, other),
             None => resource,
         };
-        subjects.push(Subject { origin, resource: Arc::new(resource) });
+        match selection.excludes(&resource.metadata) {
+            Some(why) => unselected.push(ResourceReport::unselected(&resource, origin, why)),
+            None => subjects.push(Subject { origin, resource: Arc::new(resource) }),
+        }
     }
+    live.retain(|other| selection.excludes(&other.metadata).is_none());
     let secrets = Secrets { manifests: manifests.secrets, cluster };
     let scene = Scene { subjects, others: live, secrets, allow_missing_secrets: args.allow_missing_secrets };
-    Ok((scene, manifests.problems))
-}
-
-fn scope<'a>(args: &'a CheckArgs, namespace: &'a str) -> Scope<'a> {
-    Scope { of_operator: &args.namespaces, namespace, selector: args.selector.as_deref() }
+    Ok(Given { scene, unselected, problems: manifests.problems })
 }
 
 /// The resource in the cluster after the manifest was applied to it.
@@ -128,14 +156,16 @@ fn applied(manifest: FlowsEncryptionKey, live: FlowsEncryptionKey) -> FlowsEncry
     if manifest.spec != live.spec {
         metadata.generation = metadata.generation.map(|generation| generation + 1);
     }
+    metadata.labels.get_or_insert_default().extend(manifest.metadata.labels.unwrap_or_default());
     metadata.annotations.get_or_insert_default().extend(manifest.metadata.annotations.unwrap_or_default());
     FlowsEncryptionKey { metadata, spec: manifest.spec, status: live.status }
 }
 
-async fn from_cluster(args: &CheckArgs) -> Result<(Scene, Vec<Problem>), CheckError> {
+async fn from_cluster(args: &CheckArgs, selection: &Selection) -> Result<Given, CheckError> {
     let cluster = Cluster::connect().await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
-    let mut live = noted(cluster.resources(&scope(args, &namespace)).await?);
+    let meant = (!args.all_namespaces).then(|| BTreeSet::from([namespace.clone()]));
+    let mut live = noted(cluster.resources(&selection.namespaces, meant.as_ref()).await?);
     live.sort_by_key(|resource| ObjectKey::of(&resource.metadata));
     for name in &args.names {
         let key = ObjectKey::new(&namespace, name);
@@ -143,24 +173,31 @@ async fn from_cluster(args: &CheckArgs) -> Result<(Scene, Vec<Problem>), CheckEr
             return Err(CheckError::NotFound(key));
         }
     }
-    let is_meant = |resource: &FlowsEncryptionKey| {
+    let (mut subjects, mut others, mut unselected) = (Vec::new(), Vec::new(), Vec::new());
+    for resource in live {
         let key = ObjectKey::of(&resource.metadata);
-        let is_named = args.names.is_empty() || args.names.iter().any(|name| **name == *key.name);
-        (args.all_namespaces || *key.namespace == *namespace) && is_named
-    };
-    let (subjects, others): (Vec<_>, Vec<_>) = live.into_iter().partition(is_meant);
-    let subject = |resource| Subject { origin: "cluster".to_owned(), resource: Arc::new(resource) };
-    let subjects = subjects.into_iter().map(subject).collect();
-    let secrets = Secrets { manifests: std::collections::HashMap::new(), cluster: Some(cluster) };
-    Ok((Scene { subjects, others, secrets, allow_missing_secrets: args.allow_missing_secrets }, Vec::new()))
+        let is_named = args.names.iter().any(|name| **name == *key.name) && *key.namespace == *namespace;
+        let is_meant = args.all_namespaces || (*key.namespace == *namespace && args.names.is_empty()) || is_named;
+        match selection.excludes(&resource.metadata) {
+            Some(why) if is_named => unselected.push(ResourceReport::unselected(&resource, CLUSTER.to_owned(), why)),
+            Some(_) => {}
+            None if is_meant => subjects.push(Subject { origin: CLUSTER.to_owned(), resource: Arc::new(resource) }),
+            None => others.push(resource),
+        }
+    }
+    if subjects.is_empty() && unselected.is_empty() {
+        let place = if args.all_namespaces { "the cluster".to_owned() } else { format!("namespace {namespace}") };
+        return Err(CheckError::NothingGiven(place));
+    }
+    let secrets = Secrets { manifests: HashMap::new(), cluster: Some(cluster) };
+    let scene = Scene { subjects, others, secrets, allow_missing_secrets: args.allow_missing_secrets };
+    Ok(Given { scene, unselected, problems: Vec::new() })
 }
 
 /// The resources that are not being deleted, of which the operator lets go.
 fn noted(listed: Listed) -> Vec<FlowsEncryptionKey> {
-    if listed.is_partial {
-        eprintln!(
-            "waflows-operator: you may not list FlowsEncryptionKeys of all namespaces; owners of numbers elsewhere are not seen"
-        );
+    for why in listed.unseen {
+        eprintln!("waflows-operator: owners of numbers elsewhere are not seen: {why}");
     }
     listed.resources.into_iter().filter(|resource| resource.metadata.deletion_timestamp.is_none()).collect()
 }

@@ -4,8 +4,11 @@ use serde::Serialize;
 
 use crate::cli::OutputFormat;
 use crate::controller::index::ObjectKey;
-use crate::crd::{NumberError, NumberState};
+use crate::crd::{FlowsEncryptionKey, NumberError, NumberState};
 use crate::printout::Printout;
+
+/// Why a resource is left alone that the operator does not work on. No reason of a condition: its status stays empty.
+const NOT_SELECTED: &str = "NotSelected";
 
 /// What a finding calls for, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
@@ -83,7 +86,8 @@ pub struct NumberReport {
     pub state: NumberState,
     /// What the operator would do now.
     pub action: Action,
-    /// A reason of docs/conditions.md: why there is an upload, or why there is none; absent where all is well.
+    /// A reason of docs/conditions.md, or `NotSelected`: why there is an upload, or why there is none; absent where all is
+    /// well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
     /// What it calls for.
@@ -119,6 +123,32 @@ pub struct Problem {
     pub path: String,
     /// What is wrong.
     pub message: String,
+}
+
+impl ResourceReport {
+    /// One that the operator never works on, for a reason.
+    pub(super) fn unselected(resource: &FlowsEncryptionKey, origin: String, why: &str) -> Self {
+        let key = ObjectKey::of(&resource.metadata);
+        let number = |id: &String| NumberReport {
+            phone_number_id: id.clone(),
+            state: NumberState::Pending,
+            action: Action::None,
+            reason: Some(NOT_SELECTED),
+            outcome: Outcome::ActionNeeded,
+            message: why.to_owned(),
+            signature_status: None,
+            key_fingerprint: None,
+            error: None,
+        };
+        Self {
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            origin,
+            outcome: Outcome::ActionNeeded,
+            public_key_fingerprint: None,
+            phone_numbers: resource.spec.phone_number_ids.iter().map(number).collect(),
+        }
+    }
 }
 
 impl Problem {
@@ -170,7 +200,7 @@ fn row(namespace: &str, name: &str, number: &NumberReport) -> [String; 5] {
         (Action::Upload, reason) => format!("upload: {}", reason.unwrap_or_default()),
         (Action::UploadLater, reason) => format!("upload later: {}", reason.unwrap_or_default()),
         (Action::None, Some(reason)) => format!("none: {reason}"),
-        (Action::None, None) => "nothing".to_owned(),
+        (Action::None, None) => "none".to_owned(),
     };
     let id = number.phone_number_id.clone();
     [format!("{namespace}/{name}"), id, format!("{:?}", number.state), action, number.message.clone()]
@@ -257,7 +287,7 @@ mod tests {
             "\
 NAMESPACE/NAME        NUMBER           STATE    ACTION              MESSAGE
 -                     -                -        none: Invalid       b.yaml, document 2: spec.mode must be one of Enforce, Observe
-messaging/storefront  106540352242922  Valid    nothing
+messaging/storefront  106540352242922  Valid    none
 messaging/storefront  106540352242922  Missing  upload: KeyMissing  What to know.
 "
         );

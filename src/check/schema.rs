@@ -1,5 +1,5 @@
 //! What the API server would say to a manifest of a FlowsEncryptionKey: the schema and the CEL rules of the definition,
-//! with strict field validation.
+//! with strict field validation, and the names in its metadata. Owner references and finalizers are not looked into.
 
 use std::sync::LazyLock;
 
@@ -18,6 +18,25 @@ pub struct Violation {
     /// What is wrong with it. Never holds the value.
     pub message: String,
 }
+
+/// The fields of every object's metadata.
+const METADATA: [&str; 15] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
 
 /// The schema of the definition, typed and as the CEL rules' walker takes it.
 static SCHEMA: LazyLock<(JSONSchemaProps, Value)> = LazyLock::new(|| {
@@ -97,15 +116,40 @@ impl Findings {
             }
             Some(_) => {}
         }
-        if field("namespace").is_some_and(|name| !name.as_str().is_some_and(|name| is_name(name, 63, false))) {
+        let may_be_namespace = |name: &str| name.is_empty() || is_name(name, 63, false);
+        if field("namespace").is_some_and(|name| !name.as_str().is_some_and(may_be_namespace)) {
             self.add("metadata.namespace", "must be lower-case letters, digits and -, at most 63 of them");
+        }
+        for name in metadata.and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+            if !METADATA.contains(&name.as_str()) {
+                self.add(&format!("metadata.{name}"), "is an unknown field");
+            }
         }
         for kind in ["labels", "annotations"] {
             for (name, value) in field(kind).and_then(Value::as_object).into_iter().flatten() {
-                if !value.is_string() {
-                    self.add(&format!("metadata.{kind}.{name}"), must_be("string", value));
-                }
+                self.tag(kind, name, value);
             }
+        }
+    }
+
+    /// A label or an annotation.
+    fn tag(&mut self, kind: &str, name: &str, value: &Value) {
+        let path = format!("metadata.{kind}.{name}");
+        let (prefix, own) = name.rsplit_once('/').map_or((None, name), |(prefix, own)| (Some(prefix), own));
+        let is_annotation = kind == "annotations";
+        let is_prefix = |prefix: &str| {
+            let prefix = if is_annotation { prefix.to_ascii_lowercase() } else { prefix.to_owned() };
+            is_name(&prefix, 253, true)
+        };
+        if !is_word(own) || !prefix.is_none_or(is_prefix) {
+            self.add(&path, "has a name that is not [prefix/]name with at most 63 letters, digits, -, _ and .");
+        }
+        match value.as_str() {
+            None => self.add(&path, must_be("string", value)),
+            Some(text) if !is_annotation && !text.is_empty() && !is_word(text) => {
+                self.add(&path, "must be at most 63 letters, digits, -, _ and ., a letter or digit first and last");
+            }
+            Some(_) => {}
         }
     }
 
@@ -188,6 +232,14 @@ fn must_be(expected: &str, value: &Value) -> String {
     };
     let quotes = if expected == "string" && is_scalar { ": put it in quotes" } else { "" };
     format!("must be of type {expected}, not {found}{quotes}")
+}
+
+/// The name or the value of a label.
+fn is_word(text: &str) -> bool {
+    let is_edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    bytes.len() <= 63 && is_edge(bytes.first()) && is_edge(bytes.last()) && bytes.iter().all(is_inner)
 }
 
 /// A label (RFC 1123), or several with dots between them.
@@ -279,6 +331,22 @@ mod tests {
         assert_violation(&changed(&|o| o["metadata"]["namespace"] = json!("a.b")), "metadata.namespace", "lower-case");
         let labelled = changed(&|o| o["metadata"]["labels"] = json!({"on": true}));
         assert_violation(&labelled, "metadata.labels.on", "not a boolean: put it in quotes");
+        for (kind, name, value) in [
+            ("labels", "app", "two words"),
+            ("labels", "-app", "shop"),
+            ("labels", "Example.com/app", "shop"),
+            ("annotations", "a/b/c", "anything"),
+        ] {
+            let tagged = changed(&|o| o["metadata"][kind] = json!({ name: value }));
+            assert_eq!(validate(&tagged).len(), 1, "{kind} {name}: {value}");
+        }
+        let good = changed(&|o| {
+            o["metadata"]["labels"] = json!({"app.kubernetes.io/name": "shop_1.2", "empty": ""});
+            o["metadata"]["annotations"] = json!({"Example.com/Note": "Anything goes, {} too."});
+            o["metadata"]["namespace"] = json!("");
+        });
+        assert_eq!(validate(&good), []);
+        assert_violation(&changed(&|o| o["metadata"]["lables"] = json!({})), "metadata.lables", "unknown field");
         let without_spec = changed(&|o| drop(o.as_object_mut().unwrap().remove("spec")));
         assert_violation(&without_spec, "spec", "is required");
     }

@@ -64,12 +64,13 @@ pub struct CheckArgs {
     #[arg(short = 'A', long, conflicts_with_all = ["filenames", "names", "namespace"], help_heading = KUBERNETES)]
     pub all_namespaces: bool,
 
-    /// Namespaces that the operator works in, as its own flag has them, separated by commas: owners of numbers elsewhere
-    /// do not count.
+    /// Namespaces that the operator works in, as its own flag has them, separated by commas. Resources elsewhere own no
+    /// number, and are reported as not selected where they are given.
     #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_name = "NAMES", help_heading = KUBERNETES)]
     pub namespaces: Vec<String>,
 
-    /// Labels of the resources that the operator works on, as its own flag has them.
+    /// Labels of the resources that the operator works on, as its own flag has them. Other resources own no number, and
+    /// are reported as not selected where they are given.
     #[arg(long, env = "WAFLOWS_SELECTOR", value_name = "LABELS", help_heading = KUBERNETES)]
     pub selector: Option<String>,
 

@@ -52,8 +52,8 @@ Examples:
     Run(Box<RunArgs>),
     /// Say what the operator would do, and what is wrong, without changing anything.
     ///
-    /// Reads FlowsEncryptionKeys from manifests or from the cluster, validates them as the API server would, reads their
-    /// keys, and asks Meta what each number holds. Never uploads.
+    /// Reads FlowsEncryptionKeys from manifests or from the cluster, holds them against the definition, reads their keys,
+    /// and asks Meta what each number holds. Never uploads.
     ///
     /// Exit code: 0 if all is well, or will be by uploads of the operator; 1 if a person must act; 2 if it could not be
     /// told, for example because Meta does not answer.
@@ -64,7 +64,8 @@ Examples:
     /// Takes what a Secret for `privateKeySecretRef` or `certificateSecretRef`, or the field `publicKey`, may hold. Never
     /// prints a private key.
     ///
-    /// Exit code: 0 if the operator can use the key, 1 if not, 2 if a file cannot be read.
+    /// Exit code: 0 if it is a key that the operator can use, 1 if not, 2 if a file cannot be read. The field `publicKey`
+    /// takes a public key in PEM only: --public-key prints it for any form.
     #[command(after_long_help = inspect::EXAMPLES)]
     Inspect(InspectArgs),
     /// Print the CustomResourceDefinition as YAML.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, resource, resource_with};
+use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, TOKEN, resource, resource_with, secret, token_secret};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_api_server_would_refuse_is_told_with_its_place() {
@@ -62,6 +62,58 @@ async fn the_namespace_of_a_manifest_without_one_can_be_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_namespace_is_none() {
+    let scene = Scene::with_secrets().await;
+    let mut resource = resource("storefront", &NUMBERS[..1]);
+    resource["metadata"]["namespace"] = "".into();
+    scene.write("storefront.yaml", &[resource]);
+    assert_eq!(scene.first_number(&["storefront.yaml", "secrets.yaml"], &["-n", "messaging"]).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_given_twice_is_told_if_it_is_needed() {
+    let scene = Scene::with_secrets().await;
+    scene.write("storefront.yaml", &[resource("storefront", &NUMBERS)]);
+    let other = |name: &str| [secret(name, "private.pem", "another"), secret("unrelated", "key", "value")];
+    scene.write("more.yaml", &other("unrelated"));
+    let files = ["storefront.yaml", "secrets.yaml", "more.yaml"];
+    assert_eq!(scene.check(&files, &[]).code, 0);
+    scene.write("more.yaml", &other("flows-key"));
+    let (code, report) = scene.report(&files, &[]);
+    assert_eq!(code, 1, "{report}");
+    let message = report["problems"][0]["message"].as_str().unwrap();
+    assert!(message.contains("more.yaml, document 1; keep one of the two"), "{message}");
+    assert!(report["problems"][0]["origin"].as_str().unwrap().ends_with("secrets.yaml, document 1, Secret flows-key"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_the_operator_does_not_select_is_told() {
+    let scene = Scene::with_secrets().await;
+    let mut labelled = resource("labelled", &NUMBERS[..1]);
+    labelled["metadata"]["labels"] = json!({"shard": "1"});
+    // It lists the same number, and would own it if the operator cared for it.
+    scene.write("storefront.yaml", &[resource("elsewhere", &NUMBERS[..1]), labelled]);
+    let files = ["storefront.yaml", "secrets.yaml"];
+    for (flags, says) in [
+        (["--selector", "shard in (1,2)"], "--selector does not select its labels"),
+        (["--namespaces", "shop,support"], "its namespace is not one of --namespaces"),
+    ] {
+        let (code, report) = scene.report(&files, &flags);
+        assert_eq!(code, 1, "{report}");
+        let resources = report["resources"].as_array().unwrap();
+        let left_alone = resources.iter().find(|resource| resource["name"] == "elsewhere").unwrap();
+        let number = &left_alone["phoneNumbers"][0];
+        assert_eq!((&number["reason"], &number["action"]), (&json!("NotSelected"), &json!("None")), "{report}");
+        assert!(number["message"].as_str().unwrap().contains(says), "{report}");
+        let worked_on = resources.iter().find(|resource| resource["name"] == "labelled").unwrap();
+        assert_eq!(worked_on["outcome"] == "Fine", flags[0] == "--selector", "{report}");
+    }
+    // A variable of the environment that is set and empty says nothing.
+    assert_eq!(scene.report(&files, &["--namespaces", "", "--selector", ""]).1["problems"], json!([]));
+    assert_eq!(scene.first_number(&files, &["--namespaces", " messaging ,"]).0, 1, "two resources, one number");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_the_api_server_would_refuse_is_told_if_it_is_needed() {
     let scene = Scene::with_secrets().await;
     scene.write("storefront.yaml", &[resource("storefront", &NUMBERS)]);
@@ -69,6 +121,7 @@ async fn a_secret_that_the_api_server_would_refuse_is_told_if_it_is_needed() {
         "apiVersion: v1\nkind: Secret\nmetadata: {name: NAME, namespace: messaging}\ndata: {private.pem: hush!}\n";
     scene.write_text("more.yaml", &secret.replace("NAME", "unrelated"));
     assert_eq!(scene.check(&["storefront.yaml", "secrets.yaml", "more.yaml"], &[]).code, 0);
+    scene.write("secrets.yaml", &[token_secret(TOKEN)]);
     scene.write_text("more.yaml", &secret.replace("NAME", "flows-key"));
     let printed = scene.check(&["storefront.yaml", "secrets.yaml", "more.yaml"], &[]);
     assert_eq!(printed.code, 1, "{printed:?}");

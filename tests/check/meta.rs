@@ -18,7 +18,7 @@ async fn each_number_has_a_row_that_says_what_the_operator_would_do() {
         printed.stdout,
         "\
 NAMESPACE/NAME        NUMBER           STATE     ACTION                 MESSAGE
-messaging/storefront  106540352242922  Valid     nothing
+messaging/storefront  106540352242922  Valid     none
 messaging/storefront  107995438950512  Mismatch  upload: SignatureLost  Meta has lost its signature over the key; the key will be uploaded.
 messaging/storefront  110200345501442  Missing   upload: KeyMissing     The number holds no key; the key will be uploaded.
 "

@@ -14,6 +14,8 @@ async fn wrong_usage_ends_with_2() {
         (vec!["-A", "-n", "messaging"], "cannot be used with"),
         (vec!["-f", "/nonexistent.yaml"], "/nonexistent.yaml"),
         (vec!["-f", &secrets], "there is no FlowsEncryptionKey in"),
+        (vec!["-f", "-", "-f", "-"], "standard input can be given once"),
+        (vec!["-f", &file, "--selector", "shard of (1)"], "is no label selector"),
         (vec!["storefront"], "no cluster to look into"),
         (vec!["-f", &file, "--cluster"], "no cluster to look into"),
     ] {

@@ -1,10 +1,11 @@
 //! `check` on a cluster: it says what the operator would do, and what the operator says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use graph_emulator::FOREIGN_PUBLIC_KEY;
 use serde_json::{Value, json};
+use waflows_operator::check::schema::validate;
 
 use crate::world::{TestKey, World, control_plane, kubectl, number_of};
 
@@ -130,20 +131,98 @@ async fn manifests_are_checked_as_if_they_were_applied() {
     assert_eq!(check(&world, &["-f", file_argument]).0, 2);
 }
 
+/// A kubeconfig that may list resources and get Secrets in some namespaces, whose context is another one.
+fn kubeconfig_for(world: &World, kinds: &str) -> PathBuf {
+    let control_plane = control_plane();
+    let kubectl = |arguments: &[&str]| kubectl(control_plane, &[&["-n", &world.namespace], arguments].concat());
+    kubectl(&["create", "serviceaccount", "viewer"]);
+    kubectl(&["create", "role", "viewer", "--verb=get,list", &format!("--resource={kinds}")]);
+    let account = format!("--serviceaccount={}:viewer", world.namespace);
+    kubectl(&["create", "rolebinding", "viewer", "--role=viewer", &account]);
+    let token = kubectl(&["create", "token", "viewer"]);
+    control_plane.kubeconfig_for_token(token.trim()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sees_one_namespace_only_is_told_so() {
+    let world = World::new(&NUMBERS).await;
+    let kubeconfig = kubeconfig_for(&world, "flowsencryptionkeys.waflows.dev,secrets");
+    let scope = ["-n", world.namespace.as_str()];
+    let (code, error) = check_as(&kubeconfig, &world, &scope);
+    assert!(code == 2 && error.as_str().unwrap().contains("there is no FlowsEncryptionKey in namespace"), "{error}");
+
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    world.wait_ready("storefront").await;
+    assert_eq!(check_as(&kubeconfig, &world, &scope).0, 0);
+    // All namespaces were asked for, and cannot be seen.
+    let (code, error) = check_as(&kubeconfig, &world, &["-A"]);
+    assert!(code == 2 && error.as_str().unwrap().contains("--namespaces"), "{error}");
+    // The context's namespace, in which nothing may be listed, is not among those that are named.
+    let (code, report) = check_as(&kubeconfig, &world, &["-A", "--namespaces", &world.namespace]);
+    assert_eq!((code, states(&report).len()), (0, 3), "{report}");
+
+    // The namespace of a manifest is looked at, not that of the context: the resource there owns the number.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("newcomer.yaml");
+    let newcomer = json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey",
+        "metadata": {"name": "newcomer", "namespace": world.namespace}, "spec": World::spec(&NUMBERS[..1])});
+    std::fs::write(&file, newcomer.to_string()).unwrap();
+    let (code, report) = check_as(&kubeconfig, &world, &["-f", file.to_str().unwrap(), "--cluster"]);
+    assert_eq!((code, states(&report)), (1, vec![("Conflict", "None")]), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_the_operator_does_not_select_is_told_where_it_was_named() {
+    let world = World::new(&NUMBERS).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    world.wait_ready("storefront").await;
+    let (code, report) = check(&world, &["storefront", "-n", &world.namespace, "--selector", "shard=1"]);
+    assert_eq!(
+        (code, report["resources"][0]["phoneNumbers"][0]["reason"].as_str()),
+        (1, Some("NotSelected")),
+        "{report}"
+    );
+    let (code, error) = check(&world, &["-n", &world.namespace, "--selector", "shard=1"]);
+    assert!(code == 2 && error.as_str().unwrap().contains("there is no FlowsEncryptionKey"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_is_judged_as_the_api_server_does() {
+    let world = World::new(&NUMBERS).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (fields, is_good) in [
+        (json!({"labels": {"app.kubernetes.io/name": "shop_1.2", "empty": ""}}), true),
+        (json!({"annotations": {"Example.com/Note": "Anything goes, {} too."}}), true),
+        (json!({"namespace": ""}), true),
+        (json!({"finalizers": ["example.com/one"]}), true),
+        (json!({"labels": {"app": "two words"}}), false),
+        (json!({"labels": {"-app": "shop"}}), false),
+        (json!({"labels": {"Example.com/app": "shop"}}), false),
+        (json!({"labels": {"app": "a".repeat(64)}}), false),
+        (json!({"annotations": {"a/b/c": "anything"}}), false),
+        (json!({"lables": {"app": "shop"}}), false),
+    ] {
+        let mut metadata = json!({"name": "tried"});
+        metadata.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let object = json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey",
+            "metadata": metadata, "spec": World::spec(&NUMBERS)});
+        std::fs::write(file.path(), object.to_string()).unwrap();
+        let apply = ["apply", "--dry-run=server", "--validate=strict", "-n", &world.namespace, "-f"];
+        let applied = control_plane().kubectl().args(apply).arg(file.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&applied.stderr);
+        assert_eq!((applied.status.success(), validate(&object).is_empty()), (is_good, is_good), "{metadata}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_may_not_read_cannot_be_told() {
     let world = World::new(&NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;
-    let control_plane = control_plane();
-    let kubectl = |arguments: &[&str]| kubectl(control_plane, &[&["-n", &world.namespace], arguments].concat());
-    kubectl(&["create", "serviceaccount", "viewer"]);
-    kubectl(&["create", "role", "viewer", "--verb=get,list", "--resource=flowsencryptionkeys.waflows.dev"]);
-    let account = format!("--serviceaccount={}:viewer", world.namespace);
-    kubectl(&["create", "rolebinding", "viewer", "--role=viewer", &account]);
-    let token = kubectl(&["create", "token", "viewer"]);
-    let kubeconfig = control_plane.kubeconfig_for_token(token.trim()).unwrap();
+    let kubeconfig = kubeconfig_for(&world, "flowsencryptionkeys.waflows.dev");
     let reads = world.emulator.counters().calls.reads;
 
     let (code, report) = check_as(&kubeconfig, &world, &["-n", &world.namespace]);
