@@ -408,7 +408,7 @@ pub enum NumberState {
     Contested,
     /// Meta refuses the number until a person acts: id, permission, registration or policy.
     Refused,
-    /// Nothing was learnt of the number for more than three check intervals.
+    /// More than three check intervals went by without an answer about the number.
     Unreachable,
 }
 

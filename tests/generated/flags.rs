@@ -8,7 +8,7 @@ use waflows_operator::cli::Cli;
 const HEAD: &str = "\
 # Flags of `waflows-operator run`
 
-Each can be given in the environment as well. `waflows-operator run --help` says the same at greater length.
+Each can be given in the environment as well. `waflows-operator run --help` has the same list.
 
 <!-- written by `make generate` from src/cli -->
 ";

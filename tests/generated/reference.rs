@@ -7,8 +7,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSch
 const HEAD: &str = "\
 # Reference of FlowsEncryptionKey
 
-`waflows.dev/v1alpha1`, namespaced, short name `fek`. What the fields are for is told with examples in
-[concepts.md](concepts.md); the same text is shown by `kubectl explain fek.spec`.
+`waflows.dev/v1alpha1`, namespaced, short name `fek`. What the fields are for: [concepts.md](concepts.md); whole resources:
+[examples](../examples/README.md). `kubectl explain fek.spec` shows the same text.
 
 <!-- written by `make generate` from src/crd.rs -->
 ";
@@ -33,17 +33,18 @@ fn section(page: &mut String, path: &str, schema: &JSONSchemaProps) {
     }
     page.push_str("| field | type | meaning |\n|---|---|---|\n");
     let required = schema.required.as_deref().unwrap_or_default();
-    let mut nested = Vec::new();
+    let (mut nested, mut rules) = (Vec::new(), Vec::new());
     for (name, property) in schema.properties.iter().flatten() {
         let meaning = property.description.as_deref().map(one_line).unwrap_or_default();
         let mark = if path.starts_with("spec") && required.contains(name) { " Required." } else { "" };
         writeln!(page, "| `{name}` | {} | {meaning}{mark} |", kind(property)).expect("a String");
         // Conditions are Kubernetes' own, and their texts too.
+        rules.extend(property.x_kubernetes_validations.iter().flatten());
         if let Some(object) = object_in(property).filter(|object| !is_small(object) && name != "conditions") {
             nested.push((format!("{path}.{name}{}", if items(property).is_some() { "[]" } else { "" }), object));
         }
     }
-    for rule in schema.x_kubernetes_validations.iter().flatten() {
+    for rule in schema.x_kubernetes_validations.iter().flatten().chain(rules) {
         writeln!(page, "\nRule: {}", rule.message.as_deref().unwrap_or(&rule.rule)).expect("a String");
     }
     for (path, object) in nested {
