@@ -13,8 +13,9 @@ fn the_command_for_argo_cd_adds_the_script_and_leaves_the_rest() {
     let setting = "--from-literal=url=https://argocd.example.com";
     kubectl(control_plane(), &["create", "namespace", "argocd"]);
     kubectl(control_plane(), &["create", "configmap", "argocd-cm", "-n", "argocd", setting]);
-    let command = DOCS.split("```").find_map(|block| block.strip_prefix("sh\nkubectl create configmap ")).unwrap();
-    let command = format!("kubectl create configmap {command}");
+    let command = DOCS.split("```").find(|block| block.contains("\nkubectl create configmap ")).unwrap();
+    // The first line is that of the fence.
+    let command = command.split_once('\n').unwrap().1;
     let program = control_plane().kubectl().get_program().to_owned();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &format!("kubectl() {{ \"$KUBECTL\" \"$@\"; }}\n{command}")])
