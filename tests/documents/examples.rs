@@ -5,11 +5,18 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use control_plane::ControlPlane;
+use waflows_operator::metrics::catalog;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// The folder with the modules of most definitions, and that of the definition for alerts.
+const FOLDERS: [&str; 2] = ["tests/documents/definitions", "tests/chart/tools/prometheus-operator"];
 /// Modules that hold definitions, and where in them.
-const DEFINITIONS: [(&str, &str); 6] = [
+const DEFINITIONS: [(&str, &str); 7] = [
+    (
+        "github.com/prometheus-operator/prometheus-operator",
+        "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+    ),
     ("github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_certificates.yaml"),
     ("github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_issuers.yaml"),
     ("github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"),
@@ -35,6 +42,36 @@ fn the_chart_of_many_businesses_makes_a_resource_for_each() {
     apply("many-businesses", &rendered);
     let names = output(control_plane().kubectl().args(["-n", "many-businesses", "get", "fek", "-o", "name"]));
     assert_eq!(names.lines().count(), 2, "{names}");
+}
+
+#[test]
+fn the_chart_of_many_businesses_takes_ids_in_quotes_only() {
+    let chart = Path::new(ROOT).join("examples/many-businesses");
+    let mut helm = control_plane().helm().unwrap();
+    helm.args(["template", "businesses"])
+        .arg(chart)
+        .args(["--set-json", r#"businesses.acme.phoneNumberIds=[106540352242922]"#]);
+    let printed = helm.output().unwrap();
+    let error = String::from_utf8_lossy(&printed.stderr);
+    assert!(
+        !printed.status.success() && error.contains("businesses.acme.phoneNumberIds: put every ID in quotes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_alerts_are_rules_on_metrics_that_there_are() {
+    let text = std::fs::read_to_string(Path::new(ROOT).join("examples/alerts.yaml")).unwrap();
+    let spec: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    let rules = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(rules.path(), spec["spec"].to_string()).unwrap();
+    let promtool = Path::new(ROOT).join("tests/chart/tools/run");
+    output(Command::new(promtool).args(["promtool", "check", "rules", "--lint=all", "--lint-fatal"]).arg(rules.path()));
+    let known: Vec<_> = catalog::ALL.iter().map(|metric| metric.full_name()).collect();
+    let is_word = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    for word in text.split(|letter| !is_word(letter)).filter(|word| word.starts_with("waflows_")) {
+        assert!(known.iter().any(|name| name == word), "there is no metric {word}");
+    }
 }
 
 #[test]
@@ -81,7 +118,7 @@ fn apply(namespace: &str, manifests: &str) {
     kubectl(&["diff", "--server-side", "-f", "-"], manifests);
 }
 
-fn control_plane() -> &'static ControlPlane {
+pub(crate) fn control_plane() -> &'static ControlPlane {
     static CONTROL_PLANE: OnceLock<ControlPlane> = OnceLock::new();
     CONTROL_PLANE.get_or_init(|| {
         let control_plane = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
@@ -96,9 +133,10 @@ fn control_plane() -> &'static ControlPlane {
 
 /// Where Go keeps the module, which it downloads where it is not there yet.
 fn module_dir(module: &str) -> PathBuf {
+    let folder = FOLDERS[usize::from(module.contains("prometheus-operator"))];
     let go = |arguments: &[&str]| {
         let mut command = Command::new("go");
-        command.current_dir(Path::new(ROOT).join("tests/documents/definitions"));
+        command.current_dir(Path::new(ROOT).join(folder));
         command.env("GOWORK", "off").env("GOFLAGS", "-mod=readonly");
         output(command.args(arguments))
     };
@@ -107,7 +145,7 @@ fn module_dir(module: &str) -> PathBuf {
 }
 
 /// What a program prints, which must succeed.
-fn output(command: &mut Command) -> String {
+pub(crate) fn output(command: &mut Command) -> String {
     fed(command, "")
 }
 
