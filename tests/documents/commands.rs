@@ -1,0 +1,242 @@
+//! The shell blocks of README.md and docs/ run as they are written, or say why they cannot run in a test.
+//!
+//! A block says where it runs in the line that opens it, behind `sh`, where it does not show:
+//!
+//! - `offline`: in an empty folder, without network; `offline if node`: where that program is installed;
+//! - `cluster`: the same, with a namespace in which the operator runs, against an emulator of Meta;
+//! - `install`: on a cluster that has never seen the operator;
+//! - `elsewhere: …`: not here, for a reason.
+//!
+//! The blocks of a page run in one shell, in their order. Those that only call make and cargo are what CI runs anyway.
+
+use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use control_plane::{ControlPlane, tool};
+use graph_emulator::{Config, Emulator};
+use tokio::task::JoinHandle;
+
+use crate::examples::{ROOT, control_plane, output};
+
+/// How long the blocks of one page may take. Nothing is expected to take this long.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// The phone numbers of the examples.
+const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "110200345501442"];
+
+/// Where a block runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Offline { needs: Option<String> },
+    Cluster,
+    Install,
+    Elsewhere,
+}
+
+#[derive(Debug)]
+struct Block {
+    line: usize,
+    place: Place,
+    text: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_block_runs_as_it_is_written() {
+    let pages = pages();
+    let blocks = pages.iter().flat_map(|(_, blocks)| blocks);
+    let count = |place: &Place| blocks.clone().filter(|block| block.place == *place).count();
+    assert!(count(&Place::Cluster) > 10 && count(&Place::Install) > 5, "{pages:?}");
+    let runs = pages.into_iter().map(|(page, blocks)| tokio::spawn(run(page, blocks)));
+    for run in runs.collect::<Vec<_>>() {
+        joined(run).await;
+    }
+}
+
+/// README.md and docs/*.md, each with its shell blocks.
+fn pages() -> Vec<(PathBuf, Vec<Block>)> {
+    let entries = std::fs::read_dir(Path::new(ROOT).join("docs")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
+    files.push(Path::new(ROOT).join("README.md"));
+    files.sort();
+    files.into_iter().map(|file| (file.clone(), blocks(&file))).collect()
+}
+
+fn blocks(file: &Path) -> Vec<Block> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines = text.lines().enumerate();
+    let mut blocks = Vec::new();
+    while let Some((number, line)) = lines.next() {
+        let Some(info) = line.trim_start().strip_prefix("```").filter(|info| !info.is_empty()) else { continue };
+        let indent = line.len() - line.trim_start().len();
+        let body: Vec<_> = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```").collect();
+        let text = body.iter().map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n").collect::<String>();
+        if let Some(mark) = info.strip_prefix("sh") {
+            let place = place(mark.trim(), &text);
+            let place = place.unwrap_or_else(|| panic!("{}:{}: say where it runs: {line}", file.display(), number + 1));
+            blocks.push(Block { line: number + 1, place, text });
+        }
+    }
+    blocks
+}
+
+fn place(mark: &str, text: &str) -> Option<Place> {
+    match mark.split_once(':').map_or((mark, ""), |(place, reason)| (place, reason.trim())) {
+        ("offline", "") => Some(Place::Offline { needs: None }),
+        ("cluster", "") => Some(Place::Cluster),
+        ("install", "") => Some(Place::Install),
+        ("elsewhere", reason) if !reason.is_empty() => Some(Place::Elsewhere),
+        ("", "") if text.lines().all(is_of_ci) => Some(Place::Elsewhere),
+        (place, "") => Some(Place::Offline { needs: Some(place.strip_prefix("offline if ")?.to_owned()) }),
+        _ => None,
+    }
+}
+
+fn is_of_ci(line: &str) -> bool {
+    let command =
+        if line.starts_with("WAFLOWS_") { line.find(" cargo ").map_or("", |at| &line[at + 1..]) } else { line };
+    ["make ", "cargo "].iter().any(|program| command.starts_with(program))
+}
+
+/// Runs the blocks of a page.
+async fn run(page: PathBuf, mut blocks: Vec<Block>) {
+    blocks.retain(|block| block.place != Place::Elsewhere);
+    blocks.retain(|block| !matches!(&block.place, Place::Offline { needs: Some(program) } if !is_installed(program)));
+    if blocks.is_empty() {
+        return;
+    }
+    let emulator = Emulator::start(Config { accept_any_token: true, ..Config::default() }).await.unwrap();
+    emulator.add_numbers(NUMBERS);
+    joined(tokio::task::spawn_blocking(move || Desk::new(&page, &blocks, &emulator).run(&page, &blocks))).await;
+}
+
+/// Waits for a task, and fails as it does.
+async fn joined(task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+fn is_installed(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).stdout(Stdio::null()).status();
+    found.unwrap().success()
+}
+
+/// What the reader of a page has: a folder with this repository's files, programs, clusters.
+struct Desk {
+    folder: tempfile::TempDir,
+    operator: Option<Operator>,
+    /// With nothing in it; stops when it is dropped.
+    fresh: Option<ControlPlane>,
+}
+
+/// A process of the operator. Killed when dropped.
+struct Operator(Child);
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Desk {
+    fn new(page: &Path, blocks: &[Block], emulator: &Emulator) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("bin")).unwrap();
+        for (name, program) in [
+            ("waflows-operator", PathBuf::from(env!("CARGO_BIN_EXE_waflows-operator"))),
+            ("kubectl", tool("kubectl").unwrap()),
+            ("helm", tool("helm").unwrap()),
+        ] {
+            symlink(program, path("bin").join(name)).unwrap();
+        }
+        for name in ["charts", "crds", "docs", "examples", "install"] {
+            symlink(Path::new(ROOT).join(name), path(name)).unwrap();
+        }
+        let needs = |place: &Place| blocks.iter().any(|block| block.place == *place);
+        let operator = needs(&Place::Cluster).then(|| {
+            let namespace = format!("page-{}", page.file_stem().unwrap().to_str().unwrap().to_lowercase());
+            output(control_plane().kubectl().args(["create", "namespace", &namespace]));
+            let kubeconfig = path("cluster.kubeconfig");
+            std::fs::copy(control_plane().kubeconfig(), &kubeconfig).unwrap();
+            let set_namespace = ["config", "set-context", "--current", "--namespace", &namespace];
+            output(Command::new(tool("kubectl").unwrap()).env("KUBECONFIG", &kubeconfig).args(set_namespace));
+            let mut operator = Command::new(env!("CARGO_BIN_EXE_waflows-operator"));
+            operator.args(["run", "--namespaces", &namespace, "--graph-url", emulator.base_url()]);
+            operator.args(["--allow-http-graph-url", "--http-address", "127.0.0.1:0"]).env("KUBECONFIG", &kubeconfig);
+            operator.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(path("operator.log")).unwrap());
+            Operator(operator.spawn().unwrap())
+        });
+        let fresh = needs(&Place::Install).then(|| {
+            let fresh = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
+            std::fs::copy(fresh.kubeconfig(), path("install.kubeconfig")).unwrap();
+            fresh
+        });
+        Self { folder, operator, fresh }
+    }
+
+    fn run(self, page: &Path, blocks: &[Block]) {
+        let path = |name: &str| self.folder.path().join(name);
+        let mut script = format!("set -euo pipefail\nexport KUBECONFIG=cluster.kubeconfig\n{}\n", before(page));
+        for block in blocks {
+            let kubeconfig = match block.place {
+                Place::Cluster => "cluster.kubeconfig",
+                Place::Install => "install.kubeconfig",
+                Place::Offline { .. } | Place::Elsewhere => "/nonexistent",
+            };
+            script += &format!("export KUBECONFIG={kubeconfig}\n: {}:{}\n{}", page.display(), block.line, block.text);
+        }
+        std::fs::write(path("script"), script).unwrap();
+        let log = File::create(path("script.log")).unwrap();
+        let programs = format!("{}:{}", path("bin").display(), std::env::var("PATH").unwrap());
+        let mut bash = Command::new("bash");
+        bash.args(["-x", "script"]).current_dir(self.folder.path()).stdin(Stdio::null());
+        bash.env("PATH", programs).env("HOME", self.folder.path()).env("KUBERC", "off");
+        bash.stdout(log.try_clone().unwrap()).stderr(log);
+        let mut process = bash.spawn().unwrap();
+        let begun = Instant::now();
+        let status = loop {
+            match process.try_wait().unwrap() {
+                Some(status) => break Some(status),
+                None if begun.elapsed() > PATIENCE => break process.kill().map(|()| None).unwrap(),
+                None => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        let text = |name: &str| std::fs::read_to_string(path(name)).unwrap_or_default();
+        let is_done = status.is_some_and(|status| status.success());
+        assert!(is_done, "{}: {status:?}\n{}\n{}", page.display(), text("script.log"), text("operator.log"));
+        drop((self.operator, self.fresh));
+    }
+}
+
+/// What the reader of a page has made before.
+fn before(page: &Path) -> &'static str {
+    match page.file_stem().unwrap().to_str().unwrap() {
+        "README" => "export TOKEN=EAA...; cp examples/minimal.yaml storefront.yaml",
+        "keys" => {
+            "kubectl create secret generic meta-token --from-literal=token=EAA...
+             kubectl apply -f examples/minimal.yaml
+             openssl genrsa -out other.pem 2048
+             openssl req -x509 -key other.pem -subj /CN=flows -out tls.crt
+             echo secret > p12.txt
+             openssl pkcs12 -export -inkey other.pem -in tls.crt -passout file:p12.txt -out key.p12
+             kubectl create secret generic flows-key-2 --from-file=private.pem=other.pem
+             if command -v ssh-keygen; then ssh-keygen -q -t rsa -b 2048 -N '' -f id_rsa; fi
+             if command -v node; then
+               node -p 'JSON.stringify(crypto.createPrivateKey(fs.readFileSync(\"other.pem\")).export({format: \"jwk\"}))' > key.jwk
+             fi"
+        }
+        "operations" => "",
+        _ => {
+            "openssl genrsa -out private.pem 2048
+             kubectl create secret generic flows-key --from-file=private.pem
+             kubectl create secret generic meta-token --from-literal=token=EAA...
+             kubectl apply -f examples/minimal.yaml
+             kubectl wait --for=condition=Ready fek/storefront --timeout=60s"
+        }
+    }
+}
