@@ -1,9 +1,9 @@
 //! Which resource owns a phone number, where several list it. Synchronous and in memory.
 //!
-//! To have a claim, a resource must have read the number with its own token; `ownedSince` in the status says since when.
-//! Among several the oldest `ownedSince` decides; where that is the same, the older resource, and at last the order of
-//! namespace and name. A resource that may not or cannot upload never owns a number. While a round has read a number and
-//! not yet written its status, a reservation stands for `ownedSince`.
+//! To have a claim, a resource must have read the number with its own token; `ownedSince` in the status says since
+//! when. Among several the oldest `ownedSince` decides; where that is the same, the older resource, and at last the
+//! order of namespace and name. A resource that may not or cannot upload never owns a number. While a round has read a
+//! number and not yet written its status, a reservation stands for `ownedSince`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};

@@ -1,9 +1,9 @@
 //! Both ends of a Flow: an endpoint as a business runs it, and a client as WhatsApp runs it.
 //!
-//! Source of the protocol: Meta, "Implementing endpoints for Flows". In short: the client makes an AES-128 key, seals the
-//! request with it (GCM, 16 bytes of IV) and wraps it with the business' RSA key (OAEP, SHA-256). The endpoint seals its
-//! answer with the same AES key and the inverted IV. Where it cannot unwrap the AES key it says 421, on which the client
-//! looks the public key up anew and repeats the request, once.
+//! Source of the protocol: Meta, "Implementing endpoints for Flows". In short: the client makes an AES-128 key, seals
+//! the request with it (GCM, 16 bytes of IV) and wraps it with the business' RSA key (OAEP, SHA-256). The endpoint
+//! seals its answer with the same AES key and the inverted IV. Where it cannot unwrap the AES key it says 421, on which
+//! the client looks the public key up anew and repeats the request, once.
 
 use std::sync::{Arc, Mutex};
 
