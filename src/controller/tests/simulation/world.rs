@@ -12,7 +12,7 @@ use super::process::{Life, Process, Told};
 use crate::conditions;
 use crate::controller::index::{Change, Index, ObjectKey};
 use crate::controller::number::Ownership;
-use crate::controller::reconcile::{claim_numbers, unowned_numbers};
+use crate::controller::ownership::{agenda, claim_numbers, unowned_numbers};
 use crate::controller::summarize::MIN_PAUSE;
 
 /// Everything there is.
@@ -148,19 +148,11 @@ impl World {
         }
     }
 
-    /// What there is to do for a resource, as [`crate::controller::reconcile`] decides it.
+    /// What there is to do for a resource, as the operator decides it.
     pub(super) fn due(&self, position: usize) -> Due {
         let stage = &self.stages[position];
         let unowned = unowned_numbers(&self.index, &stage.resource, &key_of(stage), self.now);
-        match due(&stage.resource, &stage.secrets, stage.interval, self.now) {
-            Due::Later(next) if unowned.free.is_empty() => Due::Later([next, unowned.next].into_iter().flatten().min()),
-            Due::Later(_) => Due::Now(Agenda { inputs: true, numbers: unowned.free, afresh: false }),
-            Due::Now(mut agenda) => {
-                agenda.inputs |= !unowned.free.is_empty();
-                agenda.numbers.extend(unowned.free);
-                Due::Now(agenda)
-            }
-        }
+        agenda(due(&stage.resource, &stage.secrets, stage.interval, self.now), unowned)
     }
 
     /// The first half of a round: everything is read, numbers are claimed, and a plan is made.
@@ -200,11 +192,12 @@ impl World {
         let mut outcomes = meta::execute(&begun.observation, &plan, &mut process, self.now);
         assert!(outcomes.len() <= plan.uploads.len());
         let is_over = begun.life.is_over();
-        let progress = if is_over { Progress::Underway } else { Progress::Finished };
         if is_over {
             // The last one that it began was not seen to its end.
             outcomes.truncate(begun.life.uploads.saturating_sub(1));
         }
+        let is_permitted = self.is_permitted(&begun) && !is_over;
+        let progress = Progress::of(is_permitted, &begun.observation, &begun.plan, &outcomes);
         let is_noted = !is_over || self.random.bool();
         if let Some(position) = self.writable(&begun).filter(|_| is_noted) {
             let summary = summarize(&begun.observation, &outcomes, progress, self.now);
