@@ -25,6 +25,7 @@ mod replicas;
 mod rights;
 mod rotation;
 mod scope;
+mod shutdown;
 mod traces;
 mod troubles;
 mod world;
