@@ -16,6 +16,7 @@ mod gitops;
 mod graph;
 mod keys;
 mod leader;
+mod listing;
 mod main_job;
 mod malformed;
 mod metrics;
