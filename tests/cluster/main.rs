@@ -6,6 +6,7 @@
 
 mod behaviour;
 mod check;
+mod checkpoints;
 mod clock;
 mod crd;
 mod credentials;
