@@ -28,6 +28,7 @@ mod ownership;
 mod probes;
 mod refused_writes;
 mod replicas;
+mod restarts;
 mod rights;
 mod rotation;
 mod scope;
