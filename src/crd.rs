@@ -30,6 +30,10 @@ pub const MAX_REPLACED_TIMES: usize = 3;
 pub const MAX_NUMBER_TEXT: usize = 256;
 /// Bound of short texts that are echoed into the status (trace ids, error types, the sync annotation), in bytes.
 pub const MAX_SHORT_TEXT: usize = 64;
+/// How many numbers a resource may list. The bounds of the status rest on it.
+pub const MAX_PHONE_NUMBERS: usize = 500;
+/// The most digits of a phone number ID.
+const MAX_PHONE_NUMBER_ID: usize = 20;
 /// The longest check interval that the schema admits: `999999h999999h`. Times that are far longer cannot be reckoned with.
 const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(2 * 999_999 * 3600);
 /// Bound of a condition's message, in bytes.
@@ -163,6 +167,21 @@ pub struct FlowsEncryptionKeySpec {
 }
 
 impl FlowsEncryptionKeySpec {
+    /// What the schema should have refused about the numbers: a status for them might never be stored. The definition of
+    /// another version may let it in.
+    pub fn fault(&self) -> Option<String> {
+        let count = self.phone_number_ids.len();
+        if count > MAX_PHONE_NUMBERS {
+            return Some(format!(
+                "spec.phoneNumberIds has {count} items; at most {MAX_PHONE_NUMBERS} can be worked on"
+            ));
+        }
+        let is_fine =
+            |id: &String| (1..=MAX_PHONE_NUMBER_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit());
+        let position = self.phone_number_ids.iter().position(|id| !is_fine(id))?;
+        Some(format!("spec.phoneNumberIds[{position}] is not 1 to {MAX_PHONE_NUMBER_ID} digits"))
+    }
+
     /// Whether all work on the resource is stopped.
     pub fn is_suspended(&self) -> bool {
         self.suspend == Some(true)
