@@ -1,6 +1,6 @@
 //! Resources, Meta, and the operator that takes the resources through their rounds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::super::meta::{self, Model};
 use super::super::*;
 use super::oracles;
-use super::process::{Life, Process, Told};
+use super::process::{Life, Process, Told, token};
 use crate::conditions;
 use crate::controller::index::{Change, Index, ObjectKey};
 use crate::controller::number::Ownership;
@@ -38,6 +38,8 @@ pub(super) struct World {
 pub(super) struct Begun {
     key: ObjectKey,
     observation: Observation,
+    /// Which numbers are still to be read.
+    unread: VecDeque<usize>,
     plan: Plan,
     secrets: Vec<ObservedSecret>,
     /// The status that was last written.
@@ -80,7 +82,7 @@ impl World {
             stages: Vec::new(),
             index: new_index(),
             meta: Model::new(ids),
-            told: Told::new(),
+            told: Told::default(),
             created: 0,
             clock: at(0),
             wakes: HashMap::new(),
@@ -156,18 +158,67 @@ impl World {
     }
 
     /// The first half of a round: everything is read, numbers are claimed, and a plan is made.
-    pub(super) fn begin(&mut self, position: usize, agenda: Agenda, mut life: Life) -> Begun {
+    pub(super) fn begin(&mut self, position: usize, agenda: Agenda, life: Life) -> Begun {
+        let mut begun = self.look(position, agenda, life);
+        self.read(&mut begun, usize::MAX);
+        self.decide(&mut begun);
+        begun
+    }
+
+    /// A round begins, with the Secrets.
+    pub(super) fn look(&mut self, position: usize, agenda: Agenda, mut life: Life) -> Begun {
         let stage = &mut self.stages[position];
         self.wakes.remove(uid(stage));
         stage.now = self.now;
         life.may_be_crossed = self.now < self.crossed_until;
-        let key = key_of(stage);
-        let (meta, told) = (&mut self.meta, &mut self.told);
-        let mut observation = stage.observe(agenda, &mut Process { meta, told, uid: uid(stage), life: &mut life });
-        claim_numbers(&mut self.index, &mut observation, &key);
-        let plan = plan(&observation);
+        let observation = stage.look(agenda);
         let (shown, secrets) = (stage.resource.status.clone(), stage.secrets.clone());
-        Begun { key, observation, plan, secrets, shown, life }
+        let unread = unread(&observation).into();
+        Begun { key: key_of(stage), observation, unread, plan: Plan::default(), secrets, shown, life }
+    }
+
+    /// Reads so many numbers more; none where something has changed.
+    pub(super) fn read(&mut self, begun: &mut Begun, count: usize) {
+        for _ in 0..count {
+            let is_permitted = self.is_permitted(begun);
+            let Some(position) = begun.unread.pop_front().filter(|_| is_permitted) else { return begun.unread.clear() };
+            let now = self.now;
+            let (mut process, observation) = self.process(begun);
+            read_number(observation, position, &mut process, now);
+        }
+    }
+
+    /// The process that goes on with the round, and what the round knows.
+    fn process<'a>(&'a mut self, begun: &'a mut Begun) -> (Process<'a>, &'a mut Observation) {
+        let observation = &mut begun.observation;
+        let resource = Arc::clone(&observation.resource);
+        let secrets = observation.inputs.as_ref().map(|inputs| inputs.secrets.as_slice()).unwrap_or_default();
+        let process = Process {
+            meta: &mut self.meta,
+            told: &mut self.told,
+            uid: resource.metadata.uid.clone().unwrap_or_default(),
+            token: token(&resource.spec, secrets),
+            life: &mut begun.life,
+        };
+        (process, observation)
+    }
+
+    /// Settles whose the numbers are.
+    fn settle(&mut self, begun: &mut Begun) {
+        begun.observation.now = self.now;
+        claim_numbers(&mut self.index, &mut begun.observation, &begun.key);
+    }
+
+    /// The reading is over.
+    pub(super) fn decide(&mut self, begun: &mut Begun) {
+        self.settle(begun);
+        begun.plan = plan(&begun.observation);
+    }
+
+    /// A status while a round reads.
+    pub(super) fn checkpoint_reading(&mut self, begun: &mut Begun) {
+        self.settle(begun);
+        self.checkpoint(begun);
     }
 
     /// A status while a round is under way.
@@ -187,9 +238,9 @@ impl World {
         plan.uploads.retain(|u| self.index.owner(&u.phone_number_id, &begun.key, self.now) == Ownership::Own);
         oracles::check_plan(self, &begun.observation, &plan);
         let uid = begun.observation.resource.metadata.uid.clone().unwrap_or_default();
-        let (meta, told) = (&mut self.meta, &mut self.told);
-        let mut process = Process { meta, told, uid: &uid, life: &mut begun.life };
-        let mut outcomes = meta::execute(&begun.observation, &plan, &mut process, self.now);
+        let now = self.now;
+        let (mut process, observation) = self.process(&mut begun);
+        let mut outcomes = meta::execute(observation, &plan, &mut process, now);
         assert!(outcomes.len() <= plan.uploads.len());
         let is_over = begun.life.is_over();
         if is_over {
