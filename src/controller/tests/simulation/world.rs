@@ -23,6 +23,8 @@ pub(super) struct World {
     pub(super) stages: Vec<Stage>,
     /// What the operator knows of them.
     pub(super) index: Index,
+    /// What the index was told of each resource (by its UID) last.
+    indexed: HashMap<String, FlowsEncryptionKey>,
     pub(super) meta: Model,
     pub(super) told: Told,
     created: usize,
@@ -60,6 +62,7 @@ fn remembered(stage: &Stage) -> FlowsEncryptionKey {
     let mut resource = stage.resource.clone();
     if let Some(status) = &mut resource.status {
         (status.public_key, status.previous_fingerprints) = (None, Vec::new());
+        (status.last_check_time, status.next_check_time, status.valid) = (None, None, None);
         status.conditions.iter_mut().for_each(|condition| condition.message.clear());
         for number in &mut status.phone_numbers {
             let (phone_number_id, owned_since) =
@@ -81,6 +84,7 @@ impl World {
             now: at(0),
             stages: Vec::new(),
             index: new_index(),
+            indexed: HashMap::new(),
             meta: Model::new(ids),
             told: Told::default(),
             created: 0,
@@ -117,7 +121,7 @@ impl World {
         let secrets = stage.secrets.clone();
         change(stage);
         let (key, has_new_secrets) = (key_of(stage), stage.secrets != secrets);
-        let mut change = self.index.apply_resource(&remembered(stage), self.now);
+        let mut change = self.learn(position);
         change.asks_for_more |= has_new_secrets;
         self.react(&key, &change);
     }
@@ -144,10 +148,24 @@ impl World {
     /// Another process takes over, and knows what the API server has.
     pub(super) fn restart(&mut self) {
         self.index = new_index();
-        for stage in &self.stages {
-            self.index.apply_resource(&remembered(stage), self.now);
-            self.wakes.insert(uid(stage).to_owned(), self.clock);
+        self.indexed.clear();
+        for position in 0..self.stages.len() {
+            self.learn(position);
+            self.wakes.insert(uid(&self.stages[position]).to_owned(), self.clock);
         }
+    }
+
+    /// The index is told of a resource as it is now.
+    fn learn(&mut self, position: usize) -> Change {
+        let stage = &self.stages[position];
+        let remembered = remembered(stage);
+        // Most checks change nothing that is remembered.
+        if self.indexed.get(uid(stage)) == Some(&remembered) {
+            return Change::default();
+        }
+        let change = self.index.apply_resource(&remembered, self.now);
+        self.indexed.insert(uid(stage).to_owned(), remembered);
+        change
     }
 
     /// What there is to do for a resource, as the operator decides it.
@@ -289,10 +307,10 @@ impl World {
         conditions::follow(before, &mut status.conditions, self.now);
         let stage = &mut self.stages[position];
         stage.store(&status);
-        let change = self.index.status_written(&remembered(stage), self.now);
         oracles::check_conditions(before, stage.status(), begun.observation.resource.spec.is_suspended());
         oracles::check_ready(stage, &self.told);
         begun.shown.clone_from(&stage.resource.status);
+        let change = self.learn(position);
         self.react(&begun.key, &change);
     }
 
