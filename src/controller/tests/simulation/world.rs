@@ -34,6 +34,8 @@ pub(super) struct World {
     wakes: HashMap<String, Timestamp>,
     /// Until when requests of a process that vanished may arrive.
     crossed_until: Timestamp,
+    /// How many processes have ended.
+    ended: usize,
 }
 
 /// A round between its reading and its end.
@@ -47,6 +49,8 @@ pub(super) struct Begun {
     /// The status that was last written.
     shown: Option<FlowsEncryptionKeyStatus>,
     life: Life,
+    /// How many processes had ended when it began.
+    ended: usize,
 }
 
 pub(super) fn uid(stage: &Stage) -> &str {
@@ -91,6 +95,7 @@ impl World {
             clock: at(0),
             wakes: HashMap::new(),
             crossed_until: Timestamp::MIN,
+            ended: 0,
         }
     }
 
@@ -147,6 +152,7 @@ impl World {
 
     /// Another process takes over, and knows what the API server has.
     pub(super) fn restart(&mut self) {
+        self.ended += 1;
         self.index = new_index();
         self.indexed.clear();
         for position in 0..self.stages.len() {
@@ -192,7 +198,8 @@ impl World {
         let observation = stage.look(agenda);
         let (shown, secrets) = (stage.resource.status.clone(), stage.secrets.clone());
         let unread = unread(&observation).into();
-        Begun { key: key_of(stage), observation, unread, plan: Plan::default(), secrets, shown, life }
+        let ended = self.ended;
+        Begun { key: key_of(stage), observation, unread, plan: Plan::default(), secrets, shown, life, ended }
     }
 
     /// Reads so many numbers more; none where something has changed.
@@ -204,6 +211,11 @@ impl World {
             let (mut process, observation) = self.process(begun);
             read_number(observation, position, &mut process, now);
         }
+    }
+
+    /// Whether the round's process has ended meanwhile, and its round with it.
+    fn is_gone(&self, begun: &Begun) -> bool {
+        begun.ended != self.ended
     }
 
     /// The process that goes on with the round, and what the round knows.
@@ -223,6 +235,9 @@ impl World {
 
     /// Settles whose the numbers are.
     fn settle(&mut self, begun: &mut Begun) {
+        if self.is_gone(begun) {
+            return;
+        }
         begun.observation.now = self.now;
         claim_numbers(&mut self.index, &mut begun.observation, &begun.key);
     }
@@ -249,6 +264,9 @@ impl World {
 
     /// The second half of a round: the uploads and the status.
     pub(super) fn finish(&mut self, mut begun: Begun) {
+        if self.is_gone(&begun) {
+            return;
+        }
         let mut plan = begun.plan.clone();
         if !self.is_permitted(&begun) {
             plan.uploads.clear();
@@ -283,20 +301,25 @@ impl World {
         }
     }
 
-    /// Whether nobody changed the resource or its Secrets since the round began.
+    /// Whether the process lives, and nobody changed the resource or its Secrets since the round began.
     fn is_permitted(&self, begun: &Begun) -> bool {
         let began = &begun.observation.resource.metadata;
-        self.stages.iter().any(|stage| {
-            let metadata = &stage.resource.metadata;
-            metadata.uid == began.uid
-                && metadata.generation == began.generation
-                && metadata.annotations == began.annotations
-                && stage.secrets == begun.secrets
-        })
+        !self.is_gone(begun)
+            && self.stages.iter().any(|stage| {
+                let metadata = &stage.resource.metadata;
+                metadata.uid == began.uid
+                    && metadata.generation == began.generation
+                    && metadata.annotations == began.annotations
+                    && stage.secrets == begun.secrets
+            })
     }
 
-    /// Where the status can be written to: not where the resource is gone, or someone else wrote its status.
+    /// Where the status can be written to: not where the process or the resource is gone, or someone else wrote its
+    /// status.
     fn writable(&self, begun: &Begun) -> Option<usize> {
+        if self.is_gone(begun) {
+            return None;
+        }
         let uid = &begun.observation.resource.metadata.uid;
         let position = self.stages.iter().position(|stage| stage.resource.metadata.uid == *uid)?;
         (self.stages[position].resource.status == begun.shown).then_some(position)
