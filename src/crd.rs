@@ -30,6 +30,10 @@ pub const MAX_REPLACED_TIMES: usize = 3;
 pub const MAX_NUMBER_TEXT: usize = 256;
 /// Bound of short texts that are echoed into the status (trace ids, error types, the sync annotation), in bytes.
 pub const MAX_SHORT_TEXT: usize = 64;
+/// How many numbers a resource may list. The bounds of the status rest on it.
+pub const MAX_PHONE_NUMBERS: usize = 500;
+/// The most digits of a phone number ID.
+const MAX_PHONE_NUMBER_ID: usize = 20;
 /// The longest check interval that the schema admits: `999999h999999h`. Times that are far longer cannot be reckoned with.
 const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(2 * 999_999 * 3600);
 /// Bound of a condition's message, in bytes.
@@ -163,6 +167,19 @@ pub struct FlowsEncryptionKeySpec {
 }
 
 impl FlowsEncryptionKeySpec {
+    /// What the schema should have refused about the numbers: a status for them might never be stored. The definition of
+    /// another version may let it in.
+    pub fn fault(&self) -> Option<String> {
+        let count = self.phone_number_ids.len();
+        if !(1..=MAX_PHONE_NUMBERS).contains(&count) {
+            return Some(format!("spec.phoneNumberIds has {count} items; 1 to {MAX_PHONE_NUMBERS} can be worked on"));
+        }
+        let is_fine =
+            |id: &String| (1..=MAX_PHONE_NUMBER_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+        let position = self.phone_number_ids.iter().position(|id| !is_fine(id))?;
+        Some(format!("spec.phoneNumberIds[{position}] is not 1 to {MAX_PHONE_NUMBER_ID} digits"))
+    }
+
     /// Whether all work on the resource is stopped.
     pub fn is_suspended(&self) -> bool {
         self.suspend == Some(true)
@@ -533,4 +550,31 @@ fn bound_conditions(status: &mut JSONSchemaProps) {
 /// Never in practice: the definition is made of plain strings, numbers and lists.
 pub fn manifest() -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string(&definition())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_the_schema_refuses_are_at_fault_and_no_others() {
+        let version = definition().spec.versions.remove(0);
+        let schema = serde_json::to_value(version.schema.unwrap().open_api_v3_schema).unwrap();
+        let numbers = &schema["properties"]["spec"]["properties"]["phoneNumberIds"];
+        let bounds = [&numbers["minItems"], &numbers["maxItems"], &numbers["items"]["maxLength"]];
+        assert_eq!(bounds.map(|bound| bound.as_u64().unwrap() as usize), [1, MAX_PHONE_NUMBERS, MAX_PHONE_NUMBER_ID]);
+
+        let fault = |ids: Vec<String>| {
+            let token = serde_json::json!({"name": "meta-token", "key": "token"});
+            let spec = serde_json::json!({"accessTokenSecretRef": token, "phoneNumberIds": ids});
+            serde_json::from_value::<FlowsEncryptionKeySpec>(spec).unwrap().fault()
+        };
+        let longest = "1".repeat(MAX_PHONE_NUMBER_ID);
+        assert_eq!(fault(vec![longest.clone(); MAX_PHONE_NUMBERS]), None);
+        assert!(fault(Vec::new()).unwrap().contains("0 items"));
+        assert!(fault(vec![longest.clone(); MAX_PHONE_NUMBERS + 1]).unwrap().contains("501 items"));
+        for wrong in [longest + "1", String::new(), "1a".into(), "+1".into(), "1/2".into()] {
+            assert!(fault(vec!["1".into(), wrong.clone()]).unwrap().contains("phoneNumberIds[1]"), "{wrong}");
+        }
+    }
 }

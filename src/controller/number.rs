@@ -290,7 +290,15 @@ impl Terms {
                 }
             }
             Reading::Failed { error, at } => number = self.failed(number, error, *at),
-            Reading::Paused { limit, until } => number = self.paused(number, limit.as_ref(), *until),
+            Reading::Paused { limit, until } if is_accepted => {
+                number = self.paused(number, limit.as_ref(), *until);
+            }
+            Reading::Paused { limit, until } => {
+                // Neither the upload nor the reading was answered: a failure, and the next upload comes later than it did.
+                number.failures = number.failures.saturating_add(1);
+                let later = upload.at + self.waits.after_failure(number.failures);
+                number = self.paused(number, limit.as_ref(), later.max(*until));
+            }
             Reading::NotAsked => number.next_attempt_time = Some(Time(self.now)),
         }
         if !is_accepted || upload.may_be_crossed {

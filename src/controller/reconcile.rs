@@ -18,18 +18,19 @@ use super::events::Note;
 use super::execute::{Execution, Outcome};
 use super::index::{Change, Index, ObjectKey};
 use super::inputs::ReadSecretError;
-use super::number::{Ownership, Reading, UploadAnswer};
+use super::number::{Ownership, UploadAnswer};
 use super::observe::{NumberReading, Observation};
+use super::ownership::{agenda, claim_numbers, unowned_numbers};
 use super::permit::Permit;
 use super::plan::{Plan, plan};
 use super::queue::{Queue, Urgency};
-use super::schedule::{Agenda, Due, Waits, due};
+use super::schedule::{Due, Waits, due};
 use super::summarize::{MIN_PAUSE, Progress, Summary, summarize};
 use super::watch::{self, Scope};
 use super::writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
 use crate::apiserver::describe;
 use crate::conditions::{self, ConditionType};
-use crate::crd::{FlowsEncryptionKey, Mode, NumberState};
+use crate::crd::{FlowsEncryptionKey, NumberState};
 use crate::graph;
 use crate::health::Health;
 use crate::leader::{Leader, Term};
@@ -228,14 +229,9 @@ async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Op
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(context.default_check_interval);
     let unowned = unowned_numbers(&context.index(), &resource, key, begun);
-    let agenda = match due(&resource, &secrets, interval, begun) {
-        Due::Later(next) if unowned.free.is_empty() => return Ok([next, unowned.next].into_iter().flatten().min()),
-        Due::Later(_) => Agenda { inputs: true, numbers: unowned.free, afresh: false },
-        Due::Now(mut agenda) => {
-            agenda.inputs |= !unowned.free.is_empty();
-            agenda.numbers.extend(unowned.free);
-            agenda
-        }
+    let agenda = match agenda(due(&resource, &secrets, interval, begun), unowned) {
+        Due::Later(next) => return Ok(next),
+        Due::Now(agenda) => agenda,
     };
 
     let observation = Observation::new(Arc::new(resource), agenda, interval, context.waits, begun);
@@ -263,9 +259,7 @@ async fn carry_out(
     }
     let executing = spans::execute(plan.uploads.len());
     let outcomes = execute(context, key, &observation, &plan, permit, &mut checkpoints).instrument(executing).await;
-    let is_complete = outcomes.len() == plan.uploads.len()
-        && !observation.numbers.iter().any(|number| observation.has_left_out(number));
-    let progress = if permit.is_valid() || is_complete { Progress::Finished } else { Progress::Underway };
+    let progress = Progress::of(permit.is_valid(), &observation, &plan, &outcomes);
     let summary = summarize(&observation, &outcomes, progress, Timestamp::now());
     if checkpoints.writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
         timer.end(RoundOutcome::Dropped);
@@ -275,50 +269,6 @@ async fn carry_out(
     report(key, &observation, &outcomes, &summary, begun);
     publish(context, &observation.resource, &summary.notes).await;
     Ok(summary.next)
-}
-
-/// Numbers that another resource owned when they were last looked at, and that nobody owns now.
-#[derive(Debug, Default)]
-pub struct Unowned {
-    /// Those that may be taken.
-    pub free: Vec<String>,
-    /// When the next one may be.
-    pub next: Option<Timestamp>,
-}
-
-/// Those of the resource.
-pub fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
-    let mut unowned = Unowned::default();
-    let numbers = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
-    for number in numbers.iter().filter(|number| number.state == NumberState::Conflict) {
-        let id = &number.phone_number_id;
-        if resource.spec.is_suspended() || !resource.spec.phone_number_ids.contains(id) {
-            continue;
-        }
-        match index.owner(id, key, now) {
-            Ownership::Own => unowned.free.push(id.clone()),
-            Ownership::Vacant { until } => unowned.next = Some(unowned.next.map_or(until, |next| next.min(until))),
-            Ownership::Other { .. } => {}
-        }
-    }
-    unowned
-}
-
-/// Settles whose each number is. One that was just read with the resource's own token becomes its own where nobody
-/// else owns it.
-pub fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &ObjectKey) {
-    if observation.resource.spec.mode != Mode::Enforce {
-        return;
-    }
-    let may_claim = observation.key().is_some();
-    let now = observation.now;
-    for number in &mut observation.numbers {
-        let id = number.before.phone_number_id.as_str();
-        number.ownership = match number.reading {
-            Reading::Answered { .. } if may_claim => index.claim(id, key, now),
-            _ => index.owner(id, key, now),
-        };
-    }
 }
 
 /// What a round has reserved until its status is stored.

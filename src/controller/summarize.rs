@@ -10,7 +10,7 @@ use super::events::{self, Note};
 use super::execute::Outcome;
 use super::number::{Ownership, Reading, Terms};
 use super::observe::{NumberObservation, Observation};
-use super::plan::upload_reason;
+use super::plan::{Plan, upload_reason};
 use super::schedule::{self, Due, spec_digest, sync_request};
 use super::trial::{Trial, on_trial_until};
 use super::{message, verdict};
@@ -24,6 +24,15 @@ pub enum Progress {
     Underway,
     /// It came to its end.
     Finished,
+}
+
+impl Progress {
+    /// Of a round that has done all it may. One that lost its permit was cut short, unless nothing was left to do.
+    pub fn of(is_permitted: bool, observation: &Observation, plan: &Plan, outcomes: &[Outcome]) -> Self {
+        let is_complete = outcomes.len() == plan.uploads.len()
+            && !observation.numbers.iter().any(|number| observation.has_left_out(number));
+        if is_permitted || is_complete { Self::Finished } else { Self::Underway }
+    }
 }
 
 /// What a round comes to.

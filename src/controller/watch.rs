@@ -79,21 +79,23 @@ pub async fn resources(context: &Context, scope: &Scope) {
 }
 
 fn apply(context: &Context, index: &mut Index, resource: Resource) {
-    match resource.0 {
-        Ok(mut resource) => {
-            strip(&mut resource);
-            let key = ObjectKey::of(&resource.metadata);
-            let change = index.apply_resource(&resource, Timestamp::now());
-            if index.is_complete() {
-                context.react(&key, change);
+    let key = ObjectKey::of(kube::Resource::meta(&resource));
+    let fault = match resource.0 {
+        Ok(mut resource) => match resource.spec.fault() {
+            None => {
+                strip(&mut resource);
+                let change = index.apply_resource(&resource, Timestamp::now());
+                if index.is_complete() {
+                    context.react(&key, change);
+                }
+                return;
             }
-        }
-        Err(invalid) => {
-            let key = ObjectKey::of(&invalid.metadata);
-            tracing::error!(resource = %key, error = %invalid, "this FlowsEncryptionKey cannot be read and is left alone; was it written for another version of the definition?");
-            delete(context, index, &key);
-        }
-    }
+            Some(fault) => fault,
+        },
+        Err(invalid) => invalid.to_string(),
+    };
+    tracing::error!(resource = %key, error = %fault, "this FlowsEncryptionKey cannot be read and is left alone; was it written for another version of the definition?");
+    delete(context, index, &key);
 }
 
 fn delete(context: &Context, index: &mut Index, key: &ObjectKey) {

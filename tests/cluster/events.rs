@@ -1,15 +1,12 @@
 //! Events: few, and none that matters is lost.
 
-use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction, GraphError};
+use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction, GraphError, Token};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
+use waflows_operator::crd::NumberState;
 
-use crate::world::World;
-
-fn many_numbers(count: usize) -> Vec<String> {
-    (0..count).map(|n| format!("10{n:013}")).collect()
-}
+use crate::world::{TestKey, World, many_numbers, number_of};
 
 async fn events(world: &World) -> Vec<Event> {
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
@@ -74,4 +71,114 @@ async fn a_hundred_numbers_that_fail_alike_make_few_events_and_hide_no_other() {
         |reason| found.iter().find(|event| event.reason.as_deref() == Some(reason)).unwrap().note.clone().unwrap();
     assert!(note("ForeignKeyReplaced").contains(numbers[7]), "{}", note("ForeignKeyReplaced"));
     assert!(found.len() <= 8, "{} events", found.len());
+}
+
+/// An event that must appear.
+struct Expected<'a> {
+    /// The resource that it is about.
+    about: &'a str,
+    reason: &'a str,
+    kind: &'a str,
+    action: &'a str,
+    /// What the note must name.
+    names: &'a [&'a str],
+}
+
+async fn expect(world: &World, expected: Expected<'_>) {
+    let Expected { about, reason, kind, action, names } = expected;
+    let found = wait_times(world, reason, 1).await;
+    let is_it = |event: &&Event| {
+        event.reason.as_deref() == Some(reason)
+            && event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(about))
+    };
+    let event = found.iter().find(is_it).unwrap_or_else(|| panic!("{reason} of {about}: {found:#?}"));
+    let object = event.regarding.as_ref().unwrap();
+    assert_eq!(object.kind.as_deref(), Some("FlowsEncryptionKey"));
+    assert!(object.uid.is_some(), "kubectl describe finds events by the UID");
+    assert_eq!(event.reporting_controller.as_deref(), Some("waflows-operator"));
+    assert_eq!((event.type_.as_deref(), event.action.as_deref()), (Some(kind), Some(action)), "{reason}");
+    let note = event.note.as_deref().unwrap_or_default();
+    assert!(names.iter().all(|name| note.contains(name)), "{reason}: {note} does not name all of {names:?}");
+}
+
+#[tokio::test]
+async fn what_happens_to_a_key_on_its_numbers_is_told() {
+    let numbers = ["106540352242922", "107995438950512"];
+    let world = World::with_flags(&numbers, &["--wait-scale", "0.02"]).await;
+    world.set_default_secrets().await;
+    let about = "storefront";
+    world.apply(about, World::spec(&numbers)).await.unwrap();
+    world.wait_ready(about).await;
+    let (kind, action) = ("Normal", "Upload");
+    expect(&world, Expected { about, reason: "KeyUploaded", kind, action, names: &[numbers[0], "and 1 more"] }).await;
+
+    let new = TestKey::generate();
+    world.set_secret("flows-key", "private.pem", &new.private_pem).await;
+    let rotated = &new.fingerprint["sha256:".len()..][..12];
+    expect(&world, Expected { about, reason: "KeyRotated", kind, action, names: &[numbers[0], "and 1 more", rotated] })
+        .await;
+    world.wait_ready(about).await;
+
+    // Lost, not to be healed at the first attempt, and healed at the next.
+    world.emulator.inject(Fault::upload_lands_as("MISMATCH").times(1));
+    world.emulator.lose_signature(numbers[1]).unwrap();
+    world.request_sync(about, "now").await;
+    let (warning, reconcile) = ("Warning", "Reconcile");
+    let names = [numbers[1], "lost its signature"];
+    expect(&world, Expected { about, reason: "SignatureLost", kind: warning, action: reconcile, names: &names }).await;
+    expect(&world, Expected { about, reason: "SignatureRestored", kind, action, names: &[numbers[1]] }).await;
+    world.wait_ready(about).await;
+
+    // Replaced by someone else, until that is enough.
+    for replaced in 1..=3 {
+        world.emulator.set_foreign_key(numbers[0], FOREIGN_PUBLIC_KEY).unwrap();
+        world.touch_secret("meta-token").await;
+        let state = if replaced == 3 { NumberState::Contested } else { NumberState::Valid };
+        world
+            .wait(about, "settled", |resource| {
+                let number = number_of(resource, numbers[0]);
+                (number.state, number.replaced_times.len()) == (state, replaced)
+            })
+            .await;
+    }
+    let replaced = Expected { about, reason: "ForeignKeyReplaced", kind: warning, action, names: &[numbers[0]] };
+    expect(&world, replaced).await;
+    let names = [numbers[0], "other writer"];
+    expect(&world, Expected { about, reason: "NumberContested", kind: warning, action: reconcile, names: &names })
+        .await;
+    assert!(events(&world).await.len() <= 7, "{:#?}", events(&world).await);
+}
+
+#[tokio::test]
+async fn what_a_person_must_mend_is_told() {
+    let numbers = ["106540352242922", "107995438950512", "108811432100233"];
+    let world = World::new(&numbers).await;
+    world.set_default_secrets().await;
+    world.apply("owner", World::spec(&numbers[..1])).await.unwrap();
+    world.wait_ready("owner").await;
+
+    let (kind, action) = ("Warning", "Reconcile");
+    world.apply("rival", World::spec(&numbers[..1])).await.unwrap();
+    let names = [numbers[0], "FlowsEncryptionKey owner"];
+    expect(&world, Expected { about: "rival", reason: "NumberConflict", kind, action, names: &names }).await;
+
+    world.set_secret("bad-key", "private.pem", "not a key").await;
+    let mut spec = World::spec(&numbers[1..2]);
+    spec["privateKeySecretRef"]["name"] = "bad-key".into();
+    world.apply("without-key", spec).await.unwrap();
+    let names = ["bad-key", "private.pem"];
+    expect(&world, Expected { about: "without-key", reason: "KeyNotRecognized", kind, action, names: &names }).await;
+
+    let expired = "EAAExpiredTokenOfTheTests0123456789";
+    world.emulator.set_token(expired, Token { expired: true, ..Token::default() });
+    world.set_secret("old-token", "token", expired).await;
+    let mut spec = World::spec(&numbers[2..]);
+    spec["accessTokenSecretRef"]["name"] = "old-token".into();
+    world.apply("without-token", spec).await.unwrap();
+    let names = ["old-token", "190"];
+    expect(&world, Expected { about: "without-token", reason: "TokenRefused", kind, action, names: &names }).await;
+
+    let found = events(&world).await;
+    assert_eq!(found.len(), 4, "one for each, and the owner's upload: {found:#?}");
+    assert!(!serde_json::to_string(&found).unwrap().contains(expired), "no event holds a token");
 }

@@ -11,7 +11,7 @@ const NUMBERS: [&str; 5] =
     ["106540352242922", "107995438950512", "108811432100233", "109922543211344", "111033654322455"];
 
 /// Lets the API server take any spec, and waits until it does.
-async fn accept_any_spec(control_plane: &control_plane::ControlPlane, world: &World) {
+pub(crate) async fn accept_any_spec(control_plane: &control_plane::ControlPlane, world: &World) {
     let schema = "/spec/versions/0/schema/openAPIV3Schema";
     let patch = json!([
         {"op": "replace", "path": format!("{schema}/properties/spec"),
@@ -38,7 +38,7 @@ async fn accept_any_spec(control_plane: &control_plane::ControlPlane, world: &Wo
     .expect("the relaxed definition is served");
 }
 
-async fn merge_spec(world: &World, name: &str, change: Value) {
+pub(crate) async fn merge_spec(world: &World, name: &str, change: Value) {
     let body = json!({"spec": change});
     match world.resources().patch(name, &PatchParams::default(), &Patch::Merge(&body)).await {
         // What comes back may be one that cannot be read.
@@ -47,7 +47,7 @@ async fn merge_spec(world: &World, name: &str, change: Value) {
     }
 }
 
-fn is_reported(operator: &Operator, namespace: &str, name: &str) -> bool {
+pub(crate) fn is_reported(operator: &Operator, namespace: &str, name: &str) -> bool {
     let object = format!("{namespace}/{name}");
     operator.log().lines().any(|line| line.contains("cannot be read and is left alone") && line.contains(&object))
 }

@@ -37,7 +37,12 @@ impl Account {
 
     /// Everything that the operator needs in a namespace.
     pub(crate) fn grant_all(&self, namespace: &str) {
-        for (number, (verbs, resource)) in RIGHTS.into_iter().enumerate() {
+        self.grant_all_but(namespace, "");
+    }
+
+    /// The same, except what concerns one kind of object.
+    pub(crate) fn grant_all_but(&self, namespace: &str, missing: &str) {
+        for (number, (verbs, resource)) in RIGHTS.into_iter().enumerate().filter(|(_, (_, it))| *it != missing) {
             self.grant(namespace, &format!("operator-{number}"), verbs, resource);
         }
     }

@@ -119,6 +119,13 @@ impl World {
         }
     }
 
+    /// Gives a Secret a new version, with the data that it has.
+    pub(crate) async fn touch_secret(&self, name: &str) {
+        let touched = jiff::Timestamp::now().to_string();
+        let body = json!({"metadata": {"annotations": {"touched": touched}}});
+        self.secrets().patch(name, &PatchParams::default(), &Patch::Merge(body)).await.unwrap();
+    }
+
     /// The two Secrets that [`World::spec`] refers to: a fresh key, which is returned, and [`TOKEN`].
     pub(crate) async fn set_default_secrets(&self) -> TestKey {
         let key = TestKey::generate();
@@ -228,6 +235,15 @@ pub(crate) fn condition_of(resource: &FlowsEncryptionKey, kind: ConditionType) -
 pub(crate) fn number_of<'a>(resource: &'a FlowsEncryptionKey, id: &str) -> &'a PhoneNumberStatus {
     let numbers = &resource.status.as_ref().expect("a status").phone_numbers;
     numbers.iter().find(|number| number.phone_number_id == id).expect("the number is in the status")
+}
+
+/// Phone number IDs of a crowd.
+pub(crate) fn many_numbers(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("10{n:013}")).collect()
+}
+
+pub(crate) fn strs(ids: &[String]) -> Vec<&str> {
+    ids.iter().map(String::as_str).collect()
 }
 
 /// A fresh namespace. [`World::namespace`] can be set to it: everything then happens there.

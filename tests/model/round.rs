@@ -9,10 +9,11 @@ use waflows_operator::controller::index::Change;
 use waflows_operator::controller::inputs::Inputs;
 use waflows_operator::controller::number::{Ownership, Reading, UploadAnswer, Uploaded};
 use waflows_operator::controller::observe::Observation;
+use waflows_operator::controller::ownership::{agenda, claim_numbers, unowned_numbers};
 use waflows_operator::controller::plan::{Plan, Upload, UploadReason, plan};
 use waflows_operator::controller::queue::Urgency;
-use waflows_operator::controller::reconcile::{claim_numbers, must_announce, unowned_numbers};
-use waflows_operator::controller::schedule::{Agenda, Due, due};
+use waflows_operator::controller::reconcile::must_announce;
+use waflows_operator::controller::schedule::{Due, due};
 use waflows_operator::controller::summarize::{Progress, summarize};
 use waflows_operator::controller::trial::{Next, Trial};
 use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
@@ -47,17 +48,13 @@ impl World {
         // The same as `index.resource`, and far faster than to unpack it.
         let Some(resource) = self.replicas[replica].known[x].clone() else { return };
         let unowned = unowned_numbers(&index, &resource, &name, self.now);
-        let agenda = match due(&resource, &index.referenced_secrets(&resource), setup.interval, self.now) {
-            Due::Later(next) if unowned.free.is_empty() => {
-                self.replicas[replica].queue[x].timer = [next, unowned.next].into_iter().flatten().min();
+        let due = due(&resource, &index.referenced_secrets(&resource), setup.interval, self.now);
+        let agenda = match agenda(due, unowned) {
+            Due::Later(next) => {
+                self.replicas[replica].queue[x].timer = next;
                 return;
             }
-            Due::Later(_) => Agenda { inputs: true, numbers: unowned.free, afresh: false },
-            Due::Now(mut agenda) => {
-                agenda.inputs |= !unowned.free.is_empty();
-                agenda.numbers.extend(unowned.free);
-                agenda
-            }
+            Due::Now(agenda) => agenda,
         };
         let mut observation =
             self.observe(x, Observation::new(resource, agenda, setup.interval, setup.waits(), self.now));

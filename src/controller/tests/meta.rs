@@ -46,6 +46,10 @@ pub(super) enum Fault {
     Unreadable,
     /// Uploads take effect, and neither they nor a call after them is answered in that round.
     Silent,
+    /// Uploads take effect and are not answered, and calls after them meet a rate limit of a minute in that round.
+    Hushed,
+    /// Uploads have no effect and are not answered, and calls after them meet a rate limit of a minute in that round.
+    Swallowed,
     /// Uploads meet a rate limit of a minute.
     UploadLimited,
     /// Uploads are not answered, and take effect a moment later.
@@ -157,13 +161,17 @@ impl Line {
         match self.fault {
             Some(Fault::UploadRefused) => return failed(ErrorClass::Permission),
             Some(Fault::UploadLost) => return UploadAnswer::Accepted,
-            Some(Fault::Unreadable | Fault::Silent) => self.muted_at = Some(now),
+            Some(Fault::Swallowed) => {
+                self.muted_at = Some(now);
+                return failed(ErrorClass::Transient);
+            }
+            Some(Fault::Unreadable | Fault::Silent | Fault::Hushed) => self.muted_at = Some(now),
             _ => {}
         }
         self.stale = (self.lag > 0).then(|| (self.lag, self.key, self.status.clone()));
         self.key = Some(n);
         self.status = Some(if self.is_unsigned { "MISMATCH" } else { "VALID" }.to_owned());
-        if matches!(self.fault, Some(Fault::AnswerLost | Fault::Silent)) {
+        if matches!(self.fault, Some(Fault::AnswerLost | Fault::Silent | Fault::Hushed)) {
             failed(ErrorClass::Transient)
         } else {
             UploadAnswer::Accepted
@@ -186,6 +194,9 @@ impl Meta for Model {
             Some(Fault::Refused) => failed(ErrorClass::UnknownId),
             Some(Fault::Limited) => Reading::Paused { limit: Some(rate_limit()), until: now + MINUTE },
             Some(Fault::Unreadable | Fault::Silent) if line.muted_at == Some(now) => failed(ErrorClass::Transient),
+            Some(Fault::Hushed | Fault::Swallowed) if line.muted_at == Some(now) => {
+                Reading::Paused { limit: Some(rate_limit()), until: now + MINUTE }
+            }
             _ => {
                 let (key, status) = line.shown();
                 line.told = Some((key, status.clone()));

@@ -248,6 +248,21 @@ impl Stage {
         self.touch("flows-key");
     }
 
+    /// The Secret holds another token.
+    fn touch_token(&mut self) {
+        let name = self.resource.spec.access_token_secret_ref.name.clone();
+        self.touch(&name);
+    }
+
+    /// The token is in another Secret.
+    fn refer_to_other_token(&mut self) {
+        let name = self.resource.spec.access_token_secret_ref.name.clone();
+        let other = if name == "meta-token" { "other-token" } else { "meta-token" };
+        self.secrets.retain(|secret| secret.name != name);
+        self.touch(other);
+        self.edit(|spec| spec.access_token_secret_ref.name = other.to_owned());
+    }
+
     /// The Secret gets a new version, or appears.
     fn touch(&mut self, name: &str) {
         let version = |s: &ObservedSecret| s.resource_version.parse::<u32>().unwrap();
@@ -263,6 +278,15 @@ impl Stage {
 
     /// What the first step of a round sees.
     fn observe(&self, agenda: Agenda, meta: &mut impl Meta) -> Observation {
+        let mut observation = self.look(agenda);
+        for position in unread(&observation) {
+            read_number(&mut observation, position, meta, self.now);
+        }
+        observation
+    }
+
+    /// The same before any number is read.
+    fn look(&self, agenda: Agenda) -> Observation {
         let resource = Arc::new(self.resource.clone());
         let mut observation = Observation::new(resource, agenda, self.interval, Waits::default(), self.now);
         if observation.agenda.inputs {
@@ -271,14 +295,6 @@ impl Stage {
                 credentials: self.credentials.clone(),
                 secrets: self.secrets.clone(),
             });
-        }
-        if observation.credentials().is_some() && observation.expected().is_some() {
-            let due = observation.agenda.numbers.clone();
-            for number in observation.numbers.iter_mut().filter(|n| due.contains(&n.before.phone_number_id)) {
-                let (reading, refusal) = meta.read(&number.before.phone_number_id, self.now);
-                number.reading = reading;
-                observation.refusal = observation.refusal.take().or(refusal);
-            }
         }
         observation
     }
@@ -314,6 +330,19 @@ impl Stage {
         }
         self.resource.status = Some(status);
     }
+}
+
+/// Where in the observation the numbers are that are to be read.
+fn unread(observation: &Observation) -> Vec<usize> {
+    let numbers = observation.numbers.iter().enumerate();
+    numbers.filter(|(_, number)| observation.has_left_out(number)).map(|(position, _)| position).collect()
+}
+
+fn read_number(observation: &mut Observation, position: usize, meta: &mut impl Meta, now: Timestamp) {
+    let number = &mut observation.numbers[position];
+    let (reading, refusal) = meta.read(&number.before.phone_number_id, now);
+    number.reading = reading;
+    observation.refusal = observation.refusal.take().or(refusal);
 }
 
 fn verdict(reason: Reason) -> Verdict {

@@ -167,6 +167,22 @@ fn a_number_is_stale_after_three_intervals() {
 
 /// An upload whose number could not be read back took effect as far as anyone knows.
 #[test]
+fn uploads_without_answer_that_calls_must_wait_after_are_repeated_ever_more_slowly() {
+    let unanswered = Uploaded { answer: UploadAnswer::Failed(error(ErrorClass::Transient)), ..accepted(at(0)) };
+    let until = at(60);
+    let mut number = PhoneNumberStatus { phone_number_id: "1".into(), ..PhoneNumberStatus::default() };
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        let missing = terms(0).answered(number, &reported(None, None), at(0));
+        number = terms(0).uploaded(missing, &unanswered, &Reading::Paused { limit: Some(rate_limit()), until });
+        assert_eq!((number.upload_attempts, number.last_upload_time.clone()), (0, time(0)));
+        assert!(number.error.is_some(), "the limit is told");
+        waits.push(number.next_attempt_time.clone().unwrap().0.duration_since(at(0)).as_secs());
+    }
+    assert_eq!(waits, [60, 60, 60, 60, 80, 160]);
+}
+
+#[test]
 fn an_upload_that_could_not_be_read_back_counts_as_landed() {
     let upload = accepted(at(0));
     let number = terms(0).uploaded(valid_number(), &upload, &failed(ErrorClass::Transient, at(3)));

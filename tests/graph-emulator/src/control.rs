@@ -223,6 +223,11 @@ impl Control {
 
     // Journal and counters
 
+    /// Time since its start, by which calls are dated.
+    pub fn now(&self) -> Duration {
+        self.world().journal.now()
+    }
+
     /// The calls to known edges in the order of arrival, as far as the journal reaches back.
     pub fn calls(&self) -> Vec<Call> {
         self.world().journal.calls()

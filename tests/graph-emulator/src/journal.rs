@@ -141,6 +141,10 @@ impl Journal {
         }
     }
 
+    pub(crate) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// Notes a call; gives its sequence number.
     pub(crate) fn call(&mut self, operation: Operation, id: &str, token: Option<&str>, caller: &Caller) -> u64 {
         self.sequence += 1;
@@ -150,7 +154,7 @@ impl Journal {
         if self.limit > 0 {
             let call = Call {
                 sequence: self.sequence,
-                at: self.start.elapsed(),
+                at: self.now(),
                 operation,
                 id,
                 token,

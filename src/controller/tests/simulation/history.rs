@@ -9,7 +9,7 @@ use super::world::World;
 const IDS: [&str; 4] = ["1", "2", "3", "4"];
 const NAMES: [&str; 2] = ["first", "second"];
 const FOREIGN: usize = 9;
-const FAULTS: [Option<Fault>; 11] = [
+const FAULTS: [Option<Fault>; 13] = [
     None,
     Some(Fault::Down),
     Some(Fault::Refused),
@@ -20,6 +20,8 @@ const FAULTS: [Option<Fault>; 11] = [
     Some(Fault::AnswerLost),
     Some(Fault::Unreadable),
     Some(Fault::Silent),
+    Some(Fault::Hushed),
+    Some(Fault::Swallowed),
     Some(Fault::Late),
 ];
 
@@ -47,7 +49,17 @@ impl History {
         }
         let position = self.world.random.usize(..count);
         let Due::Now(agenda) = self.world.due(position) else { return self.disturb() };
-        let mut begun = self.world.begin(position, agenda, Life::default());
+        let mut begun = self.world.look(position, agenda, Life::default());
+        if self.world.random.bool() {
+            let count = self.world.random.usize(..IDS.len());
+            self.world.read(&mut begun, count);
+            if self.world.random.bool() {
+                self.world.checkpoint_reading(&mut begun);
+            }
+            self.disturb();
+        }
+        self.world.read(&mut begun, usize::MAX);
+        self.world.decide(&mut begun);
         if self.world.random.bool() {
             self.world.checkpoint(&mut begun);
         }
@@ -60,7 +72,7 @@ impl History {
         let id = IDS[self.world.random.usize(..IDS.len())];
         let n = self.world.random.usize(0..4);
         let line = self.world.meta.line(id);
-        match self.world.random.u32(0..24) {
+        match self.world.random.u32(0..26) {
             0..=4 => self.wait([1, 7, 70, 700][n] * MINUTE),
             5 => line.set(Some(FOREIGN), Some("VALID")),
             6 => line.set(line.key, line.key.map(|_| ["MISMATCH", "PENDING"][n % 2])),
@@ -71,6 +83,8 @@ impl History {
             13 => self.world.meta.refuses_token ^= true,
             14 | 15 => self.end_process(),
             16 => self.jump(),
+            // Meta cannot be reached at all, or is back.
+            17 => self.world.meta.lines.values_mut().for_each(|line| line.fault = [Some(Fault::Down), None][n % 2]),
             _ => self.disturb_resource(n),
         }
     }
@@ -78,7 +92,7 @@ impl History {
     /// People and other writers.
     fn disturb_resource(&mut self, n: usize) {
         let count = self.world.stages.len();
-        let action = self.world.random.u32(0..8);
+        let action = self.world.random.u32(0..10);
         if count == 0 || (action == 0 && count < NAMES.len()) {
             return self.create();
         }
@@ -93,7 +107,9 @@ impl History {
             5 => self.world.change(position, |stage| {
                 stage.edit(|spec| spec.phone_number_ids = IDS[..=n].iter().map(ToString::to_string).collect());
             }),
-            6 => self.world.change(position, |stage| stage.edit(|spec| spec.suspend = Some(!spec.is_suspended()))),
+            6 => self.world.change(position, |stage| stage.touch_token()),
+            7 => self.world.change(position, |stage| stage.refer_to_other_token()),
+            8 => self.world.change(position, |stage| stage.edit(|spec| spec.suspend = Some(!spec.is_suspended()))),
             _ => self.world.change(position, |stage| {
                 stage.edit(|spec| spec.mode = if n == 0 { Mode::Enforce } else { Mode::Observe });
             }),
@@ -124,7 +140,15 @@ impl History {
 
     fn wait(&mut self, time: Duration) {
         let is_fruitless = self.world.meta.lines.values().any(|line| {
-            let without_effect = [Fault::UploadLost, Fault::AnswerLost, Fault::Unreadable, Fault::Silent, Fault::Late];
+            let without_effect = [
+                Fault::UploadLost,
+                Fault::AnswerLost,
+                Fault::Unreadable,
+                Fault::Silent,
+                Fault::Hushed,
+                Fault::Swallowed,
+                Fault::Late,
+            ];
             line.fault.is_some_and(|fault| without_effect.contains(&fault))
         });
         self.fruitless += if is_fruitless { time.as_secs_f64() / 3600.0 } else { 0.0 };

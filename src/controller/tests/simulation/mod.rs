@@ -15,7 +15,7 @@ use std::thread;
 
 use self::history::History;
 
-const HISTORIES: u64 = 1000;
+const HISTORIES: u64 = 2000;
 const STEPS: usize = 20;
 
 #[test]

@@ -1,7 +1,7 @@
 //! What must hold whatever happens.
 
 use super::super::*;
-use super::process::Told;
+use super::process::{Told, token};
 use super::world::{World, key_of, uid};
 use crate::controller::index::ObjectKey;
 
@@ -66,7 +66,7 @@ pub(super) fn check_conditions(before: &[Condition], status: &FlowsEncryptionKey
     }
 }
 
-/// Ready is True only where every number held the key when the resource last read it.
+/// Ready is True only where every number held the key when the resource last read it, and Meta has accepted the token.
 pub(super) fn check_ready(stage: &Stage, told: &Told) {
     let status = stage.status();
     let is_ready = stage.condition(ConditionType::Ready).is_some_and(|condition| condition.status == "True");
@@ -76,9 +76,11 @@ pub(super) fn check_ready(stage: &Stage, told: &Told) {
     {
         return;
     }
+    let token = token(&stage.resource.spec, &status.observed_secrets).expect("the token was read");
+    assert!(told.accepted.contains(&(uid(stage).to_owned(), token)), "Meta has not accepted the token: {stage:#?}");
     let ours = status.public_key_fingerprint.as_deref();
     for id in &stage.resource.spec.phone_number_ids {
-        let (key, signature) = &told[&(uid(stage).to_owned(), id.clone())];
+        let (key, signature) = &told.numbers[&(uid(stage).to_owned(), id.clone())];
         let holds_ours = key.map(fingerprint_text).as_deref() == ours && signature.as_deref() == Some("VALID");
         assert!(holds_ours, "Ready while number {id} showed {key:?} {signature:?}");
     }

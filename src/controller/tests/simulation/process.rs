@@ -1,16 +1,33 @@
 //! Meta as one process of the operator sees it, which may end after any call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
 use super::super::meta::{Meta, Model};
 use crate::controller::number::{Reading, UploadAnswer};
+use crate::crd::{FlowsEncryptionKeySpec, ObservedSecret};
 use crate::graph::GraphError;
 use crate::key::PublicKey;
 
-/// The last answer that each resource (by its UID) got about each number: key and signature status.
-pub(super) type Told = HashMap<(String, String), (Option<usize>, Option<String>)>;
+/// What Meta told each resource, by its UID.
+#[derive(Default)]
+pub(super) struct Told {
+    /// The last answer about each number: key and signature status.
+    pub(super) numbers: HashMap<(String, String), (Option<usize>, Option<String>)>,
+    /// The tokens with which it answered.
+    pub(super) accepted: HashSet<(String, Token)>,
+}
+
+/// Which token it is: the name of its Secret, and the version.
+pub(super) type Token = (String, String);
+
+/// The token that a resource refers to, in the Secrets as they are or were.
+pub(super) fn token(spec: &FlowsEncryptionKeySpec, secrets: &[ObservedSecret]) -> Option<Token> {
+    let name = &spec.access_token_secret_ref.name;
+    let secret = secrets.iter().find(|secret| secret.name == *name)?;
+    Some((name.clone(), secret.resource_version.clone()))
+}
 
 /// What is left of a process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,7 +58,9 @@ impl Life {
 pub(super) struct Process<'a> {
     pub(super) meta: &'a mut Model,
     pub(super) told: &'a mut Told,
-    pub(super) uid: &'a str,
+    pub(super) uid: String,
+    /// With which it calls.
+    pub(super) token: Option<Token>,
     pub(super) life: &'a mut Life,
 }
 
@@ -53,8 +72,15 @@ impl Meta for Process<'_> {
         let answer = self.meta.read(id, now);
         if matches!(answer.0, Reading::Answered { .. }) {
             let told = self.meta.line(id).told.clone();
-            self.told.extend(told.map(|told| ((self.uid.to_owned(), id.to_owned()), told)));
+            self.told.numbers.extend(told.map(|told| ((self.uid.clone(), id.to_owned()), told)));
         }
+        let knows_token = match &answer.0 {
+            Reading::Answered { .. } => true,
+            Reading::Failed { error, .. } => error.class.refuses_number(),
+            Reading::NotAsked | Reading::Paused { .. } => false,
+        };
+        let token = self.token.clone().filter(|_| knows_token);
+        self.told.accepted.extend(token.map(|token| (self.uid.clone(), token)));
         answer
     }
 

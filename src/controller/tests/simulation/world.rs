@@ -1,6 +1,6 @@
 //! Resources, Meta, and the operator that takes the resources through their rounds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -8,11 +8,11 @@ use fastrand::Rng;
 use super::super::meta::{self, Model};
 use super::super::*;
 use super::oracles;
-use super::process::{Life, Process, Told};
+use super::process::{Life, Process, Told, token};
 use crate::conditions;
 use crate::controller::index::{Change, Index, ObjectKey};
 use crate::controller::number::Ownership;
-use crate::controller::reconcile::{claim_numbers, unowned_numbers};
+use crate::controller::ownership::{agenda, claim_numbers, unowned_numbers};
 use crate::controller::summarize::MIN_PAUSE;
 
 /// Everything there is.
@@ -23,6 +23,8 @@ pub(super) struct World {
     pub(super) stages: Vec<Stage>,
     /// What the operator knows of them.
     pub(super) index: Index,
+    /// What the index was told of each resource (by its UID) last.
+    indexed: HashMap<String, FlowsEncryptionKey>,
     pub(super) meta: Model,
     pub(super) told: Told,
     created: usize,
@@ -32,17 +34,23 @@ pub(super) struct World {
     wakes: HashMap<String, Timestamp>,
     /// Until when requests of a process that vanished may arrive.
     crossed_until: Timestamp,
+    /// How many processes have ended.
+    ended: usize,
 }
 
 /// A round between its reading and its end.
 pub(super) struct Begun {
     key: ObjectKey,
     observation: Observation,
+    /// Which numbers are still to be read.
+    unread: VecDeque<usize>,
     plan: Plan,
     secrets: Vec<ObservedSecret>,
     /// The status that was last written.
     shown: Option<FlowsEncryptionKeyStatus>,
     life: Life,
+    /// How many processes had ended when it began.
+    ended: usize,
 }
 
 pub(super) fn uid(stage: &Stage) -> &str {
@@ -58,6 +66,7 @@ fn remembered(stage: &Stage) -> FlowsEncryptionKey {
     let mut resource = stage.resource.clone();
     if let Some(status) = &mut resource.status {
         (status.public_key, status.previous_fingerprints) = (None, Vec::new());
+        (status.last_check_time, status.next_check_time, status.valid) = (None, None, None);
         status.conditions.iter_mut().for_each(|condition| condition.message.clear());
         for number in &mut status.phone_numbers {
             let (phone_number_id, owned_since) =
@@ -79,12 +88,14 @@ impl World {
             now: at(0),
             stages: Vec::new(),
             index: new_index(),
+            indexed: HashMap::new(),
             meta: Model::new(ids),
-            told: Told::new(),
+            told: Told::default(),
             created: 0,
             clock: at(0),
             wakes: HashMap::new(),
             crossed_until: Timestamp::MIN,
+            ended: 0,
         }
     }
 
@@ -115,7 +126,7 @@ impl World {
         let secrets = stage.secrets.clone();
         change(stage);
         let (key, has_new_secrets) = (key_of(stage), stage.secrets != secrets);
-        let mut change = self.index.apply_resource(&remembered(stage), self.now);
+        let mut change = self.learn(position);
         change.asks_for_more |= has_new_secrets;
         self.react(&key, &change);
     }
@@ -141,41 +152,106 @@ impl World {
 
     /// Another process takes over, and knows what the API server has.
     pub(super) fn restart(&mut self) {
+        self.ended += 1;
         self.index = new_index();
-        for stage in &self.stages {
-            self.index.apply_resource(&remembered(stage), self.now);
-            self.wakes.insert(uid(stage).to_owned(), self.clock);
+        self.indexed.clear();
+        for position in 0..self.stages.len() {
+            self.learn(position);
+            self.wakes.insert(uid(&self.stages[position]).to_owned(), self.clock);
         }
     }
 
-    /// What there is to do for a resource, as [`crate::controller::reconcile`] decides it.
+    /// The index is told of a resource as it is now.
+    fn learn(&mut self, position: usize) -> Change {
+        let stage = &self.stages[position];
+        let remembered = remembered(stage);
+        // Most checks change nothing that is remembered.
+        if self.indexed.get(uid(stage)) == Some(&remembered) {
+            return Change::default();
+        }
+        let change = self.index.apply_resource(&remembered, self.now);
+        self.indexed.insert(uid(stage).to_owned(), remembered);
+        change
+    }
+
+    /// What there is to do for a resource, as the operator decides it.
     pub(super) fn due(&self, position: usize) -> Due {
         let stage = &self.stages[position];
         let unowned = unowned_numbers(&self.index, &stage.resource, &key_of(stage), self.now);
-        match due(&stage.resource, &stage.secrets, stage.interval, self.now) {
-            Due::Later(next) if unowned.free.is_empty() => Due::Later([next, unowned.next].into_iter().flatten().min()),
-            Due::Later(_) => Due::Now(Agenda { inputs: true, numbers: unowned.free, afresh: false }),
-            Due::Now(mut agenda) => {
-                agenda.inputs |= !unowned.free.is_empty();
-                agenda.numbers.extend(unowned.free);
-                Due::Now(agenda)
-            }
-        }
+        agenda(due(&stage.resource, &stage.secrets, stage.interval, self.now), unowned)
     }
 
     /// The first half of a round: everything is read, numbers are claimed, and a plan is made.
-    pub(super) fn begin(&mut self, position: usize, agenda: Agenda, mut life: Life) -> Begun {
+    pub(super) fn begin(&mut self, position: usize, agenda: Agenda, life: Life) -> Begun {
+        let mut begun = self.look(position, agenda, life);
+        self.read(&mut begun, usize::MAX);
+        self.decide(&mut begun);
+        begun
+    }
+
+    /// A round begins, with the Secrets.
+    pub(super) fn look(&mut self, position: usize, agenda: Agenda, mut life: Life) -> Begun {
         let stage = &mut self.stages[position];
         self.wakes.remove(uid(stage));
         stage.now = self.now;
         life.may_be_crossed = self.now < self.crossed_until;
-        let key = key_of(stage);
-        let (meta, told) = (&mut self.meta, &mut self.told);
-        let mut observation = stage.observe(agenda, &mut Process { meta, told, uid: uid(stage), life: &mut life });
-        claim_numbers(&mut self.index, &mut observation, &key);
-        let plan = plan(&observation);
+        let observation = stage.look(agenda);
         let (shown, secrets) = (stage.resource.status.clone(), stage.secrets.clone());
-        Begun { key, observation, plan, secrets, shown, life }
+        let unread = unread(&observation).into();
+        let ended = self.ended;
+        Begun { key: key_of(stage), observation, unread, plan: Plan::default(), secrets, shown, life, ended }
+    }
+
+    /// Reads so many numbers more; none where something has changed.
+    pub(super) fn read(&mut self, begun: &mut Begun, count: usize) {
+        for _ in 0..count {
+            let is_permitted = self.is_permitted(begun);
+            let Some(position) = begun.unread.pop_front().filter(|_| is_permitted) else { return begun.unread.clear() };
+            let now = self.now;
+            let (mut process, observation) = self.process(begun);
+            read_number(observation, position, &mut process, now);
+        }
+    }
+
+    /// Whether the round's process has ended meanwhile, and its round with it.
+    fn is_gone(&self, begun: &Begun) -> bool {
+        begun.ended != self.ended
+    }
+
+    /// The process that goes on with the round, and what the round knows.
+    fn process<'a>(&'a mut self, begun: &'a mut Begun) -> (Process<'a>, &'a mut Observation) {
+        let observation = &mut begun.observation;
+        let resource = Arc::clone(&observation.resource);
+        let secrets = observation.inputs.as_ref().map(|inputs| inputs.secrets.as_slice()).unwrap_or_default();
+        let process = Process {
+            meta: &mut self.meta,
+            told: &mut self.told,
+            uid: resource.metadata.uid.clone().unwrap_or_default(),
+            token: token(&resource.spec, secrets),
+            life: &mut begun.life,
+        };
+        (process, observation)
+    }
+
+    /// Settles whose the numbers are.
+    fn settle(&mut self, begun: &mut Begun) {
+        if self.is_gone(begun) {
+            return;
+        }
+        begun.observation.now = self.now;
+        claim_numbers(&mut self.index, &mut begun.observation, &begun.key);
+    }
+
+    /// The reading is over.
+    pub(super) fn decide(&mut self, begun: &mut Begun) {
+        self.settle(begun);
+        begun.plan = plan(&begun.observation);
+    }
+
+    /// A status while a round reads.
+    pub(super) fn checkpoint_reading(&mut self, begun: &mut Begun) {
+        self.settle(begun);
+        self.checkpoint(begun);
     }
 
     /// A status while a round is under way.
@@ -188,6 +264,9 @@ impl World {
 
     /// The second half of a round: the uploads and the status.
     pub(super) fn finish(&mut self, mut begun: Begun) {
+        if self.is_gone(&begun) {
+            return;
+        }
         let mut plan = begun.plan.clone();
         if !self.is_permitted(&begun) {
             plan.uploads.clear();
@@ -195,16 +274,17 @@ impl World {
         plan.uploads.retain(|u| self.index.owner(&u.phone_number_id, &begun.key, self.now) == Ownership::Own);
         oracles::check_plan(self, &begun.observation, &plan);
         let uid = begun.observation.resource.metadata.uid.clone().unwrap_or_default();
-        let (meta, told) = (&mut self.meta, &mut self.told);
-        let mut process = Process { meta, told, uid: &uid, life: &mut begun.life };
-        let mut outcomes = meta::execute(&begun.observation, &plan, &mut process, self.now);
+        let now = self.now;
+        let (mut process, observation) = self.process(&mut begun);
+        let mut outcomes = meta::execute(observation, &plan, &mut process, now);
         assert!(outcomes.len() <= plan.uploads.len());
         let is_over = begun.life.is_over();
-        let progress = if is_over { Progress::Underway } else { Progress::Finished };
         if is_over {
             // The last one that it began was not seen to its end.
             outcomes.truncate(begun.life.uploads.saturating_sub(1));
         }
+        let is_permitted = self.is_permitted(&begun) && !is_over;
+        let progress = Progress::of(is_permitted, &begun.observation, &begun.plan, &outcomes);
         let is_noted = !is_over || self.random.bool();
         if let Some(position) = self.writable(&begun).filter(|_| is_noted) {
             let summary = summarize(&begun.observation, &outcomes, progress, self.now);
@@ -221,20 +301,25 @@ impl World {
         }
     }
 
-    /// Whether nobody changed the resource or its Secrets since the round began.
+    /// Whether the process lives, and nobody changed the resource or its Secrets since the round began.
     fn is_permitted(&self, begun: &Begun) -> bool {
         let began = &begun.observation.resource.metadata;
-        self.stages.iter().any(|stage| {
-            let metadata = &stage.resource.metadata;
-            metadata.uid == began.uid
-                && metadata.generation == began.generation
-                && metadata.annotations == began.annotations
-                && stage.secrets == begun.secrets
-        })
+        !self.is_gone(begun)
+            && self.stages.iter().any(|stage| {
+                let metadata = &stage.resource.metadata;
+                metadata.uid == began.uid
+                    && metadata.generation == began.generation
+                    && metadata.annotations == began.annotations
+                    && stage.secrets == begun.secrets
+            })
     }
 
-    /// Where the status can be written to: not where the resource is gone, or someone else wrote its status.
+    /// Where the status can be written to: not where the process or the resource is gone, or someone else wrote its
+    /// status.
     fn writable(&self, begun: &Begun) -> Option<usize> {
+        if self.is_gone(begun) {
+            return None;
+        }
         let uid = &begun.observation.resource.metadata.uid;
         let position = self.stages.iter().position(|stage| stage.resource.metadata.uid == *uid)?;
         (self.stages[position].resource.status == begun.shown).then_some(position)
@@ -245,10 +330,10 @@ impl World {
         conditions::follow(before, &mut status.conditions, self.now);
         let stage = &mut self.stages[position];
         stage.store(&status);
-        let change = self.index.status_written(&remembered(stage), self.now);
         oracles::check_conditions(before, stage.status(), begun.observation.resource.spec.is_suspended());
         oracles::check_ready(stage, &self.told);
         begun.shown.clone_from(&stage.resource.status);
+        let change = self.learn(position);
         self.react(&begun.key, &change);
     }
 

@@ -1,0 +1,81 @@
+//! A token that Meta has not accepted makes no success: not even where all that is known of the numbers is good.
+
+use graph_emulator::{Fault, FaultAction, Token};
+use waflows_operator::conditions::ConditionType;
+use waflows_operator::crd::FlowsEncryptionKey;
+
+use crate::history::History;
+use crate::world::{TOKEN, World, condition_of, is_current};
+
+const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
+const NEW_TOKEN: &str = "EAANewTokenOfTheTests0123456789abc";
+const FLAGS: [&str; 2] = ["--wait-scale", "0.02"];
+
+fn is_ready(resource: &FlowsEncryptionKey) -> bool {
+    condition_of(resource, ConditionType::Ready).0 == "True"
+}
+
+/// Meta cannot be reached, and after `change` there is a new token. As long as Meta has not answered, whatever is said of
+/// the resource is not that it is Ready. `is_told` knows a status that speaks of the change.
+async fn is_not_ready_before_meta_answers(
+    world: &World,
+    change: impl Future<Output = ()>,
+    is_told: impl Fn(&FlowsEncryptionKey) -> bool,
+) {
+    let fault = world.emulator.inject(Fault::new(FaultAction::ResetBeforeAnswer));
+    world.emulator.add_token(NEW_TOKEN);
+    let history = History::of(world, "storefront").await;
+    change.await;
+    let resource = world
+        .wait("storefront", "Unknown for want of an answer", |resource| {
+            is_current(resource) && condition_of(resource, ConditionType::Ready).1 == "NotAsked"
+        })
+        .await;
+    assert_eq!(condition_of(&resource, ConditionType::Ready).0, "Unknown");
+    assert_eq!(condition_of(&resource, ConditionType::Reconciling).0, "True", "GitOps tools see progress");
+    assert_eq!(condition_of(&resource, ConditionType::TokenAccepted).0, "Unknown");
+
+    let tried = || world.emulator.calls_with(NEW_TOKEN).reads;
+    let so_far = tried();
+    // A round makes three attempts at each of its numbers.
+    world.wait_until("tried in further rounds", || tried() >= so_far + 3 * 9).await;
+    let resource = world.resources().get("storefront").await.unwrap();
+    assert_eq!(condition_of(&resource, ConditionType::Ready).1, "NotAsked");
+    let versions = history.up_to(world, &resource).await;
+    let told = versions.iter().filter(|version| is_told(version));
+    assert!(told.clone().count() > 0 && !told.clone().any(is_ready), "{told:#?}", told = told.collect::<Vec<_>>());
+
+    world.emulator.clear_fault(fault);
+    let resource = world.wait_ready("storefront").await;
+    assert_eq!(condition_of(&resource, ConditionType::TokenAccepted).0, "True");
+    assert!(NUMBERS.iter().all(|id| world.emulator.calls_to(id).uploads == 1), "the key is there");
+}
+
+async fn settled() -> World {
+    let world = World::with_flags(&NUMBERS, &FLAGS).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
+    world.wait_ready("storefront").await;
+    world
+}
+
+#[tokio::test]
+async fn another_secret_for_the_token_while_meta_is_away() {
+    let world = settled().await;
+    world.set_secret("new-token", "token", NEW_TOKEN).await;
+    let mut spec = World::spec(&NUMBERS);
+    spec["accessTokenSecretRef"]["name"] = "new-token".into();
+    let change = async { drop(world.apply("storefront", spec).await.unwrap()) };
+    let is_told = |resource: &FlowsEncryptionKey| resource.metadata.generation == Some(2) && is_current(resource);
+    is_not_ready_before_meta_answers(&world, change, is_told).await;
+}
+
+#[tokio::test]
+async fn a_new_token_after_a_refused_one_while_meta_is_away() {
+    let world = settled().await;
+    world.emulator.set_token(TOKEN, Token { expired: true, ..Token::default() });
+    world.request_sync("storefront", "now").await;
+    world.wait_reason("storefront", "TokenRefused").await;
+    let change = world.set_secret("meta-token", "token", NEW_TOKEN);
+    is_not_ready_before_meta_answers(&world, change, |_| true).await;
+}

@@ -1,0 +1,46 @@
+//! What the log says at the level that users run with.
+
+use crate::world::{World, many_numbers, strs};
+
+fn at_info(world: &World) -> Vec<String> {
+    let log = world.operator.log();
+    let is_info = |line: &&str| [" INFO ", " WARN ", "ERROR "].iter().any(|level| line.contains(level));
+    log.lines().filter(is_info).map(str::to_owned).collect()
+}
+
+fn reconciled(world: &World) -> Vec<String> {
+    at_info(world).into_iter().filter(|line| line.contains("reconciled")).collect()
+}
+
+#[tokio::test]
+async fn a_round_over_many_numbers_is_one_line() {
+    let ids = many_numbers(50);
+    let world = World::new(&strs(&ids)).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
+    world.wait_ready("storefront").await;
+    world.wait_until("reported", || !reconciled(&world).is_empty()).await;
+    let lines = reconciled(&world);
+    assert!(lines[0].contains(&format!("{}/storefront", world.namespace)), "{lines:?}");
+    assert!(
+        lines[0].contains("50/50") && lines[0].contains("uploads=50") && lines[0].contains("failed=0"),
+        "{lines:?}"
+    );
+
+    // A round that heals is one, too; a check that finds all well is none.
+    ids.iter().for_each(|id| drop(world.emulator.lose_signature(id).unwrap()));
+    for request in ["heal", "check"] {
+        world.request_sync("storefront", request).await;
+        world
+            .wait("storefront", "answered", |resource| {
+                resource.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some(request)
+            })
+            .await;
+    }
+    let checked = || world.operator.log().matches("reconciled").count() >= 3;
+    world.wait_until("the check is over", checked).await;
+    assert_eq!(reconciled(&world).len(), 2, "{:#?}", at_info(&world));
+    let of_numbers: Vec<_> =
+        at_info(&world).into_iter().filter(|line| ids.iter().any(|id| line.contains(id))).collect();
+    assert!(of_numbers.is_empty(), "{of_numbers:#?}");
+}

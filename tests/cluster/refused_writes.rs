@@ -1,0 +1,58 @@
+//! The API server refuses the status for good: the resource is tried ever more rarely, and stands in nobody's way.
+
+use std::time::Duration;
+
+use graph_emulator::Operation;
+
+use crate::rights::Account;
+use crate::world::{Operator, World, many_numbers, new_namespace, strs};
+
+/// Of 5 s, the wait after the first failure.
+const SCALE: f64 = 0.02;
+const ROUNDS: usize = 6;
+
+#[tokio::test]
+async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other() {
+    let ids = many_numbers(5);
+    let numbers = strs(&ids);
+    let mut world = World::new(&numbers).await;
+    let refused = world.namespace.clone();
+    let fine = new_namespace(&world.client).await;
+    let account = Account::new(&refused);
+    account.grant_all_but(&refused, "flowsencryptionkeys.waflows.dev/status");
+    account.grant_all(&fine);
+    let scale = SCALE.to_string();
+    // Fewer places than resources that are refused.
+    let flags = ["--concurrency", "2", "--wait-scale", &scale];
+    let namespaces = format!("{refused},{fine}");
+    world.operator = Operator::start_on(&account.kubeconfig(), &namespaces, &world.emulator, &flags);
+    world.set_default_secrets().await;
+    for number in &numbers[..4] {
+        world.apply(&format!("refused-{number}"), World::spec(&[number])).await.unwrap();
+    }
+    let refusals = || world.operator.log().matches("the round could not be finished").count();
+    world.wait_until("all are refused", || refusals() >= 4 && world.operator.log().contains("cannot patch")).await;
+
+    world.namespace.clone_from(&fine);
+    world.set_default_secrets().await;
+    world.apply("fine", World::spec(&numbers[4..])).await.unwrap();
+    world.wait_ready("fine").await;
+
+    // The first round reads twice, before and after its upload; every later one once.
+    let reads_of = |id: &str| {
+        let mut calls = world.emulator.calls();
+        calls.retain(|call| &*call.id == id && call.operation == Operation::Read);
+        calls.into_iter().skip(1).map(|call| call.at).collect::<Vec<_>>()
+    };
+    let have_all = |count: usize| numbers[..4].iter().all(|id| reads_of(id).len() >= count);
+    world.wait_until("tried again and again", || have_all(ROUNDS)).await;
+    for id in &numbers[..4] {
+        let reads = reads_of(id);
+        for (failures, pair) in reads.windows(2).enumerate() {
+            let wait = Duration::from_secs(5).mul_f64(SCALE) * (1 << failures);
+            let waited = pair[1] - pair[0];
+            assert!(waited >= wait.mul_f64(0.95), "{waited:?} instead of {wait:?} after {failures} further failures");
+        }
+        assert_eq!(world.emulator.calls_to(id).uploads, 1, "what is there is not put there again");
+    }
+}
