@@ -10,10 +10,13 @@ FROM ${BUILDER_IMAGE} AS build
 ARG TARGETPLATFORM
 WORKDIR /source
 COPY . .
-# Dependencies are compiled once: registry and target stay in caches, one for each platform.
+# Dependencies are compiled once: registry and target stay in caches, one for each platform. The operator itself never
+# comes from there: cargo goes by the times of files, and those of a checkout can be older than the cached binary.
 RUN --mount=type=cache,id=waflows-cargo,target=/cargo,sharing=locked \
     --mount=type=cache,id=waflows-target-${TARGETPLATFORM},target=/target,sharing=locked \
-    CARGO_HOME=/cargo CARGO_TARGET_DIR=/target .ci/release-build \
+    export CARGO_HOME=/cargo CARGO_TARGET_DIR=/target \
+    && cargo clean --quiet --locked --release --package waflows-operator \
+    && .ci/release-build \
     && cp /target/release/waflows-operator /waflows-operator
 
 # glibc, libgcc and certificate authorities; no shell, no package manager.
