@@ -91,7 +91,7 @@ chart-lint: tools ## lint the chart and the Dockerfile, and run the chart's unit
 
 .PHONY: release-check
 release-check: ## check what can be checked of a release before it is made (TAG=v0.1.0: with its tag)
-	.ci/release-check $(TAG)
+	.ci/release-check "$${TAG-}"
 
 .PHONY: node-test
 node-test: ## the chart in real pods, on a node of its own; needs Linux and root (tests/node/README.md)
