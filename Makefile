@@ -106,8 +106,8 @@ mutants: $(CARGO_MUTANTS) ## change the code in small ways and see that a test f
 	@CARGO_MUTANTS=$(CARGO_MUTANTS) tests/mutants $(FILES)
 
 .PHONY: sbom
-sbom: $(CARGO_CYCLONEDX) ## write target/waflows-operator.cdx.json: what the binary is made of, as CycloneDX
-	@CARGO_CYCLONEDX=$(CARGO_CYCLONEDX) .ci/sbom
+sbom: $(CARGO_CYCLONEDX) ## write target/waflows-operator.cdx.json: what the binary is made of, as CycloneDX (TARGET=aarch64-unknown-linux-gnu)
+	@CARGO_CYCLONEDX=$(CARGO_CYCLONEDX) .ci/sbom $(TARGET)
 
 .PHONY: reproducible
 reproducible: ## build the release binary twice, in two folders, and compare
