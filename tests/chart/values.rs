@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use waflows_operator::cli::{Cli, Command, LogFormat, RunArgs};
 
 use crate::admission::everything;
-use crate::chart::{Objects, template};
+use crate::chart::{Objects, copy_to, helm, template};
 use crate::cluster::Cluster;
 
 fn flags(values: &Value) -> RunArgs {
@@ -47,6 +47,24 @@ fn values_become_flags() {
     assert_eq!((flags.log_format, flags.log_level.as_str()), (LogFormat::Text, "info,kube=debug"));
     assert_eq!(flags.http_address.to_string(), "[::]:8080");
     assert!(!flags.metrics_per_resource);
+}
+
+#[test]
+fn it_can_be_a_conditional_dependency() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_to(&folder.path().join("charts/waflows-operator"));
+    let parent = json!({
+        "apiVersion": "v2", "name": "platform", "version": "1.0.0",
+        "dependencies": [{"name": "waflows-operator", "version": "*", "condition": "waflows-operator.enabled"}],
+    });
+    std::fs::write(folder.path().join("Chart.yaml"), parent.to_string()).unwrap();
+    let parent = folder.path().to_str().unwrap();
+    for enabled in [true, false] {
+        let values = json!({"global": {"region": "eu"}, "waflows-operator": {"enabled": enabled}});
+        let printed = helm(Cluster::shared(), &["template", "platform", parent], &values);
+        assert!(printed.success, "{}", printed.stderr);
+        assert_eq!(printed.stdout.contains("kind: Deployment"), enabled);
+    }
 }
 
 #[test]
