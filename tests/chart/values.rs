@@ -45,7 +45,7 @@ fn values_become_flags() {
     assert_eq!(flags.namespaces, ["default", "kube-public"]);
     assert_eq!(flags.selector.as_deref(), Some("tier in (gold, silver),!retired"));
     assert_eq!((flags.log_format, flags.log_level.as_str()), (LogFormat::Text, "info,kube=debug"));
-    assert_eq!(flags.http_address.to_string(), "[::]:8080");
+    assert_eq!(flags.http_address.to_string(), "[::]:9090");
     assert!(!flags.metrics_per_resource);
 }
 
@@ -78,6 +78,8 @@ fn slips_are_refused_and_named() {
         (json!({"networkPolicy": {"enabled": "false"}}), "got string, want boolean"),
         (json!({"logFormat": "yaml"}), "must be one of 'json', 'text'"),
         (json!({"image": {"digest": "9f2c"}}), "does not match pattern"),
+        (json!({"httpAddress": "::1"}), "does not match pattern"),
+        (json!({"httpAddress": "[::]"}), "does not match pattern"),
         (json!({"defaultCheckInterval": "1 hour"}), "does not match pattern"),
         (json!({"leaderElection": {"leaseDuration": 15}}), "got number, want string"),
         (json!({"extraArgs": ["run"]}), "does not match pattern"),
