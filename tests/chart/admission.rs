@@ -95,9 +95,14 @@ pub(crate) fn everything() -> Value {
         ],
         "priorityClassName": "system-cluster-critical",
         "terminationGracePeriodSeconds": 60,
+        "revisionHistoryLimit": 2,
+        "livenessProbe": {"initialDelaySeconds": 1, "periodSeconds": 20, "timeoutSeconds": 5, "failureThreshold": 2},
+        "readinessProbe": {"periodSeconds": 5},
+        "dnsConfig": {"nameservers": ["10.0.0.10"], "searches": ["example.com"], "options": [{"name": "ndots", "value": "1"}]},
         "strategy": {"type": "Recreate"},
         "extraEnv": [{"name": "RUST_BACKTRACE", "value": "1"}],
         "httpAddress": "[::]:9090",
+        "extraEnvFrom": [{"secretRef": {"name": "tracing"}}],
         "extraArgs": ["--allow-http-graph-url"],
         "extraVolumes": [{"name": "scratch", "emptyDir": {}}],
         "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
@@ -108,6 +113,8 @@ pub(crate) fn everything() -> Value {
         "metrics": {"annotations": {"prometheus.io/scrape": "true"}, "perResource": false},
         "serviceMonitor": {
             "enabled": true, "additionalLabels": {"release": "prometheus"}, "interval": "1m", "scrapeTimeout": "10s",
+            "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+            "metricRelabelings": [{"action": "drop", "sourceLabels": ["__name__"], "regex": "waflows_build_info"}],
         },
         "prometheusRule": {
             "enabled": true, "additionalLabels": {"release": "prometheus"}, "runbookUrl": "https://wiki.example.com/flows",

@@ -82,6 +82,7 @@ fn slips_are_refused_and_named() {
         (json!({"httpAddress": "[::]"}), "does not match pattern"),
         (json!({"defaultCheckInterval": "1 hour"}), "does not match pattern"),
         (json!({"leaderElection": {"leaseDuration": 15}}), "got number, want string"),
+        (json!({"livenessProbe": {"httpGet": {}}}), "'httpGet' not allowed"),
         (json!({"extraArgs": ["run"]}), "does not match pattern"),
         (json!({"extraEnv": {"WAFLOWS_LOG_LEVEL": "debug"}}), "got object, want array"),
         (json!({"resources": {"limit": {}}}), "'limit' not allowed"),
