@@ -78,7 +78,7 @@ record: tools ## write docs/argocd/testdata: what the operator reports in each s
 .PHONY: image
 image: ## build the container image with docker, podman or buildah (IMAGE=registry/name:tag)
 	$(BUILD_IMAGE) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD || echo unknown) \
-		--build-arg SOURCE=$(SOURCE) $(IMAGE_FLAGS) .
+		--build-arg CREATED="$$(git log -1 --format=%cI)" --build-arg SOURCE=$(SOURCE) $(IMAGE_FLAGS) .
 
 .PHONY: chart
 chart: ## write what the chart has from elsewhere (its copy of crds/, its README), and what is made of it (install/)
