@@ -2,7 +2,7 @@
 # The operator's image, for the platform it is built on or for (`--platform linux/amd64,linux/arm64`).
 # `make image` builds it with docker, podman or buildah.
 
-# Pin both by digest (…@sha256:…) where builds have to be reproducible; the tags take in security fixes.
+# The tags take in security fixes; the release workflow adds to each the digest that it has on that day.
 ARG BUILDER_IMAGE=docker.io/library/rust:1.95-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
@@ -10,10 +10,13 @@ FROM ${BUILDER_IMAGE} AS build
 ARG TARGETPLATFORM
 WORKDIR /source
 COPY . .
-# Dependencies are compiled once: registry and target stay in caches, one for each platform.
+# Dependencies are compiled once: registry and target stay in caches, one for each platform. The operator itself never
+# comes from there: cargo goes by the times of files, and those of a checkout can be older than the cached binary.
 RUN --mount=type=cache,id=waflows-cargo,target=/cargo,sharing=locked \
     --mount=type=cache,id=waflows-target-${TARGETPLATFORM},target=/target,sharing=locked \
-    CARGO_HOME=/cargo CARGO_TARGET_DIR=/target .ci/release-build \
+    export CARGO_HOME=/cargo CARGO_TARGET_DIR=/target \
+    && cargo clean --quiet --locked --release --package waflows-operator \
+    && .ci/release-build \
     && cp /target/release/waflows-operator /waflows-operator
 
 # glibc, libgcc and certificate authorities; no shell, no package manager.
@@ -21,12 +24,16 @@ FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 ARG SOURCE=""
+ARG CREATED=""
+ARG RUNTIME_IMAGE
 LABEL org.opencontainers.image.title="waflows-operator" \
       org.opencontainers.image.description="Keeps the encryption key of WhatsApp Flows on every phone number" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.source="${SOURCE}"
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 COPY --from=build /waflows-operator /waflows-operator
 # By number, so that Kubernetes can tell that it is not root.
 USER 65532:65532

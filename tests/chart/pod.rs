@@ -43,6 +43,12 @@ impl Pod {
         std::fs::read_to_string(&self.log).unwrap().replace("\\\"", "\"")
     }
 
+    /// The API server let it do all that it tried.
+    pub(crate) fn assert_never_refused(&self) {
+        let log = self.log();
+        assert!(!log.contains("forbidden") && !log.contains("cannot "), "{log}");
+    }
+
     /// The status and body of a page that it serves; nothing before it listens.
     pub(crate) fn page(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(self.http_address()?).ok()?;

@@ -7,25 +7,38 @@ use crate::pod::Pod;
 use crate::scene::{Scene, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_replica_takes_over() {
+async fn another_replica_takes_over_in_the_whole_cluster() {
     let scene = Scene::new().await;
     let objects = scene.cluster_wide();
-    tokio::task::block_in_place(|| {
-        scene.install(&objects);
-        let mut first = scene.start(&objects, "flows-0");
-        wait_until(&first, "leading", || leads(&scene, "flows-0"));
-        let second = scene.start(&objects, "flows-1");
-        scene.wait_ready(&first);
-        wait_until(&second, "ready while it waits", || probes_succeed(&objects, &second));
-        assert!(leads(&scene, "flows-0"));
+    tokio::task::block_in_place(|| take_over(&scene, &objects));
+}
 
-        assert_eq!(first.terminate(), Some(0));
-        wait_until(&second, "leading", || leads(&scene, "flows-1"));
-        let before = fingerprint(&scene);
-        scene.set_key();
-        wait_until(&second, "rotated", || fingerprint(&scene) != before);
-        scene.wait_ready(&second);
-    });
+#[tokio::test(flavor = "multi_thread")]
+async fn another_replica_takes_over_in_some_namespaces() {
+    let scene = Scene::new().await;
+    let objects = scene.scoped();
+    tokio::task::block_in_place(|| take_over(&scene, &objects));
+}
+
+fn take_over(scene: &Scene, objects: &Objects) {
+    scene.install(objects);
+    let mut first = scene.start(objects, "flows-0");
+    wait_until(&first, "leading", || leads(scene, "flows-0"));
+    let mut second = scene.start(objects, "flows-1");
+    scene.wait_ready(&first);
+    wait_until(&second, "ready while it waits", || probes_succeed(objects, &second));
+    assert!(leads(scene, "flows-0"));
+
+    assert_eq!(first.terminate(), Some(0));
+    wait_until(&second, "leading", || leads(scene, "flows-1"));
+    let before = fingerprint(scene);
+    scene.set_key();
+    wait_until(&second, "rotated", || fingerprint(scene) != before);
+    scene.wait_ready(&second);
+    assert_eq!(second.terminate(), Some(0));
+    for pod in [first, second] {
+        pod.assert_never_refused();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,7 +51,12 @@ async fn a_pod_without_rights_lives_and_is_not_ready() {
     tokio::task::block_in_place(|| {
         scene.install(&objects);
         let pod = scene.start(&objects, "flows-0");
+        // From here on it has tried, and has the API server's answer.
+        wait_until(&pod, "refused", || pod.log().contains("cannot list resource \"secrets\""));
         wait_until(&pod, "alive", || probe(&objects, &pod, "livenessProbe") == Some(200));
+        // What it says of the API server it says until that has answered for the first time.
+        let incomplete = "the lists of FlowsEncryptionKeys and Secrets are not complete\n";
+        wait_until(&pod, "held up by the lists alone", || pod.page("/readyz") == Some((503, incomplete.to_owned())));
         assert_eq!(probe(&objects, &pod, "readinessProbe"), Some(503));
     });
 }

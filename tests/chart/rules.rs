@@ -35,8 +35,7 @@ fn work(scene: &Scene, objects: &Objects) {
             && lease()["spec"]["renewTime"] != renewed
     });
     assert_eq!(pod.terminate(), Some(0));
-    let log = pod.log();
-    assert!(!log.contains("forbidden") && !log.contains("cannot "), "{log}");
+    pod.assert_never_refused();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,5 +42,6 @@ fn wait_until(condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < Duration::from_secs(60), "the roles were not merged");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

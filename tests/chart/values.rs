@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use waflows_operator::cli::{Cli, Command, LogFormat, RunArgs};
 
 use crate::admission::everything;
-use crate::chart::{Objects, template};
+use crate::chart::{Objects, copy_to, helm, template};
 use crate::cluster::Cluster;
 
 fn flags(values: &Value) -> RunArgs {
@@ -45,8 +45,26 @@ fn values_become_flags() {
     assert_eq!(flags.namespaces, ["default", "kube-public"]);
     assert_eq!(flags.selector.as_deref(), Some("tier in (gold, silver),!retired"));
     assert_eq!((flags.log_format, flags.log_level.as_str()), (LogFormat::Text, "info,kube=debug"));
-    assert_eq!(flags.http_address.to_string(), "[::]:8080");
+    assert_eq!(flags.http_address.to_string(), "[::]:9090");
     assert!(!flags.metrics_per_resource);
+}
+
+#[test]
+fn it_can_be_a_conditional_dependency() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_to(&folder.path().join("charts/waflows-operator"));
+    let parent = json!({
+        "apiVersion": "v2", "name": "platform", "version": "1.0.0",
+        "dependencies": [{"name": "waflows-operator", "version": "*", "condition": "waflows-operator.enabled"}],
+    });
+    std::fs::write(folder.path().join("Chart.yaml"), parent.to_string()).unwrap();
+    let parent = folder.path().to_str().unwrap();
+    for enabled in [true, false] {
+        let values = json!({"global": {"region": "eu"}, "waflows-operator": {"enabled": enabled}});
+        let printed = helm(Cluster::shared(), &["template", "platform", parent], &values);
+        assert!(printed.success, "{}", printed.stderr);
+        assert_eq!(printed.stdout.contains("kind: Deployment"), enabled);
+    }
 }
 
 #[test]
@@ -60,8 +78,11 @@ fn slips_are_refused_and_named() {
         (json!({"networkPolicy": {"enabled": "false"}}), "got string, want boolean"),
         (json!({"logFormat": "yaml"}), "must be one of 'json', 'text'"),
         (json!({"image": {"digest": "9f2c"}}), "does not match pattern"),
+        (json!({"httpAddress": "::1"}), "does not match pattern"),
+        (json!({"httpAddress": "[::]"}), "does not match pattern"),
         (json!({"defaultCheckInterval": "1 hour"}), "does not match pattern"),
         (json!({"leaderElection": {"leaseDuration": 15}}), "got number, want string"),
+        (json!({"livenessProbe": {"httpGet": {}}}), "'httpGet' not allowed"),
         (json!({"extraArgs": ["run"]}), "does not match pattern"),
         (json!({"extraEnv": {"WAFLOWS_LOG_LEVEL": "debug"}}), "got object, want array"),
         (json!({"resources": {"limit": {}}}), "'limit' not allowed"),

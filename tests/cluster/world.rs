@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use control_plane::ControlPlane;
+use futures::StreamExt as _;
 use graph_emulator::{Config, Emulator};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
@@ -171,11 +172,46 @@ impl World {
         let waited = tokio::time::timeout(PATIENCE, await_condition(self.resources(), name, fulfils)).await;
         match waited {
             Ok(Ok(Some(resource))) => resource,
-            _ => {
-                let last = self.resources().get_opt(name).await.unwrap();
-                let status = last.map(|resource| serde_json::to_string_pretty(&resource.status).unwrap());
-                panic!("{name}: not {what}\nstatus: {}\nlog:\n{}", status.unwrap_or_default(), self.operator.log());
+            _ => self.give_up(name, what).await,
+        }
+    }
+
+    async fn give_up(&self, name: &str, what: &str) -> ! {
+        let last = self.resources().get_opt(name).await.unwrap();
+        let status = last.map(|resource| serde_json::to_string_pretty(&resource.status).unwrap());
+        panic!("{name}: not {what}\nstatus: {}\nlog:\n{}", status.unwrap_or_default(), self.operator.log());
+    }
+
+    /// The version of all there is now, for `wait_since`.
+    pub(crate) async fn version(&self) -> String {
+        self.resources().list_metadata(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap()
+    }
+
+    /// The first state after a version that fulfils the condition. It is found also when it has passed since: the API
+    /// server tells every one, however late this machine gets round to asking.
+    pub(crate) async fn wait_since(
+        &self,
+        version: &str,
+        name: &str,
+        what: &str,
+        condition: impl Fn(&FlowsEncryptionKey) -> bool,
+    ) -> FlowsEncryptionKey {
+        let of_that_name = WatchParams::default().fields(&format!("metadata.name={name}"));
+        let mut events = self.resources().watch(&of_that_name, version).await.unwrap().boxed();
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                match events.next().await.expect("the watch lasts").unwrap() {
+                    WatchEvent::Added(resource) | WatchEvent::Modified(resource) if condition(&resource) => {
+                        break resource;
+                    }
+                    WatchEvent::Error(error) => panic!("{error}"),
+                    _ => {}
+                }
             }
+        });
+        match found.await {
+            Ok(resource) => resource,
+            Err(_) => self.give_up(name, what).await,
         }
     }
 

@@ -22,6 +22,9 @@
 - --lease-name={{ include "waflows-operator.fullname" . }}
 - --lease-duration={{ .Values.leaderElection.leaseDuration }}
 - --renew-deadline={{ .Values.leaderElection.renewDeadline }}
+{{- with .Values.httpAddress }}
+- {{ printf "--http-address=%s" . | quote }}
+{{- end }}
 - --log-format={{ .Values.logFormat }}
 - {{ printf "--log-level=%s" .Values.logLevel | quote }}
 {{- if not .Values.metrics.perResource }}

@@ -37,18 +37,31 @@
 {{- end }}
 
 {{- define "waflows-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "waflows-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "waflows-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* Labels: the chart's own, then what is given as `labels`, then `commonLabels`; of one name the first counts. */}}
 {{- define "waflows-operator.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "waflows-operator.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- $labels := include "waflows-operator.selectorLabels" .root | fromYaml }}
+{{- with .root }}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- $_ := set $labels "app.kubernetes.io/version" .Chart.AppVersion }}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .Release.Service }}
 {{- end }}
+{{- merge $labels (.labels | default dict) (.root.Values.commonLabels | default dict) | toYaml }}
+{{- end }}
+
+{{/* Metadata of an object: its `name`, its `namespace` if it has one, and `labels` and `annotations` beside the common ones. */}}
+{{- define "waflows-operator.metadata" -}}
+{{- $metadata := dict "name" .name "labels" (include "waflows-operator.labels" . | fromYaml) }}
+{{- with .namespace }}
+{{- $_ := set $metadata "namespace" . }}
+{{- end }}
+{{- with merge dict (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
+{{- $_ := set $metadata "annotations" . }}
+{{- end }}
+{{- toYaml $metadata }}
 {{- end }}
 
 {{- define "waflows-operator.image" -}}
@@ -80,6 +93,6 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- define "waflows-operator.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "waflows-operator.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "waflows-operator.serviceAccountName" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}

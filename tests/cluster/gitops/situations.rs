@@ -142,8 +142,12 @@ async fn a_passphrase_that_does_not_fit_yet_and_one_that_never_does() {
     let encrypted = openssl(&encrypt, &TestKey::generate().private_pem);
     world.set_secret("flows-key", "private.pem", encrypted).await;
     world.set_secret("passphrase", "value", "wrong").await;
+    let before = world.version().await;
     world.apply(NAME, spec_with("passphraseSecretRef", json!({"name": "passphrase", "key": "value"}))).await.unwrap();
-    judge_and_record("passphrase_rejected", &world.wait_reason(NAME, "PassphraseRejected").await, UNDERWAY);
+    let is_rejected =
+        |resource: &FlowsEncryptionKey| condition_of(resource, ConditionType::Ready).1 == "PassphraseRejected";
+    let rejected = world.wait_since(&before, NAME, "rejected for now", is_rejected).await;
+    judge_and_record("passphrase_rejected", &rejected, UNDERWAY);
     judge_and_record("passphrase_wrong", &world.wait_reason(NAME, "PassphraseWrong").await, FAILED);
 }
 
@@ -188,12 +192,13 @@ async fn meta_unreachable_before_the_first_success() {
 
 #[tokio::test]
 async fn a_periodic_check_that_fails_for_a_passing_reason_and_then_for_too_long() {
-    let world = ready_world(&["--default-check-interval", "1s", "--wait-scale", "0.9"]).await;
+    let world = ready_world(&["--default-check-interval", "4s", "--wait-scale", "0.9"]).await;
+    let before = world.version().await;
     world.emulator.inject(Fault::new(FaultAction::ProxyError { status: 502 }));
     let failed_once = |resource: &FlowsEncryptionKey| {
         resource.status.as_ref().is_some_and(|status| status.phone_numbers[0].error.is_some())
     };
-    judge(&world.wait(NAME, "checked in vain", failed_once).await, DONE);
+    judge(&world.wait_since(&before, NAME, "checked in vain", failed_once).await, DONE);
     judge(&world.wait_reason(NAME, "CheckOverdue").await, UNDERWAY);
 }
 
@@ -243,7 +248,7 @@ async fn a_number_of_another_resource() {
 
 #[tokio::test]
 async fn a_number_that_someone_else_keeps_writing() {
-    let world = ready_world(&["--default-check-interval", "200ms", "--wait-scale", "0.9"]).await;
+    let world = ready_world(&["--default-check-interval", "1s", "--wait-scale", "0.9"]).await;
     for times in 0..3 {
         let holds_our_key = |resource: &FlowsEncryptionKey| {
             let number = number_of(resource, NUMBERS[0]);
