@@ -61,7 +61,8 @@ macro_rules! outlasts {
 }
 
 outlasts! {
-    statuses_in_conflict: Kubernetes, Call::is_status, answer(409), 1, IF_DOUBLING;
+    // A conflict is resolved at once, up to four times in a row.
+    statuses_in_conflict: Kubernetes, Call::is_status, answer(409), 5, IF_DOUBLING;
     statuses_that_fail: Kubernetes, Call::is_status, answer(500), 1, IF_DOUBLING;
     statuses_that_are_too_many: Kubernetes, Call::is_status, later(429), 1, IF_DOUBLING;
     statuses_that_are_written_unheard: Kubernetes, Call::is_status, Action::ResetAfter, 1, IF_DOUBLING;
