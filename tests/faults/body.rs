@@ -90,7 +90,7 @@ impl Watch {
             self.changes.mark_unchanged();
             let fault = self.relay.fault_of(&self.call);
             match fault.as_ref().map(|fault| &fault.action) {
-                None if self.has_lost => return Some(cut()),
+                None | Some(Action::Answer { .. }) if self.has_lost => return Some(cut()),
                 Some(action) if action.cuts_watches() => {
                     self.relay.note();
                     return Some(cut());

@@ -6,11 +6,11 @@ use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, GraphError, appsecret_proof};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::fault::{self, Action};
+use crate::fault::{self, Action, Call};
 use crate::job::{APP_SECRET, Job, NAME, NEW, NUMBERS, OLD, Reference, Stage};
-use crate::oracle::{Footprint, differences, growth, secrets, superfluous, texts, told};
+use crate::oracle::{Footprint, differences, growth, secrets, superfluous, texts, told, tried_too_often};
 use crate::world::TOKEN;
-use crate::writes::{Point, Side};
+use crate::writes::{Point, Side, UPLOADS, Which};
 
 /// An operator that has done the first stage and stands still.
 async fn stopped() -> (Job, &'static Reference) {
@@ -67,16 +67,33 @@ async fn an_upload_too_many_is_seen() {
     assert_eq!(superfluous(&reference.uploads, &job.uploads()), None);
     // One that uploads at every check. The bound is that of the whole job.
     let key = job.world.emulator.number(NUMBERS[0]).unwrap().settings.public_key.unwrap();
-    let proof = appsecret_proof(TOKEN, APP_SECRET);
-    let edge = "whatsapp_business_encryption";
-    let url = format!("{}/v25.0/{}/{edge}?appsecret_proof={proof}", job.graph.url, NUMBERS[0]);
-    for check in 0..3 {
-        let form = [("business_public_key", key.as_str())];
-        let upload = reqwest::Client::new().post(&url).bearer_auth(TOKEN).form(&form).send().await.unwrap();
-        assert!(upload.status().is_success(), "check {check}: {}", upload.text().await.unwrap());
+    for _ in 0..3 {
+        upload(&job, NUMBERS[0], &key).await;
     }
     let complaint = superfluous(&reference.uploads, &job.uploads()).unwrap_or_default();
     assert!(complaint.contains(NUMBERS[0]), "{complaint}");
+
+    // Also where none of them takes effect: with those of the stage itself these are more than the whole job needs.
+    assert_eq!(tried_too_often(&reference.writes, &job.writes.made(), 0), None);
+    job.graph.set(fault::Fault { of: Call::is_write, action: Action::Answer { status: 500, retry_after: None } });
+    for _ in 0..2 {
+        assert!(!try_upload(&job, NUMBERS[0], &key).await.is_success());
+    }
+    let complaint = tried_too_often(&reference.writes, &job.writes.made(), 0).unwrap_or_default();
+    assert!(complaint.contains(UPLOADS), "{complaint}");
+    assert_eq!(tried_too_often(&reference.writes, &job.writes.made(), 2), None, "two faults explain two uploads");
+}
+
+/// Uploads a key to a number, as the operator would.
+pub(crate) async fn upload(job: &Job, number: &str, key: &str) {
+    assert!(try_upload(job, number, key).await.is_success());
+}
+
+async fn try_upload(job: &Job, number: &str, key: &str) -> reqwest::StatusCode {
+    let proof = appsecret_proof(TOKEN, APP_SECRET);
+    let url = format!("{}/v25.0/{number}{UPLOADS}?appsecret_proof={proof}", job.graph.url);
+    let form = [("business_public_key", key)];
+    reqwest::Client::new().post(&url).bearer_auth(TOKEN).form(&form).send().await.unwrap().status()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,11 +161,9 @@ fn footprint_after(script: &str) -> Footprint {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_proxy_stops_the_world_on_the_right_side_of_a_write() {
-    let reference = Reference::get().await;
-    let first_upload = reference.writes.iter().position(|write| write.contains("whatsapp")).unwrap() + 1;
     for (side, landed) in [(Side::Before, 0), (Side::After, 1)] {
         let job = Job::new().await;
-        job.writes.stop_at(Point { number: first_upload, side });
+        job.writes.stop_at(Point { which: Which::FirstTo(UPLOADS), side });
         job.begin(Stage::Applied).await;
         job.writes.stopped().await;
         assert_eq!(job.uploads().values().sum::<usize>(), landed);

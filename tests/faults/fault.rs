@@ -7,6 +7,15 @@ use axum::http::{Method, Uri};
 
 use crate::proxy::Snapshot;
 
+/// The two connections of the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leg {
+    /// To the API server.
+    Kubernetes,
+    /// To Meta.
+    Graph,
+}
+
 /// A request, as far as faults tell requests apart.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
@@ -21,7 +30,7 @@ impl Call {
         Self { method: method.clone(), path: uri.path().to_owned(), is_watch }
     }
 
-    fn ends_with(&self, end: &str) -> bool {
+    pub(crate) fn ends_with(&self, end: &str) -> bool {
         self.path.ends_with(end)
     }
 
@@ -42,6 +51,11 @@ impl Call {
     /// The contents of one Secret.
     pub(crate) fn is_secret(&self) -> bool {
         self.method == Method::GET && self.path.contains("/secrets/")
+    }
+
+    /// About the Lease.
+    pub(crate) fn is_lease(&self) -> bool {
+        self.path.contains("/leases")
     }
 
     pub(crate) fn is_event(&self) -> bool {

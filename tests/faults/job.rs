@@ -1,14 +1,16 @@
 //! The main job of the operator, behind two proxies: a key is put on numbers, rotated, and put back where it drifted.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use graph_emulator::{Config, Emulator, Token};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
+use crate::fault::{Action, Call, Fault, Leg};
 use crate::openssl::{self, PASSPHRASE, openssl};
 use crate::oracle::{self, Footprint, Uploads, differences};
 use crate::proxy::Proxy;
@@ -22,6 +24,15 @@ pub(crate) const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 pub(crate) const FLAGS: [&str; 2] = ["--wait-scale", "0.02"];
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Jobs at once for each core of the machine: most of their time they wait.
+const JOBS_PER_CORE: usize = 4;
+
+/// Jobs that may be under way at once, in all tests together.
+pub(crate) fn at_once() -> usize {
+    JOBS_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(at_once()));
 
 /// An encrypted private key as users have it.
 pub(crate) struct Key {
@@ -81,15 +92,13 @@ impl Reference {
             job.world.wait(NAME, "done", |resource| is_done(resource, stage)).await;
             states.push(job.state().await);
         }
-        // The last event comes after the last status.
-        let count = || job.writes.made().len();
-        let mut before = 0;
-        while before != count() {
-            before = count();
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+        // The last event comes after the last status, and before the next round, which writes a status and no event.
+        job.look_again().await;
+        let mut writes = job.writes.made();
+        let of_the_look = writes.pop();
+        assert!(of_the_look.is_some_and(|write| write.ends_with("/status")), "{writes:?}");
         let footprint = Footprint::of(&job);
-        Self { states: states.try_into().unwrap(), uploads: job.uploads(), footprint, writes: job.writes.made() }
+        Self { states: states.try_into().unwrap(), uploads: job.uploads(), footprint, writes }
     }
 }
 
@@ -112,15 +121,19 @@ pub(crate) struct Job {
     pub(crate) writes: Arc<Writes>,
     kubeconfig: PathBuf,
     _folder: tempfile::TempDir,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl Job {
+    /// Once it is this job's turn. Who has one must not wait for another.
     pub(crate) async fn new() -> Self {
-        Self::under(|_, _| {}).await
+        Self::under(&[], |_, _| {}).await
     }
 
-    /// With faults that are there from the start: `set` gets the proxy of the API server and that of Meta.
-    pub(crate) async fn under(set: impl FnOnce(&Proxy, &Proxy)) -> Self {
+    /// With further flags, where `{namespace}` stands for the job's namespace, and with faults that are there from the
+    /// start: `set` gets the proxy of the API server and that of Meta.
+    pub(crate) async fn under(flags: &[&str], set: impl FnOnce(&Proxy, &Proxy)) -> Self {
+        let turn = TURNS.acquire().await.unwrap();
         let client = client().await;
         let namespace = new_namespace(&client).await;
         let emulator = Emulator::start(Config::default()).await.unwrap();
@@ -133,9 +146,18 @@ impl Job {
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = folder.path().join("kubeconfig");
         std::fs::write(&kubeconfig, kubeconfig_for(&kubernetes.url, cluster.admin_token())).unwrap();
-        let operator = Operator::start_at(&kubeconfig, &namespace, &graph.url, &FLAGS, &[]);
+        let flags: Vec<_> =
+            FLAGS.iter().chain(flags).map(|flag| if *flag == "{namespace}" { &namespace } else { *flag }).collect();
+        let operator = Operator::start_at(&kubeconfig, &namespace, &graph.url, &flags, &[]);
         let world = World { client, namespace, emulator, operator };
-        Self { world, kubernetes, graph, writes, kubeconfig, _folder: folder }
+        Self { world, kubernetes, graph, writes, kubeconfig, _folder: folder, _turn: turn }
+    }
+
+    pub(crate) fn proxy(&self, leg: Leg) -> &Proxy {
+        match leg {
+            Leg::Kubernetes => &self.kubernetes,
+            Leg::Graph => &self.graph,
+        }
     }
 
     /// Another process of the operator, in the place of the one that runs or ran.
@@ -202,20 +224,39 @@ impl Job {
         }
     }
 
-    /// Has the operator look at everything once more, so that whatever it had to do is done.
-    pub(crate) async fn look_again(&self) {
-        self.world.request_sync(NAME, "again").await;
+    /// Has the operator look at everything once more, so that whatever it had to do is done. Returns what was asked for.
+    pub(crate) async fn look_again(&self) -> String {
+        static LOOKS: AtomicUsize = AtomicUsize::new(0);
+        let look = format!("look {}", LOOKS.fetch_add(1, Ordering::Relaxed));
+        self.world.request_sync(NAME, &look).await;
         self.world
             .wait(NAME, "looked at again", |resource| {
                 let status = resource.status.as_ref().unwrap();
-                status.last_handled_sync_request.as_deref() == Some("again")
+                status.last_handled_sync_request.as_ref() == Some(&look)
             })
             .await;
+        look
+    }
+
+    /// Has the operator list and watch anew: its watches lose what happens, and end with whatever is set next.
+    pub(crate) async fn lose_watches(&self) {
+        self.kubernetes.set(Fault { of: |call: &Call| call.is_watch, action: Action::LoseEvents });
+        self.world.wait_until("both watches are lost", || self.kubernetes.lost() == 2).await;
     }
 
     /// Uploads that took effect, by number.
     pub(crate) fn uploads(&self) -> Uploads {
         oracle::uploads(&self.world.emulator)
+    }
+
+    /// All calls so far, and how often each was made.
+    pub(crate) fn calls(&self) -> Vec<(String, usize)> {
+        [self.kubernetes.counts(), self.graph.counts()].concat()
+    }
+
+    /// Reads of numbers so far.
+    pub(crate) fn reads(&self) -> usize {
+        usize::try_from(self.world.emulator.counters().calls.reads).unwrap()
     }
 
     /// Waits until the footprint is near that of a run without faults, and else tells what grew.
@@ -230,12 +271,17 @@ impl Job {
         }
     }
 
-    /// All that is left to say once a run is over: superfluous uploads, secrets told, leaks.
+    /// All that is left to say once the job is done: whether it stays so when the operator looks once more, secrets told,
+    /// leaks, and last, when nothing can follow any more, superfluous uploads.
     pub(crate) async fn verdict(&self, reference: &Reference) -> Result<(), String> {
-        oracle::superfluous(&reference.uploads, &self.uploads()).map_or(Ok(()), Err)?;
+        let look = self.look_again().await;
+        let mut expected = reference.state(Stage::Healed).clone();
+        expected["status"]["lastHandledSyncRequest"] = look.into();
+        self.settle(&expected).await?;
         let told = oracle::told(&oracle::texts(&self.world).await, &oracle::secrets());
         told.map_or(Ok(()), Err)?;
-        self.shrink_to(&reference.footprint).await
+        self.shrink_to(&reference.footprint).await?;
+        oracle::superfluous(&reference.uploads, &self.uploads()).map_or(Ok(()), Err)
     }
 }
 

@@ -12,11 +12,14 @@ use serde_json::{Value, json};
 use crate::fault::{Action, Call, Fault};
 use crate::job::{FLAGS, Job, NAME, NUMBERS, Reference, Stage};
 use crate::oracle::{Uploads, superfluous};
+use crate::writes::UPLOADS;
 
 /// Changes of Secrets that nobody refers to.
 const CHANGES: usize = 2000;
 /// Secrets that they are spread over.
 const SECRETS: usize = 50;
+/// Changes of each object that the operator does look at.
+const OWN_CHANGES: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_changes_of_other_secrets_slow_nothing_down_and_cost_nothing() {
@@ -43,21 +46,69 @@ async fn thousands_of_changes_of_other_secrets_slow_nothing_down_and_cost_nothin
     let (flooded, ()) = tokio::join!(flood, work);
     flooded.unwrap();
     // What is left of the flood has gone by when a change after it is seen.
-    job.look_again().await;
+    job.verdict(reference).await.unwrap();
     let others_read = job.kubernetes.count(|call| call.starts_with("GET") && call.contains("/secrets/other-"));
     assert_eq!(others_read, 0, "Secrets that nobody refers to are not read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_changes_of_the_resource_and_its_own_secrets_repeat_no_upload() {
+    let reference = Reference::get().await;
+    let job = Job::new().await;
+    job.begin(Stage::Applied).await;
+    job.settle(reference.state(Stage::Applied)).await.unwrap();
+
+    // What may hold another key is looked at, again and again, while the job goes on.
+    let before = job.reads();
+    let flood = async {
+        for change in 0..OWN_CHANGES {
+            label(&job.world.resources(), NAME, change).await;
+            label(&job.world.secrets(), "flows-key", change).await;
+            label(&job.world.secrets(), "meta-token", change).await;
+        }
+    };
+    let work = async {
+        for stage in [Stage::Rotated, Stage::Healed] {
+            job.begin(stage).await;
+            job.settle(reference.state(stage)).await.unwrap();
+        }
+    };
+    tokio::join!(flood, work);
     job.verdict(reference).await.unwrap();
+    let (reads, rounds) = (job.reads() - before, 2 * OWN_CHANGES + 8);
+    assert!(reads <= NUMBERS.len() * rounds, "{reads} reads for {} changes", 2 * OWN_CHANGES);
+
+    // What nobody has to look at costs nothing.
+    let before = (job.reads(), job.writes.made().len());
+    for change in 0..OWN_CHANGES {
+        label(&job.world.resources(), NAME, change).await;
+    }
+    job.look_again().await;
+    let (reads, writes) = (job.reads() - before.0, job.writes.made().len() - before.1);
+    assert!(reads <= NUMBERS.len() && writes <= 1, "labels cost {reads} reads and {writes} writes");
+}
+
+async fn label<K>(api: &Api<K>, name: &str, change: usize)
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    let body = json!({"metadata": {"labels": {"change": change.to_string()}}});
+    api.patch(name, &PatchParams::default(), &Patch::Merge(body)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_round_may_end_while_a_checkpoint_is_written() {
     let reference = Reference::get().await;
     let slow = Action::Delay(Duration::from_secs(2));
-    let job = Job::under(|kubernetes, _| kubernetes.set(Fault { of: Call::is_status, action: slow })).await;
+    let job = Job::under(&[], |kubernetes, _| kubernetes.set(Fault { of: Call::is_status, action: slow })).await;
     // The reading takes less than a second, the round more; after a second it writes what it has so far.
-    job.world.emulator.set_latency(Duration::from_millis(300));
+    job.world.emulator.set_latency(Duration::from_millis(400));
     job.begin(Stage::Applied).await;
     job.settle(reference.state(Stage::Applied)).await.unwrap();
+    let made = job.writes.made();
+    let (status, upload) = (|it: &String| it.ends_with("/status"), |it: &String| it.contains(UPLOADS));
+    let (first, last) = (made.iter().position(status).unwrap(), made.iter().rposition(upload).unwrap());
+    assert!(first < last, "no checkpoint was written during the round: {made:?}");
     assert!(!job.world.operator.log().contains("panicked"), "{}", job.world.operator.log());
 }
 

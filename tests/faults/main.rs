@@ -13,6 +13,7 @@ mod oracle;
 mod proxy;
 mod specs;
 mod stale;
+mod storm;
 mod table;
 mod writes;
 

@@ -11,6 +11,10 @@ use crate::world::TOKEN;
 
 /// A token that Meta refuses.
 pub(crate) const EXPIRED: &str = "EAAExpiredTokenOfTheTests0123456789";
+/// A passphrase that opens no key.
+pub(crate) const WRONG_PASSPHRASE: &str = "wrong horse staple";
+/// An app secret of another app.
+pub(crate) const WRONG_APP_SECRET: &str = "5d0f6a1b9c3e7284a0d1f2b3c4e59687";
 
 /// What stands under a key of a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +46,12 @@ impl Content {
             Self::NewPlain => OTHER_KEY.clone(),
             Self::OldCertificate => CERTIFICATE.clone(),
             Self::Passphrase => PASSPHRASE.to_vec(),
-            Self::WrongPassphrase => b"incorrect".to_vec(),
+            Self::WrongPassphrase => WRONG_PASSPHRASE.into(),
             Self::Token => TOKEN.into(),
             Self::TokenAndNewline => format!("{TOKEN}\n").into(),
             Self::ExpiredToken => EXPIRED.into(),
             Self::AppSecret => APP_SECRET.into(),
-            Self::WrongAppSecret => b"00000000000000000000000000000000".to_vec(),
+            Self::WrongAppSecret => WRONG_APP_SECRET.into(),
             Self::Words => b"not a key".to_vec(),
             Self::Nothing => Vec::new(),
         }
@@ -84,6 +88,18 @@ impl Input {
 
     pub(crate) fn is_suspended(&self) -> bool {
         self.spec["suspend"] == json!(true)
+    }
+
+    /// How often Meta is asked, in seconds.
+    pub(crate) fn interval(&self) -> f64 {
+        const HOUR: f64 = 3600.0;
+        match self.spec["checkInterval"].as_str() {
+            None => HOUR,
+            Some("1m") => 60.0,
+            Some("1h30m0.5s") => 1.5 * HOUR + 0.5,
+            Some("999999h") => 999_999.0 * HOUR,
+            Some(other) => panic!("the model knows no interval {other}"),
+        }
     }
 
     fn observes(&self) -> bool {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::job::{APP_SECRET, Job, NEW, OLD};
 use crate::openssl::{KEY, OTHER_KEY, PASSPHRASE};
 use crate::world::{TOKEN, World};
+use crate::writes::UPLOADS;
 
 /// How much more memory a process may have at its end than one that met no fault.
 const RESIDENT_KIB: u64 = 24 * 1024;
@@ -112,6 +113,23 @@ pub(crate) fn superfluous(expected: &Uploads, uploads: &Uploads) -> Option<Strin
     (!more.is_empty()).then(|| format!("uploads: expected {expected:?}, found {more:?}"))
 }
 
+/// Whether uploads or statuses were tried more often than that a fault was met so many times explains, whatever became of
+/// them. Uploads are repeated for a fault alone. A status may also be written once more because a round is cut in two, or
+/// takes long enough for a checkpoint.
+pub(crate) fn tried_too_often(expected: &[String], made: &[String], met: usize) -> Option<String> {
+    let count = |writes: &[String], of: &str| writes.iter().filter(|write| write.contains(of)).count();
+    let bound = |of: &str| match of {
+        UPLOADS => count(expected, of) + met,
+        _ => 2 * count(expected, of) + 2 * met,
+    };
+    let of = [UPLOADS, "/status"].into_iter().find(|of| count(made, of) > bound(of))?;
+    Some(format!(
+        "{} writes to {of}, where {} were expected and a fault was met {met} times",
+        count(made, of),
+        bound(of)
+    ))
+}
+
 /// All that must not be told: token, app secret, proof, passphrase, and the lines of the private keys, also as a Secret
 /// has them.
 pub(crate) fn secrets() -> Vec<String> {
@@ -120,9 +138,17 @@ pub(crate) fn secrets() -> Vec<String> {
     let plain = [&*KEY, &*OTHER_KEY].map(|pem| String::from_utf8(pem.clone()).unwrap());
     let keys = [&OLD.pem, &NEW.pem, &plain[0], &plain[1]];
     let lines = keys.iter().flat_map(|pem| pem.lines()).filter(|line| line.len() == 64).map(str::to_owned);
-    let encoded = short.iter().chain(keys).map(|text| BASE64.encode(text).trim_end_matches('=').to_owned());
-    let encoded: Vec<_> = encoded.collect();
-    short.iter().cloned().chain(lines).chain(encoded).collect()
+    let encoded = keys.iter().map(|pem| encoded(pem));
+    plain_and_encoded(short).into_iter().chain(lines).chain(encoded).collect()
+}
+
+/// Texts as they are, and as a Secret has them.
+pub(crate) fn plain_and_encoded(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    texts.into_iter().flat_map(|text| [encoded(&text), text]).collect()
+}
+
+fn encoded(text: &str) -> String {
+    BASE64.encode(text).trim_end_matches('=').to_owned()
 }
 
 /// Everything that the operator says: where, and what.

@@ -92,6 +92,11 @@ impl Proxy {
         self.relay.met.load(Ordering::SeqCst)
     }
 
+    /// Watches that lost events and have not been answered 410 yet.
+    pub(crate) fn lost(&self) -> usize {
+        self.relay.gone.lock().unwrap().len()
+    }
+
     /// Requests that wait for their answer, or for more of it.
     pub(crate) fn open(&self) -> usize {
         self.relay.open.load(Ordering::SeqCst)
@@ -100,6 +105,16 @@ impl Proxy {
     /// How often a path was called with a method.
     pub(crate) fn count(&self, matches: impl Fn(&str) -> bool) -> usize {
         self.relay.counts.lock().unwrap().iter().filter(|(call, _)| matches(call)).map(|(_, count)| count).sum()
+    }
+
+    /// Method and path of every call, and how often it was made.
+    pub(crate) fn counts(&self) -> Vec<(String, usize)> {
+        self.relay.counts.lock().unwrap().iter().map(|(call, count)| (call.clone(), *count)).collect()
+    }
+
+    /// The lists that the operator asked for.
+    pub(crate) fn lists(&self) -> Vec<String> {
+        self.relay.lists.lock().unwrap().values().map(|(uri, _)| uri.to_string()).collect()
     }
 
     /// What the lists that the operator asked for would answer now.
@@ -180,7 +195,7 @@ async fn answer(State(relay): State<Arc<Relay>>, request: Request) -> Response {
     let Ok(bytes) = to_bytes(body, BODY_LIMIT).await else { reset() };
     let stops = relay.writes.arrive(&call).await;
     if call.is_watch && relay.gone.lock().unwrap().remove(&call.path) {
-        return status(410, None);
+        return expired();
     }
     let fault = relay.fault_of(&call);
     let action = fault.as_ref().map(|fault| &fault.action);
@@ -229,8 +244,24 @@ async fn until_lifted_then_reset(relay: &Relay) -> ! {
     reset()
 }
 
+/// A watch as the API server answers it that does not remember its beginning any more: the client has to list again. After
+/// a plain answer 410 it would ask for the same once more, and get what it has lost.
+fn expired() -> Response {
+    let event = json!({"type": "ERROR", "object": failure(410)});
+    let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
+    response.body(Body::from(format!("{event}\n"))).unwrap()
+}
+
 /// A failure as the API server tells it.
 fn status(code: u16, retry_after: Option<u64>) -> Response {
+    let mut response = Response::builder().status(code).header(header::CONTENT_TYPE, "application/json");
+    if let Some(seconds) = retry_after {
+        response = response.header(header::RETRY_AFTER, seconds);
+    }
+    response.body(Body::from(failure(code).to_string())).unwrap()
+}
+
+fn failure(code: u16) -> serde_json::Value {
     let reason = match code {
         403 => "Forbidden",
         404 => "NotFound",
@@ -240,13 +271,8 @@ fn status(code: u16, retry_after: Option<u64>) -> Response {
         500 => "InternalError",
         _ => "ServiceUnavailable",
     };
-    let body = json!({
+    json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": "put in the way by a test", "reason": reason, "code": code,
-    });
-    let mut response = Response::builder().status(code).header(header::CONTENT_TYPE, "application/json");
-    if let Some(seconds) = retry_after {
-        response = response.header(header::RETRY_AFTER, seconds);
-    }
-    response.body(Body::from(body.to_string())).unwrap()
+    })
 }

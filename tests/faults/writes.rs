@@ -6,6 +6,9 @@ use tokio::sync::watch;
 
 use crate::fault::Call;
 
+/// In the path of every upload.
+pub(crate) const UPLOADS: &str = "/whatsapp_business_encryption";
+
 /// Where a write is when the operator dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -15,11 +18,29 @@ pub(crate) enum Side {
     After,
 }
 
-/// The `number`-th write, from 1.
+/// One of the writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which {
+    /// From 1.
+    Number(usize),
+    /// The first to a path with this in it.
+    FirstTo(&'static str),
+}
+
+/// Where the world stands still.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point {
-    pub(crate) number: usize,
+    pub(crate) which: Which,
     pub(crate) side: Side,
+}
+
+impl Point {
+    fn is_at(&self, number: usize, call: &Call) -> bool {
+        match self.which {
+            Which::Number(n) => n == number,
+            Which::FirstTo(path) => call.path.contains(path),
+        }
+    }
 }
 
 /// Shared by the proxies of one operator.
@@ -47,6 +68,16 @@ impl Writes {
         self.made.lock().unwrap().clone()
     }
 
+    /// How many of them were uploads, whatever became of them.
+    pub(crate) fn uploads(&self) -> usize {
+        self.made.lock().unwrap().iter().filter(|write| write.contains(UPLOADS)).count()
+    }
+
+    /// How many of them were writes of a status.
+    pub(crate) fn of_statuses(&self) -> usize {
+        self.made.lock().unwrap().iter().filter(|write| write.ends_with("/status")).count()
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         *self.stopped.borrow()
     }
@@ -70,7 +101,7 @@ impl Writes {
             made.push(format!("{} {}", call.method, call.path));
             made.len()
         };
-        let point = self.stop_at.lock().unwrap().filter(|point| point.number == number)?;
+        let point = self.stop_at.lock().unwrap().filter(|point| point.is_at(number, call))?;
         if point.side == Side::Before {
             self.stop().await;
         }
