@@ -11,12 +11,20 @@ use crate::graph::GraphError;
 use crate::key::PublicKey;
 
 /// What Meta told each resource, by its UID.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Told {
     /// The last answer about each number: key and signature status.
     pub(super) numbers: HashMap<(String, String), (Option<usize>, Option<String>)>,
     /// The tokens with which it answered.
     pub(super) accepted: HashSet<(String, Token)>,
+}
+
+impl Told {
+    /// A status that tells of the round is stored: a process that ends before takes what it was told with it.
+    pub(super) fn note(&mut self, in_round: &Self) {
+        self.numbers.extend(in_round.numbers.clone());
+        self.accepted.extend(in_round.accepted.clone());
+    }
 }
 
 /// Which token it is: the name of its Secret, and the version.

@@ -49,6 +49,8 @@ pub(super) struct Begun {
     /// The status that was last written.
     shown: Option<FlowsEncryptionKeyStatus>,
     life: Life,
+    /// What it was told.
+    told: Told,
     /// How many processes had ended when it began.
     ended: usize,
 }
@@ -198,8 +200,8 @@ impl World {
         let observation = stage.look(agenda);
         let (shown, secrets) = (stage.resource.status.clone(), stage.secrets.clone());
         let unread = unread(&observation).into();
-        let ended = self.ended;
-        Begun { key: key_of(stage), observation, unread, plan: Plan::default(), secrets, shown, life, ended }
+        let (plan, told, ended) = (Plan::default(), Told::default(), self.ended);
+        Begun { key: key_of(stage), observation, unread, plan, secrets, shown, life, told, ended }
     }
 
     /// Reads so many numbers more; none where something has changed.
@@ -225,7 +227,7 @@ impl World {
         let secrets = observation.inputs.as_ref().map(|inputs| inputs.secrets.as_slice()).unwrap_or_default();
         let process = Process {
             meta: &mut self.meta,
-            told: &mut self.told,
+            told: &mut begun.told,
             uid: resource.metadata.uid.clone().unwrap_or_default(),
             token: token(&resource.spec, secrets),
             life: &mut begun.life,
@@ -331,6 +333,7 @@ impl World {
         let stage = &mut self.stages[position];
         stage.store(&status);
         oracles::check_conditions(before, stage.status(), begun.observation.resource.spec.is_suspended());
+        self.told.note(&begun.told);
         oracles::check_ready(stage, &self.told);
         begun.shown.clone_from(&stage.resource.status);
         let change = self.learn(position);
