@@ -171,9 +171,14 @@ impl World {
         effort.last = Some((key, self.now));
     }
 
+    /// Whether another number of the resource holds the key without a signature, as Meta knows or as it last told, and
+    /// none has shown it as VALID.
     fn is_untried(&self, x: usize, number: usize, key: usize) -> bool {
-        let mut others = self.listed(x).filter(|n| *n != number);
-        !self.history.proven[x].contains(&key) && others.any(|n| self.history.told[x][n] == Some((Some(key), false)))
+        let is_unsigned = |n: usize| {
+            let line = &self.lines[n];
+            (line.key, line.signed) == (Some(key), false) || self.history.told[x][n] == Some((Some(key), false))
+        };
+        !self.history.proven[x].contains(&key) && self.listed(x).filter(|n| *n != number).any(is_unsigned)
     }
 
     /// Notes a status that is stored, and what is wrong with it.

@@ -2,7 +2,7 @@
 //! nothing left to do but checks.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
 use waflows_operator::crd::{FlowsEncryptionKey, Mode, NumberState, PhoneNumberStatus};
@@ -19,6 +19,9 @@ const ROUNDS_PER_CHECK: usize = 2;
 /// Within so many steps of time someone leads: two durations of the Lease.
 const MOST_ELECTIONS: usize = 6;
 
+/// So often someone else has replaced the key of a number that is left to them.
+const WRITES_OF_A_CONTEST: u8 = 3;
+
 /// How many steps known states are from rest.
 pub(crate) type Known = Mutex<HashMap<u64, u16>>;
 
@@ -30,33 +33,35 @@ pub(crate) fn steps_to_rest(setup: &Setup, from: &World, known: &Known) -> Resul
     let mut world = from.clone();
     heal(setup, &mut world)?;
     let mut path = Vec::new();
-    let mut left = loop {
+    let mut steps = loop {
         let here = fingerprint(&world);
         if let Some(steps) = known.lock().unwrap().get(&here) {
             break *steps;
         }
-        if !world.is_busy() && is_at_rest(&world).is_ok() {
-            path.push(here);
+        if !world.is_busy() && is_at_rest(setup, &world).is_ok() {
             check_calm(setup, world)?;
+            known.lock().unwrap().insert(here, 0);
             break 0;
         }
-        if path.len() > usize::from(MOST_STEPS) {
-            return Err(is_at_rest(&world).err().unwrap_or_else(|| "there is no end of rounds".to_owned()));
+        if path.len() >= usize::from(MOST_STEPS) {
+            return Err(is_at_rest(setup, &world).err().unwrap_or_else(|| "there is no end of rounds".to_owned()));
         }
         path.push(here);
         advance(setup, &mut world)?;
     };
     let mut known = known.lock().unwrap();
     for here in path.into_iter().rev() {
-        known.insert(here, left);
-        left += 1;
+        steps += 1;
+        known.insert(here, steps);
     }
-    if left > MOST_STEPS { Err(format!("{left} steps are too many")) } else { Ok(left) }
+    if steps > MOST_STEPS { Err(format!("{steps} steps are too many")) } else { Ok(steps) }
 }
 
 fn fingerprint(world: &World) -> u64 {
     let mut hasher = DefaultHasher::new();
     world.hash_present(&mut hasher);
+    // Whether a contest is one depends on it.
+    world.budget.foreign_writes.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -111,7 +116,8 @@ fn advance(setup: &Setup, world: &mut World) -> Result<(), String> {
             settle(setup, world, 0);
         }
         None => {
-            let next = world.next_event().ok_or_else(|| format!("nothing is planned, but {:?}", is_at_rest(world)))?;
+            let next =
+                world.next_event().ok_or_else(|| format!("nothing is planned, but {:?}", is_at_rest(setup, world)))?;
             pass(world, next);
         }
     }
@@ -138,7 +144,7 @@ fn check_calm(setup: &Setup, mut world: World) -> Result<(), String> {
                 advance(setup, &mut world)?;
             }
         }
-        is_at_rest(&world)?;
+        is_at_rest(setup, &world)?;
     }
     match uploads(&world) == before && !world.is_busy() {
         true => Ok(()),
@@ -147,7 +153,7 @@ fn check_calm(setup: &Setup, mut world: World) -> Result<(), String> {
 }
 
 /// Whether nothing is left to do, and every status says how things are.
-pub(crate) fn is_at_rest(world: &World) -> Result<(), String> {
+fn is_at_rest(setup: &Setup, world: &World) -> Result<(), String> {
     if world.ghost.is_some() {
         return Err("an upload is still on its way".to_owned());
     }
@@ -173,7 +179,7 @@ pub(crate) fn is_at_rest(world: &World) -> Result<(), String> {
             return Err(format!("resource {x} has no check to come"));
         }
         for number in &status.phone_numbers {
-            check_number(world, x, resource, number)?;
+            check_number(setup, world, x, resource, number)?;
         }
         let all_valid = status.phone_numbers.iter().all(|number| number.state == NumberState::Valid);
         if all_valid != (ready.status == "True") {
@@ -184,6 +190,7 @@ pub(crate) fn is_at_rest(world: &World) -> Result<(), String> {
 }
 
 fn check_number(
+    setup: &Setup,
     world: &World,
     x: usize,
     resource: &FlowsEncryptionKey,
@@ -195,7 +202,10 @@ fn check_number(
     let is_so = match number.state {
         NumberState::Valid => is_valid,
         NumberState::Conflict => world.owner(n).is_some_and(|owner| owner != x),
-        NumberState::Contested => !is_valid,
+        // Not after the first foreign key.
+        NumberState::Contested => {
+            !is_valid && setup.budget.foreign_writes - world.budget.foreign_writes >= WRITES_OF_A_CONTEST
+        }
         NumberState::Missing | NumberState::Foreign | NumberState::Outdated | NumberState::Mismatch => {
             resource.spec.mode == Mode::Observe && !is_valid
         }
