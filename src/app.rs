@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use kube::client::{Client, ClientBuilder};
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use tokio_util::sync::CancellationToken;
 use tower::limit::ConcurrencyLimitLayer;
 
 use crate::cli::{GraphArgs, RunArgs};
 use crate::controller::index::Index;
+use crate::controller::publisher::Publisher;
 use crate::controller::queue::Queue;
 use crate::controller::reconcile::FIELD_MANAGER;
 use crate::controller::schedule::Waits;
@@ -114,7 +115,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let waits = Waits::scaled(args.wait_scale);
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
     let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), reporter),
+        publisher: Publisher::new(client.clone(), reporter),
         client,
         watch_client: Client::try_from(for_watches(kubernetes))?,
         graph,

@@ -126,7 +126,9 @@ impl<'a> Uploader<'a> {
             after,
             refusal: refusal.or(refused_after),
         };
-        self.log(&resource, &outcome);
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            self.log(&resource, &outcome);
+        }
         Some(outcome)
     }
 

@@ -21,6 +21,7 @@ pub mod ownership;
 pub mod permit;
 pub mod plan;
 mod probes;
+pub mod publisher;
 pub mod queue;
 pub mod reconcile;
 pub mod schedule;

@@ -146,7 +146,7 @@ impl Terms {
                 Some(MISMATCH) => NumberState::Mismatch,
                 Some(_) | None => NumberState::Unreported,
             },
-            (Some(ReportedKey::Readable(key)), _) if self.previous.iter().any(|p| *p == key.to_string()) => {
+            (Some(ReportedKey::Readable(key)), _) if self.previous.iter().any(|text| key.is_written(text)) => {
                 NumberState::Outdated
             }
             (Some(_), _) => NumberState::Foreign,
@@ -159,7 +159,7 @@ impl Terms {
 
     /// Whether the text is the fingerprint that the numbers must hold.
     pub fn is_expected(&self, fingerprint: Option<&str>) -> bool {
-        self.expected.is_some_and(|expected| fingerprint == Some(expected.to_string().as_str()))
+        self.expected.zip(fingerprint).is_some_and(|(expected, text)| expected.is_written(text))
     }
 
     /// The stored status, judged by the key of today: after a rotation a number that was Valid is no longer.

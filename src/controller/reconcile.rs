@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use kube::runtime::events::{Event, EventType, Recorder};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::events::Note;
 use super::execute::{Execution, Outcome};
 use super::index::{Change, Index, ObjectKey};
 use super::inputs::ReadSecretError;
@@ -23,14 +21,14 @@ use super::observe::{NumberReading, Observation};
 use super::ownership::{agenda, claim_numbers, unowned_numbers};
 use super::permit::Permit;
 use super::plan::{Plan, plan};
+use super::publisher::Publisher;
 use super::queue::{Queue, Urgency};
 use super::schedule::{Due, Waits, due};
 use super::summarize::{MIN_PAUSE, Progress, Summary, summarize};
 use super::watch::{self, Scope};
 use super::writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
-use crate::apiserver::describe;
 use crate::conditions::{self, ConditionType};
-use crate::crd::{FlowsEncryptionKey, NumberState};
+use crate::crd::NumberState;
 use crate::graph;
 use crate::health::Health;
 use crate::leader::{Leader, Term};
@@ -48,8 +46,8 @@ pub struct Context {
     pub watch_client: Client,
     /// Meta.
     pub graph: graph::Client,
-    /// Publishes events; those that repeat become one series.
-    pub recorder: Recorder,
+    /// Publishes events.
+    pub publisher: Publisher,
     /// What exists.
     pub index: Mutex<Index>,
     /// What is worked on next.
@@ -267,7 +265,7 @@ async fn carry_out(
     }
     timer.end(if checkpoints.writer.has_written() { RoundOutcome::Written } else { RoundOutcome::Unchanged });
     report(key, &observation, &outcomes, &summary, begun);
-    publish(context, &observation.resource, &summary.notes).await;
+    context.publisher.publish(&observation.resource, &summary.notes).await;
     Ok(summary.next)
 }
 
@@ -361,21 +359,5 @@ fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summ
         tracing::info!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "reconciled");
     } else {
         tracing::debug!(resource = %key, reason, valid, duration_ms, "reconciled");
-    }
-}
-
-async fn publish(context: &Context, resource: &FlowsEncryptionKey, notes: &[Note]) {
-    let reference = resource.object_ref(&());
-    for note in notes {
-        let event = Event {
-            type_: if note.is_warning { EventType::Warning } else { EventType::Normal },
-            reason: note.reason.to_owned(),
-            note: Some(note.text.clone()),
-            action: note.action.to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = context.recorder.publish(&event, &reference).await {
-            tracing::warn!(reason = note.reason, error = describe(&error), "an event could not be published");
-        }
     }
 }

@@ -42,6 +42,12 @@ impl Fingerprint {
         }
     }
 
+    /// Whether the text is this fingerprint, as [`Display`](fmt::Display) writes it.
+    #[must_use]
+    pub fn is_written(&self, text: &str) -> bool {
+        text.parse() == Ok(*self)
+    }
+
     /// `sha256:` and the first 12 digits: enough for people, and a prefix of the whole.
     #[must_use]
     pub fn short(&self) -> String {

@@ -130,12 +130,7 @@ impl Requests {
         self.0.iter().map(|(kind, count)| (kind.as_str(), *count))
     }
 
-    /// Whatever is no watch and not about the Lease.
-    pub(crate) fn at_work(&self) -> usize {
-        self.kinds().filter(|(kind, _)| !kind.starts_with("watch ") && !kind.ends_with(" leases")).map(|(_, n)| n).sum()
-    }
-
-    /// Of these, those that write.
+    /// Whatever writes anything but a Lease.
     pub(crate) fn writes(&self) -> usize {
         let reads = ["get ", "list ", "watch "];
         let writes = |kind: &str| !kind.ends_with(" leases") && !reads.iter().any(|verb| kind.starts_with(verb));

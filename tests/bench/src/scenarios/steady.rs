@@ -30,6 +30,7 @@ pub(super) async fn run(report: &mut Report, programs: &Programs) -> Result<(), 
     for (kind, count) in requests.kinds() {
         report.figure(format!("API requests: {kind}"), count as f64, "");
     }
-    report.check("API requests, those about the Lease and watches aside", 0, requests.at_work());
+    report.check("API requests that write, those about the Lease aside", 0, requests.writes());
+    report.check("reads of Secrets", 0, requests.of("get secrets"));
     check_calls(report, "60 s", &world, fleet, NONE).await
 }
