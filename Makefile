@@ -51,6 +51,9 @@ soak: SEED := $(shell date +%s)
 soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour of changes), then the wide model (hours)
 	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) \
 		cargo test --quiet --locked -p waflows-operator --lib controller::tests::simulation
+	PROPTEST_CASES=50000 PROPTEST_RNG_SEED=$(SEED) \
+		cargo test --quiet --locked -p waflows-operator --lib leader::simulation
+	PROPTEST_RNG_SEED=$(SEED) cargo test --quiet --locked -p waflows-operator --lib properties
 	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) \
 		cargo test --locked -p waflows-operator --test faults -- --nocapture
 	WAFLOWS_MODEL=wide cargo test --release --locked -p waflows-operator --test model -- --nocapture

@@ -333,8 +333,16 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Histories, unless `PROPTEST_CASES` says otherwise. Their seed stands in `.cargo/config.toml`.
+const HISTORIES: u32 = 500;
+
+fn config() -> ProptestConfig {
+    let given = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() { given } else { ProptestConfig { cases: HISTORIES, ..given } }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn no_two_lead_at_once_and_after_any_trouble_someone_leads(
