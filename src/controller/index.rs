@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
+use smallvec::SmallVec;
 
 use super::known::Known;
 use super::number::Ownership;
-use super::ownership::{Claims, Vacated};
+use super::ownership::{Claims, Resources, Vacated};
 use super::vitals::Vitals;
 use crate::crd::{FlowsEncryptionKey, ObservedSecret};
 
@@ -63,9 +64,10 @@ pub struct Change {
 /// The objects that the operator watches.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
-    resources: HashMap<ObjectKey, Known>,
+    resources: Resources,
     secrets: HashMap<ObjectKey, SecretVersion>,
-    by_secret: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// The resources that refer to a Secret, in order; mostly one.
+    by_secret: HashMap<ObjectKey, SmallVec<[ObjectKey; 1]>>,
     claims: Claims,
     takeover_patience: Duration,
     resource_lists: Vec<Listing>,
@@ -115,7 +117,7 @@ impl Index {
 
     /// The resource as last seen, or as last written by the operator itself.
     pub fn resource(&self, key: &ObjectKey) -> Option<FlowsEncryptionKey> {
-        self.resources.get(key).map(Known::resource)
+        self.resources.get(key).map(|known| known.resource())
     }
 
     /// The state of all resources in brief.
@@ -153,30 +155,35 @@ impl Index {
         self.resource_lists[watch].seen.insert(key.clone());
     }
 
+    /// Whether this version of a resource, or a later one, was seen already: the answer to a status write overtakes the
+    /// watch.
+    pub fn is_up_to_date_with(&self, key: &ObjectKey, metadata: &ObjectMeta) -> bool {
+        self.resources.get(key).is_some_and(|known| known.is_up_to_date_with(metadata))
+    }
+
     /// A resource was listed, created or changed, or its status was written.
     pub fn apply_resource(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
         let key = ObjectKey::of(&resource.metadata);
+        if self.is_up_to_date_with(&key, &resource.metadata) {
+            return Change::default();
+        }
         let after = Known::of(resource);
-        let before = match self.resources.remove_entry(&key) {
-            // The answer to a status write can overtake the watch.
-            Some((key, before)) if after.is_no_newer(&before) => {
-                self.resources.insert(key, before);
-                return Change::default();
-            }
-            before => before.map(|(_, before)| before),
-        };
+        let before = self.resources.remove(&key);
         if let Some(before) = &before {
             self.unlink(&key, before);
         }
         for secret in secrets_of(&key, &after) {
-            self.by_secret.entry(secret).or_default().insert(key.clone());
+            let resources = self.by_secret.entry(secret).or_default();
+            if let Err(position) = resources.binary_search(&key) {
+                resources.insert(position, key.clone());
+            }
         }
         self.claims.link(&key, &after);
         let vacated = before
             .as_ref()
             .and_then(|before| self.claims.note_change(&key, before, Some(&after), self.takeover_patience, now));
         let asks_for_more = before.is_none_or(|before| after.asks_for_more(&before));
-        self.resources.insert(key, after);
+        self.resources.insert(key, Box::new(after));
         Change { asks_for_more, vacated }
     }
 
@@ -262,7 +269,9 @@ impl Index {
         self.claims.unlink(key, known);
         for secret in secrets_of(key, known) {
             if let Some(resources) = self.by_secret.get_mut(&secret) {
-                resources.remove(key);
+                if let Ok(position) = resources.binary_search(key) {
+                    resources.remove(position);
+                }
                 if resources.is_empty() {
                     self.by_secret.remove(&secret);
                 }

@@ -23,6 +23,7 @@ pub mod plan;
 mod probes;
 pub mod publisher;
 pub mod queue;
+pub mod received;
 pub mod reconcile;
 pub mod schedule;
 pub mod summarize;

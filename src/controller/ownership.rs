@@ -22,7 +22,7 @@ use crate::crd::{FlowsEncryptionKey, Mode, NumberState};
 use crate::key::Fingerprint;
 
 /// The resources that there are.
-pub type Resources = HashMap<ObjectKey, Known>;
+pub type Resources = HashMap<ObjectKey, Box<Known>>;
 
 /// Who claims which number.
 #[derive(Debug, Clone, Default)]

@@ -1,20 +1,18 @@
 //! The watches: API server → index → queue.
 
-use std::collections::BTreeMap;
-
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
 
 use super::index::{Change, Index, ObjectKey};
 use super::queue::Urgency;
+use super::received::{Received, Watchable};
 use super::reconcile::Context;
 use crate::apiserver::describe;
-use crate::crd::{FlowsEncryptionKey, SYNC_ANNOTATION};
+use crate::crd::FlowsEncryptionKey;
 use crate::metrics::Watched;
 
 /// Secrets of this type hold Helm's releases: many, large, and never referred to.
@@ -36,19 +34,13 @@ pub struct Scope {
 }
 
 impl Scope {
-    fn api<K>(&self, client: &Client) -> Api<K>
-    where
-        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
-        K::DynamicType: Default,
-    {
+    fn api<K: Watchable>(&self, client: &Client) -> Api<Received<K>> {
         match &self.namespace {
             Some(namespace) => Api::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         }
     }
 }
-
-type Resource = DeserializeGuard<FlowsEncryptionKey>;
 
 /// Follows the resources until the task is dropped. An object that cannot be read is reported and left out; it never
 /// stops the others.
@@ -57,16 +49,16 @@ pub async fn resources(context: &Context, scope: &Scope) {
     if let Some(selector) = &scope.selector {
         config = config.labels(selector);
     }
-    let events = watcher(scope.api::<Resource>(&context.watch_client), config).default_backoff();
+    let events = watcher(scope.api::<FlowsEncryptionKey>(&context.watch_client), config).default_backoff();
     follow(context, scope, Watched::Resources, events, |index, event| match event {
         Event::Init => index.begin_resources(scope.watch),
         Event::InitApply(resource) => {
-            index.list_resource(scope.watch, &ObjectKey::of(kube::Resource::meta(&resource)));
+            index.list_resource(scope.watch, &ObjectKey::of(resource.meta()));
             apply(context, index, resource);
         }
         Event::Apply(resource) => apply(context, index, resource),
         Event::Delete(resource) => {
-            delete(context, index, &ObjectKey::of(kube::Resource::meta(&resource)));
+            delete(context, index, &ObjectKey::of(resource.meta()));
         }
         Event::InitDone => {
             for key in index.finish_resources(scope.watch) {
@@ -78,12 +70,15 @@ pub async fn resources(context: &Context, scope: &Scope) {
     .await;
 }
 
-fn apply(context: &Context, index: &mut Index, resource: Resource) {
-    let key = ObjectKey::of(kube::Resource::meta(&resource));
-    let fault = match resource.0 {
-        Ok(mut resource) => match resource.spec.fault() {
+fn apply(context: &Context, index: &mut Index, resource: Received<FlowsEncryptionKey>) {
+    let key = ObjectKey::of(resource.meta());
+    // The operator's own status writes come back to it here.
+    if index.is_up_to_date_with(&key, resource.meta()) {
+        return;
+    }
+    let fault = match resource.into_resource() {
+        Ok(resource) => match resource.spec.fault() {
             None => {
-                strip(&mut resource);
                 let change = index.apply_resource(&resource, Timestamp::now());
                 if index.is_complete() {
                     context.react(&key, change);
@@ -92,7 +87,7 @@ fn apply(context: &Context, index: &mut Index, resource: Resource) {
             }
             Some(fault) => fault,
         },
-        Err(invalid) => invalid.to_string(),
+        Err(error) => error.to_string(),
     };
     tracing::error!(resource = %key, error = %fault, "this FlowsEncryptionKey cannot be read and is left alone; was it written for another version of the definition?");
     delete(context, index, &key);
@@ -106,24 +101,10 @@ fn delete(context: &Context, index: &mut Index, key: &ObjectKey) {
     }
 }
 
-/// Drops what the operator never looks at.
-pub(super) fn strip(resource: &mut FlowsEncryptionKey) {
-    let metadata = &mut resource.metadata;
-    metadata.managed_fields = None;
-    metadata.labels = None;
-    metadata.owner_references = None;
-    metadata.annotations = metadata
-        .annotations
-        .take()
-        .and_then(|mut annotations| annotations.remove_entry(SYNC_ANNOTATION))
-        .map(|entry| BTreeMap::from([entry]));
-}
-
-/// Follows the versions of Secrets until the task is dropped. Only metadata is asked for, and all of it but the
-/// version is dropped at once: `last-applied-configuration` holds the contents of Secrets made by `kubectl apply`.
+/// Follows the versions of Secrets until the task is dropped. Only metadata is asked for.
 pub async fn secrets(context: &Context, scope: &Scope) {
     let config = watcher::Config::default().page_size(PAGE_SIZE).fields(NOT_HELM);
-    let events = watcher(scope.api::<PartialObjectMeta<Secret>>(&context.watch_client), config).default_backoff();
+    let events = watcher(scope.api::<Secret>(&context.watch_client), config).default_backoff();
     follow(context, scope, Watched::Secrets, events, |index, event| {
         let concerned = match event {
             Event::Init => {
@@ -131,11 +112,11 @@ pub async fn secrets(context: &Context, scope: &Scope) {
                 Vec::new()
             }
             Event::InitApply(secret) => {
-                index.list_secret(scope.watch, &ObjectKey::of(&secret.metadata));
-                index.apply_secret(&secret.metadata)
+                index.list_secret(scope.watch, &ObjectKey::of(secret.meta()));
+                index.apply_secret(secret.meta())
             }
-            Event::Apply(secret) => index.apply_secret(&secret.metadata),
-            Event::Delete(secret) => index.delete_secret(&ObjectKey::of(&secret.metadata)),
+            Event::Apply(secret) => index.apply_secret(secret.meta()),
+            Event::Delete(secret) => index.delete_secret(&ObjectKey::of(secret.meta())),
             Event::InitDone => index.finish_secrets(scope.watch),
         };
         if index.is_complete() {

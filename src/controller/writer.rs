@@ -15,8 +15,8 @@ use super::index::ObjectKey;
 use super::observe::Observation;
 use super::permit::Permit;
 use super::queue::Urgency;
+use super::received::Received;
 use super::reconcile::{Context, FIELD_MANAGER};
-use super::watch;
 use crate::apiserver::describe;
 use crate::conditions;
 use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
@@ -108,7 +108,7 @@ impl<'a> StatusWriter<'a> {
         if self.resource.status.as_ref() == Some(status) {
             return Ok(Written::Stored);
         }
-        let api: Api<FlowsEncryptionKey> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        let api: Api<Received<FlowsEncryptionKey>> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
         let mut conflicts = 0;
         // Who does not lead any more leaves the word to who does.
         while self.permit.is_leading() {
@@ -121,7 +121,7 @@ impl<'a> StatusWriter<'a> {
             match answer {
                 Ok(written) => {
                     self.has_written = true;
-                    self.resource = Arc::new(stripped(written));
+                    self.resource = Arc::new(written);
                     // The answer may bring a change of the spec before the watch does.
                     let change = { self.context.index().status_written(&self.resource, Timestamp::now()) };
                     self.context.react(self.key, change);
@@ -170,7 +170,7 @@ impl<'a> StatusWriter<'a> {
 
     async fn patch(
         &self,
-        api: &Api<FlowsEncryptionKey>,
+        api: &Api<Received<FlowsEncryptionKey>>,
         status: &FlowsEncryptionKeyStatus,
     ) -> Result<FlowsEncryptionKey, kube::Error> {
         let body = serde_json::json!({
@@ -183,22 +183,25 @@ impl<'a> StatusWriter<'a> {
             },
             "status": status,
         });
-        api.patch_status(&self.key.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(body)).await
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        readable(api.patch_status(&self.key.name, &params, &Patch::Apply(body)).await?)
     }
 
     /// Moves on to the current version of the resource. False where its status is neither the one that was last seen
     /// nor `wanted`, which was stored already if an answer was lost.
     async fn catch_up(
         &mut self,
-        api: &Api<FlowsEncryptionKey>,
+        api: &Api<Received<FlowsEncryptionKey>>,
         wanted: &FlowsEncryptionKeyStatus,
     ) -> Result<bool, WriteStatusError> {
-        let current = api.get_opt(&self.key.name).await.map_err(WriteStatusError)?;
-        let Some(current) = current.filter(|current| current.metadata.uid == self.resource.metadata.uid) else {
+        let current = api.get_opt(&self.key.name).await.and_then(|current| current.map(readable).transpose());
+        let Some(current) =
+            current.map_err(WriteStatusError)?.filter(|current| current.metadata.uid == self.resource.metadata.uid)
+        else {
             return Ok(false);
         };
         let is_ours = current.status == self.resource.status || current.status.as_ref() == Some(&as_stored(wanted));
-        self.resource = Arc::new(stripped(current));
+        self.resource = Arc::new(current);
         if !is_ours {
             // The next round starts from what is there, also before the watch brings it.
             let change = { self.context.index().status_written(&self.resource, Timestamp::now()) };
@@ -272,7 +275,6 @@ fn as_stored(status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
     serde_json::to_value(status).and_then(serde_json::from_value).unwrap_or_default()
 }
 
-fn stripped(mut resource: FlowsEncryptionKey) -> FlowsEncryptionKey {
-    watch::strip(&mut resource);
-    resource
+fn readable(answer: Received<FlowsEncryptionKey>) -> Result<FlowsEncryptionKey, kube::Error> {
+    answer.into_resource().map_err(kube::Error::SerdeError)
 }
