@@ -13,7 +13,7 @@ use super::observe::{Observation, PARALLEL_CALLS, cause_of, end_of, reading_of};
 use super::permit::Permit;
 use super::plan::{Plan, Upload, UploadReason};
 use super::trial::{Next, Trial};
-use crate::crd::{NumberState, PhoneNumberStatus};
+use crate::crd::NumberState;
 use crate::graph::{self, CallError, Credentials, GraphError};
 use crate::key::PublicKey;
 
@@ -31,6 +31,8 @@ pub struct Outcome {
     pub upload: Uploaded,
     /// What the number held afterwards.
     pub after: Reading,
+    /// Its state by then.
+    pub state: NumberState,
     /// The answer with which Meta refused the credentials, if it did.
     pub refusal: Option<GraphError>,
 }
@@ -43,7 +45,7 @@ pub type MayUpload<'a> = &'a (dyn Fn(&str) -> bool + Send + Sync);
 pub struct Execution<'a> {
     uploader: Option<Uploader<'a>>,
     waiting: VecDeque<&'a Upload>,
-    under_way: FuturesUnordered<BoxFuture<'a, Option<Outcome>>>,
+    under_way: FuturesUnordered<BoxFuture<'a, Option<(Outcome, Next)>>>,
     in_trial: bool,
     permit: &'a Permit,
 }
@@ -84,9 +86,9 @@ impl<'a> Execution<'a> {
                 self.under_way.push(uploader.upload(upload).boxed());
             }
             // One that did not begin has no outcome.
-            let Some(outcome) = self.under_way.next().await? else { continue };
+            let Some((outcome, next)) = self.under_way.next().await? else { continue };
             if self.in_trial {
-                match uploader.next_in_trial(&outcome) {
+                match next {
                     Next::All => self.in_trial = false,
                     Next::One => {}
                     Next::None => self.waiting.clear(),
@@ -108,8 +110,9 @@ struct Uploader<'a> {
 }
 
 impl<'a> Uploader<'a> {
-    async fn upload(self, upload: &'a Upload) -> Option<Outcome> {
+    async fn upload(self, upload: &'a Upload) -> Option<(Outcome, Next)> {
         let id = &upload.phone_number_id;
+        let number = self.observation.numbers.iter().find(|number| number.before.phone_number_id == *id)?;
         let resource = self.observation.resource_name();
         let at = Timestamp::now();
         let may_begin = || self.permit.is_valid() && (self.may_upload)(id);
@@ -119,23 +122,26 @@ impl<'a> Uploader<'a> {
             true => self.read_back(&resource, id).await,
             false => (Reading::NotAsked, None),
         };
+        let terms = self.observation.terms();
+        let uploaded = Uploaded { at, answer, may_be_crossed: self.may_be_crossed() };
+        let status = number.uploaded(&terms, &uploaded, &after);
+        let next = Trial::next(&status, &uploaded, &after, &terms);
         let outcome = Outcome {
             phone_number_id: id.clone(),
             reason: upload.reason,
-            upload: Uploaded { at, answer, may_be_crossed: self.may_be_crossed() },
+            upload: uploaded,
             after,
+            state: status.state,
             refusal: refusal.or(refused_after),
         };
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            self.log(&resource, &outcome);
-        }
-        Some(outcome)
+        self.log(&resource, &outcome);
+        Some((outcome, next))
     }
 
     fn log(&self, resource: &str, outcome: &Outcome) {
         let phone_number_id = outcome.phone_number_id.as_str();
         let (reason, fingerprint) = (outcome.reason.as_str(), self.key.fingerprint());
-        let is_valid = self.status_after(outcome).is_some_and(|number| number.state == NumberState::Valid);
+        let is_valid = outcome.state == NumberState::Valid;
         match &outcome.upload.answer {
             UploadAnswer::Paused { until, .. } => {
                 tracing::debug!(resource, phone_number_id, reason, %until, "the upload of the public key is put off");
@@ -183,18 +189,6 @@ impl<'a> Uploader<'a> {
             }
         }
         last
-    }
-
-    fn status_after(&self, outcome: &Outcome) -> Option<PhoneNumberStatus> {
-        let numbers = &self.observation.numbers;
-        let number = numbers.iter().find(|number| number.before.phone_number_id == outcome.phone_number_id)?;
-        Some(number.uploaded(&self.observation.terms(), &outcome.upload, &outcome.after))
-    }
-
-    fn next_in_trial(&self, outcome: &Outcome) -> Next {
-        let terms = self.observation.terms();
-        self.status_after(outcome)
-            .map_or(Next::None, |after| Trial::next(&after, &outcome.upload, &outcome.after, &terms))
     }
 }
 

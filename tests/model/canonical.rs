@@ -160,7 +160,7 @@ impl World {
         in_flight
             .map(|u| (&u.upload.phone_number_id, u.upload.reason, self.age(u.sent), u.has_arrived, u.is_given_up))
             .hash(state);
-        for Outcome { phone_number_id, reason, upload, after, refusal: _ } in &round.outcomes {
+        for Outcome { phone_number_id, reason, upload, after, state: _, refusal: _ } in &round.outcomes {
             (phone_number_id, reason).hash(state);
             let Uploaded { at, answer, may_be_crossed } = upload;
             (self.age(*at), matches!(answer, UploadAnswer::Accepted), may_be_crossed).hash(state);

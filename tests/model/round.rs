@@ -168,18 +168,19 @@ impl World {
 
     fn conclude(&self, round: &mut Round, planned: Upload, upload: Uploaded, after: Reading) {
         let id = planned.phone_number_id;
+        let observation = &round.observation;
+        let terms = observation.terms();
+        let number = observation.numbers.iter().find(|number| number.before.phone_number_id == id).unwrap();
+        let status = number.uploaded(&terms, &upload, &after);
         if round.in_trial {
-            let observation = &round.observation;
-            let terms = observation.terms();
-            let number = observation.numbers.iter().find(|number| number.before.phone_number_id == id).unwrap();
-            let status = number.uploaded(&terms, &upload, &after);
             match Trial::next(&status, &upload, &after, &terms) {
                 Next::All => round.in_trial = false,
                 Next::One => {}
                 Next::None => round.waiting.clear(),
             }
         }
-        round.outcomes.push(Outcome { phone_number_id: id, reason: planned.reason, upload, after, refusal: None });
+        let (reason, state) = (planned.reason, status.state);
+        round.outcomes.push(Outcome { phone_number_id: id, reason, upload, after, state, refusal: None });
     }
 
     /// The round is summed up, and its status written.

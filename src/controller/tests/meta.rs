@@ -237,16 +237,17 @@ pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Me
             true => read_back(observation, key, id, meta, now),
             false => (Reading::NotAsked, None),
         };
-        let outcome = Outcome {
+        let uploaded = Uploaded { at: now, answer, may_be_crossed: meta.may_be_crossed() };
+        let status = number.uploaded(&terms, &uploaded, &after);
+        let next = Trial::next(&status, &uploaded, &after, &terms);
+        outcomes.push(Outcome {
             phone_number_id: id.clone(),
             reason: upload.reason,
-            upload: Uploaded { at: now, answer, may_be_crossed: meta.may_be_crossed() },
+            upload: uploaded,
             after,
+            state: status.state,
             refusal: refusal.or(refused_after),
-        };
-        let status = number.uploaded(&terms, &outcome.upload, &outcome.after);
-        let next = Trial::next(&status, &outcome.upload, &outcome.after, &terms);
-        outcomes.push(outcome);
+        });
         match next {
             Next::All => in_trial = false,
             Next::None if in_trial => break,
