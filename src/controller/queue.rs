@@ -83,6 +83,11 @@ impl Queue {
         self.woken.notify_one();
     }
 
+    /// Whether the last round of the resource could not be finished.
+    pub fn has_failed(&self, key: &ObjectKey) -> bool {
+        self.state().entries.get(key).is_some_and(|entry| entry.failures > 0)
+    }
+
     /// Forgets a resource that is gone; a round of it is cancelled.
     pub fn remove(&self, key: &ObjectKey) {
         self.state().remove(key);

@@ -252,7 +252,9 @@ async fn carry_out(
     let mut checkpoints = Checkpoints::new(writer, &observation);
     read_numbers(context, key, &mut observation, permit, &mut checkpoints).instrument(observing).await;
     let plan = plan(&observation);
-    if must_announce(&observation, &plan) && permit.is_valid() {
+    // What is uploaded is known from the status alone: where that may not be stored, nothing is uploaded again.
+    let must_write = must_announce(&observation, &plan) || (!plan.uploads.is_empty() && context.queue.has_failed(key));
+    if must_write && permit.is_valid() {
         checkpoints.writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
     }
     let executing = spans::execute(plan.uploads.len());
@@ -318,17 +320,15 @@ async fn execute(
 ) -> Vec<Outcome> {
     let is_own = |id: &str| context.index().owner(id, key, Timestamp::now()) == Ownership::Own;
     let outcomes = Execution::new(observation, plan, &context.graph, permit, &is_own).outcomes();
-    let outcomes = outcomes.inspect(|outcome| count_upload(&context.metrics, observation, outcome));
+    let outcomes = outcomes.inspect(|outcome| count_upload(&context.metrics, outcome));
     let so_far = |outcomes: &[_]| summarize(observation, outcomes, Progress::Underway, Timestamp::now()).status;
     checkpoints.collect(outcomes, so_far).await
 }
 
-fn count_upload(metrics: &Metrics, observation: &Observation, outcome: &Outcome) {
-    let number = observation.numbers.iter().find(|n| n.before.phone_number_id == outcome.phone_number_id);
-    let after = number.map(|number| number.uploaded(&observation.terms(), &outcome.upload, &outcome.after).state);
+fn count_upload(metrics: &Metrics, outcome: &Outcome) {
     let result = match &outcome.upload.answer {
         UploadAnswer::Paused { .. } => return,
-        _ if after == Some(NumberState::Valid) => UploadResult::Valid,
+        _ if outcome.state == NumberState::Valid => UploadResult::Valid,
         UploadAnswer::Accepted => UploadResult::NotValid,
         UploadAnswer::Failed(_) => UploadResult::Failed,
     };

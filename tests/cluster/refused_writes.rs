@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graph_emulator::Operation;
+use graph_emulator::{Fault, Operation};
 
 use crate::rights::Account;
 use crate::world::{Operator, World, many_numbers, new_namespace, strs};
@@ -13,8 +13,9 @@ const ROUNDS: usize = 6;
 
 #[tokio::test]
 async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other() {
-    let ids = many_numbers(5);
+    let ids = many_numbers(6);
     let numbers = strs(&ids);
+    let unsigned = numbers[5];
     let mut world = World::new(&numbers).await;
     let refused = world.namespace.clone();
     let fine = new_namespace(&world.client).await;
@@ -27,15 +28,17 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
     let namespaces = format!("{refused},{fine}");
     world.operator = Operator::start_on(&account.kubeconfig(), &namespaces, &world.emulator, &flags);
     world.set_default_secrets().await;
-    for number in &numbers[..4] {
+    // Meta takes the key and never signs it: how often it was uploaded stands in the status alone.
+    world.emulator.inject(Fault::upload_lands_as("MISMATCH").number(unsigned));
+    for number in numbers[..4].iter().chain([&unsigned]) {
         world.apply(&format!("refused-{number}"), World::spec(&[number])).await.unwrap();
     }
     let refusals = || world.operator.log().matches("the round could not be finished").count();
-    world.wait_until("all are refused", || refusals() >= 4 && world.operator.log().contains("cannot patch")).await;
+    world.wait_until("all are refused", || refusals() >= 5 && world.operator.log().contains("cannot patch")).await;
 
     world.namespace.clone_from(&fine);
     world.set_default_secrets().await;
-    world.apply("fine", World::spec(&numbers[4..])).await.unwrap();
+    world.apply("fine", World::spec(&numbers[4..5])).await.unwrap();
     world.wait_ready("fine").await;
 
     // The first round reads twice, before and after its upload; every later one once.
@@ -55,4 +58,7 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
         }
         assert_eq!(world.emulator.calls_to(id).uploads, 1, "what is there is not put there again");
     }
+    // Read back four times after its upload.
+    world.wait_until("the unsigned one, too", || reads_of(unsigned).len() >= 4 + ROUNDS).await;
+    assert_eq!(world.emulator.calls_to(unsigned).uploads, 1, "what cannot be noted is not repeated");
 }
