@@ -176,8 +176,13 @@ impl FlowsEncryptionKeySpec {
         }
         let is_fine =
             |id: &String| (1..=MAX_PHONE_NUMBER_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-        let position = self.phone_number_ids.iter().position(|id| !is_fine(id))?;
-        Some(format!("spec.phoneNumberIds[{position}] is not 1 to {MAX_PHONE_NUMBER_ID} digits"))
+        if let Some(position) = self.phone_number_ids.iter().position(|id| !is_fine(id)) {
+            return Some(format!("spec.phoneNumberIds[{position}] is not 1 to {MAX_PHONE_NUMBER_ID} digits"));
+        }
+        let mut ids: Vec<_> = self.phone_number_ids.iter().collect();
+        ids.sort_unstable();
+        let twice = ids.windows(2).find(|pair| pair[0] == pair[1])?[0];
+        Some(format!("spec.phoneNumberIds has {twice} more than once"))
     }
 
     /// Whether all work on the resource is stopped.
@@ -569,11 +574,13 @@ mod tests {
             let spec = serde_json::json!({"accessTokenSecretRef": token, "phoneNumberIds": ids});
             serde_json::from_value::<FlowsEncryptionKeySpec>(spec).unwrap().fault()
         };
-        let longest = "1".repeat(MAX_PHONE_NUMBER_ID);
-        assert_eq!(fault(vec![longest.clone(); MAX_PHONE_NUMBERS]), None);
+        let distinct = |count| (0..count).map(|n| format!("{n:0MAX_PHONE_NUMBER_ID$}")).collect::<Vec<_>>();
+        assert_eq!(fault(distinct(MAX_PHONE_NUMBERS)), None);
         assert!(fault(Vec::new()).unwrap().contains("0 items"));
-        assert!(fault(vec![longest.clone(); MAX_PHONE_NUMBERS + 1]).unwrap().contains("501 items"));
-        for wrong in [longest + "1", String::new(), "1a".into(), "+1".into(), "1/2".into()] {
+        assert!(fault(distinct(MAX_PHONE_NUMBERS + 1)).unwrap().contains("501 items"));
+        assert_eq!(numbers["x-kubernetes-list-type"], "set");
+        assert!(fault(["2", "1", "2"].map(String::from).into()).unwrap().contains("has 2 more than once"));
+        for wrong in ["1".repeat(MAX_PHONE_NUMBER_ID + 1), String::new(), "1a".into(), "+1".into(), "1/2".into()] {
             assert!(fault(vec!["1".into(), wrong.clone()]).unwrap().contains("phoneNumberIds[1]"), "{wrong}");
         }
     }

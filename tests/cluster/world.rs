@@ -177,7 +177,10 @@ impl World {
     }
 
     async fn give_up(&self, name: &str, what: &str) -> ! {
-        let last = self.resources().get_opt(name).await.unwrap();
+        // The API server may be what is away.
+        let resources = self.resources();
+        let last = tokio::time::timeout(Duration::from_secs(10), resources.get_opt(name)).await;
+        let last = last.ok().and_then(Result::ok).flatten();
         let status = last.map(|resource| serde_json::to_string_pretty(&resource.status).unwrap());
         panic!("{name}: not {what}\nstatus: {}\nlog:\n{}", status.unwrap_or_default(), self.operator.log());
     }
