@@ -61,9 +61,9 @@ soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour o
 .PHONY: bench
 bench: ## measure speed and cost on this machine (docs/performance.md); ARGS="a b2k" runs some scenarios only
 	@tests/control-plane/build etcd kubectl kube-controller-manager kube-apiserver
-	cargo build --release --locked -p waflows-operator
+	CARGO_TARGET_DIR=target/shipped .ci/release-build
 	cargo build --release --locked -p graph-emulator
-	@cargo run --release --locked -p bench -- $(ARGS)
+	@cargo run --release --locked -p bench -- --operator target/shipped/release/waflows-operator $(ARGS)
 
 .PHONY: tools
 tools: ## build the programs of the test control plane (about 9 minutes the first time; needs Go)
