@@ -1,6 +1,7 @@
 //! What is measured. `docs/performance.md` says what each scenario is for.
 
 mod cold_start;
+mod floor;
 mod keys;
 mod latency;
 mod memory;
@@ -39,6 +40,7 @@ pub(crate) struct Scenario {
 enum Kind {
     Latency(Duration),
     ColdStart(Fleet, Option<cold_start::Limits>),
+    Floor,
     Rotation,
     Memory(Fleet, memory::Limits),
     Steady,
@@ -66,6 +68,7 @@ pub(crate) fn all() -> Vec<Scenario> {
             "cold start, 2,000 resources of 5 numbers, Graph latency 20 ms",
             Kind::ColdStart(Fleet::of(2000, 5), Some(fast)),
         ),
+        scenario("floor", "what the API server takes for requests like those of a rollout", Kind::Floor),
         scenario("c", "new key in a Secret of 50 resources of 10 numbers, Graph latency 20 ms", Kind::Rotation),
         scenario("d0", "memory without resources", Kind::Memory(Fleet::of(0, 0), memory(14.0, Some(4.0)))),
         scenario("d2k", "memory at 2,000 resources of 5 numbers", Kind::Memory(Fleet::of(2000, 5), memory(26.0, None))),
@@ -89,6 +92,7 @@ impl Scenario {
         match self.kind {
             Kind::Latency(latency) => latency::run(&mut report, programs, latency).await,
             Kind::ColdStart(fleet, limits) => cold_start::run(&mut report, programs, fleet, limits).await,
+            Kind::Floor => floor::run(&mut report, programs).await,
             Kind::Rotation => rotation::run(&mut report, programs).await,
             Kind::Memory(fleet, limits) => memory::run(&mut report, programs, fleet, limits).await,
             Kind::Steady => steady::run(&mut report, programs).await,

@@ -1,0 +1,104 @@
+//! What the API server itself takes for the requests of a rollout, made one kind at a time by another client.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Resource};
+use serde_json::{Value, json};
+use waflows_operator::controller::reconcile::FIELD_MANAGER;
+use waflows_operator::crd::FlowsEncryptionKey;
+
+use crate::error::Error;
+use crate::fleet::{Fleet, NAMESPACE, key_secret};
+use crate::report::Report;
+use crate::scenarios::{RolledOut, roll_out};
+use crate::world::{Programs, World};
+
+const FLEET: usize = 1000;
+/// Requests under way at once.
+const CONCURRENCY: usize = 16;
+
+pub(super) async fn run(report: &mut Report, programs: &Programs) -> Result<(), Error> {
+    // The operator leaves statuses as they are in a rollout.
+    let RolledOut { world, operator, .. } =
+        roll_out(report, programs, Fleet::of(FLEET, 5), Duration::ZERO, &[]).await?;
+    operator.stop()?;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let resources: Api<FlowsEncryptionKey> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let events: Api<Event> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let listed = resources.list(&ListParams::default()).await.map_err(Error::kubernetes("listing resources"))?.items;
+
+    let read = cost(&world, |index| {
+        let secrets = secrets.clone();
+        async move { secrets.get(&key_secret(index)).await.map(drop) }
+    });
+    let read = read.await?;
+    let write = cost(&world, |index| {
+        let (resources, resource) = (resources.clone(), &listed[index]);
+        async move {
+            let (name, status) = (resource.metadata.name.as_deref().unwrap_or_default(), other_status(resource));
+            let params = PatchParams::apply(FIELD_MANAGER).force();
+            resources.patch_status(name, &params, &Patch::Apply(status)).await.map(drop)
+        }
+    });
+    let write = write.await?;
+    let publish = cost(&world, |index| {
+        let (events, event) = (events.clone(), event(&listed[index]));
+        async move { events.create(&PostParams::default(), &event?).await.map(drop) }
+    });
+    let publish = publish.await?;
+    report.figure("API server's CPU for reading a Secret", millis(read), "ms");
+    report.figure("API server's CPU for writing a status of 5 numbers", millis(write), "ms");
+    report.figure("API server's CPU for an event", millis(publish), "ms");
+    report.seconds("the same for the requests of b2k", 4000 * read + 2000 * write + 2000 * publish);
+    Ok(())
+}
+
+/// The API server's CPU time for one of many requests.
+async fn cost<Request>(world: &World, request: impl Fn(usize) -> Request) -> Result<Duration, Error>
+where
+    Request: Future<Output = Result<(), kube::Error>>,
+{
+    let before = world.surroundings()?;
+    let requests = stream::iter(0..FLEET).map(request).buffer_unordered(CONCURRENCY);
+    requests.try_collect::<()>().await.map_err(Error::kubernetes("measuring requests"))?;
+    Ok(world.surroundings()?.since(before).api_server / FLEET as u32)
+}
+
+/// What the operator sends when it writes a status, with something changed.
+fn other_status(resource: &FlowsEncryptionKey) -> Value {
+    let mut status = json!(resource.status);
+    status["valid"] = json!("0/5");
+    json!({
+        "apiVersion": FlowsEncryptionKey::api_version(&()),
+        "kind": FlowsEncryptionKey::kind(&()),
+        "metadata": {
+            "name": resource.metadata.name,
+            "uid": resource.metadata.uid,
+            "resourceVersion": resource.metadata.resource_version,
+        },
+        "status": status,
+    })
+}
+
+fn event(resource: &FlowsEncryptionKey) -> Result<Event, kube::Error> {
+    let event = json!({
+        "metadata": {"generateName": "floor-", "namespace": NAMESPACE},
+        "eventTime": "2026-11-25T10:00:00.000000Z",
+        "type": "Normal",
+        "reason": "KeyUploaded",
+        "action": "Upload",
+        "note": "Key sha256:0add4ddbaeac was put on phone number ID 100000000000005 and 4 more.",
+        "regarding": resource.object_ref(&()),
+        "reportingController": FIELD_MANAGER,
+        "reportingInstance": FIELD_MANAGER,
+    });
+    serde_json::from_value(event).map_err(kube::Error::SerdeError)
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
