@@ -153,17 +153,18 @@ fn execute(observation: &Observation, plan: &Plan, now: Timestamp, choices: &mut
     for upload in &plan.uploads {
         let answer = choices.upload_answer(now);
         let after = if answer.may_have_taken_effect() { choices.reading(now) } else { Reading::NotAsked };
-        let outcome = Outcome {
+        let number = observation.numbers.iter().find(|n| number_id(n) == upload.phone_number_id).expect("planned");
+        let uploaded = Uploaded { at: now, answer, may_be_crossed: choices.one_in(4) };
+        let status = number.uploaded(&terms, &uploaded, &after);
+        let next = Trial::next(&status, &uploaded, &after, &terms);
+        outcomes.push(Outcome {
             phone_number_id: upload.phone_number_id.clone(),
             reason: upload.reason,
-            upload: Uploaded { at: now, answer, may_be_crossed: choices.one_in(4) },
+            upload: uploaded,
             after,
+            state: status.state,
             refusal: choices.one_in(16).then(|| choices.error()),
-        };
-        let number = observation.numbers.iter().find(|n| number_id(n) == upload.phone_number_id).expect("planned");
-        let after = number.uploaded(&terms, &outcome.upload, &outcome.after);
-        let next = Trial::next(&after, &outcome.upload, &outcome.after, &terms);
-        outcomes.push(outcome);
+        });
         if plan.is_trial && next == Next::None {
             break;
         }

@@ -250,15 +250,17 @@ async fn carry_out(
     let _reservation = Reservation { context, key };
     let writer = StatusWriter::new(context, key, permit, Arc::clone(&observation.resource));
     let mut checkpoints = Checkpoints::new(writer, &observation);
-    read_numbers(context, key, &mut observation, permit, &mut checkpoints).instrument(observing).await;
+    // Boxed, as is what follows: a round then takes as much memory as the step it is at, not as both.
+    Box::pin(read_numbers(context, key, &mut observation, permit, &mut checkpoints)).instrument(observing).await;
     let plan = plan(&observation);
     // What is uploaded is known from the status alone: where that may not be stored, nothing is uploaded again.
     let must_write = must_announce(&observation, &plan) || (!plan.uploads.is_empty() && context.queue.has_failed(key));
     if must_write && permit.is_valid() {
         checkpoints.writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
     }
-    let executing = spans::execute(plan.uploads.len());
-    let outcomes = execute(context, key, &observation, &plan, permit, &mut checkpoints).instrument(executing).await;
+    let span = spans::execute(plan.uploads.len());
+    let executing = Box::pin(execute(context, key, &observation, &plan, permit, &mut checkpoints));
+    let outcomes = executing.instrument(span).await;
     let progress = Progress::of(permit.is_valid(), &observation, &plan, &outcomes);
     let summary = summarize(&observation, &outcomes, progress, Timestamp::now());
     if checkpoints.writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
