@@ -12,8 +12,6 @@ use waflows_operator::{app, check, crd, inspect};
 /// A command that looks and could not tell ends as clap does when it is called in a wrong way.
 const COULD_NOT_TELL: u8 = 2;
 
-const MAX_THREADS: usize = 4;
-
 /// Gives memory back that the C library's allocator keeps after a rollout. Its settings are in `.cargo/config.toml`.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
@@ -52,7 +50,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     // The only TLS provider of the process; an error means that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // One thread does the work of thousands of resources. On a node with many cores one for each would cost memory.
-    let threads = std::thread::available_parallelism()?.get().min(MAX_THREADS);
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+    // One thread does the work of thousands of resources; a second one takes a tenth more CPU and makes a rollout no
+    // faster. What computes for long, opening an encrypted key, has threads of its own.
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }

@@ -1,4 +1,5 @@
-//! The fuzz targets with stable Rust: every seed, and a fixed number of inputs made from them by a fixed rule.
+//! The fuzz targets with stable Rust: every seed, every input of the corpus, and a fixed number of inputs made from the
+//! seeds by a fixed rule.
 //!
 //! What CI can run of fuzzing. cargo-fuzz with coverage feedback needs nightly Rust: `make fuzz` (fuzz/README.md).
 
@@ -10,6 +11,7 @@ mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::process::Command;
 
 use fastrand::Rng;
 
@@ -59,9 +61,10 @@ fn resource() {
 }
 
 fn run(target: &str, mutants: usize, entry: fn(&[u8])) {
-    let seeds = seeds(target);
-    for (name, seed) in &seeds {
-        check(entry, seed, &format!("seed {name}"));
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let seeds = inputs(&fuzz.join("seeds").join(target));
+    for (name, input) in seeds.iter().chain(&corpus(&fuzz.join("corpus"), target)) {
+        check(entry, input, name);
     }
     let mut random = Rng::with_seed(0x77af_10e5);
     for n in 0..mutants {
@@ -77,19 +80,29 @@ fn check(entry: fn(&[u8]), input: &[u8], what: &str) {
     }
 }
 
-/// By name, so that the inputs are the same on every machine.
-fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut seeds: Vec<_> = entries
+/// What fuzzing has found: the inputs that together reach all the code that any of them has reached.
+fn corpus(folder: &Path, target: &str) -> Vec<(String, Vec<u8>)> {
+    let unpacked = tempfile::tempdir().unwrap();
+    let archive = folder.join(target).with_extension("tar.gz");
+    let mut tar = Command::new("tar");
+    let tar = tar.args(["--extract", "--gzip", "--file"]).arg(archive).arg("--directory").arg(unpacked.path());
+    let is_unpacked = tar.status().is_ok_and(|status| status.success());
+    assert!(is_unpacked, "the corpus could not be unpacked: install tar and gzip");
+    inputs(unpacked.path())
+}
+
+/// The files of a folder by name, so that they are the same on every machine.
+fn inputs(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut inputs: Vec<_> = entries
         .map(|entry| {
             let path = entry.unwrap().path();
             (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())
         })
         .collect();
-    seeds.sort();
-    assert!(!seeds.is_empty(), "{} holds no seeds", folder.display());
-    seeds
+    inputs.sort();
+    assert!(!inputs.is_empty(), "{} holds no inputs", folder.display());
+    inputs
 }
 
 /// A seed, changed in one to eight places.
