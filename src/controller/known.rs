@@ -159,7 +159,7 @@ fn numbers(resource: &FlowsEncryptionKey) -> Box<[KnownNumber]> {
     numbers.into()
 }
 
-/// A resource as LZ4 of its JSON, with [`TYPICAL`] as the dictionary: about a fifth of its size.
+/// A resource as LZ4 of its JSON, with [`TYPICAL`] as the dictionary: about a quarter of its size.
 #[derive(Debug, Clone)]
 struct Packed(Box<[u8]>);
 
