@@ -14,7 +14,7 @@ use waflows_operator::controller::observe::Observation;
 use waflows_operator::controller::plan::{Plan, plan};
 use waflows_operator::controller::schedule::{Agenda, Due, Waits, due};
 use waflows_operator::controller::summarize::{Progress, summarize};
-use waflows_operator::controller::trial::{Next, Trial};
+use waflows_operator::controller::trial::Next;
 use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 use waflows_operator::graph::error::RateLimitScope;
 use waflows_operator::graph::{AccessToken, Credentials, ErrorClass, GraphError, Reported, ReportedKey};
@@ -135,16 +135,11 @@ fn round(observation: &Observation, now: Timestamp, choices: &mut Choices<'_>) -
 
 fn check_plan(observation: &Observation, plan: &Plan) {
     for upload in &plan.uploads {
-        let is_it = |number: &&_| upload.phone_number_id == number_id(number);
-        let number = observation.numbers.iter().find(is_it).expect("a number of the spec");
+        let number = observation.number(&upload.phone_number_id).expect("a number of the spec");
         assert!(matches!(number.reading, Reading::Answered { .. }) && number.ownership == Ownership::Own);
     }
     let is_allowed = observation.resource.spec.mode == Mode::Enforce && observation.key().is_some();
     assert!(is_allowed || plan.uploads.is_empty());
-}
-
-fn number_id(number: &waflows_operator::controller::observe::NumberObservation) -> &str {
-    &number.before.phone_number_id
 }
 
 fn execute(observation: &Observation, plan: &Plan, now: Timestamp, choices: &mut Choices<'_>) -> Vec<Outcome> {
@@ -153,18 +148,11 @@ fn execute(observation: &Observation, plan: &Plan, now: Timestamp, choices: &mut
     for upload in &plan.uploads {
         let answer = choices.upload_answer(now);
         let after = if answer.may_have_taken_effect() { choices.reading(now) } else { Reading::NotAsked };
-        let number = observation.numbers.iter().find(|n| number_id(n) == upload.phone_number_id).expect("planned");
+        let number = observation.number(&upload.phone_number_id).expect("planned");
         let uploaded = Uploaded { at: now, answer, may_be_crossed: choices.one_in(4) };
-        let status = number.uploaded(&terms, &uploaded, &after);
-        let next = Trial::next(&status, &uploaded, &after, &terms);
-        outcomes.push(Outcome {
-            phone_number_id: upload.phone_number_id.clone(),
-            reason: upload.reason,
-            upload: uploaded,
-            after,
-            state: status.state,
-            refusal: choices.one_in(16).then(|| choices.error()),
-        });
+        let refusal = choices.one_in(16).then(|| choices.error());
+        let (outcome, next) = Outcome::judge(number, &terms, upload.reason, uploaded, after, refusal);
+        outcomes.push(outcome);
         if plan.is_trial && next == Next::None {
             break;
         }

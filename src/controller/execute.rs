@@ -8,8 +8,8 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
 
-use super::number::{Reading, UploadAnswer, Uploaded};
-use super::observe::{Observation, PARALLEL_CALLS, cause_of, end_of, reading_of};
+use super::number::{Reading, Terms, UploadAnswer, Uploaded};
+use super::observe::{NumberObservation, Observation, PARALLEL_CALLS, cause_of, end_of, reading_of};
 use super::permit::Permit;
 use super::plan::{Plan, Upload, UploadReason};
 use super::trial::{Next, Trial};
@@ -35,6 +35,23 @@ pub struct Outcome {
     pub state: NumberState,
     /// The answer with which Meta refused the credentials, if it did.
     pub refusal: Option<GraphError>,
+}
+
+impl Outcome {
+    /// What came of an upload to `number`, and what that means for the uploads that follow it in a trial.
+    pub fn judge(
+        number: &NumberObservation,
+        terms: &Terms,
+        reason: UploadReason,
+        upload: Uploaded,
+        after: Reading,
+        refusal: Option<GraphError>,
+    ) -> (Self, Next) {
+        let status = number.uploaded(terms, &upload, &after);
+        let next = Trial::next(&status, &upload, &after, terms);
+        let phone_number_id = status.phone_number_id;
+        (Self { phone_number_id, reason, upload, after, state: status.state, refusal }, next)
+    }
 }
 
 /// Says right before an upload goes out to a phone number ID whether it still may: much can change while it waits for
@@ -112,7 +129,7 @@ struct Uploader<'a> {
 impl<'a> Uploader<'a> {
     async fn upload(self, upload: &'a Upload) -> Option<(Outcome, Next)> {
         let id = &upload.phone_number_id;
-        let number = self.observation.numbers.iter().find(|number| number.before.phone_number_id == *id)?;
+        let number = self.observation.number(id)?;
         let resource = self.observation.resource_name();
         let at = Timestamp::now();
         let may_begin = || self.permit.is_valid() && (self.may_upload)(id);
@@ -124,16 +141,7 @@ impl<'a> Uploader<'a> {
         };
         let terms = self.observation.terms();
         let uploaded = Uploaded { at, answer, may_be_crossed: self.may_be_crossed() };
-        let status = number.uploaded(&terms, &uploaded, &after);
-        let next = Trial::next(&status, &uploaded, &after, &terms);
-        let outcome = Outcome {
-            phone_number_id: id.clone(),
-            reason: upload.reason,
-            upload: uploaded,
-            after,
-            state: status.state,
-            refusal: refusal.or(refused_after),
-        };
+        let (outcome, next) = Outcome::judge(number, &terms, upload.reason, uploaded, after, refusal.or(refused_after));
         self.log(&resource, &outcome);
         Some((outcome, next))
     }

@@ -80,6 +80,11 @@ impl Observation {
         Self { resource, agenda, inputs: None, numbers, refusal: None, interval, waits, now }
     }
 
+    /// What is known of one number.
+    pub fn number(&self, phone_number_id: &str) -> Option<&NumberObservation> {
+        self.numbers.iter().find(|number| number.before.phone_number_id == phone_number_id)
+    }
+
     /// The status that the last round wrote.
     pub fn status(&self) -> Option<&FlowsEncryptionKeyStatus> {
         self.resource.status.as_ref()

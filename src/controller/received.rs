@@ -33,11 +33,14 @@ impl Watchable for Secret {
 ///
 /// Its metadata lacks `managedFields`, labels, owner references and annotations of others. They may be larger than all
 /// the rest, and with a Secret made by `kubectl apply` they hold its contents.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(bound = "")]
 pub struct Received<K> {
+    #[serde(deserialize_with = "read_metadata")]
     metadata: ObjectMeta,
     spec: Option<Value>,
     status: Option<Value>,
+    #[serde(skip)]
     kind: PhantomData<fn() -> K>,
 }
 
@@ -51,13 +54,6 @@ impl Received<FlowsEncryptionKey> {
         let status = self.status.map(serde_json::from_value).transpose()?;
         Ok(FlowsEncryptionKey { metadata: self.metadata, spec, status })
     }
-}
-
-#[derive(Deserialize)]
-struct Parts {
-    metadata: Metadata,
-    spec: Option<Value>,
-    status: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -97,11 +93,8 @@ impl From<Metadata> for ObjectMeta {
     }
 }
 
-impl<'de, K> Deserialize<'de> for Received<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Parts { metadata, spec, status } = Parts::deserialize(deserializer)?;
-        Ok(Self { metadata: metadata.into(), spec, status, kind: PhantomData })
-    }
+fn read_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    Metadata::deserialize(deserializer).map(ObjectMeta::from)
 }
 
 impl<K: Watchable> Resource for Received<K> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
-use kube::core::Status;
+use kube::core::{ObjectMeta, Status};
 use kube::{Api, Resource};
+use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::Instrument;
 
@@ -173,16 +174,7 @@ impl<'a> StatusWriter<'a> {
         api: &Api<Received<FlowsEncryptionKey>>,
         status: &FlowsEncryptionKeyStatus,
     ) -> Result<FlowsEncryptionKey, kube::Error> {
-        let body = serde_json::json!({
-            "apiVersion": FlowsEncryptionKey::api_version(&()),
-            "kind": FlowsEncryptionKey::kind(&()),
-            "metadata": {
-                "name": &*self.key.name,
-                "uid": self.resource.metadata.uid,
-                "resourceVersion": self.resource.metadata.resource_version,
-            },
-            "status": status,
-        });
+        let body = status_body(&self.resource.metadata, status);
         let params = PatchParams::apply(FIELD_MANAGER).force();
         readable(api.patch_status(&self.key.name, &params, &Patch::Apply(body)).await?)
     }
@@ -262,6 +254,20 @@ impl<'a> Checkpoints<'a> {
             }
         }
     }
+}
+
+/// What is applied to store a status: onto this version of the resource, or none.
+pub fn status_body(metadata: &ObjectMeta, status: &FlowsEncryptionKeyStatus) -> Value {
+    json!({
+        "apiVersion": FlowsEncryptionKey::api_version(&()),
+        "kind": FlowsEncryptionKey::kind(&()),
+        "metadata": {
+            "name": metadata.name,
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+        },
+        "status": status,
+    })
 }
 
 /// Whether the resource itself is gone. While its definition is missing or not served yet, the API server answers 404,

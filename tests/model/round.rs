@@ -15,7 +15,7 @@ use waflows_operator::controller::queue::Urgency;
 use waflows_operator::controller::reconcile::must_announce;
 use waflows_operator::controller::schedule::{Due, due};
 use waflows_operator::controller::summarize::{Progress, summarize};
-use waflows_operator::controller::trial::{Next, Trial};
+use waflows_operator::controller::trial::Next;
 use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 
 use crate::objects::{credentials, key, key_number, object_key, reported, resource_number, secrets, transient};
@@ -167,20 +167,17 @@ impl World {
     }
 
     fn conclude(&self, round: &mut Round, planned: Upload, upload: Uploaded, after: Reading) {
-        let id = planned.phone_number_id;
         let observation = &round.observation;
-        let terms = observation.terms();
-        let number = observation.numbers.iter().find(|number| number.before.phone_number_id == id).unwrap();
-        let status = number.uploaded(&terms, &upload, &after);
+        let number = observation.number(&planned.phone_number_id).unwrap();
+        let (outcome, next) = Outcome::judge(number, &observation.terms(), planned.reason, upload, after, None);
         if round.in_trial {
-            match Trial::next(&status, &upload, &after, &terms) {
+            match next {
                 Next::All => round.in_trial = false,
                 Next::One => {}
                 Next::None => round.waiting.clear(),
             }
         }
-        let (reason, state) = (planned.reason, status.state);
-        round.outcomes.push(Outcome { phone_number_id: id, reason, upload, after, state, refusal: None });
+        round.outcomes.push(outcome);
     }
 
     /// The round is summed up, and its status written.

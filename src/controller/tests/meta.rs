@@ -9,7 +9,7 @@ use super::super::execute::Outcome;
 use super::super::number::{Reading, UploadAnswer, Uploaded};
 use super::super::observe::Observation;
 use super::super::plan::Plan;
-use super::super::trial::{Next, Trial};
+use super::super::trial::Next;
 use super::{MINUTE, error, fingerprint, rate_limit, reported};
 use crate::crd::NumberState;
 use crate::graph::{ErrorClass, GraphError};
@@ -230,24 +230,15 @@ pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Me
     let mut in_trial = plan.is_trial;
     for upload in &plan.uploads {
         let id = &upload.phone_number_id;
-        let number =
-            observation.numbers.iter().find(|n| n.before.phone_number_id == *id).expect("a number of the spec");
+        let number = observation.number(id).expect("a number of the spec");
         let (answer, refusal) = meta.upload(id, key, now);
         let (after, refused_after) = match answer.may_have_taken_effect() {
             true => read_back(observation, key, id, meta, now),
             false => (Reading::NotAsked, None),
         };
         let uploaded = Uploaded { at: now, answer, may_be_crossed: meta.may_be_crossed() };
-        let status = number.uploaded(&terms, &uploaded, &after);
-        let next = Trial::next(&status, &uploaded, &after, &terms);
-        outcomes.push(Outcome {
-            phone_number_id: id.clone(),
-            reason: upload.reason,
-            upload: uploaded,
-            after,
-            state: status.state,
-            refusal: refusal.or(refused_after),
-        });
+        let (outcome, next) = Outcome::judge(number, &terms, upload.reason, uploaded, after, refusal.or(refused_after));
+        outcomes.push(outcome);
         match next {
             Next::All => in_trial = false,
             Next::None if in_trial => break,

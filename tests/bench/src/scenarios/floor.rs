@@ -9,6 +9,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 use waflows_operator::controller::reconcile::FIELD_MANAGER;
+use waflows_operator::controller::writer::status_body;
 use waflows_operator::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
@@ -70,18 +71,9 @@ where
 
 /// What the operator sends when it writes a status, with something changed.
 fn other_status(resource: &FlowsEncryptionKey) -> Value {
-    let mut status = json!(resource.status);
-    status["valid"] = json!("0/5");
-    json!({
-        "apiVersion": FlowsEncryptionKey::api_version(&()),
-        "kind": FlowsEncryptionKey::kind(&()),
-        "metadata": {
-            "name": resource.metadata.name,
-            "uid": resource.metadata.uid,
-            "resourceVersion": resource.metadata.resource_version,
-        },
-        "status": status,
-    })
+    let mut status = resource.status.clone().unwrap_or_default();
+    status.valid = Some("0/5".to_owned());
+    status_body(&resource.metadata, &status)
 }
 
 fn event(resource: &FlowsEncryptionKey) -> Result<Event, kube::Error> {
