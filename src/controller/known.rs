@@ -183,21 +183,83 @@ impl Packed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-    #[test]
-    fn a_resource_comes_out_as_it_went_in() {
+    use super::*;
+    use crate::crd::{PhoneNumberStatus, SYNC_ANNOTATION};
+
+    /// As the API server has it.
+    fn resource() -> FlowsEncryptionKey {
         let text = include_str!("../../examples/minimal.yaml");
         let mut resource: FlowsEncryptionKey = text
             .split("\n---\n")
             .find(|document| document.contains("kind: FlowsEncryptionKey"))
             .map(|document| serde_saphyr::from_str(document).unwrap())
             .unwrap();
+        resource.metadata.uid = Some("a".into());
         resource.metadata.resource_version = Some("12".into());
+        resource.metadata.generation = Some(1);
         resource.status = Some(FlowsEncryptionKeyStatus { valid: Some("1/2".into()), ..Default::default() });
+        resource
+    }
+
+    #[test]
+    fn a_resource_comes_out_as_it_went_in() {
+        let resource = resource();
         let known = Known::of(&resource);
         assert_eq!(serde_json::to_value(known.resource()).unwrap(), serde_json::to_value(&resource).unwrap());
-        assert!(known.is_up_to_date_with(&resource.metadata) && !known.asks_for_more(&known));
+    }
+
+    #[test]
+    fn only_some_changes_ask_for_more() {
+        type Change = fn(&mut FlowsEncryptionKey);
+        let changes: [(bool, &str, Change); 7] = [
+            (false, "nothing", |_| {}),
+            (false, "a label", |it| it.metadata.labels = Some([("a".into(), "b".into())].into())),
+            (false, "its status", |it| it.status = None),
+            (true, "its spec", |it| it.metadata.generation = Some(2)),
+            (true, "a deletion", |it| it.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH))),
+            (true, "a new object", |it| it.metadata.uid = Some("b".into())),
+            (true, "the annotation", |it| {
+                it.metadata.annotations = Some([(SYNC_ANNOTATION.into(), "now".into())].into());
+            }),
+        ];
+        let before = Known::of(&resource());
+        for (asks, name, change) in changes {
+            let mut resource = resource();
+            change(&mut resource);
+            assert_eq!(Known::of(&resource).asks_for_more(&before), asks, "{name}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers_and_only_of_the_same_object() {
+        let known = Known::of(&resource());
+        let metadata = |uid: &str, version: &str| ObjectMeta {
+            uid: Some(uid.into()),
+            resource_version: Some(version.into()),
+            ..ObjectMeta::default()
+        };
+        assert!(known.is_up_to_date_with(&metadata("a", "12")) && known.is_up_to_date_with(&metadata("a", "9")));
+        for (uid, version) in [("a", "100"), ("b", "12"), ("a", "x12")] {
+            assert!(!known.is_up_to_date_with(&metadata(uid, version)), "{uid} {version}");
+        }
+        assert!(known.has_uid(Some("a")) && !known.has_uid(Some("b")) && !known.has_uid(None));
+    }
+
+    #[test]
+    fn only_who_can_upload_owns_what_its_status_says() {
+        let mut resource = resource();
+        resource.spec.phone_number_ids = vec!["2".into(), "1".into()];
+        let owned = PhoneNumberStatus {
+            phone_number_id: "1".into(),
+            owned_since: Some(Time(Timestamp::UNIX_EPOCH)),
+            ..PhoneNumberStatus::default()
+        };
+        resource.status.get_or_insert_default().phone_numbers = vec![owned];
+        assert_eq!(Known::of(&resource).owned().collect::<Vec<_>>(), ["1"]);
+        resource.spec.suspend = Some(true);
+        assert_eq!(Known::of(&resource).owned().count(), 0);
     }
 
     #[test]

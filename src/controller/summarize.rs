@@ -186,15 +186,14 @@ fn settle(
         number.next_attempt_time = Some(Time(terms.now));
     }
     let owns = match number.state {
-        NumberState::Conflict | NumberState::Refused => Some(false),
-        _ if terms.mode == Mode::Observe || has_bad_key(observation) => Some(false),
-        NumberState::Pending | NumberState::Unreachable => None,
-        _ => Some(matches!(observed.reading, Reading::Answered { .. }) || number.owned_since.is_some()),
+        NumberState::Conflict | NumberState::Refused => false,
+        _ if terms.mode == Mode::Observe || has_bad_key(observation) => false,
+        _ => number.owned_since.is_some() || matches!(observed.reading, Reading::Answered { .. }),
     };
-    match owns {
-        Some(true) if number.owned_since.is_none() => number.owned_since = Some(Time(terms.now)),
-        Some(false) => number.owned_since = None,
-        Some(true) | None => {}
+    if owns {
+        number.owned_since.get_or_insert(Time(terms.now));
+    } else {
+        number.owned_since = None;
     }
     if number.state != observed.before.state || number.last_transition_time.is_none() {
         number.last_transition_time = Some(Time(terms.now));

@@ -187,6 +187,9 @@ fn an_upload_that_could_not_be_read_back_counts_as_landed() {
     let upload = accepted(at(0));
     let number = terms(0).uploaded(valid_number(), &upload, &failed(ErrorClass::Transient, at(3)));
     assert_eq!((number.upload_attempts, terms(0).upload_allowed_at(&number)), (1, at(60)));
+    let limited = Reading::Paused { limit: Some(rate_limit()), until: at(30) };
+    let number = terms(0).uploaded(valid_number(), &upload, &limited);
+    assert_eq!((number.upload_attempts, number.failures, number.next_attempt_time), (1, 0, time(30)));
 }
 
 /// A request of this leader or of a former one may still take effect after what was read back.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::controller::index::{Index, ObjectKey};
 use crate::controller::number::Ownership;
+use crate::controller::ownership::{Unowned, claim_numbers, unowned_numbers};
 
 const NUMBERS: [&str; 3] = ["1", "2", "3"];
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -205,4 +206,74 @@ fn the_name_of_an_owner_stays_within_its_namespace() {
     index.apply_resource(&stranger, at(0));
     let key = ObjectKey::new("elsewhere", "a");
     assert_eq!(index.owner("1", &key, at(0)), Ownership::Other { owner: None });
+}
+
+#[test]
+fn a_number_that_was_another_s_is_looked_at_once_nobody_owns_it() {
+    let (mut index, a, b) = rivals(2);
+    let mut resource = b.resource(1);
+    resource.status.as_mut().unwrap().phone_numbers[0].state = NumberState::Conflict;
+    let unowned =
+        |index: &Index, resource: &FlowsEncryptionKey, now| unowned_numbers(index, resource, &b.key(), at(now));
+    let free = Unowned { free: vec!["1".into()], next: None };
+    assert_eq!(unowned(&index, &resource, 10), Unowned::default(), "it has its owner");
+    index.delete_resource(&a.key(), at(10));
+    assert_eq!(unowned(&index, &resource, 10), Unowned { free: Vec::new(), next: Some(at(70)) });
+    assert_eq!(unowned(&index, &resource, 70), free);
+    let changes: [(&str, fn(&mut FlowsEncryptionKey)); 3] = [
+        ("suspended", |resource| resource.spec.suspend = Some(true)),
+        ("not listed", |resource| resource.spec.phone_number_ids = vec!["2".into()]),
+        ("not in conflict", |resource| {
+            resource.status.as_mut().unwrap().phone_numbers[0].state = NumberState::Pending;
+        }),
+    ];
+    for (what, change) in changes {
+        let mut resource = resource.clone();
+        change(&mut resource);
+        assert_eq!(unowned(&index, &resource, 70), Unowned::default(), "{what}");
+    }
+}
+
+#[test]
+fn whoever_has_a_key_and_has_read_a_free_number_holds_it_until_its_round_ends() {
+    type Case = (&'static str, bool, fn(&mut Stage), Reading);
+    let answer = || answered(None, None, at(0));
+    let cases: [Case; 4] = [
+        ("read", true, |_| {}, answer()),
+        ("not read", false, |_| {}, failed(ErrorClass::Transient, at(0))),
+        ("without a key", false, |stage| stage.key = Err(verdict(Reason::SecretNotFound)), answer()),
+        ("in mode Observe", false, |stage| stage.resource.spec.mode = Mode::Observe, answer()),
+    ];
+    for (what, is_held, change, reading) in cases {
+        let mut stage = Stage::new(&["1"]);
+        change(&mut stage);
+        let mut index = Index::new(&[None], PATIENCE);
+        let rival = ObjectKey::new("messaging", "rival");
+        let mut other = stage.resource.clone();
+        other.metadata.name = Some("rival".into());
+        index.apply_resource(&other, at(0));
+        index.apply_resource(&stage.resource, at(0));
+        let mut observation = stage.look(Agenda { inputs: true, numbers: vec!["1".into()], afresh: false });
+        observation.numbers[0].reading = reading;
+        claim_numbers(&mut index, &mut observation, &ObjectKey::new("messaging", "storefront"));
+        assert_eq!(observation.numbers[0].ownership, Ownership::Own, "{what}");
+        assert_eq!(index.owner("1", &rival, at(0)) != Ownership::Own, is_held, "{what}");
+    }
+}
+
+#[test]
+fn an_observation_says_who_else_owns_a_number() {
+    let (mut index, _, b) = rivals(2);
+    for (mode, expected) in [
+        (Mode::Enforce, Ownership::Other { owner: Some("a".into()) }),
+        // It uploads nothing, so that it makes no difference.
+        (Mode::Observe, Ownership::Own),
+    ] {
+        let mut stage = Stage::new(&["1"]);
+        stage.resource.spec.mode = mode;
+        let mut observation = stage.look(Agenda { inputs: true, numbers: vec!["1".into()], afresh: false });
+        observation.numbers[0].reading = answered(None, None, at(0));
+        claim_numbers(&mut index, &mut observation, &b.key());
+        assert_eq!(observation.numbers[0].ownership, expected, "{mode:?}");
+    }
 }

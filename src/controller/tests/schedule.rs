@@ -18,12 +18,21 @@ fn seconds(waits: impl Fn(i32) -> Duration, attempts: std::ops::RangeInclusive<i
 fn waits_double_up_to_their_bound() {
     let waits = Waits::default();
     assert_eq!(seconds(|n| waits.after_failure(n), 1..=8), [5, 10, 20, 40, 80, 160, 300, 300]);
+    assert_eq!(seconds(|n| waits.after_outage(n), 1..=6), [5, 10, 20, 40, 60, 60]);
     assert_eq!(seconds(|n| waits.after_refusal(n), 1..=6), [300, 600, 1200, 2400, 3600, 3600]);
     let uploads = [60, 120, 240, 480, 960, 1920, 3840, 7680, 15_360, 21_600, 21_600];
     assert_eq!(seconds(|n| waits.after_upload(n), 1..=11), uploads);
     assert_eq!(seconds(|n| waits.after_upload(n), i32::MAX..=i32::MAX), [21_600]);
     assert_eq!(seconds(|n| waits.after_failure(n), -1..=0), [5, 5], "a count that cannot be is the first");
     assert_eq!(Waits::scaled(0.1).after_failure(1), Duration::from_millis(500));
+}
+
+#[test]
+fn waits_that_do_not_grow_are_as_documented() {
+    let waits = Waits::default();
+    assert_eq!((waits.before_takeover(), waits.after_unknown_outcome()), (MINUTE, MINUTE));
+    assert_eq!(waits.passphrase_grace(), Duration::from_secs(2));
+    assert_eq!(waits.read_back().map(|wait| wait.as_millis()).collect::<Vec<_>>(), [0, 250, 750, 2000]);
 }
 
 proptest! {

@@ -164,6 +164,106 @@ fn a_number_waits_for_its_next_upload_and_is_checked_meanwhile() {
     assert!(stage.number("2").upload_attempts > 8);
 }
 
+#[test]
+fn a_round_is_finished_if_it_may_go_on_or_nothing_is_left_to_do() {
+    let stage = Stage::new(&["1"]);
+    let mut meta = Model::new(&["1"]);
+    let Due::Now(agenda) = stage.due() else { panic!("due") };
+    let unread = stage.look(agenda.clone());
+    let read = stage.observe(agenda, &mut meta);
+    let planned = plan(&read);
+    let outcomes = meta::execute(&read, &planned, &mut meta, stage.now);
+    for (observation, planned, outcomes, expected) in [
+        (&read, &planned, outcomes.as_slice(), Progress::Finished),
+        (&read, &planned, &[], Progress::Underway),
+        (&unread, &Plan::default(), &[], Progress::Underway),
+    ] {
+        assert_eq!(Progress::of(false, observation, planned, outcomes), expected);
+        assert_eq!(Progress::of(true, observation, planned, outcomes), Progress::Finished);
+    }
+}
+
+#[test]
+fn a_round_that_did_not_ask_meta_is_no_check() {
+    let mut stage = Stage::new(&["1"]);
+    stage.key = Err(verdict(Reason::SecretNotFound));
+    stage.round(&mut Model::new(&["1"])).unwrap();
+    assert_eq!(stage.status().last_check_time, None);
+}
+
+#[test]
+fn a_state_dates_from_the_end_of_its_round() {
+    let stage = Stage::new(&["1"]);
+    let Due::Now(agenda) = stage.due() else { panic!("due") };
+    let observation = stage.observe(agenda, &mut Model::new(&["1"]));
+    let status = summarize(&observation, &[], Progress::Underway, at(5)).status;
+    assert_eq!(status.phone_numbers[0].last_transition_time, time(5));
+}
+
+#[test]
+fn no_upload_is_scheduled_where_none_may_be_made() {
+    let changes: [fn(&mut Stage); 2] = [
+        |stage| stage.set_key(Err(verdict(Reason::SecretNotFound))),
+        |stage| stage.edit(|spec| spec.mode = Mode::Observe),
+    ];
+    for change in changes {
+        let (mut stage, mut meta) = Stage::settled(&["1"]);
+        change(&mut stage);
+        stage.round(&mut meta).unwrap();
+        meta.line("1").set(None, None);
+        stage.request_sync("look");
+        stage.round(&mut meta).unwrap();
+        let number = stage.number("1");
+        assert_eq!((number.state, &number.next_attempt_time), (NumberState::Missing, &None));
+    }
+}
+
+/// Each number that has the key waits as long as its own uploads ask for.
+#[test]
+fn two_numbers_on_trial_do_not_wait_for_each_other() {
+    let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
+    stage.now += stage.pace();
+    let uploaded = Timestamp::from_second(stage.now.as_second() - 10).unwrap();
+    for (id, attempts) in [("1", 1), ("2", 3)] {
+        meta.line(id).set(Some(1), Some("MISMATCH"));
+        let status = stage.resource.status.as_mut().unwrap();
+        let number = status.phone_numbers.iter_mut().find(|number| number.phone_number_id == id).unwrap();
+        (number.last_upload_time, number.upload_attempts) = (Some(Time(uploaded)), attempts);
+    }
+    stage.round(&mut meta).unwrap();
+    let next = |id: &str| stage.number(id).next_attempt_time.as_ref().map(|time| time.0);
+    assert_eq!([next("1"), next("2")], [Some(uploaded + MINUTE), Some(uploaded + MINUTE * 4)]);
+}
+
+#[test]
+fn a_number_is_given_up_by_whoever_may_not_or_cannot_keep_it_and_not_because_meta_is_away() {
+    type Change = fn(&mut Stage, &mut Model);
+    let changes: [(&str, Option<Time>, Change); 5] = [
+        ("a check", time(0), |_, _| {}),
+        ("Meta is away", time(0), |_, meta| meta.line("1").fault = Some(Fault::Down)),
+        ("Meta refuses the number", None, |_, meta| meta.line("1").fault = Some(Fault::Refused)),
+        ("mode Observe", None, |stage, _| stage.edit(|spec| spec.mode = Mode::Observe)),
+        ("no key", None, |stage, _| stage.set_key(Err(verdict(Reason::SecretNotFound)))),
+    ];
+    for (what, expected, change) in changes {
+        let (mut stage, mut meta) = Stage::settled(&["1"]);
+        stage.now += HOUR * 4;
+        change(&mut stage, &mut meta);
+        stage.round(&mut meta).unwrap();
+        assert_eq!(stage.number("1").owned_since, expected, "{what}");
+    }
+}
+
+#[test]
+fn a_new_state_has_the_time_of_its_beginning() {
+    let (mut stage, mut meta) = Stage::settled(&["1"]);
+    meta.line("1").fault = Some(Fault::Refused);
+    stage.now += HOUR * 4;
+    stage.round(&mut meta).unwrap();
+    let number = stage.number("1");
+    assert_eq!((number.state, &number.last_transition_time), (NumberState::Refused, &time(4 * 3600)));
+}
+
 /// What a resource of 500 numbers says at worst, in bytes of the JSON that the API server stores.
 fn size_of_worst_status(c: char) -> usize {
     let ids: Vec<String> = (0..500).map(|n| format!("{n:020}")).collect();
