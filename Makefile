@@ -48,15 +48,14 @@ test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every
 
 .PHONY: soak
 soak: SEED := $(shell date +%s)
-soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour of changes), then the wide model (hours)
-	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) \
-		cargo test --quiet --locked -p waflows-operator --lib controller::tests::simulation
-	PROPTEST_CASES=50000 PROPTEST_RNG_SEED=$(SEED) \
-		cargo test --quiet --locked -p waflows-operator --lib leader::simulation
-	PROPTEST_RNG_SEED=$(SEED) cargo test --quiet --locked -p waflows-operator --lib properties
-	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) \
-		cargo test --locked -p waflows-operator --test faults -- --nocapture
-	WAFLOWS_MODEL=wide cargo test --release --locked -p waflows-operator --test model -- --nocapture
+soak: TEST := cargo test --profile soak --locked -p waflows-operator
+soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour of changes), then the wide models (an hour)
+	@echo "The seed is $(SEED)."
+	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) $(TEST) --lib every_history
+	PROPTEST_CASES=50000 PROPTEST_RNG_SEED=$(SEED) $(TEST) --lib leader::simulation
+	PROPTEST_RNG_SEED=$(SEED) $(TEST) --lib properties
+	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) $(TEST) --test faults -- --nocapture
+	WAFLOWS_MODEL=wide $(TEST) --test model -- --nocapture
 
 .PHONY: bench
 bench: ## measure speed and cost on this machine (docs/performance.md); ARGS="a b2k" runs some scenarios only

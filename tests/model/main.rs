@@ -14,9 +14,9 @@
 //! [`canonical`] says which states are the same. Each of [`setups`] has few features and bounded faults; each test in
 //! [`broken`] breaks the operator on purpose and asserts that the model finds it.
 //!
-//! With `WAFLOWS_MODEL=wide` in the environment everything that may go wrong may do so once more; that takes minutes to
-//! hours, in a release build: `WAFLOWS_MODEL=wide cargo test --release --test model -- --nocapture`. `--nocapture` also
-//! shows how many states there are.
+//! With `WAFLOWS_MODEL=wide` in the environment everything that may go wrong may do so once more; that takes about half
+//! an hour: `WAFLOWS_MODEL=wide cargo test --profile soak --test model -- --nocapture`. `--nocapture` also shows how many
+//! states there are.
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
@@ -72,6 +72,9 @@ hold! {
     shared_and_own_number,
     succession,
     replicas,
+    replica_crash,
+    replica_drift,
+    replica_renewal,
 }
 
 mod broken {

@@ -69,8 +69,9 @@ impl World {
             is_revoked: false,
             is_orphaned: false,
             observation: Arc::new(observation),
+            plan: Arc::new(plan),
         };
-        let announces = must_announce(&round.observation, &plan);
+        let announces = must_announce(&round.observation, &round.plan);
         let status = announces.then(|| summarize(&round.observation, &[], Progress::Underway, self.now).status);
         self.replicas[replica].rounds[x] = Some(round);
         if let Some(status) = status {
@@ -183,7 +184,9 @@ impl World {
     /// The round is summed up, and its status written.
     pub(crate) fn finish(&mut self, setup: &Setup, replica: usize, x: usize) {
         let Some(round) = self.replicas[replica].rounds[x].clone() else { return };
-        let mut summary = summarize(&round.observation, &round.outcomes, Progress::Finished, self.now);
+        let is_permitted = self.has_permit(setup, replica, &round);
+        let progress = Progress::of(is_permitted, &round.observation, &round.plan, &round.outcomes);
+        let mut summary = summarize(&round.observation, &round.outcomes, progress, self.now);
         break_status(setup, &round, &mut summary.status);
         let next = summary.next.filter(|_| !setup.has(Mutation::ForgetNextRound));
         let is_stored = self.write(setup, replica, x, summary.status);

@@ -103,3 +103,21 @@ pub(crate) fn replicas() -> Setup {
     let budget = Budget { steps: 3, ..NONE };
     Setup { replicas: 2, ..Setup::new("replicas", &[&[0]]).within(budget) }
 }
+
+/// The same, and one of them ends at any moment.
+pub(crate) fn replica_crash() -> Setup {
+    let budget = Budget { crashes: 1, ..replicas().budget };
+    Setup { name: "replicas, one of which crashes", ..replicas() }.within(budget)
+}
+
+/// The same, and someone else writes to the number.
+pub(crate) fn replica_drift() -> Setup {
+    let budget = Budget { foreign_writes: 1, ..replicas().budget };
+    Setup { name: "replicas and a foreign write", ..replicas() }.within(budget)
+}
+
+/// The same, and a request about the Lease fails.
+pub(crate) fn replica_renewal() -> Setup {
+    let budget = Budget { failed_renewals: 1, ..replicas().budget };
+    Setup { name: "replicas and a failed renewal", ..replicas() }.within(budget)
+}

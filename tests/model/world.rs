@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use waflows_operator::controller::execute::Outcome;
 use waflows_operator::controller::index::Index;
 use waflows_operator::controller::observe::Observation;
-use waflows_operator::controller::plan::Upload;
+use waflows_operator::controller::plan::{Plan, Upload};
 use waflows_operator::controller::queue::Urgency;
 use waflows_operator::crd::FlowsEncryptionKey;
 use waflows_operator::leader::election::Election;
@@ -101,6 +101,8 @@ pub(crate) struct Round {
     pub(crate) observation: Arc<Observation>,
     /// The resource as the round last wrote or saw it.
     pub(crate) written: Arc<FlowsEncryptionKey>,
+    pub(crate) plan: Arc<Plan>,
+    /// What of the plan is still to be uploaded.
     pub(crate) waiting: Vec<Upload>,
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) outcomes: Vec<Outcome>,
