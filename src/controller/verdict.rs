@@ -199,7 +199,7 @@ fn ready(
         None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers.len())),
         Some(worst) => {
             let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();
-            Verdict::new(worst, sentence(worst, &concerned))
+            Verdict::new(worst, sentence(&concerned))
         }
     }
 }
@@ -253,7 +253,7 @@ fn rank(reason: Reason) -> u8 {
     }
 }
 
-fn sentence(reason: Reason, concerned: &[&PhoneNumberStatus]) -> String {
+fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
     let Some(first) = concerned.first() else {
         return String::new();
     };
@@ -264,7 +264,7 @@ fn sentence(reason: Reason, concerned: &[&PhoneNumberStatus]) -> String {
     };
     let error = first.error.as_ref().map(|error| error.message.trim_end_matches('.')).unwrap_or_default();
     let detail = match (first.message.as_str(), error) {
-        ("", "") if reason == Reason::Progressing => "not asked yet.".to_owned(),
+        ("", "") => "not asked yet.".to_owned(),
         ("", error) => format!("{error}."),
         (message, "") => message.to_owned(),
         (message, error) => format!("{error}. {message}"),

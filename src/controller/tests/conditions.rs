@@ -3,6 +3,7 @@
 use super::meta::{Fault, Model};
 use super::*;
 use crate::controller::number::Ownership;
+use crate::crd::NumberError;
 
 /// Ready, what stands beside it, its reason, and words that its message has.
 type Row = (&'static str, fn() -> Stage, [&'static str; 3], &'static [&'static str]);
@@ -68,7 +69,8 @@ const STALLED: &str = "Stalled";
 #[test]
 fn every_situation_has_its_conditions() {
     let rows: Vec<Row> = vec![
-        ("all is well", || new(|_, _| {}), ["True", "", "AllNumbersValid"], &["2 numbers"]),
+        ("all is well", || new(|_, _| {}), ["True", "", "AllNumbersValid"], &["All 2 numbers"]),
+        ("all of one is well", || Stage::settled(&["1"]).0, ["True", "", "AllNumbersValid"], &["The number holds"]),
         (
             "new, under way",
             || underway(Stage::new(&["1"]), Model::new(&["1"])),
@@ -373,6 +375,107 @@ fn the_conditions_about_inputs_say_which_is_at_fault() {
     assert_eq!(of(&refused_number, ConditionType::TokenAccepted), pair("True", "TokenAccepted"));
     let silent = new(|_, m| all(m, |l| l.fault = Some(Fault::Down)));
     assert_eq!(of(&silent, ConditionType::TokenAccepted), pair("Unknown", "NotAsked"));
+}
+
+/// What a round finds in which nothing was read but the Secrets.
+fn look(stage: &Stage) -> Observation {
+    stage.look(Agenda { inputs: true, numbers: Vec::new(), afresh: false })
+}
+
+#[test]
+fn a_refusal_names_what_is_refused_and_where_it_stands() {
+    let app = || Some(secret_ref("meta-app", "secret"));
+    let table = [
+        (ErrorClass::Token, None, "TokenRefused", "the access token (Secret messaging/meta-token, key token)"),
+        (ErrorClass::Token, app(), "TokenRefused", "the access token (Secret messaging/meta-token, key token)"),
+        (
+            ErrorClass::AppSecretProof,
+            app(),
+            "AppSecretRefused",
+            "the app secret (Secret messaging/meta-app, key secret)",
+        ),
+        (
+            ErrorClass::AppSecretProof,
+            None,
+            "AppSecretRefused",
+            "the call without app secret (Secret messaging/meta-token, key token)",
+        ),
+    ];
+    for (class, app_secret, reason, words) in table {
+        let mut stage = Stage::new(&["1"]);
+        stage.resource.spec.app_secret_ref = app_secret;
+        let mut observation = look(&stage);
+        observation.refusal = Some(error(class));
+        stage.store(&summarize(&observation, &[], Progress::Finished, stage.now).status);
+        let condition = stage.condition(ConditionType::TokenAccepted).unwrap();
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", reason));
+        assert!(condition.message.contains(words), "{}", condition.message);
+    }
+}
+
+#[test]
+fn a_round_that_learns_nothing_of_the_token_leaves_its_condition_as_it_was() {
+    let table = [
+        (["True", "TokenAccepted"], ["True", "TokenAccepted"]),
+        (["False", "TokenRefused"], ["False", "TokenRefused"]),
+        (["Unknown", "NotAsked"], ["Unknown", "NotAsked"]),
+        // Someone else wrote these.
+        (["Maybe", "TokenAccepted"], ["Unknown", "NotAsked"]),
+        (["True", "BecauseISaySo"], ["Unknown", "NotAsked"]),
+    ];
+    for (before, expected) in table {
+        let (mut stage, _) = Stage::settled(&["1"]);
+        for condition in &mut stage.resource.status.as_mut().unwrap().conditions {
+            if condition.type_ == ConditionType::TokenAccepted.as_str() {
+                [condition.status, condition.reason] = before.map(str::to_owned);
+            }
+        }
+        stage.store(&summarize(&look(&stage), &[], Progress::Finished, stage.now).status);
+        let after = stage.condition(ConditionType::TokenAccepted).unwrap();
+        assert_eq!([after.status.as_str(), after.reason.as_str()], expected, "{before:?}");
+    }
+}
+
+#[test]
+fn of_several_troubles_the_one_for_people_is_told_and_of_those_the_first() {
+    use NumberState::{Contested, Refused, Unreported};
+    let table = [
+        ([Contested, Refused], "NumberContested", "ID 1:"),
+        ([Refused, Contested], "NumberRefused", "ID 1:"),
+        ([Unreported, Refused], "NumberRefused", "ID 2:"),
+        ([Refused, Unreported], "NumberRefused", "ID 1:"),
+        ([Refused, Refused], "NumberRefused", "ID 1 (and 1 more):"),
+    ];
+    for (states, reason, words) in table {
+        let (mut stage, _) = Stage::settled(&["1", "2"]);
+        for (number, state) in stage.resource.status.as_mut().unwrap().phone_numbers.iter_mut().zip(states) {
+            number.state = state;
+        }
+        stage.store(&summarize(&look(&stage), &[], Progress::Finished, stage.now).status);
+        let ready = stage.condition(ConditionType::Ready).unwrap();
+        assert_eq!(ready.reason, reason, "{states:?}");
+        assert!(ready.message.contains(words), "{states:?}: {}", ready.message);
+    }
+}
+
+#[test]
+fn a_number_that_was_never_read_says_whether_anything_stands_in_the_way() {
+    let failed = |http_status, code| Some(NumberError { http_status, code, ..NumberError::default() });
+    let table = [
+        (None, "Progressing", "ID 1: not asked yet."),
+        (failed(Some(503), None), "GraphUnreachable", "ID 1: "),
+        (failed(Some(429), None), "RateLimited", "ID 1: "),
+        (failed(Some(400), Some(80_007)), "RateLimited", "ID 1: "),
+    ];
+    for (error, reason, words) in table {
+        let mut stage = Stage::new(&["1"]);
+        stage.store(&summarize(&look(&stage), &[], Progress::Finished, stage.now).status);
+        stage.resource.status.as_mut().unwrap().phone_numbers[0].error = error;
+        stage.store(&summarize(&look(&stage), &[], Progress::Finished, stage.now).status);
+        let ready = stage.condition(ConditionType::Ready).unwrap();
+        assert_eq!(ready.reason, reason, "{}", ready.message);
+        assert!(ready.message.contains(words), "{}", ready.message);
+    }
 }
 
 #[test]

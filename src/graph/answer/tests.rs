@@ -192,6 +192,13 @@ fn the_text_for_users_goes_before_the_one_for_developers() {
 }
 
 #[test]
+fn an_error_in_the_form_of_oauth_is_told_too() {
+    let described = error(401, r#"{"error":"invalid_token","error_description":"it has expired"}"#);
+    assert_eq!(described.message, "it has expired");
+    assert_eq!(error(401, r#"{"error":"invalid_token"}"#).message, "invalid_token");
+}
+
+#[test]
 fn a_field_of_another_type_hides_no_other() {
     let error =
         error(400, r#"{"error":{"code":"190","message":7,"is_transient":null,"error_subcode":{},"type":null}}"#);
