@@ -2,7 +2,7 @@
 //!
 //! Source: Meta, "Graph API: Rate limits".
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -46,7 +46,7 @@ impl Percentages {
 impl Usage {
     pub(super) fn from_headers(headers: &HeaderMap) -> Self {
         let app: Percentages = json(headers, "x-app-usage").unwrap_or_default();
-        let business: HashMap<String, Vec<Percentages>> =
+        let business: BTreeMap<String, Vec<Percentages>> =
             json(headers, "x-business-use-case-usage").unwrap_or_default();
         let mut usage = Self { app_percent: app.highest(), ..Self::default() };
         // One account at a time in practice; of several the most used one counts.
@@ -111,6 +111,21 @@ mod tests {
     }
 
     #[test]
+    fn of_several_accounts_the_most_used_one_counts_and_of_equals_the_first() {
+        let usage = |text: &str| {
+            let usage = Usage::from_headers(&headers(&[("x-business-use-case-usage", text)]));
+            (usage.business_account.unwrap(), usage.business_percent, usage.regain_access)
+        };
+        let cases = |percents: [u32; 3]| {
+            let [a, b, c] = percents;
+            format!(r#"{{"1":[{{"call_count":{a}}}],"2":[{{"call_count":{b}}}],"3":[{{"call_count":{c}}}]}}"#)
+        };
+        assert_eq!(usage(&cases([10, 90, 20])), ("2".into(), 90, None));
+        assert_eq!(usage(&cases([10, 20, 20])), ("2".into(), 20, None));
+        assert_eq!(usage(&cases([0, 0, 0])), ("1".into(), 0, None));
+    }
+
+    #[test]
     fn nonsense_is_ignored_and_waits_are_bounded() {
         assert_eq!(
             Usage::from_headers(&headers(&[("x-app-usage", "[]"), ("x-business-use-case-usage", "?")])),
@@ -120,7 +135,7 @@ mod tests {
             "x-business-use-case-usage",
             r#"{"1":[{"call_count":-5,"estimated_time_to_regain_access":1e300}]}"#,
         )]));
-        assert_eq!((usage.business_percent, usage.regain_access), (0, Some(MAX_WAIT)));
+        assert_eq!((usage.business_percent, usage.regain_access), (0, Some(Duration::from_secs(86_400))));
         let long = format!(r#"{{"{}":[{{"call_count":100}}],"EAA":[{{"call_count":100}}]}}"#, "1".repeat(33));
         assert_eq!(Usage::from_headers(&headers(&[("x-business-use-case-usage", &long)])), Usage::default());
     }

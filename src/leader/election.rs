@@ -438,12 +438,35 @@ mod tests {
         election.release(seconds(3));
         assert_eq!(election.next(seconds(3), WALL), Action::StepDown);
         election.handle(Outcome::Failed, seconds(3), seconds(3));
+        assert_eq!(election.next(seconds(4), WALL), Action::Wait(seconds(5)), "not again at once");
         assert_eq!(election.next(seconds(5), WALL), Action::Read);
         let mut replaced = election.clone();
         replaced.handle(Outcome::Found(Some(record("2", Some("other")))), seconds(5), seconds(5));
         assert_eq!(replaced.next(seconds(5), WALL), Action::Done);
 
         assert_eq!(election.next(seconds(13), WALL), Action::Done, "the Lease ends by itself");
+    }
+
+    #[test]
+    fn what_may_be_held_is_looked_at_before_the_end() {
+        let mut election = observer_of(None);
+        assert_eq!(election.next(seconds(0), WALL), Action::Create(claim(0)));
+        election.handle(Outcome::Failed, seconds(0), seconds(1));
+        election.release(seconds(1));
+        assert_eq!(election.next(seconds(1), WALL), Action::Read, "nobody knows whether it was created");
+        election.handle(Outcome::Found(Some(record("1", Some("me")))), seconds(1), seconds(1));
+        let released = Claim { holder: String::new(), duration_seconds: 1, ..claim(3) };
+        assert_eq!(election.next(seconds(1), WALL), replace("1", released));
+    }
+
+    #[test]
+    fn an_answer_that_comes_when_the_term_would_be_over_begins_none() {
+        for (answered, expected) in [(9, Some(seconds(10))), (10, None)] {
+            let mut election = observer_of(None);
+            assert_eq!(election.next(seconds(0), WALL), Action::Create(claim(0)));
+            election.handle(Outcome::Written(record("1", Some("me"))), seconds(0), seconds(answered));
+            assert_eq!(election.leads_until(), expected, "{answered}");
+        }
     }
 
     #[test]
