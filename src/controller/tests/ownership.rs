@@ -169,6 +169,25 @@ fn when_an_owner_goes_the_next_is_told_and_takes_over_at_once_only_with_the_same
 }
 
 #[test]
+fn who_no_longer_lists_a_number_is_not_told_that_it_is_free() {
+    let (mut index, a, b) = rivals(2);
+    let elsewhere = Claimant { numbers: vec![(false, None), (true, None), (false, None)], ..b };
+    index.apply_resource(&elsewhere.resource(2), at(5));
+    assert_eq!(index.delete_resource(&a.key(), at(10)).expect("it owned a number").contenders, []);
+}
+
+/// Its status tells of the round before.
+#[test]
+fn who_lacked_a_key_and_has_just_read_one_may_hold_a_free_number() {
+    let numbers = vec![(true, None), (false, None), (false, None)];
+    let a = Claimant { name: "a", created: 0, is_observer: false, has_key: true, numbers };
+    let b = Claimant { name: "b", has_key: false, ..a.clone() };
+    let mut index = index_of(&[a.clone(), b.clone()], &[], false);
+    assert_eq!(index.claim("1", &b.key(), at(120)), Ownership::Own);
+    assert_eq!(index.owner("1", &a.key(), at(120)), Ownership::Other { owner: Some("b".into()) });
+}
+
+#[test]
 fn an_owner_that_comes_back_in_time_finds_its_number_free() {
     let (mut index, a, b) = rivals(2);
     index.delete_resource(&a.key(), at(10));

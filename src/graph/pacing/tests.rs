@@ -218,6 +218,19 @@ fn limits_that_name_no_wait_double_and_a_longer_wait_stands() {
 }
 
 #[test]
+fn after_a_wait_as_long_as_the_last_one_a_limit_begins_anew() {
+    for (later, factor) in [(DEFAULT_RATE_LIMIT_WAIT - Duration::from_secs(1), 2), (DEFAULT_RATE_LIMIT_WAIT, 1)] {
+        let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
+        desk.record(&me, false, Some(&unnamed_limit()));
+        let paused_at = |after| desk.book.paused(desk.now + after).iter().map(|paused| paused.count).sum::<usize>();
+        assert_eq!([Duration::ZERO, DEFAULT_RATE_LIMIT_WAIT].map(paused_at), [1, 0]);
+        desk.now += DEFAULT_RATE_LIMIT_WAIT + later;
+        desk.record(&me, false, Some(&unnamed_limit()));
+        assert_eq!(desk.until(&me), DEFAULT_RATE_LIMIT_WAIT * factor, "{later:?}");
+    }
+}
+
+#[test]
 fn a_refusal_is_told_before_a_limit() {
     let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
     desk.record(&me, false, Some(&limited(RateLimitScope::Token, 9000)));
@@ -250,6 +263,8 @@ fn usage_above_eighty_percent_slows_down() {
     assert_eq!(desk.book.delay(&me, desk.now), Duration::ZERO);
     desk.record_usage(&me, &Usage { app_percent: 95, ..Usage::default() });
     assert_eq!(desk.book.delay(&me, desk.now), Duration::from_millis(1500));
+    desk.record_usage(&me, &Usage::default());
+    assert_eq!(desk.book.delay(&me, desk.now), Duration::from_millis(1500), "an answer that says nothing of it");
     assert_eq!(desk.book.delay(&me, desk.now + USAGE_LIFETIME), Duration::ZERO);
     desk.record_usage(&me, &Usage { business_percent: 300, ..of_account("102") });
     assert_eq!(desk.book.delay(&me, desk.now), Duration::from_secs(2));
@@ -266,6 +281,24 @@ fn the_book_forgets() {
         desk.record(&caller, true, Some(&limited(RateLimitScope::Token, 1)));
     }
     assert!(desk.book.len() <= 130, "{}", desk.book.len());
+}
+
+#[test]
+fn the_book_keeps_what_still_counts() {
+    let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
+    desk.record(&me, false, Some(&unnamed_limit()));
+    desk.now += DEFAULT_RATE_LIMIT_WAIT;
+    desk.record_usage(&me, &Usage { app_percent: 95, ..Usage::default() });
+    assert_eq!(desk.book.len(), 3, "a token, its limit, its usage");
+    desk.now += DEFAULT_RATE_LIMIT_WAIT - Duration::from_secs(1);
+    for n in 0..64 {
+        let name = format!("{n}");
+        desk.admit(&caller(&name, &name, &name));
+    }
+    assert_eq!(desk.book.len(), 66, "the token is idle, and forgotten");
+    assert_eq!(desk.book.delay(&me, desk.now), Duration::from_millis(1500));
+    desk.record(&me, false, Some(&unnamed_limit()));
+    assert_eq!(desk.until(&me), DEFAULT_RATE_LIMIT_WAIT * 2);
 }
 
 #[tokio::test]
