@@ -3,7 +3,7 @@ use std::cell::{Cell, RefCell};
 use super::super::credentials::{AccessToken, Credentials};
 use super::super::error::RateLimitScope;
 use super::book::{DEFAULT_RATE_LIMIT_WAIT, USAGE_LIFETIME};
-use super::token::{HALF_TRUST, INCONCLUSIVE_PER_STEP, TRUST};
+use super::token::{HALF_TRUST, INCONCLUSIVE_PER_STEP, MAX_REFUSAL, TRUST, Token};
 use super::*;
 
 fn caller<'a>(token: &str, resource: &'a str, number: &'a str) -> Caller<'a> {
@@ -254,6 +254,8 @@ fn waits_of_our_own_are_scaled_and_those_of_meta_are_not() {
         desk.record(&me, false, Some(&error));
         assert_eq!(desk.until(&me), wait);
     }
+    let pacing = Pacing::new(Ceilings { wait_scale: 0.01, ..unlimited() });
+    assert_eq!(Duration::from_secs(1).mul_f64(pacing.wait_scale()), Duration::from_millis(10));
 }
 
 #[test]
@@ -299,6 +301,25 @@ fn the_book_keeps_what_still_counts() {
     assert_eq!(desk.book.delay(&me, desk.now), Duration::from_millis(1500));
     desk.record(&me, false, Some(&unnamed_limit()));
     assert_eq!(desk.until(&me), DEFAULT_RATE_LIMIT_WAIT * 2);
+}
+
+#[test]
+fn a_token_is_forgotten_once_nothing_is_lost_by_it() {
+    let (now, second) = (Instant::now(), Duration::from_secs(1));
+    let around = |token: &Token, end: Duration| [end - second, end].map(|later| token.is_idle(now + later));
+    let mut token = Token::new(1);
+    assert!(token.is_idle(now), "nothing is known");
+    let share = Arc::clone(&token.share);
+    assert!(!token.is_idle(now), "a call has a part of its share");
+    drop(share);
+    token.turn(now);
+    assert!(!token.is_idle(now), "a call is under way");
+    token.accept(now, now);
+    assert!(!token.is_idle(now + HALF_TRUST), "it still is");
+    token.end_probe();
+    assert_eq!(around(&token, HALF_TRUST), [false, true]);
+    token.refuse(&failed(ErrorClass::Token), 1.0, now);
+    assert_eq!(around(&token, Duration::from_secs(300) + MAX_REFUSAL), [false, true]);
 }
 
 #[tokio::test]
