@@ -229,6 +229,7 @@ fn the_name_of_an_owner_stays_within_its_namespace() {
 
 #[test]
 fn a_number_that_was_another_s_is_looked_at_once_nobody_owns_it() {
+    type Change = fn(&mut FlowsEncryptionKey);
     let (mut index, a, b) = rivals(2);
     let mut resource = b.resource(1);
     resource.status.as_mut().unwrap().phone_numbers[0].state = NumberState::Conflict;
@@ -239,7 +240,7 @@ fn a_number_that_was_another_s_is_looked_at_once_nobody_owns_it() {
     index.delete_resource(&a.key(), at(10));
     assert_eq!(unowned(&index, &resource, 10), Unowned { free: Vec::new(), next: Some(at(70)) });
     assert_eq!(unowned(&index, &resource, 70), free);
-    let changes: [(&str, fn(&mut FlowsEncryptionKey)); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("suspended", |resource| resource.spec.suspend = Some(true)),
         ("not listed", |resource| resource.spec.phone_number_ids = vec!["2".into()]),
         ("not in conflict", |resource| {
