@@ -155,6 +155,7 @@ impl World {
                 Ownership::Vacant { until } => self.due_in(*until).hash(state),
             }
         }
+        // The plan follows from the observation.
         round.waiting.iter().for_each(|upload| (&upload.phone_number_id, upload.reason).hash(state));
         let in_flight = round.in_flight.as_ref();
         in_flight

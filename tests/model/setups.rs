@@ -99,25 +99,26 @@ pub(crate) fn succession() -> Setup {
 }
 
 /// Two processes compete for the Lease, and stall at any moment.
+fn two_processes(name: &'static str, faults: Budget) -> Setup {
+    Setup { replicas: 2, ..Setup::new(name, &[&[0]]).within(Budget { steps: 3, ..faults }) }
+}
+
+/// Nothing but stalls.
 pub(crate) fn replicas() -> Setup {
-    let budget = Budget { steps: 3, ..NONE };
-    Setup { replicas: 2, ..Setup::new("replicas", &[&[0]]).within(budget) }
+    two_processes("replicas", NONE)
 }
 
-/// The same, and one of them ends at any moment.
+/// One of them ends at any moment.
 pub(crate) fn replica_crash() -> Setup {
-    let budget = Budget { crashes: 1, ..replicas().budget };
-    Setup { name: "replicas, one of which crashes", ..replicas() }.within(budget)
+    two_processes("replicas, one of which crashes", Budget { crashes: 1, ..NONE })
 }
 
-/// The same, and someone else writes to the number.
+/// Someone else writes to the number.
 pub(crate) fn replica_drift() -> Setup {
-    let budget = Budget { foreign_writes: 1, ..replicas().budget };
-    Setup { name: "replicas and a foreign write", ..replicas() }.within(budget)
+    two_processes("replicas and a foreign write", Budget { foreign_writes: 1, ..NONE })
 }
 
-/// The same, and a request about the Lease fails.
+/// A request about the Lease fails.
 pub(crate) fn replica_renewal() -> Setup {
-    let budget = Budget { failed_renewals: 1, ..replicas().budget };
-    Setup { name: "replicas and a failed renewal", ..replicas() }.within(budget)
+    two_processes("replicas and a failed renewal", Budget { failed_renewals: 1, ..NONE })
 }

@@ -32,12 +32,7 @@ fn worn(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     prepare(&mut stage, &mut meta);
     for _ in 0..20 {
-        match stage.due() {
-            Due::Later(Some(next)) => stage.now = next,
-            Due::Later(None) => break,
-            Due::Now(_) => {}
-        }
-        stage.round(&mut meta);
+        stage.advance(&mut meta);
     }
     stage
 }
@@ -47,15 +42,13 @@ fn conflict(owner: Option<&str>) -> Stage {
     let agenda = Agenda { inputs: true, numbers: vec!["1".into()], afresh: false };
     let mut observation = stage.observe(agenda, &mut meta);
     observation.numbers[0].ownership = Ownership::Other { owner: owner.map(str::to_owned) };
-    let summary = summarize(&observation, &[], Progress::Finished, stage.now);
-    stage.store(&summary.status);
+    stage.sum_up(&observation, Progress::Finished);
     stage
 }
 
 fn underway(mut stage: Stage, mut meta: Model) -> Stage {
-    let Due::Now(agenda) = stage.due() else { panic!("due") };
-    let observation = stage.observe(agenda, &mut meta);
-    stage.store(&summarize(&observation, &[], Progress::Underway, stage.now).status);
+    let observation = stage.observe(stage.agenda(), &mut meta);
+    stage.sum_up(&observation, Progress::Underway);
     stage
 }
 
@@ -406,7 +399,7 @@ fn a_refusal_names_what_is_refused_and_where_it_stands() {
         stage.resource.spec.app_secret_ref = app_secret;
         let mut observation = look(&stage);
         observation.refusal = Some(error(class));
-        stage.store(&summarize(&observation, &[], Progress::Finished, stage.now).status);
+        stage.sum_up(&observation, Progress::Finished);
         let condition = stage.condition(ConditionType::TokenAccepted).unwrap();
         assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", reason));
         assert!(condition.message.contains(words), "{}", condition.message);
@@ -430,7 +423,7 @@ fn a_round_that_learns_nothing_of_the_token_leaves_its_condition_as_it_was() {
                 [condition.status, condition.reason] = before.map(str::to_owned);
             }
         }
-        stage.store(&summarize(&look(&stage), &[], Progress::Finished, stage.now).status);
+        stage.sum_up(&look(&stage), Progress::Finished);
         let after = stage.condition(ConditionType::TokenAccepted).unwrap();
         assert_eq!([after.status.as_str(), after.reason.as_str()], expected, "{before:?}");
     }
@@ -451,7 +444,7 @@ fn of_several_troubles_the_one_for_people_is_told_and_of_those_the_first() {
         for (number, state) in stage.resource.status.as_mut().unwrap().phone_numbers.iter_mut().zip(states) {
             number.state = state;
         }
-        stage.store(&summarize(&look(&stage), &[], Progress::Finished, stage.now).status);
+        stage.sum_up(&look(&stage), Progress::Finished);
         let ready = stage.condition(ConditionType::Ready).unwrap();
         assert_eq!(ready.reason, reason, "{states:?}");
         assert!(ready.message.contains(words), "{states:?}: {}", ready.message);
@@ -469,9 +462,9 @@ fn a_number_that_was_never_read_says_whether_anything_stands_in_the_way() {
     ];
     for (error, reason, words) in table {
         let mut stage = Stage::new(&["1"]);
-        stage.store(&summarize(&look(&stage), &[], Progress::Finished, stage.now).status);
+        stage.sum_up(&look(&stage), Progress::Finished);
         stage.resource.status.as_mut().unwrap().phone_numbers[0].error = error;
-        stage.store(&summarize(&look(&stage), &[], Progress::Finished, stage.now).status);
+        stage.sum_up(&look(&stage), Progress::Finished);
         let ready = stage.condition(ConditionType::Ready).unwrap();
         assert_eq!(ready.reason, reason, "{}", ready.message);
         assert!(ready.message.contains(words), "{}", ready.message);

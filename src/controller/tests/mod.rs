@@ -276,6 +276,31 @@ impl Stage {
         due(&self.resource, &self.secrets, self.interval, self.now)
     }
 
+    /// What there is to do now.
+    fn agenda(&self) -> Agenda {
+        let Due::Now(agenda) = self.due() else { panic!("nothing is due") };
+        agenda
+    }
+
+    /// When the next round is, if ever.
+    fn next(&self) -> Option<Timestamp> {
+        match self.due() {
+            Due::Now(_) => Some(self.now),
+            Due::Later(next) => next,
+        }
+    }
+
+    /// Goes on to the next round, if there is one.
+    fn advance(&mut self, meta: &mut impl Meta) -> Option<Round> {
+        self.now = self.next()?;
+        self.round(meta)
+    }
+
+    /// Stores what a round without uploads comes to.
+    fn sum_up(&mut self, observation: &Observation, progress: Progress) {
+        self.store(&summarize(observation, &[], progress, self.now).status);
+    }
+
     /// What the first step of a round sees.
     fn observe(&self, agenda: Agenda, meta: &mut impl Meta) -> Observation {
         let mut observation = self.look(agenda);

@@ -142,11 +142,16 @@ proptest! {
     }
 }
 
+/// Only the first number is listed, and owned since then.
+fn first_number(since: Option<i64>) -> Vec<(bool, Option<i64>)> {
+    vec![(true, since), (false, None), (false, None)]
+}
+
 /// Two resources with one number: `a` has owned it since the beginning, `b` wants it.
 fn rivals(key_of_b: usize) -> (Index, Claimant, Claimant) {
-    let numbers = |since| vec![(true, since), (false, None), (false, None)];
-    let a = Claimant { name: "a", created: 0, is_observer: false, has_key: true, numbers: numbers(Some(0)) };
-    let b = Claimant { name: "b", numbers: numbers(None), ..a.clone() };
+    let numbers = first_number(Some(0));
+    let a = Claimant { name: "a", created: 0, is_observer: false, has_key: true, numbers };
+    let b = Claimant { name: "b", numbers: first_number(None), ..a.clone() };
     let mut index = Index::new(&[None], PATIENCE);
     for (claimant, n) in [(&a, 1), (&b, key_of_b)] {
         let mut resource = claimant.resource(1);
@@ -179,7 +184,7 @@ fn who_no_longer_lists_a_number_is_not_told_that_it_is_free() {
 /// Its status tells of the round before.
 #[test]
 fn who_lacked_a_key_and_has_just_read_one_may_hold_a_free_number() {
-    let numbers = vec![(true, None), (false, None), (false, None)];
+    let numbers = first_number(None);
     let a = Claimant { name: "a", created: 0, is_observer: false, has_key: true, numbers };
     let b = Claimant { name: "b", has_key: false, ..a.clone() };
     let mut index = index_of(&[a.clone(), b.clone()], &[], false);
@@ -191,7 +196,7 @@ fn who_lacked_a_key_and_has_just_read_one_may_hold_a_free_number() {
 fn an_owner_that_comes_back_in_time_finds_its_number_free() {
     let (mut index, a, b) = rivals(2);
     index.delete_resource(&a.key(), at(10));
-    let mut anew = Claimant { numbers: vec![(true, None), (false, None), (false, None)], ..a.clone() }.resource(2);
+    let mut anew = Claimant { numbers: first_number(None), ..a.clone() }.resource(2);
     anew.metadata.uid = Some("another".into());
     index.apply_resource(&anew, at(20));
     assert_eq!(index.claim("1", &a.key(), at(20)), Ownership::Own);
@@ -273,7 +278,7 @@ fn whoever_has_a_key_and_has_read_a_free_number_holds_it_until_its_round_ends() 
         other.metadata.name = Some("rival".into());
         index.apply_resource(&other, at(0));
         index.apply_resource(&stage.resource, at(0));
-        let mut observation = stage.look(Agenda { inputs: true, numbers: vec!["1".into()], afresh: false });
+        let mut observation = stage.look(stage.agenda());
         observation.numbers[0].reading = reading;
         claim_numbers(&mut index, &mut observation, &ObjectKey::new("messaging", "storefront"));
         assert_eq!(observation.numbers[0].ownership, Ownership::Own, "{what}");
@@ -291,7 +296,7 @@ fn an_observation_says_who_else_owns_a_number() {
     ] {
         let mut stage = Stage::new(&["1"]);
         stage.resource.spec.mode = mode;
-        let mut observation = stage.look(Agenda { inputs: true, numbers: vec!["1".into()], afresh: false });
+        let mut observation = stage.look(stage.agenda());
         observation.numbers[0].reading = answered(None, None, at(0));
         claim_numbers(&mut index, &mut observation, &b.key());
         assert_eq!(observation.numbers[0].ownership, expected, "{mode:?}");

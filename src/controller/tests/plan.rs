@@ -107,7 +107,7 @@ fn a_key_that_is_not_signed_stays_on_one_number() {
     let round = stage.round(&mut meta).unwrap();
     assert_eq!((round.outcomes.len(), meta.uploads()), (1, 1));
     for _ in 0..200 {
-        let Some(next) = round_at_next(&mut stage, &mut meta).summary.next else { panic!("given up") };
+        let Some(next) = stage.advance(&mut meta).unwrap().summary.next else { panic!("given up") };
         assert!(next > stage.now);
     }
     assert!(meta.line("2").uploads.is_empty() && meta.line("3").uploads.is_empty());
@@ -120,26 +120,13 @@ fn a_key_that_is_not_signed_stays_on_one_number() {
     assert_eq!(stage.ready(), "AllNumbersValid");
 }
 
-/// When the next round is.
-fn next(stage: &Stage) -> Timestamp {
-    match stage.due() {
-        Due::Later(next) => next.expect("something will be due"),
-        Due::Now(_) => stage.now,
-    }
-}
-
-fn round_at_next(stage: &mut Stage, meta: &mut Model) -> Round {
-    stage.now = next(stage);
-    stage.round(meta).expect("its time has come")
-}
-
 /// All rounds before that time, which are few: one that is due again at once would never let time go by.
 fn rounds_before(end: Timestamp, stage: &mut Stage, meta: &mut Model) {
     for _ in 0..100 {
-        if next(stage) >= end {
+        if stage.next().expect("something will be due") >= end {
             return;
         }
-        round_at_next(stage, meta);
+        stage.advance(meta).expect("its time has come");
     }
     panic!("100 rounds, and it is only {}", stage.now);
 }
@@ -152,7 +139,7 @@ fn the_others_follow_when_the_trial_turns_out_well_later() {
     stage.round(&mut meta).unwrap();
     assert!(meta.line("2").uploads.is_empty());
     meta.line("1").set(Some(1), Some("VALID"));
-    round_at_next(&mut stage, &mut meta);
+    stage.advance(&mut meta).unwrap();
     assert_eq!((stage.ready(), stage.now), ("AllNumbersValid", at(60)));
 }
 
@@ -243,7 +230,7 @@ fn gaps(fault: Fault, rounds: usize) -> Vec<i64> {
     let mut times = Vec::new();
     for _ in 0..rounds {
         let before = meta.line("1").uploads.len();
-        round_at_next(&mut stage, &mut meta);
+        stage.advance(&mut meta).unwrap();
         if meta.line("1").uploads.len() > before {
             times.push(stage.now.as_second());
             meta.line("1").set(None, None);

@@ -43,14 +43,6 @@ prop_compose! {
     }
 }
 
-/// Goes on to the next round, if there is one.
-fn advance(stage: &mut Stage, meta: &mut Model) -> Option<Round> {
-    if let Due::Later(next) = stage.due() {
-        stage.now = next?;
-    }
-    stage.round(meta)
-}
-
 fn check_conditions(stage: &Stage) {
     let has = |kind: ConditionType| stage.condition(kind).is_some();
     assert!(!(has(ConditionType::Reconciling) && has(ConditionType::Stalled)));
@@ -69,7 +61,7 @@ proptest! {
     fn whatever_is_answered_the_conditions_agree_with_the_numbers((mut stage, mut meta) in world()) {
         for _ in 0..6 {
             let before = stage.resource.status.clone().map(|status| status.conditions).unwrap_or_default();
-            if advance(&mut stage, &mut meta).is_none() { break }
+            if stage.advance(&mut meta).is_none() { break }
             check_conditions(&stage);
             for condition in &stage.status().conditions {
                 let same = before.iter().find(|b| b.type_ == condition.type_ && b.status == condition.status);
@@ -86,7 +78,7 @@ proptest! {
             line.set(Some(1), Some("VALID"));
         }
         for _ in 0..3 {
-            advance(&mut stage, &mut meta);
+            stage.advance(&mut meta);
         }
         prop_assert_eq!((meta.uploads(), stage.ready()), (0, "AllNumbersValid"));
     }
@@ -96,7 +88,7 @@ proptest! {
         for line in meta.lines.values_mut() {
             (line.fault, line.is_unsigned, line.lag) = (None, false, 0);
         }
-        advance(&mut stage, &mut meta);
+        stage.advance(&mut meta);
         let agenda = Agenda { inputs: true, numbers: IDS.map(str::to_owned).into(), afresh: false };
         prop_assert_eq!(plan(&stage.observe(agenda, &mut meta)).uploads, []);
     }
@@ -105,7 +97,7 @@ proptest! {
     fn one_numbers_failure_never_removes_anothers_upload((mut stage, mut meta) in world(), broken in 0usize..4) {
         stage.edit(|spec| spec.mode = Mode::Enforce);
         meta.lines.values_mut().for_each(|line| line.fault = None);
-        let Due::Now(agenda) = stage.due() else { panic!("asked for") };
+        let agenda = stage.agenda();
         let sound = plan(&stage.observe(agenda.clone(), &mut meta.clone()));
         for fault in [Fault::Down, Fault::Refused, Fault::Limited] {
             let mut meta = meta.clone();
@@ -119,7 +111,7 @@ proptest! {
 
     #[test]
     fn a_status_is_the_same_after_it_was_stored((mut stage, mut meta) in world()) {
-        advance(&mut stage, &mut meta);
+        stage.advance(&mut meta);
         let agenda = Agenda { inputs: true, numbers: IDS.map(str::to_owned).into(), afresh: false };
         stage.now += Duration::from_millis(1700);
         let observation = stage.observe(agenda, &mut meta);
@@ -141,7 +133,7 @@ proptest! {
         let end = stage.now + 24 * HOUR;
         let mut rounds = 0;
         while stage.now < end && rounds < 6000 {
-            if advance(&mut stage, &mut meta).is_none() { break }
+            if stage.advance(&mut meta).is_none() { break }
             rounds += 1;
         }
         // A failing number is asked every five minutes, and one that is limited every minute.

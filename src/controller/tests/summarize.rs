@@ -127,8 +127,7 @@ fn a_rate_limit_that_an_upload_meets_is_shown() {
 fn a_refusal_that_an_upload_meets_is_the_tokens() {
     let stage = Stage::new(&["1"]);
     let mut meta = Model::new(&["1"]);
-    let Due::Now(agenda) = stage.due() else { panic!("due") };
-    let observation = stage.observe(agenda, &mut meta);
+    let observation = stage.observe(stage.agenda(), &mut meta);
     meta.refuses_token = true;
     let outcomes = meta::execute(&observation, &plan(&observation), &mut meta, stage.now);
     let status = summarize(&observation, &outcomes, Progress::Finished, stage.now).status;
@@ -154,10 +153,7 @@ fn a_number_waits_for_its_next_upload_and_is_checked_meanwhile() {
     meta.line("2").set(None, None);
     meta.line("2").is_unsigned = true;
     for _ in 0..60 {
-        if let Due::Later(Some(next)) = stage.due() {
-            stage.now = next;
-        }
-        stage.round(&mut meta).unwrap();
+        stage.advance(&mut meta).unwrap();
         let number = stage.number("2");
         assert!(matches!(number.state, NumberState::Valid | NumberState::Mismatch), "{number:?}");
     }
@@ -168,7 +164,7 @@ fn a_number_waits_for_its_next_upload_and_is_checked_meanwhile() {
 fn a_round_is_finished_if_it_may_go_on_or_nothing_is_left_to_do() {
     let stage = Stage::new(&["1"]);
     let mut meta = Model::new(&["1"]);
-    let Due::Now(agenda) = stage.due() else { panic!("due") };
+    let agenda = stage.agenda();
     let unread = stage.look(agenda.clone());
     let read = stage.observe(agenda, &mut meta);
     let planned = plan(&read);
@@ -194,8 +190,7 @@ fn a_round_that_did_not_ask_meta_is_no_check() {
 #[test]
 fn a_state_dates_from_the_end_of_its_round() {
     let stage = Stage::new(&["1"]);
-    let Due::Now(agenda) = stage.due() else { panic!("due") };
-    let observation = stage.observe(agenda, &mut Model::new(&["1"]));
+    let observation = stage.observe(stage.agenda(), &mut Model::new(&["1"]));
     let status = summarize(&observation, &[], Progress::Underway, at(5)).status;
     assert_eq!(status.phone_numbers[0].last_transition_time, time(5));
 }
@@ -224,10 +219,8 @@ fn two_numbers_on_trial_do_not_wait_for_each_other() {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     stage.now += stage.pace();
     let uploaded = Timestamp::from_second(stage.now.as_second() - 10).unwrap();
-    for (id, attempts) in [("1", 1), ("2", 3)] {
-        meta.line(id).set(Some(1), Some("MISMATCH"));
-        let status = stage.resource.status.as_mut().unwrap();
-        let number = status.phone_numbers.iter_mut().find(|number| number.phone_number_id == id).unwrap();
+    for (number, attempts) in stage.resource.status.as_mut().unwrap().phone_numbers.iter_mut().zip([1, 3]) {
+        meta.line(&number.phone_number_id).set(Some(1), Some("MISMATCH"));
         (number.last_upload_time, number.upload_attempts) = (Some(Time(uploaded)), attempts);
     }
     stage.round(&mut meta).unwrap();
@@ -279,8 +272,7 @@ fn size_of_worst_status(c: char) -> usize {
         code: Some(i64::MIN),
         ..error(ErrorClass::Invalid)
     };
-    let Due::Now(agenda) = stage.due() else { panic!("due") };
-    let mut observation = stage.observe(agenda, &mut Model::new(&ids));
+    let mut observation = stage.observe(stage.agenda(), &mut Model::new(&ids));
     for number in &mut observation.numbers {
         let times = || time(0);
         number.before = PhoneNumberStatus {
