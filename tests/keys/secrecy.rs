@@ -1,5 +1,7 @@
 //! No byte of a private key in what is printed.
 
+use std::collections::HashSet;
+
 use waflows_operator::key::{Fingerprint, KeyError, PublicKey};
 
 use crate::openssl::{KEY, PASSPHRASE, openssl, text};
@@ -12,14 +14,14 @@ fn errors_and_debug_output_show_nothing_of_the_value() {
     let plain = text(openssl("rsa -traditional", &KEY));
     let encrypted = text(openssl("rsa -traditional -aes256 -passout PASS", &KEY));
     let hex = hexadecimal(&openssl("rsa -traditional -outform DER", &KEY));
-    for pem in [&plain, &encrypted] {
-        for damage in damages(pem) {
-            let printed = printed(damage.as_bytes());
-            for secret in [pem, &hex] {
-                assert_discloses_nothing(&printed, secret);
-            }
-            assert!(!printed.contains(std::str::from_utf8(PASSPHRASE).unwrap()));
+    let bodies = [&plain, &encrypted, &hex].map(|file| body(file));
+    let secrets: HashSet<&[u8]> = bodies.iter().flat_map(|body| body.as_bytes().windows(TELLING)).collect();
+    for damage in [damages(&plain), damages(&encrypted)].concat() {
+        let printed = printed(damage.as_bytes());
+        for piece in printed.as_bytes().windows(TELLING) {
+            assert!(!secrets.contains(piece), "{} in {printed}", String::from_utf8_lossy(piece));
         }
+        assert!(!printed.contains(std::str::from_utf8(PASSPHRASE).unwrap()));
     }
 }
 
@@ -57,13 +59,9 @@ fn printed(value: &[u8]) -> String {
     format!("{errors:?} {fingerprint:?}")
 }
 
-fn assert_discloses_nothing(printed: &str, secret: &str) {
-    let secret: Vec<u8> =
-        secret.lines().filter(|line| !line.starts_with('-') && !line.contains(':')).collect::<String>().into();
-    for piece in secret.windows(TELLING) {
-        let piece = std::str::from_utf8(piece).unwrap();
-        assert!(!printed.contains(piece), "{piece} in {printed}");
-    }
+/// The lines of a file that hold the key, without line breaks.
+fn body(file: &str) -> String {
+    file.lines().filter(|line| !line.starts_with('-') && !line.contains(':')).collect()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
