@@ -1,4 +1,4 @@
-//! What a DER file is, told from the tags of its first elements.
+//! What a DER file is, told from the tags of its elements.
 
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
 use rsa::pkcs8::der::asn1::{AnyRef, ObjectIdentifier};
@@ -7,9 +7,6 @@ use rsa::pkcs8::der::{Decode, ErrorKind, Header, Reader, SliceReader, Tag, Tagge
 use super::algorithm::curve_name;
 use super::certificate;
 use super::error::{Expected, KeyError};
-
-/// No form that is told apart has more elements that matter: RSAPrivateKey has nine.
-const MAX_ELEMENTS: usize = 10;
 
 /// The kinds of DER files that are told apart.
 pub(super) enum Shape<'a> {
@@ -100,11 +97,11 @@ fn outer(file: &[u8]) -> Result<&[u8], KeyError> {
     file.get(..length).ok_or(KeyError::Truncated)
 }
 
-/// The first elements of a SEQUENCE.
+/// The elements of a SEQUENCE.
 pub(super) fn elements(sequence: AnyRef<'_>) -> Result<Vec<AnyRef<'_>>, KeyError> {
     let mut reader = SliceReader::new(sequence.value()).map_err(|_| KeyError::Damaged)?;
     let mut elements = Vec::new();
-    while !reader.is_finished() && elements.len() < MAX_ELEMENTS {
+    while !reader.is_finished() {
         elements.push(AnyRef::decode(&mut reader).map_err(|_| KeyError::Damaged)?);
     }
     Ok(elements)

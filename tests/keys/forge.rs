@@ -8,6 +8,7 @@ use crate::openssl::{KEY, openssl};
 
 const PBES2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d";
 const PBKDF2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c";
+const HMAC_WITH_SHA1: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x02\x07";
 const SCRYPT: &[u8] = b"\x2b\x06\x01\x04\x01\xda\x47\x04\x0b";
 pub(crate) const AES_256_CBC: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x01\x2a";
 pub(crate) const TRIPLE_DES_CBC: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x03\x07";
@@ -15,6 +16,25 @@ pub(crate) const TRIPLE_DES_CBC: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x03\x07";
 /// An EncryptedPrivateKeyInfo with the parameters of PBKDF2 after the salt.
 pub(crate) fn pbkdf2(rest: &[&[u8]], cipher: &[u8], iv: &[u8]) -> Vec<u8> {
     encrypted(PBKDF2, rest, cipher, iv)
+}
+
+/// An EncryptedPrivateKeyInfo of OpenSSL, whose PBKDF2 with SHA-1 states what OpenSSL leaves out: the length of the key
+/// and the hash, which is the default.
+pub(crate) fn with_all_stated(file: &[u8], key_len: u64) -> Vec<u8> {
+    let file = elements(file);
+    let scheme = elements(&file[0]);
+    let parameters = elements(&scheme[1]);
+    let kdf = elements(&parameters[0]);
+    let [salt, iterations] = &elements(&kdf[1])[..] else { panic!("OpenSSL leaves the others out") };
+    let hash = sequence(&[&oid(HMAC_WITH_SHA1), &element(0x05, &[])]);
+    let kdf = sequence(&[&kdf[0], &sequence(&[salt, iterations, &integer(key_len), &hash])]);
+    sequence(&[&sequence(&[&scheme[0], &sequence(&[&kdf, &parameters[1]])]), &file[1]])
+}
+
+/// An EncryptedPrivateKeyInfo of some other scheme than PBES2.
+pub(crate) fn other_scheme(scheme: &[u8]) -> Vec<u8> {
+    let parameters = sequence(&[&octets(b"saltsalt"), &integer(2048)]);
+    sequence(&[&sequence(&[&oid(scheme), &parameters]), &octets(&[0; 1216])])
 }
 
 /// An EncryptedPrivateKeyInfo with scrypt's N, r and p.
@@ -43,9 +63,35 @@ pub(crate) fn public_key(exponent: &[u8]) -> Vec<u8> {
     let der = openssl("rsa -RSAPublicKey_out -outform DER", &KEY);
     let mut key = RsaPublicKey::from_der(&der).unwrap();
     key.public_exponent = UintRef::new(exponent).unwrap();
+    pkcs1_pem(&key)
+}
+
+/// The same with a modulus that two divides.
+pub(crate) fn even_public_key() -> Vec<u8> {
+    let der = openssl("rsa -RSAPublicKey_out -outform DER", &KEY);
+    let mut key = RsaPublicKey::from_der(&der).unwrap();
+    let odd = key.modulus.as_bytes();
+    let even = [&odd[..odd.len() - 1], &[2]].concat();
+    key.modulus = UintRef::new(&even).unwrap();
+    pkcs1_pem(&key)
+}
+
+fn pkcs1_pem(key: &RsaPublicKey<'_>) -> Vec<u8> {
     let body = openssl("base64", &key.to_der().unwrap());
     let body = std::str::from_utf8(&body).unwrap();
     format!("-----BEGIN RSA PUBLIC KEY-----\n{body}-----END RSA PUBLIC KEY-----\n").into_bytes()
+}
+
+/// A SubjectPublicKeyInfo with another algorithm, that has no parameters.
+pub(crate) fn with_algorithm(public_key: &[u8], algorithm: &[u8]) -> Vec<u8> {
+    sequence(&[&sequence(&[&oid(algorithm)]), &elements(public_key)[1]])
+}
+
+/// A signing request whose attributes are left out, as some tools do, though the standard wants them.
+pub(crate) fn without_attributes(request: &[u8]) -> Vec<u8> {
+    let elements = elements(request);
+    let info = self::elements(&elements[0]);
+    sequence(&[&sequence(&[&info[0], &info[1], &info[2]]), &elements[1], &elements[2]])
 }
 
 /// A certificate as version 1 has it: without the version and extensions.
@@ -60,6 +106,16 @@ pub(crate) fn version_1(certificate: &[u8]) -> Vec<u8> {
 fn elements(sequence: &[u8]) -> Vec<Vec<u8>> {
     let elements: Vec<Any> = Vec::from_der(sequence).unwrap();
     elements.iter().map(|element| element.to_der().unwrap()).collect()
+}
+
+/// A SEQUENCE of some kind that nobody uses for keys.
+pub(crate) fn unknown_sequence() -> Vec<u8> {
+    sequence(&[&integer(1), &sequence(&[&integer(2048)])])
+}
+
+/// An ECPrivateKey without its optional parts.
+pub(crate) fn short_ec_private_key() -> Vec<u8> {
+    sequence(&[&integer(1), &octets(&[7; 32])])
 }
 
 pub(crate) fn integer(number: u64) -> Vec<u8> {

@@ -7,6 +7,7 @@
 mod certificates;
 mod disguise;
 mod forge;
+mod inspection;
 mod openssl;
 mod passphrases;
 mod private_keys;

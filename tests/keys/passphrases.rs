@@ -2,7 +2,7 @@
 
 use waflows_operator::key::{KeyError, PublicKey};
 
-use crate::openssl::{KEY, PASSPHRASE, in_parallel, key_fingerprint, openssl};
+use crate::openssl::{KEY, PASSPHRASE, in_parallel, key_fingerprint, openssl, text};
 
 const FORMS: [&str; 4] = [
     "pkcs8 -topk8 -passout PASS",
@@ -47,6 +47,21 @@ fn many_wrong_ones_are_all_called_wrong() {
         let error = PublicKey::from_private_key(&file, Some(attempt.to_string().as_bytes()));
         assert_eq!(error, Err(KeyError::WrongPassphrase));
     }
+}
+
+#[test]
+fn a_file_that_was_cut_is_not_blamed_on_the_passphrase() {
+    let pem = text(openssl("rsa -traditional -aes128 -passout PASS", &KEY));
+    let (head, body) = pem.split_once("\n\n").unwrap();
+    let (_, end) = body.split_once("-----").unwrap();
+    // Nothing, less than a block, and a piece that ends amid a block.
+    for left in ["", "AAAA", &body[..60]] {
+        let file = format!("{head}\n\n{left}\n-----{end}");
+        assert_eq!(PublicKey::from_private_key(file.as_bytes(), Some(PASSPHRASE)), Err(KeyError::Truncated), "{left}");
+    }
+    let whole_blocks = format!("{head}\n\n{}\n-----{end}", &body[..64 * 2 + 2].replace('\n', ""));
+    let error = PublicKey::from_private_key(whole_blocks.as_bytes(), Some(PASSPHRASE));
+    assert_eq!(error, Err(KeyError::WrongPassphrase));
 }
 
 #[test]

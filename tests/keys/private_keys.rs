@@ -1,7 +1,8 @@
 //! Every form of a private key that OpenSSL writes.
 
-use waflows_operator::key::PublicKey;
+use waflows_operator::key::{KeyError, PublicKey};
 
+use crate::forge;
 use crate::openssl::{self, KEY, OTHER_KEY, PASSPHRASE, PUBLIC, in_parallel, key_fingerprint, openssl};
 
 #[test]
@@ -29,6 +30,15 @@ fn unencrypted_forms() {
 }
 
 #[test]
+fn a_value_of_64_kib_is_read_and_a_longer_one_is_not() {
+    let mut value = KEY.clone();
+    value.resize(1 << 16, b'\n');
+    assert!(PublicKey::from_private_key(&value, None).is_ok());
+    value.push(b'\n');
+    assert_eq!(PublicKey::from_private_key(&value, None), Err(KeyError::TooLarge { bytes: (1 << 16) + 1 }));
+}
+
+#[test]
 fn encrypted_pkcs8_with_every_cipher_and_hash() {
     let mut commands = Vec::new();
     for cipher in ["aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "des3"] {
@@ -37,6 +47,13 @@ fn encrypted_pkcs8_with_every_cipher_and_hash() {
         }
     }
     assert_all_open(&commands);
+}
+
+#[test]
+fn what_openssl_leaves_out_may_be_stated() {
+    let file = openssl("pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA1 -outform DER -passout PASS", &KEY);
+    let key = PublicKey::from_private_key(&forge::with_all_stated(&file, 32), Some(PASSPHRASE)).unwrap();
+    assert_eq!(key.fingerprint().to_string(), key_fingerprint());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use waflows_operator::key::{Fingerprint, PublicKey};
 
+use crate::forge;
 use crate::openssl::{KEY, PUBLIC, fingerprint, in_parallel, key_fingerprint, openssl, text};
 
 #[test]
@@ -58,6 +59,16 @@ fn reported_keys_with_other_line_breaks() {
 }
 
 #[test]
+fn a_report_without_the_parameters_of_rsa_is_of_the_same_key() {
+    const RSA_ENCRYPTION: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+    let spki = openssl("pkey -pubout -outform DER", &KEY);
+    let report = text(openssl("base64", &forge::with_algorithm(&spki, RSA_ENCRYPTION)));
+    let fingerprint = Fingerprint::of_reported_pem(&report).unwrap();
+    assert_eq!(fingerprint.to_string(), key_fingerprint());
+    assert_eq!(PublicKey::from_public_key(&report).unwrap().pem(), *PUBLIC);
+}
+
+#[test]
 fn reports_that_are_no_key() {
     let private = text(KEY.clone());
     let cut = &PUBLIC[..PUBLIC.len() / 2];
@@ -73,6 +84,7 @@ fn fingerprints_round_trip_through_text() {
     assert_eq!(fingerprint.short(), key_fingerprint()[.."sha256:".len() + 12]);
     assert_eq!(format!("{fingerprint:?}"), format!("Fingerprint({})", key_fingerprint()));
     assert_eq!(size_of::<Fingerprint>(), 32);
+    assert!(fingerprint.is_written(key_fingerprint()));
     let upper = key_fingerprint().to_uppercase().replace("SHA256", "sha256");
     let spoilt = [
         &key_fingerprint()[1..],
@@ -85,6 +97,7 @@ fn fingerprints_round_trip_through_text() {
     ];
     for text in spoilt {
         assert!(text.parse::<Fingerprint>().is_err(), "{text}");
+        assert!(!fingerprint.is_written(text), "{text}");
     }
 }
 

@@ -66,6 +66,19 @@ fn read(value: &[u8], expected: Expected) -> Result<PublicKey, KeyError> {
 }
 
 #[test]
+fn what_belongs_there_is_named() {
+    let names = [
+        (Expected::PrivateKey, "a private key"),
+        (Expected::Certificate, "a certificate"),
+        (Expected::PublicKey, "a public key"),
+    ];
+    for (expected, name) in names {
+        let error = KeyError::OtherText { expected }.to_string();
+        assert!(error.starts_with(&format!("the value is a text, but not {name}: ")), "{error}");
+    }
+}
+
+#[test]
 fn wrong_passphrases_and_what_they_open() {
     let file = openssl("pkcs8 -topk8 -scrypt -passout PASS", &KEY);
     let error = PublicKey::from_private_key(&file, Some(b"wrong")).unwrap_err();

@@ -5,12 +5,12 @@ use waflows_operator::key::KeyError;
 
 use super::{Case, cases};
 use crate::forge;
-use crate::openssl::{in_parallel, openssl};
+use crate::openssl::{KEY, in_parallel, openssl};
 
 const REMEDY: &str = "`openssl genrsa -out private.pem 2048` (cert-manager: `privateKey: {alg";
 
 pub(super) fn all() -> Vec<Case> {
-    [keys_with_public_halves(), keys_in_other_forms(), exponents()].concat()
+    [keys_with_public_halves(), keys_in_other_forms(), without_openssl(), exponents()].concat()
 }
 
 fn keys_with_public_halves() -> Vec<Case> {
@@ -25,7 +25,9 @@ fn keys_with_public_halves() -> Vec<Case> {
         ("ecparam -name brainpoolP256r1 -genkey", elliptic("another curve")),
         ("genpkey -algorithm ED25519", KeyError::Ed25519),
         ("genpkey -algorithm X25519", other("X25519")),
+        ("genpkey -algorithm X448", other("X448")),
         ("genpkey -algorithm ED448", other("Ed448")),
+        ("genpkey -algorithm DH -pkeyopt group:ffdhe2048", other("Diffie-Hellman")),
         ("dsaparam -genkey -noout 1024", KeyError::Dsa),
     ];
     in_parallel(&keys, |(command, error)| {
@@ -47,10 +49,20 @@ fn keys_in_other_forms() -> Vec<Case> {
         (openssl("dsa -outform DER", &dsa), KeyError::Dsa),
         (openssl("pkcs8 -topk8 -nocrypt", &dsa), KeyError::Dsa),
         (openssl("ec -outform DER", &ec), elliptic("secp256k1")),
+        (forge::short_ec_private_key(), elliptic("another curve")),
         (openssl("pkcs8 -topk8 -nocrypt -outform DER", &ec), elliptic("secp256k1")),
     ];
     let certificates = [(certificate, elliptic("secp256k1"))];
     [cases(PrivateKey, REMEDY, private), cases(Certificate, REMEDY, certificates)].concat()
+}
+
+/// OpenSSL cannot make them.
+fn without_openssl() -> Vec<Case> {
+    let spki = openssl("pkey -pubout -outform DER", &KEY);
+    let with = |algorithm| openssl("base64", &forge::with_algorithm(&spki, algorithm));
+    let values =
+        [(with(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07"), other("RSA-OAEP")), (with(b"\x2a\x03\x04"), other("1.2.3.4"))];
+    cases(PublicKey, REMEDY, values)
 }
 
 fn exponents() -> Vec<Case> {

@@ -1,7 +1,7 @@
 //! Nothing, too much, or a file that did not survive copying.
 
 use rsa::pkcs1::{RsaPrivateKey, UintRef};
-use waflows_operator::key::Expected::PrivateKey;
+use waflows_operator::key::Expected::{PrivateKey, PublicKey};
 use waflows_operator::key::KeyError;
 
 use super::{Case, cases};
@@ -34,6 +34,7 @@ pub(super) fn empty_or_broken() -> Vec<Case> {
                 (b"-----BEGIN PRIVATE KEY-----\n".into(), KeyError::Truncated),
                 (pem[..800].into(), KeyError::Truncated),
                 (der[..800].into(), KeyError::Truncated),
+                (der[..3].into(), KeyError::Truncated),
                 (pem.replace(line, "").into(), KeyError::Truncated),
                 // Without that character the rest may still be base64, by chance.
                 (pem.replace(line, &format!("={}", &line[1..])).into(), KeyError::BadBase64),
@@ -55,7 +56,7 @@ pub(super) fn empty_or_broken() -> Vec<Case> {
     .concat()
 }
 
-/// [`KEY`] with one of its numbers replaced.
+/// [`KEY`] or its public half with one of their numbers replaced.
 pub(super) fn inconsistent() -> Vec<Case> {
     let changes: [fn(&mut RsaPrivateKey<'_>); 4] = [
         |key| key.prime1 = key.prime2,
@@ -64,5 +65,6 @@ pub(super) fn inconsistent() -> Vec<Case> {
         |key| key.public_exponent = UintRef::new(&[3]).unwrap(),
     ];
     let values = changes.map(|change| (forge::private_key(change), KeyError::Inconsistent));
-    cases(PrivateKey, COPY, values)
+    let even = [(forge::even_public_key(), KeyError::Inconsistent)];
+    [cases(PrivateKey, COPY, values), cases(PublicKey, COPY, even)].concat()
 }

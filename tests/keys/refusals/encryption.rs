@@ -20,7 +20,11 @@ fn without_passphrase() -> Vec<Case> {
         (openssl("rsa -aes256 -passout PASS", &KEY), KeyError::MissingPassphrase),
         (openssl("rsa -traditional -des3 -passout PASS", &KEY), KeyError::MissingPassphrase),
     ];
-    cases(PrivateKey, "passphraseSecretRef", files)
+    // What costs as much as is allowed.
+    let costly =
+        [forge::pbkdf2(&[&integer(10_000_000)], AES_256_CBC, IV), forge::scrypt(1 << 17, 8, 8), forge::scrypt(2, 8, 1)];
+    let costly = costly.map(|file| (file, KeyError::MissingPassphrase));
+    [cases(PrivateKey, "passphraseSecretRef", files), cases(PrivateKey, "passphraseSecretRef", costly)].concat()
 }
 
 fn unsupported_schemes() -> Vec<Case> {
@@ -35,7 +39,21 @@ fn unsupported_schemes() -> Vec<Case> {
         // What stands in the wrong place is not repeated.
         (old_pem("MIIEpAIBAAKC,00"), unsupported("an unknown cipher")),
     ];
-    cases(PrivateKey, ENCRYPT_AGAIN, files)
+    // PKCS#5, PKCS#12, OIW.
+    let others: [(&[u8], &str); 10] = [
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x03", "PBE-MD5-DES"),
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x06", "PBE-MD5-RC2-64"),
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0a", "PBE-SHA1-DES"),
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0b", "PBE-SHA1-RC2-64"),
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x01", "PBE-SHA1-RC4-128"),
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x03", "PBE-SHA1-3DES"),
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x04", "PBE-SHA1-2DES"),
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x06", "PBE-SHA1-RC2-40"),
+        (b"\x2b\x0e\x03\x02\x07", "DES-CBC"),
+        (b"\x2a\x03\x04", "1.2.3.4"),
+    ];
+    let others = others.map(|(scheme, name)| (forge::other_scheme(scheme), unsupported(name)));
+    [cases(PrivateKey, ENCRYPT_AGAIN, files), cases(PrivateKey, ENCRYPT_AGAIN, others)].concat()
 }
 
 fn damaged_parameters() -> Vec<Case> {

@@ -4,13 +4,16 @@ use waflows_operator::key::Expected::{self, Certificate, PrivateKey, PublicKey};
 use waflows_operator::key::KeyError;
 
 use super::{Case, cases};
+use crate::forge;
 use crate::openssl::{CERTIFICATE, KEY, PUBLIC, openssl, text};
 
 pub(super) fn texts() -> Vec<Case> {
     let unknown = |expected, remedy| {
         let error = KeyError::OtherText { expected };
         let html = b"<!DOCTYPE html><p>Sign in</p>".into();
-        cases(expected, remedy, [(b"changeme".into(), error.clone()), (html, error)])
+        let placeholder = b"PUT YOUR PRIVATE KEY HERE".into();
+        let values = [(b"changeme".into(), error.clone()), (html, error.clone()), (placeholder, error)];
+        cases(expected, remedy, values)
     };
     let binary = KeyError::OtherBinary { expected: PrivateKey };
     let twice = [
@@ -27,6 +30,7 @@ pub(super) fn texts() -> Vec<Case> {
         cases(PrivateKey, "base64 -d", twice),
         cases(PrivateKey, "--from-file", names),
         cases(PrivateKey, "BEGIN PRIVATE KEY", [(vec![0xA5; 3000], binary.clone())]),
+        cases(PrivateKey, "BEGIN PRIVATE KEY", [(forge::unknown_sequence(), binary.clone())]),
         cases(PrivateKey, "BEGIN PRIVATE KEY", [(b"\x89PNG\r\n\x1a\n".into(), binary)]),
     ]
     .concat()
@@ -44,7 +48,8 @@ pub(super) fn tools() -> Vec<Case> {
     let misplaced = KeyError::PublicKey { expected: PrivateKey };
     [
         key("ssh-keygen -p", block("OPENSSH PRIVATE KEY"), KeyError::OpenSshPrivateKey),
-        key("private.pem", open_ssh.into(), misplaced),
+        key("private.pem", open_ssh.into(), misplaced.clone()),
+        key("private.pem", b"ecdsa-sha2-nistp256 AAAAE2Vj me@host".into(), misplaced),
         cases(PublicKey, "ssh-keygen -e", [(open_ssh.into(), KeyError::OpenSshPublicKey)]),
         key("puttygen", b"PuTTY-User-Key-File-3: ssh-rsa\n".into(), KeyError::Putty),
         key("age -d", b"age-encryption.org/v1\n-> X25519 ".into(), KeyError::Age),
@@ -52,10 +57,12 @@ pub(super) fn tools() -> Vec<Case> {
         key("age -d", block("AGE ENCRYPTED FILE"), KeyError::Age),
         key("gpg -d", block("PGP PRIVATE KEY BLOCK"), KeyError::Pgp),
         key("gpg -d", block("PGP MESSAGE"), KeyError::Pgp),
+        key("put the private key", block("CMS"), KeyError::Pkcs7 { expected: PrivateKey }),
         key("JOSE", b"{\"kty\": \"RSA\", \"n\": \"AQAB\"}".into(), KeyError::Jwk),
         key("JOSE", b"\n[{\"kty\":\"RSA\"}]".into(), KeyError::Jwk),
         key("only the PEM block", json.into(), KeyError::Json),
         key("keytool", b"\xFE\xED\xFE\xED\0\0\0\x02".into(), KeyError::JavaKeyStore),
+        key("keytool", b"\xCE\xCE\xCE\xCE\0\0\0\x02".into(), KeyError::JavaKeyStore),
         encrypted(openssl("base64", &salted), "openssl enc"),
         encrypted(salted, "openssl enc"),
         encrypted(b"$ANSIBLE_VAULT;1.1;AES256\n3362".into(), "Ansible Vault"),
@@ -95,9 +102,11 @@ pub(super) fn misplaced() -> Vec<Case> {
     let request = openssl("req -new -key /dev/stdin -subj /CN=flows.example", &KEY);
     let public = PUBLIC.clone().into_bytes();
     let pkcs1 = openssl("rsa -RSAPublicKey_out", &KEY);
+    let request_der = openssl("req -outform DER", &request);
     let csr = |expected, remedy| {
         let error = KeyError::CertificateRequest { expected };
-        cases(expected, remedy, [(request.clone(), error)])
+        let short = openssl("base64", &forge::without_attributes(&request_der));
+        cases(expected, remedy, [(request.clone(), error.clone()), (short, error)])
     };
     let certificates = |expected, remedy| {
         let error = KeyError::Certificate { expected };
@@ -127,7 +136,13 @@ pub(super) fn misplaced() -> Vec<Case> {
 fn private_keys(expected: Expected, remedy: &'static str) -> Vec<Case> {
     let forms = ["rsa", "rsa -traditional -aes128 -passout PASS", "pkcs8 -topk8 -passout PASS"];
     let error = KeyError::PrivateKey { expected };
-    cases(expected, remedy, forms.map(|form| (openssl(form, &KEY), error.clone())))
+    let dsa = openssl("dsa -outform DER", &openssl("dsaparam -genkey -noout 1024", b""));
+    let others = [openssl("ecparam -name prime256v1 -genkey", b""), openssl("base64", &dsa)];
+    [
+        cases(expected, remedy, forms.map(|form| (openssl(form, &KEY), error.clone()))),
+        cases(expected, remedy, others.map(|file| (file, error.clone()))),
+    ]
+    .concat()
 }
 
 /// A private key must not be in a resource, even if there is a public one before it.
