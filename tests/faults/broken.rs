@@ -18,6 +18,7 @@ async fn stopped() -> (Job, &'static Reference) {
     let job = Job::new().await;
     job.begin(Stage::Applied).await;
     job.settle(reference.state(Stage::Applied)).await.unwrap();
+    job.rest().await;
     job.world.operator.signal("STOP");
     (job, reference)
 }

@@ -97,6 +97,7 @@ impl Reference {
         let mut writes = job.writes.made();
         let of_the_look = writes.pop();
         assert!(of_the_look.is_some_and(|write| write.ends_with("/status")), "{writes:?}");
+        job.rest().await;
         let footprint = Footprint::of(&job);
         Self { states: states.try_into().unwrap(), uploads: job.uploads(), footprint, writes }
     }
@@ -236,6 +237,12 @@ impl Job {
             })
             .await;
         look
+    }
+
+    /// Waits until no requests but the two watches are under way.
+    pub(crate) async fn rest(&self) {
+        let is_at_rest = || Footprint::of(self).requests == [2, 0];
+        self.world.wait_until("only the watches are under way", is_at_rest).await;
     }
 
     /// Has the operator list and watch anew: its watches lose what happens, and end with whatever is set next.

@@ -102,6 +102,17 @@ impl Input {
         }
     }
 
+    /// Whether the fields are allowed beside each other: one source of the key, a passphrase for a private key only, and
+    /// references that name a Secret and a key in it.
+    pub(crate) fn is_valid(&self) -> bool {
+        let has = |field: &&str| !self.spec[field].is_null();
+        let sources = ["privateKeySecretRef", "certificateSecretRef", "publicKey"];
+        let references = self.spec.as_object().into_iter().flatten().filter(|(field, _)| field.ends_with("Ref"));
+        sources.iter().filter(|source| has(source)).count() == 1
+            && (!has(&"passphraseSecretRef") || has(&"privateKeySecretRef"))
+            && references.map(|(_, reference)| reference).all(|to| to["name"].is_string() && to["key"].is_string())
+    }
+
     fn observes(&self) -> bool {
         self.spec["mode"] == json!("Observe")
     }
@@ -172,46 +183,51 @@ pub(crate) struct Expected {
     pub(crate) ready: &'static str,
     pub(crate) reasons: Vec<&'static str>,
     pub(crate) at_meta: BTreeMap<String, String>,
-    /// What was last worked on, whereas work may be suspended now.
+    /// What was last worked on, whereas work may be suspended now, and what `Ready` said then.
     active: Input,
+    shown: (&'static str, Vec<&'static str>),
 }
 
 impl Expected {
     /// Before the resource exists.
     pub(crate) fn nothing(input: &Input) -> Self {
-        Self { ready: "", reasons: vec![], at_meta: BTreeMap::new(), active: input.clone() }
+        Self { ready: "", reasons: vec![], at_meta: BTreeMap::new(), active: input.clone(), shown: ("", vec![]) }
     }
 
     /// What follows once the operator has seen `input`; `exists` tells which numbers Meta knows.
     pub(crate) fn after(&self, input: &Input, exists: impl Fn(&str) -> bool) -> Self {
         let mut next = self.clone();
         if input.is_suspended() {
-            if without_neutral(&input.spec) != without_neutral(&self.active.spec) {
-                (next.ready, next.reasons) = ("Unknown", vec!["Suspended"]);
-            }
+            let is_as_worked_on = without_neutral(&input.spec) == without_neutral(&self.active.spec);
+            (next.ready, next.reasons) =
+                if is_as_worked_on { self.shown.clone() } else { ("Unknown", vec!["Suspended"]) };
             return next;
         }
-        next.active = input.clone();
+        next.work_on(input, exists);
+        (next.active, next.shown) = (input.clone(), (next.ready, next.reasons.clone()));
+        next
+    }
+
+    fn work_on(&mut self, input: &Input, exists: impl Fn(&str) -> bool) {
         let (key, credentials) = (input.key(), input.credentials());
         if let Some(reason) = key.err().or(credentials.err()) {
-            (next.ready, next.reasons) = ("False", vec![reason]);
-            return next;
+            (self.ready, self.reasons) = ("False", vec![reason]);
+            return;
         }
         let fingerprint = key.unwrap_or_default();
         let numbers = input.numbers();
         let (known, unknown): (Vec<_>, Vec<_>) = numbers.into_iter().partition(|id| exists(id));
         if !input.observes() {
-            next.at_meta.extend(known.iter().map(|id| (id.clone(), fingerprint.to_owned())));
+            self.at_meta.extend(known.iter().map(|id| (id.clone(), fingerprint.to_owned())));
         }
-        let drifted = known.iter().any(|id| next.at_meta.get(id).map(String::as_str) != Some(fingerprint));
-        next.reasons = vec![];
-        next.reasons.extend(drifted.then_some("DriftObserved"));
-        next.reasons.extend((!unknown.is_empty()).then_some("NumberRefused"));
-        next.ready = if next.reasons.is_empty() { "True" } else { "False" };
-        if next.reasons.is_empty() {
-            next.reasons.push("AllNumbersValid");
+        let drifted = known.iter().any(|id| self.at_meta.get(id).map(String::as_str) != Some(fingerprint));
+        self.reasons = vec![];
+        self.reasons.extend(drifted.then_some("DriftObserved"));
+        self.reasons.extend((!unknown.is_empty()).then_some("NumberRefused"));
+        self.ready = if self.reasons.is_empty() { "True" } else { "False" };
+        if self.reasons.is_empty() {
+            self.reasons.push("AllNumbersValid");
         }
-        next
     }
 }
 

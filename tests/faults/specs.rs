@@ -370,7 +370,9 @@ async fn sequence(run: &mut Run, changes: &[&Change]) -> Result<usize, String> {
     for (verdict, _, change) in changes {
         let mut input = inputs.last().unwrap().clone();
         change(&mut input);
-        way.push((*verdict, input.clone()));
+        // Two changes, each of which is allowed, need not be so together.
+        let verdict = if input.is_valid() { *verdict } else { Verdict::Invalid };
+        way.push((verdict, input.clone()));
         inputs.push(input);
     }
     inputs.pop();
