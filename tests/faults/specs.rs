@@ -157,7 +157,7 @@ fn contents() -> Vec<Change> {
         (V::Accepted, "the key loses its passphrase", |i| put(i, "flows-key", "private.pem", C::NewPlain)),
         (V::Accepted, "the key turns into words", |i| put(i, "flows-key", "private.pem", C::Words)),
         (V::Accepted, "the key is emptied", |i| put(i, "flows-key", "private.pem", C::Nothing)),
-        (V::Accepted, "the key's Secret loses it", |i| i.secrets.get_mut("flows-key").unwrap().clear()),
+        (V::Accepted, "the key's Secret loses it", |i| drop(i.secrets.insert("flows-key", [].into()))),
         (V::Accepted, "the key's Secret is deleted", |i| drop(i.secrets.remove("flows-key"))),
         (V::Accepted, "the passphrase is wrong", |i| put(i, "flows-passphrase", "passphrase", C::WrongPassphrase)),
         (V::Accepted, "the token gets a newline", |i| put(i, "meta-token", "token", C::TokenAndNewline)),
