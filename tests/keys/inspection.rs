@@ -38,8 +38,8 @@ fn of_what_is_of_no_use_it_says_why() {
     let encrypted = openssl("pkcs8 -topk8 -passout PASS", &KEY);
     let request = openssl("req -new -key /dev/stdin -subj /CN=flows.example", &KEY);
     let small = openssl("genrsa 1024", b"");
-    let files: [(&[u8], Option<KeyKind>, KeyError, Option<usize>); 6] = [
-        (&small, Some(KeyKind::Pkcs8PrivateKey), KeyError::WrongSize { bits: 1024 }, Some(1024)),
+    let files = [
+        (small.as_slice(), Some(KeyKind::Pkcs8PrivateKey), KeyError::WrongSize { bits: 1024 }, Some(1024)),
         (&encrypted, Some(KeyKind::EncryptedPkcs8PrivateKey), KeyError::MissingPassphrase, None),
         (&request, None, KeyError::CertificateRequest { expected }, None),
         (b"\x30\x82\x04\xa4", None, KeyError::Truncated, None),
