@@ -49,7 +49,7 @@ test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every
 .PHONY: soak
 soak: SEED := $(shell date +%s)
 soak: TEST := cargo test --profile soak --locked -p waflows-operator
-soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour of changes), then the wide models (an hour)
+soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour of changes), then the wide models (half an hour)
 	@echo "The seed is $(SEED)."
 	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) $(TEST) --lib every_history
 	PROPTEST_CASES=50000 PROPTEST_RNG_SEED=$(SEED) $(TEST) --lib leader::simulation

@@ -14,8 +14,8 @@
 //! [`canonical`] says which states are the same. Each of [`setups`] has few features and bounded faults; each test in
 //! [`broken`] breaks the operator on purpose and asserts that the model finds it.
 //!
-//! With `WAFLOWS_MODEL=wide` in the environment everything that may go wrong may do so once more; that takes an
-//! hour or so: `WAFLOWS_MODEL=wide cargo test --profile soak --test model -- --nocapture`. `--nocapture` also shows how many
+//! With `WAFLOWS_MODEL=wide` in the environment everything that may go wrong may do so once more; that takes half an
+//! hour: `WAFLOWS_MODEL=wide cargo test --profile soak --test model -- --nocapture`. `--nocapture` also shows how many
 //! states there are.
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
