@@ -152,8 +152,12 @@ async fn run(row: &Row, reference: &Reference) -> Result<(), String> {
     let (proxy, begun) = (job.proxy(row.leg), Instant::now());
     let mut met = Vec::new();
     for stage in Stage::ALL {
-        if row.breaks_watches && stage != Stage::Applied {
-            job.lose_watches().await;
+        if stage != Stage::Applied {
+            // A watch that is not open again has nothing to lose.
+            job.rest().await;
+            if row.breaks_watches {
+                job.lose_watches().await;
+            }
         }
         let expected = reference.state(stage);
         proxy.set(row.fault.clone());
