@@ -241,7 +241,7 @@ impl Job {
 
     /// Waits until no requests but the two watches are under way.
     pub(crate) async fn rest(&self) {
-        let is_at_rest = || Footprint::of(self).requests == [2, 0];
+        let is_at_rest = || [self.kubernetes.open(), self.graph.open()] == [2, 0];
         self.world.wait_until("only the watches are under way", is_at_rest).await;
     }
 

@@ -33,8 +33,7 @@ pub(crate) fn with_all_stated(file: &[u8], key_len: u64) -> Vec<u8> {
 
 /// An EncryptedPrivateKeyInfo of some other scheme than PBES2.
 pub(crate) fn other_scheme(scheme: &[u8]) -> Vec<u8> {
-    let parameters = sequence(&[&octets(b"saltsalt"), &integer(2048)]);
-    sequence(&[&sequence(&[&oid(scheme), &parameters]), &octets(&[0; 1216])])
+    encrypted_with(scheme, &sequence(&[&octets(b"saltsalt"), &integer(2048)]))
 }
 
 /// An EncryptedPrivateKeyInfo with scrypt's N, r and p.
@@ -46,8 +45,11 @@ fn encrypted(kdf: &[u8], rest: &[&[u8]], cipher: &[u8], iv: &[u8]) -> Vec<u8> {
     let kdf_parameters = sequence(&[&[octets(b"saltsalt").as_slice()], rest].concat());
     let kdf = sequence(&[&oid(kdf), &kdf_parameters]);
     let cipher = sequence(&[&oid(cipher), &octets(iv)]);
-    let algorithm = sequence(&[&oid(PBES2), &sequence(&[&kdf, &cipher])]);
-    sequence(&[&algorithm, &octets(&[0; 1216])])
+    encrypted_with(PBES2, &sequence(&[&kdf, &cipher]))
+}
+
+fn encrypted_with(scheme: &[u8], parameters: &[u8]) -> Vec<u8> {
+    sequence(&[&sequence(&[&oid(scheme), parameters]), &octets(&[0; 1216])])
 }
 
 /// [`KEY`] in PKCS#1, one of its numbers replaced.
@@ -82,9 +84,10 @@ fn pkcs1_pem(key: &RsaPublicKey<'_>) -> Vec<u8> {
     format!("-----BEGIN RSA PUBLIC KEY-----\n{body}-----END RSA PUBLIC KEY-----\n").into_bytes()
 }
 
-/// A SubjectPublicKeyInfo with another algorithm, that has no parameters.
-pub(crate) fn with_algorithm(public_key: &[u8], algorithm: &[u8]) -> Vec<u8> {
-    sequence(&[&sequence(&[&oid(algorithm)]), &elements(public_key)[1]])
+/// The public half of [`KEY`] as a SubjectPublicKeyInfo in base64, with an algorithm that has no parameters.
+pub(crate) fn spki(algorithm: &[u8]) -> Vec<u8> {
+    let der = openssl("pkey -pubout -outform DER", &KEY);
+    openssl("base64", &sequence(&[&sequence(&[&oid(algorithm)]), &elements(&der)[1]]))
 }
 
 /// A signing request whose attributes are left out, as some tools do, though the standard wants them.

@@ -14,6 +14,9 @@ pub(crate) static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| openssl("genrsa 2048
 /// Another pair.
 pub(crate) static OTHER_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| openssl("genrsa 2048", b""));
 
+/// A key of an algorithm that nobody wants here.
+pub(crate) static DSA_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| openssl("dsaparam -genkey -noout 1024", b""));
+
 /// A self-signed certificate for [`KEY`].
 pub(crate) static CERTIFICATE: LazyLock<Vec<u8>> =
     LazyLock::new(|| openssl("req -x509 -key /dev/stdin -subj /CN=flows.example -days 1", &KEY));

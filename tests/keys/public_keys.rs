@@ -61,8 +61,7 @@ fn reported_keys_with_other_line_breaks() {
 #[test]
 fn a_report_without_the_parameters_of_rsa_is_of_the_same_key() {
     const RSA_ENCRYPTION: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-    let spki = openssl("pkey -pubout -outform DER", &KEY);
-    let report = text(openssl("base64", &forge::with_algorithm(&spki, RSA_ENCRYPTION)));
+    let report = text(forge::spki(RSA_ENCRYPTION));
     let fingerprint = Fingerprint::of_reported_pem(&report).unwrap();
     assert_eq!(fingerprint.to_string(), key_fingerprint());
     assert_eq!(PublicKey::from_public_key(&report).unwrap().pem(), *PUBLIC);

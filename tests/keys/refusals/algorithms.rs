@@ -5,7 +5,7 @@ use waflows_operator::key::KeyError;
 
 use super::{Case, cases};
 use crate::forge;
-use crate::openssl::{KEY, in_parallel, openssl};
+use crate::openssl::{DSA_KEY, in_parallel, openssl};
 
 const REMEDY: &str = "`openssl genrsa -out private.pem 2048` (cert-manager: `privateKey: {alg";
 
@@ -40,14 +40,13 @@ fn keys_with_public_halves() -> Vec<Case> {
 }
 
 fn keys_in_other_forms() -> Vec<Case> {
-    let dsa = openssl("dsaparam -genkey -noout 1024", b"");
     let ec = openssl("ecparam -name secp256k1 -genkey -noout", b"");
     let primes = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_primes:3", b"");
     let certificate = openssl("req -x509 -key /dev/stdin -subj /CN=flows.example", &ec);
     let private = [
         (primes, KeyError::MultiPrime),
-        (openssl("dsa -outform DER", &dsa), KeyError::Dsa),
-        (openssl("pkcs8 -topk8 -nocrypt", &dsa), KeyError::Dsa),
+        (openssl("dsa -outform DER", &DSA_KEY), KeyError::Dsa),
+        (openssl("pkcs8 -topk8 -nocrypt", &DSA_KEY), KeyError::Dsa),
         (openssl("ec -outform DER", &ec), elliptic("secp256k1")),
         (forge::short_ec_private_key(), elliptic("another curve")),
         (openssl("pkcs8 -topk8 -nocrypt -outform DER", &ec), elliptic("secp256k1")),
@@ -58,10 +57,10 @@ fn keys_in_other_forms() -> Vec<Case> {
 
 /// OpenSSL cannot make them.
 fn without_openssl() -> Vec<Case> {
-    let spki = openssl("pkey -pubout -outform DER", &KEY);
-    let with = |algorithm| openssl("base64", &forge::with_algorithm(&spki, algorithm));
-    let values =
-        [(with(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07"), other("RSA-OAEP")), (with(b"\x2a\x03\x04"), other("1.2.3.4"))];
+    let values = [
+        (forge::spki(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07"), other("RSA-OAEP")),
+        (forge::spki(b"\x2a\x03\x04"), other("1.2.3.4")),
+    ];
     cases(PublicKey, REMEDY, values)
 }
 

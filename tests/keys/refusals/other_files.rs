@@ -5,7 +5,7 @@ use waflows_operator::key::KeyError;
 
 use super::{Case, cases};
 use crate::forge;
-use crate::openssl::{CERTIFICATE, KEY, PUBLIC, openssl, text};
+use crate::openssl::{CERTIFICATE, DSA_KEY, KEY, PUBLIC, openssl, text};
 
 pub(super) fn texts() -> Vec<Case> {
     let unknown = |expected, remedy| {
@@ -102,11 +102,10 @@ pub(super) fn misplaced() -> Vec<Case> {
     let request = openssl("req -new -key /dev/stdin -subj /CN=flows.example", &KEY);
     let public = PUBLIC.clone().into_bytes();
     let pkcs1 = openssl("rsa -RSAPublicKey_out", &KEY);
-    let request_der = openssl("req -outform DER", &request);
+    let short = openssl("base64", &forge::without_attributes(&openssl("req -outform DER", &request)));
     let csr = |expected, remedy| {
         let error = KeyError::CertificateRequest { expected };
-        let short = openssl("base64", &forge::without_attributes(&request_der));
-        cases(expected, remedy, [(request.clone(), error.clone()), (short, error)])
+        cases(expected, remedy, [(request.clone(), error.clone()), (short.clone(), error)])
     };
     let certificates = |expected, remedy| {
         let error = KeyError::Certificate { expected };
@@ -136,7 +135,7 @@ pub(super) fn misplaced() -> Vec<Case> {
 fn private_keys(expected: Expected, remedy: &'static str) -> Vec<Case> {
     let forms = ["rsa", "rsa -traditional -aes128 -passout PASS", "pkcs8 -topk8 -passout PASS"];
     let error = KeyError::PrivateKey { expected };
-    let dsa = openssl("dsa -outform DER", &openssl("dsaparam -genkey -noout 1024", b""));
+    let dsa = openssl("dsa -outform DER", &DSA_KEY);
     let others = [openssl("ecparam -name prime256v1 -genkey", b""), openssl("base64", &dsa)];
     [
         cases(expected, remedy, forms.map(|form| (openssl(form, &KEY), error.clone()))),
