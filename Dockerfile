@@ -15,7 +15,7 @@ COPY . .
 RUN --mount=type=cache,id=waflows-cargo,target=/cargo,sharing=locked \
     --mount=type=cache,id=waflows-target-${TARGETPLATFORM},target=/target,sharing=locked \
     export CARGO_HOME=/cargo CARGO_TARGET_DIR=/target \
-    && cargo clean --quiet --locked --release --package waflows-operator \
+    && cargo clean --quiet --locked --release --package waflows-operator --package waflows-key \
     && .ci/release-build \
     && cp /target/release/waflows-operator /waflows-operator
 

@@ -12,22 +12,22 @@ use tokio_util::sync::CancellationToken;
 use tower::limit::ConcurrencyLimitLayer;
 
 use crate::cli::{GraphArgs, RunArgs};
-use crate::controller::index::Index;
-use crate::controller::publisher::Publisher;
+use crate::controller::event_publisher::Publisher;
 use crate::controller::queue::Queue;
-use crate::controller::reconcile::FIELD_MANAGER;
-use crate::controller::schedule::Waits;
+use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
 use crate::controller::{self, Context};
-use crate::crd::MIN_CHECK_INTERVAL;
 use crate::graph;
 use crate::graph::pacing::{Ceilings, Pacing};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
-use crate::metrics::{Exposition, Metrics};
-use crate::server::Pages;
+use crate::metrics::Metrics;
+use crate::server::{Exposition, Pages};
 use crate::telemetry::Traces;
 use crate::{server, telemetry};
+use waflows_core::api::crd::MIN_CHECK_INTERVAL;
+use waflows_core::schedule::backoff::Waits;
+use waflows_core::store::store::Index;
 
 /// Bound on a call to Meta. Shorter than the time for which a lost lease cannot be taken by another replica.
 const GRAPH_TIMEOUT: Duration = Duration::from_millis(4500);

@@ -8,8 +8,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::{InspectArgs, OutputFormat};
-use crate::key::{Inspection, KeyError, PublicKey};
-use crate::printout::Printout;
+use crate::command_output::Printout;
+use waflows_key::{Inspection, KeyError, PublicKey};
 
 /// Far more than any key. What is longer is cut, and refused as too large.
 const MAX_BYTES: u64 = 1024 * 1024;

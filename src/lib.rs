@@ -1,28 +1,24 @@
 //! Keeps the encryption key of WhatsApp Flows on phone numbers.
 //!
-//! - [`crd`]: the `FlowsEncryptionKey` resource; [`conditions`]: how its state is told
-//! - [`key`]: bytes of a Secret → public key
+//! What is decided stands in `waflows_core`, how keys are read in `waflows_key`. Here is everything that does:
+//!
 //! - [`graph`]: Meta's Graph API
-//! - [`controller`]: observe → plan → execute → summarize
+//! - [`controller`]: carries out what the core decides
 //! - [`leader`]: several replicas, one writer
 //! - [`health`]: whether the process lives and sees the cluster; [`metrics`]: what Prometheus is told
 //! - [`check`]: what the operator would do, said beforehand; [`inspect`]: what a key file holds
-//! - [`app`], [`cli`], [`printout`], [`server`], [`telemetry`]: the process around it
+//! - [`app`], [`cli`], [`command_output`], [`server`], [`telemetry`]: the process around it
 
 mod apiserver;
 pub mod app;
 pub mod check;
 pub mod cli;
-pub mod conditions;
+pub mod command_output;
 pub mod controller;
-pub mod crd;
 pub mod graph;
 pub mod health;
 pub mod inspect;
-pub mod key;
 pub mod leader;
 pub mod metrics;
-pub mod printout;
 pub mod server;
 pub mod telemetry;
-pub mod text;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use tikv_jemallocator::Jemalloc;
+use waflows_core::api::crd;
 use waflows_operator::cli::{Cli, Command};
 use waflows_operator::printout::Printout;
-use waflows_operator::{app, check, crd, inspect};
+use waflows_operator::{app, check, inspect};
 
 /// A command that looks and could not tell ends as clap does when it is called in a wrong way.
 const COULD_NOT_TELL: u8 = 2;

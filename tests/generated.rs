@@ -11,12 +11,12 @@ mod reference;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use waflows_operator::conditions::{Reason, Standing};
+use waflows_core::api::conditions::{Reason, Standing};
 use waflows_operator::metrics::catalog::{self, Label, Values};
 
 #[test]
 fn crds_are_what_the_types_say() {
-    check("crds/flowsencryptionkeys.waflows.dev.yaml", &waflows_operator::crd::manifest().unwrap());
+    check("crds/flowsencryptionkeys.waflows.dev.yaml", &waflows_core::api::crd::manifest().unwrap());
 }
 
 #[test]

@@ -7,8 +7,9 @@ use http::Response;
 use http::header::{HeaderName, HeaderValue};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep_until};
+use waflows_core::meta::{ErrorClass, GraphError};
 use waflows_operator::graph::pacing::{Ceilings, Pacing};
-use waflows_operator::graph::{AccessToken, AppSecret, CallError, Credentials, ErrorClass, GraphError, replay};
+use waflows_operator::graph::{AccessToken, AppSecret, CallError, Credentials, replay};
 
 /// No part of a token's usual form, so that only knowing it helps.
 const TOKEN: &str = "fuzz|token";

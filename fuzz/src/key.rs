@@ -1,6 +1,6 @@
 //! Bytes of a Secret → public key. The reader neither panics nor takes long, and what it reads is consistent.
 
-use waflows_operator::key::{Fingerprint, KeyError, PublicKey};
+use waflows_key::{Fingerprint, KeyError, PublicKey};
 
 /// What the encrypted seeds of target `key` are encrypted with.
 const PASSPHRASE: &[u8] = b"correct horse";

@@ -5,21 +5,24 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use waflows_operator::conditions::{ConditionType, Reason, Verdict};
-use waflows_operator::controller::execute::Outcome;
-use waflows_operator::controller::inputs::Inputs;
-use waflows_operator::controller::known::Known;
-use waflows_operator::controller::number::{Ownership, Reading, UploadAnswer, Uploaded};
-use waflows_operator::controller::observe::Observation;
-use waflows_operator::controller::plan::{Plan, plan};
-use waflows_operator::controller::schedule::{Agenda, Due, Waits, due};
-use waflows_operator::controller::summarize::{Progress, summarize};
-use waflows_operator::controller::trial::Next;
-use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
-use waflows_operator::graph::error::RateLimitScope;
-use waflows_operator::graph::{AccessToken, Credentials, ErrorClass, GraphError, Reported, ReportedKey};
-use waflows_operator::key::{Fingerprint, PublicKey};
-use waflows_operator::text::truncate;
+use waflows_core::api::conditions::{ConditionType, Reason, Verdict};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
+use waflows_core::api::text::truncate;
+use waflows_core::meta::RateLimitScope;
+use waflows_core::meta::{ErrorClass, GraphError, Reported, ReportedKey};
+use waflows_core::number::{Ownership, Reading, UploadAnswer, Uploaded};
+use waflows_core::observation::Inputs;
+use waflows_core::observation::Observation;
+use waflows_core::rollout::canary::Next;
+use waflows_core::rollout::outcome::Outcome;
+use waflows_core::rollout::plan::{Plan, plan};
+use waflows_core::rollout::progress::Progress;
+use waflows_core::schedule::backoff::Waits;
+use waflows_core::schedule::due::{Agenda, Due, due};
+use waflows_core::status::summarize::summarize;
+use waflows_core::store::cached_resource::Known;
+use waflows_key::{Fingerprint, PublicKey};
+use waflows_operator::graph::{AccessToken, Credentials};
 
 const ROUNDS: usize = 4;
 /// The most that the API server takes is 1.5 MiB, with the spec and the bookkeeping of its fields.
@@ -97,18 +100,17 @@ fn observe(
     resource: &FlowsEncryptionKey,
     agenda: Agenda,
     interval: Duration,
-    secrets: Vec<waflows_operator::crd::ObservedSecret>,
+    secrets: Vec<waflows_core::api::crd::ObservedSecret>,
     now: Timestamp,
     choices: &mut Choices<'_>,
 ) -> Observation {
     let mut observation = Observation::new(Arc::new(resource.clone()), agenda, interval, Waits::default(), now);
     if observation.agenda.inputs {
         let key = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(KEY.clone()) };
-        let token = || AccessToken::new(b"token").expect("a token");
-        let credentials = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(Credentials::new(token(), None)) };
+        let credentials = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(()) };
         observation.inputs = Some(Inputs { key, credentials, secrets });
     }
-    let can_ask = observation.credentials_to_ask_with().is_some();
+    let can_ask = observation.can_ask();
     for number in &mut observation.numbers {
         if can_ask && observation.agenda.numbers.contains(&number.before.phone_number_id) {
             number.reading = choices.reading(now);

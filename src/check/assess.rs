@@ -4,17 +4,19 @@
 use std::collections::BTreeMap;
 
 use super::report::{Action, NumberReport, Outcome, ResourceReport};
-use crate::conditions::{self, ConditionType, Reason, Standing};
-use crate::controller::index::ObjectKey;
-use crate::controller::message;
-use crate::controller::number::{Ownership, Reading, Terms};
-use crate::controller::observe::{NumberObservation, Observation};
-use crate::controller::plan::{Plan, plan, upload_reason};
-use crate::controller::summarize::{Progress, summarize};
-use crate::controller::verdict::trouble;
-use crate::crd::{
+use waflows_core::api::conditions::{self, ConditionType, Reason, Standing};
+use waflows_core::api::crd::{
     FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus, SecretKeyRef,
 };
+use waflows_core::number::upload_reason;
+use waflows_core::number::{Ownership, Reading, Terms};
+use waflows_core::observation::{NumberObservation, Observation};
+use waflows_core::rollout::plan::{Plan, plan};
+use waflows_core::rollout::progress::Progress;
+use waflows_core::status::number_message as message;
+use waflows_core::status::ready::trouble;
+use waflows_core::status::summarize::summarize;
+use waflows_core::store::object_key::ObjectKey;
 
 /// What an observation could not know, and how that counts.
 #[derive(Debug, Clone, Default)]

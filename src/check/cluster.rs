@@ -9,8 +9,8 @@ use kube::{Api, Client};
 use super::CheckError;
 use crate::apiserver::describe;
 use crate::app::for_single_requests;
-use crate::controller::inputs::{Fetched, fetch};
-use crate::crd::FlowsEncryptionKey as Resource;
+use crate::controller::secrets::{Fetched, fetch};
+use waflows_core::api::crd::FlowsEncryptionKey as Resource;
 
 /// The cluster.
 pub(super) struct Cluster {

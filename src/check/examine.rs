@@ -13,16 +13,19 @@ use super::assess::{Gaps, assess};
 use super::cluster::Cluster;
 use super::manifests::SecretManifest;
 use super::report::{Problem, ResourceReport};
-use crate::conditions::Reason;
-use crate::controller::index::{Index, ObjectKey};
-use crate::controller::inputs::{self, Fetched};
-use crate::controller::number::Reading;
-use crate::controller::observe::Observation;
-use crate::controller::permit::Permit;
-use crate::controller::schedule::{Agenda, Due, Waits, due};
-use crate::crd::{FlowsEncryptionKey, Mode};
+use crate::controller::fence::Permit;
+use crate::controller::reads;
+use crate::controller::secrets::{self, Fetched};
 use crate::graph;
 use crate::leader::Leader;
+use waflows_core::api::conditions::Reason;
+use waflows_core::api::crd::{FlowsEncryptionKey, Mode};
+use waflows_core::number::Reading;
+use waflows_core::observation::Observation;
+use waflows_core::schedule::backoff::Waits;
+use waflows_core::schedule::due::{Agenda, Due, due};
+use waflows_core::store::object_key::ObjectKey;
+use waflows_core::store::store::Index;
 
 /// Resources examined at once.
 const PARALLEL_RESOURCES: usize = 4;
@@ -96,19 +99,21 @@ async fn observe(scene: &Scene, subject: &Subject, graph: Option<&graph::Reader>
         return Observed { observation, gaps, problems };
     }
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    let mut secrets = Vec::new();
-    for name in inputs::secret_names(resource) {
+    let mut found = Vec::new();
+    for name in secrets::secret_names(resource) {
         let fetched = scene.secrets.fetch(&namespace, &name, &mut gaps, &mut problems).await;
-        secrets.push((name, fetched));
+        found.push((name, fetched));
     }
-    let inputs = inputs::open(resource, secrets).await;
+    let opened = secrets::open(resource, found).await;
+    let inputs = opened.inputs;
     // Whether the operator would forget its waits, because of what a person changed.
     if let Due::Now(due) = due(resource, &inputs.secrets, interval, now) {
         observation.agenda.afresh = due.afresh;
     }
     observation.inputs = Some(inputs);
-    if let Some((graph, credentials)) = graph.zip(observation.credentials_to_ask_with()) {
-        let readings: Vec<_> = observation.readings(credentials, graph, permit).collect().await;
+    let credentials = opened.credentials.filter(|_| observation.can_ask());
+    if let Some((graph, credentials)) = graph.zip(credentials) {
+        let readings: Vec<_> = reads::readings(&observation, credentials, graph, permit).collect().await;
         observation.note(&readings, Timestamp::now());
     }
     Observed { observation, gaps, problems }

@@ -16,8 +16,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::report::Problem;
 use super::{CheckError, schema};
-use crate::controller::index::ObjectKey;
-use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::store::object_key::ObjectKey;
 
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 const STDIN: &str = "-";

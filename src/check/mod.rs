@@ -20,15 +20,15 @@ use std::sync::Arc;
 
 use crate::app::{StartError, graph_client};
 use crate::cli::CheckArgs;
-use crate::controller::index::ObjectKey;
-use crate::crd::FlowsEncryptionKey;
+use crate::command_output::Printout;
 use crate::graph;
-use crate::printout::Printout;
 use cluster::{Cluster, Listed};
 use examine::{Scene, Secrets, Subject, examine};
 use manifests::Manifests;
 use report::{Problem, Report, ResourceReport};
 use selection::Selection;
+use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::store::object_key::ObjectKey;
 
 /// Where a resource comes from that no manifest holds.
 const CLUSTER: &str = "cluster";

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::cli::OutputFormat;
-use crate::controller::index::ObjectKey;
-use crate::crd::{FlowsEncryptionKey, NumberError, NumberState};
-use crate::printout::Printout;
+use crate::command_output::Printout;
+use waflows_core::api::crd::{FlowsEncryptionKey, NumberError, NumberState};
+use waflows_core::store::object_key::ObjectKey;
 
 /// Why a resource is left alone that the operator does not work on. No reason of a condition: its status stays empty.
 const NOT_SELECTED: &str = "NotSelected";

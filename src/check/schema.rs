@@ -8,7 +8,7 @@ use kube::core::Resource as _;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::crd::{self, FlowsEncryptionKey};
+use waflows_core::api::crd::{self, FlowsEncryptionKey};
 
 /// Something that the API server would refuse.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,39 +1,22 @@
-//! The controller: keeps an [`index`] of what exists, decides in a [`queue`] what is worked on next, and takes each
-//! resource through a round of four steps:
+//! The controller: keeps a store of what exists, decides in a [`queue`] what is worked on next, and takes each resource
+//! through a round. What a round decides stands in `waflows_core`; here is what it does:
 //!
-//! 1. [`observe`] does all reads, of Secrets and of Meta, into one value;
-//! 2. [`plan`] turns that value into the uploads that are needed;
-//! 3. [`execute`] makes them, and reads each number back;
-//! 4. [`summarize`] says what they amount to: a status, events, and when to look again.
-//!
-//! Plan and summarize, and what they use ([`number`], [`schedule`]), are pure functions: time and
-//! jitter come in as values.
+//! 1. [`secrets`] and [`reads`] do all reads, of Secrets and of Meta, into one observation;
+//! 2. [`uploads`] makes the uploads that are planned, and reads each number back;
+//! 3. [`status_writer`] and [`event_publisher`] tell what came of it.
 
-pub mod events;
-pub mod execute;
-pub mod index;
-pub mod inputs;
-pub mod known;
-pub mod message;
-pub mod number;
-pub mod observe;
-pub mod ownership;
-pub mod permit;
-pub mod plan;
-mod probes;
-pub mod publisher;
+pub mod context;
+pub mod event_publisher;
+pub mod fence;
+pub mod partial_object;
 pub mod queue;
-pub mod received;
+pub mod reads;
 pub mod reconcile;
-pub mod schedule;
-pub mod summarize;
-pub mod trial;
-pub mod verdict;
-pub mod vitals;
+pub mod run;
+pub mod secrets;
+pub mod status_writer;
+pub mod uploads;
 pub mod watch;
-pub mod writer;
 
-#[cfg(test)]
-mod tests;
-
-pub use reconcile::{Context, run};
+pub use context::Context;
+pub use run::run;

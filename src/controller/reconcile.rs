@@ -1,88 +1,35 @@
-//! Takes resources from the queue through their rounds.
+//! Takes a resource through its round: reads, decides, writes. What is decided stands in `waflows_core`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use kube::{Api, Client};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use kube::Api;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use waflows_core::api::conditions::{self, ConditionType};
+use waflows_core::api::crd::NumberState;
+use waflows_core::number::{Ownership, UploadAnswer};
+use waflows_core::observation::{NumberReading, Observation};
+use waflows_core::reconcile::machine::must_announce;
+use waflows_core::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
+use waflows_core::rollout::outcome::Outcome;
+use waflows_core::rollout::plan::{Plan, plan};
+use waflows_core::rollout::progress::Progress;
+use waflows_core::schedule::due::{Due, due};
+use waflows_core::status::summarize::{MIN_PAUSE, Summary, summarize};
+use waflows_core::store::object_key::ObjectKey;
 
-use super::execute::{Execution, Outcome};
-use super::index::{Change, Index, ObjectKey};
-use super::inputs::ReadSecretError;
-use super::number::{Ownership, UploadAnswer};
-use super::observe::{NumberReading, Observation};
-use super::ownership::{agenda, claim_numbers, unowned_numbers};
-use super::permit::Permit;
-use super::plan::{Plan, plan};
-use super::publisher::Publisher;
-use super::queue::{Queue, Urgency};
-use super::schedule::{Due, Waits, due};
-use super::summarize::{MIN_PAUSE, Progress, Summary, summarize};
-use super::watch::{self, Scope};
-use super::writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
-use crate::conditions::{self, ConditionType};
-use crate::crd::NumberState;
-use crate::graph;
-use crate::health::Health;
-use crate::leader::{Leader, Term};
+use super::context::Context;
+use super::fence::Permit;
+use super::reads;
+use super::secrets::{self, ReadSecretError};
+use super::status_writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
+use super::uploads::Execution;
+use crate::graph::Credentials;
 use crate::metrics::{Metrics, RoundOutcome, UploadResult};
 use crate::telemetry::spans;
-
-/// Field manager of the status.
-pub const FIELD_MANAGER: &str = "waflows-operator";
-
-/// What every round needs.
-pub struct Context {
-    /// The API server, for single requests: bounded in time, and not repeated by the client itself.
-    pub client: Client,
-    /// The API server, for watches, which stay silent for long.
-    pub watch_client: Client,
-    /// Meta.
-    pub graph: graph::Client,
-    /// Publishes events.
-    pub publisher: Publisher,
-    /// What exists.
-    pub index: Mutex<Index>,
-    /// What is worked on next.
-    pub queue: Queue,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Whether the process lives and sees the cluster.
-    pub health: Health,
-    /// Whether everything was listed and the queue was filled.
-    pub started: AtomicBool,
-    /// The check interval of resources that give none.
-    pub default_check_interval: Duration,
-    /// The waits.
-    pub waits: Waits,
-    /// Resources worked on at once.
-    pub concurrency: usize,
-}
-
-impl Context {
-    /// The index, locked. Never held across an await.
-    pub fn index(&self) -> MutexGuard<'_, Index> {
-        // Every method of the index leaves it consistent.
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Queues whatever a change of a resource calls for.
-    pub fn react(&self, key: &ObjectKey, change: Change) {
-        if change.asks_for_more {
-            self.queue.add(key, Urgency::Changed);
-        }
-        for contender in change.vacated.iter().flat_map(|vacated| &vacated.contenders) {
-            self.queue.add(contender, Urgency::Due);
-        }
-    }
-}
 
 /// Why a round could not be finished. All of these pass by themselves or with the API server's recovery.
 #[derive(Debug, thiserror::Error)]
@@ -102,99 +49,8 @@ impl RoundError {
     }
 }
 
-/// Watches all the time, and works while this process leads, until `stop` is cancelled. Rounds that run then come to
-/// their end.
-pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, leader: Leader, stop: CancellationToken) {
-    let mut watches = JoinSet::new();
-    for scope in scopes {
-        let (of_resources, of_secrets) = (Arc::clone(&context), Arc::clone(&context));
-        let same_scope = scope.clone();
-        watches.spawn(async move { watch::resources(&of_resources, &scope).await });
-        watches.spawn(async move { watch::secrets(&of_secrets, &same_scope).await });
-    }
-    let in_contact = Arc::clone(&context);
-    watches.spawn(async move { in_contact.health.keep_in_contact(&in_contact.client).await });
-    let working = async {
-        while let Some(term) = stop.run_until_cancelled(leader.acquired()).await {
-            work(&context, &term, &stop).await;
-        }
-    };
-    tokio::select! {
-        () = working => {}
-        // A watch runs for ever; without one the operator would be blind.
-        ended = watches.join_next() => {
-            tracing::error!(?ended, "a watch ended by itself");
-            stop.cancel();
-        }
-    }
-}
-
-/// Works for one term, or until `stop` is cancelled.
-async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
-    // Another process may have led meanwhile, and rounds of a former term may not have been able to write what they
-    // came to.
-    if context.started.load(Ordering::Acquire) {
-        let keys = { context.index().keys() };
-        for key in keys {
-            context.queue.add(&key, Urgency::Due);
-        }
-    }
-    context.queue.open();
-    let pulse = context.health.begin("the loop that takes from the queue");
-    // Rounds end early for either reason.
-    let rounds = term.lost().child_token();
-    let slots = Arc::new(Semaphore::new(context.concurrency));
-    let mut running = JoinSet::new();
-    let taking = async {
-        // The semaphore is never closed, so it always yields a permit.
-        while let Ok(slot) = pulse.rest(Arc::clone(&slots).acquire_owned()).await {
-            let (key, round) = pulse.rest(context.queue.next(&rounds)).await;
-            let (context, permit) = (Arc::clone(context), Permit::new(round, term.clone()));
-            running.spawn(async move {
-                let _turn = Turn { context: &context, key: &key };
-                reconcile(&context, &key, &permit).await;
-                drop(slot);
-            });
-            while let Some(ended) = running.try_join_next() {
-                note_fault(ended);
-            }
-        }
-    };
-    tokio::select! {
-        () = taking => {}
-        () = stop.cancelled() => {}
-        () = term.lost().cancelled() => {}
-    }
-    rounds.cancel();
-    while let Some(ended) = running.join_next().await {
-        note_fault(ended);
-    }
-}
-
-fn note_fault(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a round ended by a fault of the operator");
-    }
-}
-
-/// A resource's turn, given back however the round ends.
-struct Turn<'a> {
-    context: &'a Context,
-    key: &'a ObjectKey,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.context.queue.done(self.key);
-        if std::thread::panicking() {
-            // A fault of the operator's own: not again at once, and not never.
-            self.context.queue.add_at(self.key, Instant::now() + self.context.waits.after_refusal(1));
-        }
-    }
-}
-
 /// One round, and the time of the next.
-async fn reconcile(context: &Context, key: &ObjectKey, permit: &Permit) {
+pub(super) async fn reconcile(context: &Context, key: &ObjectKey, permit: &Permit) {
     match round(context, key, permit).await {
         Ok(Some(next)) => {
             let wait = Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default();
@@ -245,13 +101,20 @@ async fn carry_out(
     mut observation: Observation,
 ) -> Result<Option<Timestamp>, RoundError> {
     let (timer, begun, observing) = (context.metrics.round(), observation.now, spans::observe());
-    let secrets = Api::namespaced(context.client.clone(), &key.namespace);
-    observation.read_secrets(&secrets).instrument(observing.clone()).await?;
+    let mut credentials = None;
+    if observation.agenda.inputs {
+        let api = Api::namespaced(context.client.clone(), &key.namespace);
+        let opened = secrets::read(&observation.resource, &api).instrument(observing.clone()).await?;
+        observation.inputs = Some(opened.inputs);
+        credentials = opened.credentials;
+    }
+    observation.now = Timestamp::now();
     let _reservation = Reservation { context, key };
     let writer = StatusWriter::new(context, key, permit, Arc::clone(&observation.resource));
     let mut checkpoints = Checkpoints::new(writer, &observation);
     // Boxed, as is what follows: a round then takes as much memory as the step it is at, not as both.
-    Box::pin(read_numbers(context, key, &mut observation, permit, &mut checkpoints)).instrument(observing).await;
+    let reading = read_numbers(context, key, &mut observation, credentials.clone(), permit, &mut checkpoints);
+    Box::pin(reading).instrument(observing).await;
     let plan = plan(&observation);
     // What is uploaded is known from the status alone: where that may not be stored, nothing is uploaded again.
     let must_write = must_announce(&observation, &plan) || (!plan.uploads.is_empty() && context.queue.has_failed(key));
@@ -259,7 +122,8 @@ async fn carry_out(
         checkpoints.writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
     }
     let span = spans::execute(plan.uploads.len());
-    let executing = Box::pin(execute(context, key, &observation, &plan, permit, &mut checkpoints));
+    let executing =
+        Box::pin(execute(context, key, &observation, credentials.as_ref(), &plan, permit, &mut checkpoints));
     let outcomes = executing.instrument(span).await;
     let progress = Progress::of(permit.is_valid(), &observation, &plan, &outcomes);
     let summary = summarize(&observation, &outcomes, progress, Timestamp::now());
@@ -290,6 +154,7 @@ async fn read_numbers(
     context: &Context,
     key: &ObjectKey,
     observation: &mut Observation,
+    credentials: Option<Credentials>,
     permit: &Permit,
     checkpoints: &mut Checkpoints<'_>,
 ) {
@@ -299,13 +164,13 @@ async fn read_numbers(
     };
     let graph = context.graph.reader();
     let mut readings = Vec::new();
-    if let Some(credentials) = observation.credentials_to_ask_with() {
+    if let Some(credentials) = credentials.filter(|_| observation.can_ask()) {
         let so_far = |readings: &[NumberReading]| {
             let mut so_far = observation.clone();
             settle(&mut so_far, readings);
             summarize(&so_far, &[], Progress::Underway, Timestamp::now()).status
         };
-        let asking = observation.readings(credentials, &graph, permit);
+        let asking = reads::readings(observation, credentials, &graph, permit);
         readings = checkpoints.collect(asking, so_far).await;
     }
     settle(observation, &readings);
@@ -316,12 +181,13 @@ async fn execute(
     context: &Context,
     key: &ObjectKey,
     observation: &Observation,
+    credentials: Option<&Credentials>,
     plan: &Plan,
     permit: &Permit,
     checkpoints: &mut Checkpoints<'_>,
 ) -> Vec<Outcome> {
     let is_own = |id: &str| context.index().owner(id, key, Timestamp::now()) == Ownership::Own;
-    let outcomes = Execution::new(observation, plan, &context.graph, permit, &is_own).outcomes();
+    let outcomes = Execution::new(observation, credentials, plan, &context.graph, permit, &is_own).outcomes();
     let outcomes = outcomes.inspect(|outcome| count_upload(&context.metrics, outcome));
     let so_far = |outcomes: &[_]| summarize(observation, outcomes, Progress::Underway, Timestamp::now()).status;
     checkpoints.collect(outcomes, so_far).await
@@ -335,13 +201,6 @@ fn count_upload(metrics: &Metrics, outcome: &Outcome) {
         UploadAnswer::Failed(_) => UploadResult::Failed,
     };
     metrics.uploaded(outcome.reason, result);
-}
-
-/// Whether users must see that a new key is under way before its first upload: `Ready` is still True for the old one.
-pub fn must_announce(observation: &Observation, plan: &Plan) -> bool {
-    let conditions = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-    is_ready && observation.has_new_key() && !plan.uploads.is_empty()
 }
 
 /// One line for a round that changed something; it stands for all its numbers, of which there may be hundreds.

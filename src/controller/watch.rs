@@ -7,13 +7,14 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
 
-use super::index::{Change, Index, ObjectKey};
+use super::context::Context;
+use super::partial_object::{Received, Watchable};
 use super::queue::Urgency;
-use super::received::{Received, Watchable};
-use super::reconcile::Context;
 use crate::apiserver::describe;
-use crate::crd::FlowsEncryptionKey;
 use crate::metrics::Watched;
+use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::store::object_key::ObjectKey;
+use waflows_core::store::store::{Change, Index};
 
 /// Secrets of this type hold Helm's releases: many, large, and never referred to.
 const NOT_HELM: &str = "type!=helm.sh/release.v1";

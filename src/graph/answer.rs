@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::error::{ErrorClass, RateLimitScope};
+use waflows_core::api::crd::{MAX_NUMBER_TEXT, MAX_SHORT_TEXT};
+use waflows_core::api::text::truncate;
+use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope};
+
+use super::redact::Redactor;
 use super::usage::Usage;
 
 /// The parts of an HTTP answer that decide what it means.
@@ -92,6 +96,25 @@ fn integer(fields: &Map<String, Value>, name: &str) -> Option<i64> {
 }
 
 impl Answer<'_> {
+    /// What the answer says, where its status is not success, or its body holds an error all the same.
+    pub(super) fn error(&self, redactor: &Redactor<'_>) -> GraphError {
+        let detail = Detail::read(self.body);
+        let short = |text: &str| truncate(&redactor.redact(text), MAX_SHORT_TEXT);
+        let message = detail.as_ref().and_then(Detail::text).map_or_else(
+            || format!("HTTP status {} without an error that can be read", self.status),
+            |text| redactor.redact(&text),
+        );
+        GraphError {
+            class: self.class(detail.as_ref()),
+            http_status: Some(self.status),
+            code: detail.as_ref().and_then(|d| d.code),
+            subcode: detail.as_ref().and_then(|d| d.subcode),
+            kind: detail.as_ref().and_then(|d| d.kind.as_deref()).map(short),
+            message: truncate(&message, MAX_NUMBER_TEXT),
+            trace_id: detail.as_ref().and_then(|d| d.trace_id.as_deref()).or(self.trace_id).map(short),
+        }
+    }
+
     /// Codes and subcodes: Meta, "Handling errors" of the Graph API and "Error codes" of the WhatsApp Cloud API.
     pub(super) fn class(&self, detail: Option<&Detail>) -> ErrorClass {
         let Some(detail) = detail else {

@@ -7,14 +7,16 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Method, RequestBuilder, Url, redirect};
 use tracing::Instrument;
 
-use super::error::{ErrorClass, GraphError};
 use super::exchange::exchange;
 use super::pacing::{Caller, Pacing};
-use super::wire::{self, Reported};
+use waflows_core::meta::Reported;
+use waflows_core::meta::{ErrorClass, GraphError};
+
+use super::wire;
 use super::{CallError, Credentials};
-use crate::key::PublicKey;
 use crate::metrics::{Metrics, Operation};
 use crate::telemetry::spans;
+use waflows_key::PublicKey;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Between two pieces of an answer.

@@ -7,12 +7,12 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 
 use super::answer::Answer;
-use super::error::{ErrorClass, GraphError};
 use super::redact::Redactor;
 use super::usage::{Usage, retry_after};
 use super::wire::UnknownShape;
-use crate::crd::MAX_SHORT_TEXT;
-use crate::text::truncate;
+use waflows_core::api::crd::MAX_SHORT_TEXT;
+use waflows_core::api::text::truncate;
+use waflows_core::meta::{ErrorClass, GraphError};
 
 /// Longer answers are cut: the documented ones have less than 2 KiB.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -90,7 +90,7 @@ async fn read<T>(
     // Of an answer that is cut the status still counts.
     let body = if is_cut { &[] } else { bytes.as_slice() };
     let answer = Answer { status: status.as_u16(), body, retry_after, usage, trace_id };
-    Err(GraphError::from_answer(&answer, redactor))
+    Err(answer.error(redactor))
 }
 
 async fn read_body(mut response: Response) -> reqwest::Result<Body> {

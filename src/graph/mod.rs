@@ -1,8 +1,8 @@
 //! Meta's Graph API, as far as the key of a phone number goes.
 //!
 //! [`Client`] makes the two calls there are, [`Reader`] only the one that changes nothing, [`wire`] reads their answers,
-//! [`error`] says what a refusal means, [`pacing`] decides whether a call may be made now, [`redact`] keeps credentials
-//! out of every text.
+//! [`pacing`] decides whether a call may be made now, [`redact`] keeps credentials out of every text. What a refusal means
+//! is said in [`waflows_core::meta`].
 //!
 //! Sources: Meta's guide "WhatsApp Flows: Encryption" and the reference page of
 //! `/{phone-number-id}/whatsapp_business_encryption`. They differ in the shape of answers; both are read.
@@ -10,7 +10,6 @@
 mod answer;
 mod client;
 mod credentials;
-pub mod error;
 mod exchange;
 pub mod pacing;
 mod reader;
@@ -21,10 +20,10 @@ pub mod wire;
 
 pub use client::{Client, Config, ConfigError};
 pub use credentials::{AccessToken, AppSecret, Credentials};
-pub use error::{ErrorClass, GraphError};
 pub use pacing::{Pacing, Pause, PauseCause};
 pub use reader::Reader;
-pub use wire::{Reported, ReportedKey};
+
+use waflows_core::meta::GraphError;
 
 /// What a call can end in besides an answer.
 #[derive(Debug, Clone, PartialEq)]

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use self::book::{Book, Verdict};
 use self::rate::Rate;
 use super::credentials::CredentialsId;
-use super::error::{ErrorClass, GraphError};
 use super::usage::Usage;
+use waflows_core::meta::{ErrorClass, GraphError, PauseScope};
 
 /// Ceilings over everything that this process sends, and the scale of its waits.
 #[derive(Debug, Clone, Copy)]
@@ -70,34 +70,6 @@ pub struct Paused {
     pub count: usize,
     /// The longest time until one of them ends.
     pub longest: Duration,
-}
-
-/// What a pause applies to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PauseScope {
-    /// Every call with the same token.
-    Token,
-    /// A WhatsApp Business Account.
-    BusinessAccount,
-    /// One resource, where the answer named no account.
-    Resource,
-    /// One phone number.
-    PhoneNumber,
-}
-
-impl PauseScope {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Token, Self::BusinessAccount, Self::Resource, Self::PhoneNumber];
-
-    /// A short name for metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::BusinessAccount => "waba",
-            Self::Resource => "resource",
-            Self::PhoneNumber => "number",
-        }
-    }
 }
 
 /// Shared by all calls of the process.

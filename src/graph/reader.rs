@@ -1,6 +1,8 @@
 //! A client that cannot upload.
 
-use super::{CallError, Client, Credentials, Reported};
+use waflows_core::meta::Reported;
+
+use super::{CallError, Client, Credentials};
 
 /// The half of a [`Client`] that changes nothing. Whoever is handed one cannot upload, by type. Cheap to clone.
 #[derive(Clone)]

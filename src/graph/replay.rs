@@ -5,7 +5,9 @@ use reqwest::Response;
 use super::client::redacted;
 use super::exchange::receive;
 use super::pacing::{Caller, Pacing};
-use super::wire::{self, Reported};
+use waflows_core::meta::Reported;
+
+use super::wire;
 use super::{CallError, Credentials};
 
 /// What a GET of a phone number's key comes to that Meta answers like this: as [`super::Client::read`], but for the

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
+use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope};
 
 /// IDs of business accounts have 15 or 16 digits today; what is much longer is none.
 const MAX_ACCOUNT_DIGITS: usize = 32;
@@ -61,6 +62,17 @@ impl Usage {
             }
         }
         usage
+    }
+
+    /// The limit that the headers of an answer announce, though the call itself was served.
+    pub(super) fn announced_limit(&self) -> Option<GraphError> {
+        let account = self.business_account.clone().filter(|_| self.business_percent >= 100)?;
+        let wait = Some(self.regain_access?);
+        let message =
+            format!("WhatsApp Business Account {account} has used up its calls, as the headers of an answer say");
+        let class = ErrorClass::RateLimited { scope: RateLimitScope::BusinessAccount(Some(account)), wait };
+        // The code with which the next call would be refused.
+        Some(GraphError { code: Some(80_007), ..GraphError::on_the_way(class, None, &message) })
     }
 }
 

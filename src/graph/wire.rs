@@ -2,25 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::key::Fingerprint;
-
-/// What Meta reports of a number's key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reported {
-    /// The key, or none where the answer holds no key text.
-    pub key: Option<ReportedKey>,
-    /// `business_public_key_signature_status` in Meta's own words.
-    pub signature_status: Option<String>,
-}
-
-/// The key that Meta reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReportedKey {
-    /// A public key with this fingerprint.
-    Readable(Fingerprint),
-    /// Text that is no public key.
-    Unreadable,
-}
+use waflows_core::meta::{Reported, ReportedKey};
+use waflows_key::Fingerprint;
 
 /// The answer has none of the known shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

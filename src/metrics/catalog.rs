@@ -3,20 +3,20 @@
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use crate::controller::plan::UploadReason;
-use crate::crd::NumberState;
-use crate::graph::ErrorClass;
-use crate::graph::pacing::PauseScope;
+use waflows_core::api::crd::NumberState;
+use waflows_core::meta::ErrorClass;
+use waflows_core::meta::PauseScope;
+use waflows_core::number::UploadReason;
 
 /// One metric.
 #[derive(Debug)]
 pub struct Descriptor {
     /// The name without unit and suffix.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Counter, gauge, histogram or info.
-    pub(super) kind: MetricType,
+    pub(crate) kind: MetricType,
     /// The unit, which is part of the name.
-    pub(super) unit: Option<Unit>,
+    pub(crate) unit: Option<Unit>,
     /// The labels.
     pub labels: &'static [Label],
     /// Meaning, in one sentence.
@@ -94,33 +94,33 @@ const REASON: Label = open("reason", "of the condition `Ready`, see [conditions]
 const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
 const SCOPE: Label = one_of("scope", || PauseScope::ALL.map(PauseScope::as_str).to_vec());
 
-pub(super) static BUILD: Descriptor = Descriptor {
+pub(crate) static BUILD: Descriptor = Descriptor {
     name: "waflows_build",
     kind: MetricType::Info,
     unit: None,
     labels: &[open("version", "of the operator")],
     help: "The version that runs; always 1.",
 };
-pub(super) static LEADER: Descriptor =
+pub(crate) static LEADER: Descriptor =
     gauge("waflows_leader", &[], "Whether this replica leads and works: 1 or 0; always 1 without leader election.");
-pub(super) static RECONCILE_DURATION: Descriptor = seconds(
+pub(crate) static RECONCILE_DURATION: Descriptor = seconds(
     "waflows_reconcile_duration",
     MetricType::Histogram,
     &[one_of("outcome", || super::RoundOutcome::ALL.map(super::RoundOutcome::as_str).to_vec())],
     "Rounds of a resource by how they ended: the status was written, had not changed, could not be read or written, or was dropped because another process wrote first. A look that finds nothing due is no round.",
 );
-pub(super) static GRAPH_REQUESTS: Descriptor = counter(
+pub(crate) static GRAPH_REQUESTS: Descriptor = counter(
     "waflows_graph_requests",
     &[OPERATION, one_of("outcome", || ["ok", "cancelled"].into_iter().chain(ErrorClass::NAMES).collect())],
     "Requests to Meta's Graph API by what came of them.",
 );
-pub(super) static GRAPH_REQUEST_DURATION: Descriptor = seconds(
+pub(crate) static GRAPH_REQUEST_DURATION: Descriptor = seconds(
     "waflows_graph_request_duration",
     MetricType::Histogram,
     &[OPERATION],
     "Requests to Meta's Graph API, from sending to the end of the answer.",
 );
-pub(super) static UPLOADS: Descriptor = counter(
+pub(crate) static UPLOADS: Descriptor = counter(
     "waflows_uploads",
     &[
         one_of("reason", || UploadReason::ALL.map(UploadReason::as_str).to_vec()),
@@ -128,75 +128,75 @@ pub(super) static UPLOADS: Descriptor = counter(
     ],
     "Uploads of a public key by why they were made and what the number held when it was read back: the key with a valid signature, something else, or the upload itself failed. Uploads that a pause put off are not counted.",
 );
-pub(super) static PHONE_NUMBERS: Descriptor = gauge(
+pub(crate) static PHONE_NUMBERS: Descriptor = gauge(
     "waflows_phone_numbers",
     &[NAMESPACE, NAME, one_of("state", || NumberState::ALL.map(NumberState::as_str).to_vec())],
     "Phone numbers by state; states without numbers are left out, except Valid.",
 );
-pub(super) static RESOURCE_READY: Descriptor = gauge(
+pub(crate) static RESOURCE_READY: Descriptor = gauge(
     "waflows_resource_ready",
     &[NAMESPACE, NAME, REASON],
     "The condition Ready of the resource: 1 True, 0 False, -1 Unknown.",
 );
-pub(super) static RESOURCES: Descriptor = gauge(
+pub(crate) static RESOURCES: Descriptor = gauge(
     "waflows_resources",
     &[one_of("ready", || vec!["True", "False", "Unknown"]), REASON],
     "Resources by their condition Ready and its reason.",
 );
-pub(super) static LAST_CHECK: Descriptor = seconds(
+pub(crate) static LAST_CHECK: Descriptor = seconds(
     "waflows_resource_last_check_timestamp",
     MetricType::Gauge,
     &[NAMESPACE, NAME],
     "When every phone number of the resource had last been read well, in Unix time; absent until each was read once.",
 );
-pub(super) static NEXT_CHECK: Descriptor = seconds(
+pub(crate) static NEXT_CHECK: Descriptor = seconds(
     "waflows_resource_next_check_timestamp",
     MetricType::Gauge,
     &[NAMESPACE, NAME],
     "When Meta will be asked again, in Unix time; absent while nothing is planned.",
 );
-pub(super) static KEY: Descriptor = seconds(
+pub(crate) static KEY: Descriptor = seconds(
     "waflows_resource_key_timestamp",
     MetricType::Gauge,
     &[NAMESPACE, NAME],
     "When the operator first saw the resource's current key, in Unix time; absent until it has one.",
 );
-pub(super) static TOKENS_REFUSED: Descriptor = gauge(
+pub(crate) static TOKENS_REFUSED: Descriptor = gauge(
     "waflows_tokens_refused",
     &[],
     "Access tokens, counted by Secret and key, that Meta refuses now, also for their app secret proof.",
 );
-pub(super) static GRAPH_PAUSED: Descriptor = gauge(
+pub(crate) static GRAPH_PAUSED: Descriptor = gauge(
     "waflows_graph_paused",
     &[SCOPE],
     "Pauses in force, by what they apply to: a token that Meta refuses or limits, a business account (WABA), a resource, or a number.",
 );
-pub(super) static GRAPH_PAUSE_REMAINING: Descriptor = seconds(
+pub(crate) static GRAPH_PAUSE_REMAINING: Descriptor = seconds(
     "waflows_graph_pause_remaining",
     MetricType::Gauge,
     &[SCOPE],
     "Time until the longest of these pauses ends.",
 );
-pub(super) static QUEUE_DEPTH: Descriptor =
+pub(crate) static QUEUE_DEPTH: Descriptor =
     gauge("waflows_queue_depth", &[], "Resources that wait for a worker; 0 on a replica that does not lead.");
-pub(super) static QUEUE_OLDEST: Descriptor = seconds(
+pub(crate) static QUEUE_OLDEST: Descriptor = seconds(
     "waflows_queue_oldest",
     MetricType::Gauge,
     &[],
     "For how long the one has waited that has waited longest; 0 on a replica that does not lead.",
 );
-pub(super) static WATCH_RESTARTS: Descriptor = counter(
+pub(crate) static WATCH_RESTARTS: Descriptor = counter(
     "waflows_watch_restarts",
     &[one_of("watch", || super::Watched::ALL.map(super::Watched::as_str).to_vec())],
     "Failed watches of the API server, each of which is tried again.",
 );
-pub(super) static CPU: Descriptor =
+pub(crate) static CPU: Descriptor =
     seconds("process_cpu", MetricType::Counter, &[], "Processor time used by the process, in user and system mode.");
-pub(super) static RESIDENT_MEMORY: Descriptor = bytes("process_resident_memory", "Physical memory of the process.");
-pub(super) static VIRTUAL_MEMORY: Descriptor = bytes("process_virtual_memory", "Address space of the process.");
-pub(super) static OPEN_FDS: Descriptor = gauge("process_open_fds", &[], "Open file descriptors.");
-pub(super) static MAX_FDS: Descriptor = gauge("process_max_fds", &[], "Limit of open file descriptors.");
-pub(super) static START_TIME: Descriptor =
+pub(crate) static RESIDENT_MEMORY: Descriptor = bytes("process_resident_memory", "Physical memory of the process.");
+pub(crate) static VIRTUAL_MEMORY: Descriptor = bytes("process_virtual_memory", "Address space of the process.");
+pub(crate) static OPEN_FDS: Descriptor = gauge("process_open_fds", &[], "Open file descriptors.");
+pub(crate) static MAX_FDS: Descriptor = gauge("process_max_fds", &[], "Limit of open file descriptors.");
+pub(crate) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
 /// All metrics, in the order in which they are served.

@@ -1,14 +1,12 @@
 //! What Prometheus is told.
 //!
 //! - [`catalog`]: every metric there is, with its labels and meaning;
-//! - [`Metrics`]: what is counted where it happens;
-//! - [`Exposition`]: the page, on which all that follows from the state of index, queue and pacing is computed when it
-//!   is asked for: nothing is kept twice, and what is deleted vanishes at once.
+//! - [`Metrics`]: what is counted where it happens.
+//!
+//! All that follows from the state of store, queue and pacing is computed when the page is asked for, in
+//! [`crate::server`]: nothing is kept twice, and what is deleted vanishes at once.
 
 pub mod catalog;
-mod exposition;
-mod process;
-mod resources;
 
 use std::time::Duration;
 
@@ -18,15 +16,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 
 use self::catalog::{Descriptor, Values};
-pub use self::exposition::{CONTENT_TYPE, Exposition};
-use crate::controller::plan::UploadReason;
-use crate::graph::GraphError;
 use crate::health::Pulse;
+use waflows_core::meta::GraphError;
+use waflows_core::number::UploadReason;
 
 /// Name and value of a label.
-type Label = (&'static str, &'static str);
-type Counters<const N: usize> = Family<[Label; N], Counter>;
-type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
+pub(crate) type Label = (&'static str, &'static str);
+pub(crate) type Counters<const N: usize> = Family<[Label; N], Counter>;
+pub(crate) type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
 
 /// Seconds. A call to Meta is cut off after 4.5 of them.
 const CALL_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.5];
@@ -39,11 +36,11 @@ const ROUND_BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 pub struct Metrics {
     /// Beats with whatever becomes of the work, good or bad.
     pub progress: Pulse,
-    rounds: Histograms,
-    requests: Counters<2>,
-    request_durations: Histograms,
-    uploads: Counters<2>,
-    watch_restarts: Counters<1>,
+    pub(crate) rounds: Histograms,
+    pub(crate) requests: Counters<2>,
+    pub(crate) request_durations: Histograms,
+    pub(crate) uploads: Counters<2>,
+    pub(crate) watch_restarts: Counters<1>,
 }
 
 macro_rules! label_values {

@@ -5,8 +5,8 @@
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::graph::GraphError;
 use crate::metrics::Operation;
+use waflows_core::meta::GraphError;
 
 /// The target of all spans. They are wanted by traces alone.
 pub const TARGET: &str = "waflows::span";

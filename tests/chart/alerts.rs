@@ -1,7 +1,7 @@
 //! The alerts: in Prometheus' own engine each fires when it should, and does not when it should not.
 
 use serde_json::Value;
-use waflows_operator::conditions::Reason;
+use waflows_core::api::conditions::Reason;
 
 use crate::tools;
 

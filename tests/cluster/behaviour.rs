@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction};
 use serde_json::json;
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::{FlowsEncryptionKey, NumberState};
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
 use crate::world::{Operator, TestKey, World, condition_of, many_numbers, number_of};
 

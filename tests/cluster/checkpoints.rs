@@ -6,8 +6,8 @@ use graph_emulator::{Fault, FaultAction};
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 
 use crate::history::History;
 use crate::world::{World, condition_of, is_current, many_numbers, number_of, strs};

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_operator::crd::{FlowsEncryptionKey, NumberState};
+use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
 use crate::world::{Operator, World, number_of};
 

@@ -14,7 +14,7 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Map, Value, json};
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::world::{client, control_plane};
 

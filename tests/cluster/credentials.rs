@@ -1,8 +1,8 @@
 //! A token that Meta has not accepted makes no success: not even where all that is known of the numbers is good.
 
 use graph_emulator::{Fault, FaultAction, Token};
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::history::History;
 use crate::world::{TOKEN, World, condition_of, is_current};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::world::{World, condition_of, number_of};
 

@@ -4,7 +4,7 @@ use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction, GraphError, Token};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
-use waflows_operator::crd::NumberState;
+use waflows_core::api::crd::NumberState;
 
 use crate::world::{TestKey, World, many_numbers, number_of};
 

@@ -6,7 +6,7 @@ use control_plane::ControlPlane;
 use graph_emulator::{Config, Emulator};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_operator::crd::NumberState;
+use waflows_core::api::crd::NumberState;
 
 use crate::world::{Operator, TestKey, World, control_plane, kubectl, new_control_plane, number_of};
 

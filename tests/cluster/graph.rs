@@ -10,8 +10,8 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::Value;
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::NumberState;
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::NumberState;
 
 use crate::world::{TOKEN, TestKey, World, condition_of, number_of};
 

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, watcher};
 use tokio::task::JoinHandle;
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::world::World;
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::json;
-use waflows_operator::conditions::ConditionType;
+use waflows_core::api::conditions::ConditionType;
 
 use crate::world::{TOKEN, TestKey, World, condition_of};
 

@@ -1,7 +1,7 @@
 //! Nothing is decided before everything was listed: who owns a number, and whether a Secret is absent, nobody knows
 //! before.
 
-use waflows_operator::crd::NumberState;
+use waflows_core::api::crd::NumberState;
 
 use crate::rights::Account;
 use crate::world::{Operator, World, new_namespace, number_of};

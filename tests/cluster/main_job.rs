@@ -1,7 +1,7 @@
 //! From `kubectl apply` to a valid key on every number.
 
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::NumberState;
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::NumberState;
 
 use crate::world::{TOKEN, TestKey, World, condition_of, number_of};
 

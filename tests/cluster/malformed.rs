@@ -3,7 +3,7 @@
 use graph_emulator::Config;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_operator::conditions::ConditionType;
+use waflows_core::api::conditions::ConditionType;
 
 use crate::world::{Operator, TestKey, World, condition_of, kubectl, new_control_plane};
 

@@ -5,7 +5,7 @@ mod page;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use waflows_operator::crd::NumberState;
+use waflows_core::api::crd::NumberState;
 use waflows_operator::metrics::catalog;
 
 use self::page::Page;

@@ -2,8 +2,8 @@
 
 use graph_emulator::{Config, Fault, GraphError};
 use serde_json::{Value, json};
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::NumberState;
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::NumberState;
 
 use crate::malformed::{accept_any_spec, is_reported, merge_spec};
 use crate::world::{Operator, TOKEN, TestKey, World, condition_of, new_control_plane, strs};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::NumberState;
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::NumberState;
 
 use crate::world::{TestKey, World, condition_of, number_of};
 

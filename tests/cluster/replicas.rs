@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use waflows_operator::conditions::ConditionType;
+use waflows_core::api::conditions::ConditionType;
 
 use crate::world::{Operator, TestKey, World, condition_of, many_numbers};
 
@@ -107,7 +107,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_no_more() {
 
     let new = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;
-    let is_done = |resource: &waflows_operator::crd::FlowsEncryptionKey| {
+    let is_done = |resource: &waflows_core::api::crd::FlowsEncryptionKey| {
         let status = resource.status.as_ref().unwrap();
         status.public_key_fingerprint.as_ref() == Some(&new.fingerprint)
             && condition_of(resource, ConditionType::Ready).0 == "True"

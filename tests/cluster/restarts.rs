@@ -2,8 +2,8 @@
 
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault};
 use jiff::Timestamp;
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::{FlowsEncryptionKey, NumberState, PhoneNumberStatus};
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::{FlowsEncryptionKey, NumberState, PhoneNumberStatus};
 
 use crate::world::{Operator, World, condition_of, is_current, number_of};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use graph_emulator::Config;
-use waflows_operator::conditions::ConditionType;
+use waflows_core::api::conditions::ConditionType;
 
 use crate::world::{Operator, World, condition_of, control_plane, kubectl};
 

@@ -1,6 +1,6 @@
 //! Several deployments share a cluster: each has its part of the resources, by label or by namespace.
 
-use waflows_operator::conditions::ConditionType;
+use waflows_core::api::conditions::ConditionType;
 
 use crate::rights::Account;
 use crate::world::{Operator, TestKey, World, condition_of, control_plane, kubectl, new_namespace};

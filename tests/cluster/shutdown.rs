@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use graph_emulator::{Fault, FaultAction};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use waflows_operator::crd::NumberState;
+use waflows_core::api::crd::NumberState;
 
 use crate::world::{Operator, World, is_current, many_numbers, strs};
 

@@ -1,8 +1,8 @@
 //! Bad input: each gets a message that names the object and the remedy, and nothing else suffers.
 
 use graph_emulator::{NumberSettings, Token};
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::NumberState;
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::NumberState;
 
 use crate::world::{TOKEN, TestKey, World, condition_of, number_of};
 

@@ -16,8 +16,8 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchE
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use waflows_operator::conditions::{self, ConditionType};
-use waflows_operator::crd::{FlowsEncryptionKey, PhoneNumberStatus};
+use waflows_core::api::conditions::{self, ConditionType};
+use waflows_core::api::crd::{FlowsEncryptionKey, PhoneNumberStatus};
 
 /// A token that the emulator accepts.
 pub(crate) const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";

@@ -103,8 +103,8 @@ impl Reference {
     }
 }
 
-fn is_done(resource: &waflows_operator::crd::FlowsEncryptionKey, stage: Stage) -> bool {
-    use waflows_operator::conditions::ConditionType;
+fn is_done(resource: &waflows_core::api::crd::FlowsEncryptionKey, stage: Stage) -> bool {
+    use waflows_core::api::conditions::ConditionType;
     let status = resource.status.as_ref().unwrap();
     let fingerprint = if stage == Stage::Applied { &OLD.fingerprint } else { &NEW.fingerprint };
     let is_synced = stage != Stage::Healed || status.last_handled_sync_request.is_some();

@@ -17,8 +17,8 @@ mod storm;
 mod table;
 mod writes;
 
-#[expect(dead_code, reason = "tests/keys uses the rest")]
-#[path = "../keys/openssl.rs"]
+#[expect(dead_code, reason = "crates/key/tests uses the rest")]
+#[path = "../../crates/key/tests/keys/openssl.rs"]
 mod openssl;
 #[expect(dead_code, reason = "tests/cluster uses the rest")]
 #[path = "../cluster/world.rs"]

@@ -7,8 +7,8 @@ use graph_emulator::{Emulator, Token, appsecret_proof};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::{FlowsEncryptionKeyStatus, ObservedSecret};
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::{FlowsEncryptionKeyStatus, ObservedSecret};
 
 use crate::broken::upload;
 use crate::job::{APP_SECRET, Job, NAME, NUMBERS};

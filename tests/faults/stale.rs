@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::fault::{Action, Call, Fault};
 use crate::job::{Job, NAME, NUMBERS, Reference, Stage, spec};

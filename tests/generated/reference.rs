@@ -15,7 +15,7 @@ const HEAD: &str = "\
 
 /// The page.
 pub(crate) fn page() -> String {
-    let definition = waflows_operator::crd::definition();
+    let definition = waflows_core::api::crd::definition();
     let schema = definition.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
     let mut page = HEAD.to_owned();
     for part in ["spec", "status"] {

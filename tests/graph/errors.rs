@@ -6,8 +6,9 @@ use graph_emulator::FaultAction;
 use graph_emulator::{
     DEFAULT_WABA_ID, Fault, GraphError as MetaError, NumberSettings, RateLimit, RetryAfter, Token, Usage,
 };
-use waflows_operator::graph::error::RateLimitScope;
-use waflows_operator::graph::{CallError, ErrorClass as C, PauseCause};
+use waflows_core::meta::ErrorClass as C;
+use waflows_core::meta::RateLimitScope;
+use waflows_operator::graph::{CallError, PauseCause};
 
 use crate::world::{APP_SECRET, Graph, NUMBER, RESOURCE, TOKEN, class_of, credentials, error_of, proven_credentials};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use graph_emulator::{Config, Emulator, Fault, FaultAction};
-use waflows_operator::graph::ErrorClass;
+use waflows_core::meta::ErrorClass;
 
 use crate::world::{
     Graph, NUMBER, RESOURCE, answer, class_of, client, config, credentials, error_of, impatient, unlimited, until,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::join_all;
 use graph_emulator::{Config, Fault, FaultAction, GraphError, RateLimit, RetryAfter, Token};
-use waflows_operator::graph::{CallError, Credentials, ErrorClass, PauseCause};
+use waflows_core::meta::ErrorClass;
+use waflows_operator::graph::{CallError, Credentials, PauseCause};
 
 use crate::world::{
     APP_SECRET, Graph, NUMBER, RESOURCE, TOKEN, ceilings, class_of, credentials, proven_credentials, unlimited,

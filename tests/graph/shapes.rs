@@ -2,7 +2,7 @@
 
 use graph_emulator::{KeyText, LineBreaks, NoKey, NumberSettings, Presentation, ResponseShape};
 use serde_json::json;
-use waflows_operator::graph::{ErrorClass, Reported, ReportedKey};
+use waflows_core::meta::{ErrorClass, Reported, ReportedKey};
 
 use crate::world::{Graph, NUMBER, answer, class_of, key};
 

@@ -3,8 +3,9 @@
 use futures::future::join_all;
 use graph_emulator::{Config, Emulator};
 use reqwest::Url;
+use waflows_core::meta::ErrorClass;
 use waflows_operator::graph::pacing::Pacing;
-use waflows_operator::graph::{Client, ConfigError, ErrorClass};
+use waflows_operator::graph::{Client, ConfigError};
 
 use crate::world::{Graph, NUMBER, RESOURCE, TOKEN, class_of, client, config, credentials, error_of, unlimited};
 

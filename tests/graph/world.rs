@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graph_emulator::{Config, Emulator, FOREIGN_PUBLIC_KEY, Fault, FaultAction, appsecret_proof};
+use waflows_core::meta::{ErrorClass, GraphError, Reported};
+use waflows_key::PublicKey;
 use waflows_operator::graph::pacing::Ceilings;
-use waflows_operator::graph::{
-    self, AccessToken, AppSecret, CallError, Client, Credentials, ErrorClass, GraphError, Pacing, PauseCause, Reported,
-};
-use waflows_operator::key::PublicKey;
+use waflows_operator::graph::{self, AccessToken, AppSecret, CallError, Client, Credentials, Pacing, PauseCause};
 
 pub(crate) const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";
 pub(crate) const APP_SECRET: &str = "0123456789abcdef-app-secret";

@@ -7,11 +7,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use waflows_operator::controller::execute::Outcome;
-use waflows_operator::controller::number::{Ownership, Reading, UploadAnswer, Uploaded};
-use waflows_operator::controller::observe::NumberObservation;
-use waflows_operator::controller::schedule::Waits;
-use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, PhoneNumberStatus};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, PhoneNumberStatus};
+use waflows_core::number::{Ownership, Reading, UploadAnswer, Uploaded};
+use waflows_core::observation::NumberObservation;
+use waflows_core::rollout::outcome::Outcome;
+use waflows_core::schedule::backoff::Waits;
 
 use crate::history::{Effort, longest_wait};
 use crate::world::{Replica, Round, World};

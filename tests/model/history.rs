@@ -130,7 +130,7 @@ impl World {
 
     fn is_permitted(&self, x: usize) -> bool {
         self.resources[x].as_ref().is_some_and(|resource| {
-            resource.spec.mode == waflows_operator::crd::Mode::Enforce && !resource.spec.is_suspended()
+            resource.spec.mode == waflows_core::api::crd::Mode::Enforce && !resource.spec.is_suspended()
         })
     }
 

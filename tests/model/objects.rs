@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
-use waflows_operator::controller::index::ObjectKey;
-use waflows_operator::crd::{
+use waflows_core::api::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, ObservedSecret, SecretKeyRef,
 };
-use waflows_operator::graph::{AccessToken, Credentials, ErrorClass, GraphError, Reported, ReportedKey};
-use waflows_operator::key::PublicKey;
+use waflows_core::meta::{ErrorClass, GraphError, Reported, ReportedKey};
+use waflows_core::store::object_key::ObjectKey;
+use waflows_key::PublicKey;
 
 /// The key that someone else writes.
 pub(crate) const FOREIGN: usize = 9;
@@ -35,9 +35,6 @@ static KEYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
     (0..10).map(|n| PublicKey::from_public_key(&PEM.replace("{}", &format!("{n:02}"))).unwrap()).collect()
 });
 
-static CREDENTIALS: LazyLock<Credentials> =
-    LazyLock::new(|| Credentials::new(AccessToken::new(b"token").unwrap(), None));
-
 /// The n-th of ten keys.
 pub(crate) fn key(n: usize) -> &'static PublicKey {
     &KEYS[n]
@@ -46,11 +43,6 @@ pub(crate) fn key(n: usize) -> &'static PublicKey {
 /// Which of the ten keys has this fingerprint.
 pub(crate) fn key_number(fingerprint: &str) -> Option<usize> {
     (0..KEYS.len()).find(|n| KEYS[*n].fingerprint().to_string() == fingerprint)
-}
-
-/// A token that Meta accepts.
-pub(crate) fn credentials() -> Credentials {
-    CREDENTIALS.clone()
 }
 
 /// When the model's time begins.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
-use waflows_operator::crd::{FlowsEncryptionKey, Mode, NumberState, PhoneNumberStatus};
+use waflows_core::api::crd::{FlowsEncryptionKey, Mode, NumberState, PhoneNumberStatus};
 
 use crate::environment::{Fate, STEP};
 use crate::setup::Setup;

@@ -3,22 +3,24 @@
 
 use std::sync::Arc;
 
-use waflows_operator::conditions;
-use waflows_operator::controller::execute::Outcome;
-use waflows_operator::controller::index::Change;
-use waflows_operator::controller::inputs::Inputs;
-use waflows_operator::controller::number::{Ownership, Reading, UploadAnswer, Uploaded};
-use waflows_operator::controller::observe::Observation;
-use waflows_operator::controller::ownership::{agenda, claim_numbers, unowned_numbers};
-use waflows_operator::controller::plan::{Plan, Upload, UploadReason, plan};
+use waflows_core::api::conditions;
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
+use waflows_core::number::UploadReason;
+use waflows_core::number::{Ownership, Reading, UploadAnswer, Uploaded};
+use waflows_core::observation::Inputs;
+use waflows_core::observation::Observation;
+use waflows_core::reconcile::machine::must_announce;
+use waflows_core::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
+use waflows_core::rollout::canary::Next;
+use waflows_core::rollout::outcome::Outcome;
+use waflows_core::rollout::plan::{Plan, Upload, plan};
+use waflows_core::rollout::progress::Progress;
+use waflows_core::schedule::due::{Due, due};
+use waflows_core::status::summarize::summarize;
+use waflows_core::store::store::Change;
 use waflows_operator::controller::queue::Urgency;
-use waflows_operator::controller::reconcile::must_announce;
-use waflows_operator::controller::schedule::{Due, due};
-use waflows_operator::controller::summarize::{Progress, summarize};
-use waflows_operator::controller::trial::Next;
-use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 
-use crate::objects::{credentials, key, key_number, object_key, reported, resource_number, secrets, transient};
+use crate::objects::{key, key_number, object_key, reported, resource_number, secrets, transient};
 use crate::setup::{Mutation, Setup};
 use crate::world::{CALL_TIMEOUT, Entry, InFlight, Round, World};
 
@@ -85,11 +87,11 @@ impl World {
             let missing = conditions::Verdict::new(conditions::Reason::SecretNotFound, "The Secret is not there.");
             observation.inputs = Some(Inputs {
                 key: n.map(|n| key(n).clone()).ok_or(missing),
-                credentials: Ok(credentials()),
+                credentials: Ok(()),
                 secrets: secrets(x, version, n.is_some()),
             });
         }
-        if observation.credentials().is_some() && observation.expected().is_some() {
+        if observation.can_ask() {
             let due = observation.agenda.numbers.clone();
             for number in observation.numbers.iter_mut().filter(|n| due.contains(&n.before.phone_number_id)) {
                 number.reading = self.read(x, number.before.phone_number_id.parse().unwrap());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waflows_operator::controller::schedule::Waits;
+use waflows_core::schedule::backoff::Waits;
 use waflows_operator::leader::Timing;
 
 /// One model.

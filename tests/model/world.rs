@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use waflows_operator::controller::execute::Outcome;
-use waflows_operator::controller::index::Index;
-use waflows_operator::controller::observe::Observation;
-use waflows_operator::controller::plan::{Plan, Upload};
+use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::observation::Observation;
+use waflows_core::rollout::outcome::Outcome;
+use waflows_core::rollout::plan::{Plan, Upload};
+use waflows_core::store::store::Index;
 use waflows_operator::controller::queue::Urgency;
-use waflows_operator::crd::FlowsEncryptionKey;
 use waflows_operator::leader::election::Election;
 use waflows_operator::leader::record::Record;
 

@@ -1,13 +1,13 @@
-use super::super::error::{ErrorClass as C, GraphError};
 use super::super::redact::Redactor;
 use super::*;
-use crate::crd::MAX_NUMBER_TEXT;
+use waflows_core::api::crd::MAX_NUMBER_TEXT;
+use waflows_core::meta::{ErrorClass as C, GraphError};
 
 fn error(status: u16, body: &str) -> GraphError {
     let usage = Usage::default();
     let answer =
         Answer { status, body: body.as_bytes(), retry_after: None, usage: &usage, trace_id: Some("header-trace") };
-    GraphError::from_answer(&answer, &Redactor::new([Some("the-token"), None]))
+    answer.error(&Redactor::new([Some("the-token"), None]))
 }
 
 fn limited(scope: RateLimitScope) -> C {
@@ -143,7 +143,7 @@ fn a_limit_names_its_account_and_its_end() {
     let class = |code: i64, retry_after| {
         let body = body(code);
         let answer = Answer { status: 429, body: body.as_bytes(), retry_after, usage: &usage, trace_id: None };
-        GraphError::from_answer(&answer, &Redactor::new([None, None])).class
+        answer.error(&Redactor::new([None, None])).class
     };
     let account = || RateLimitScope::BusinessAccount(Some("102".into()));
     let (minute, second) = (Some(Duration::from_secs(60)), Some(Duration::from_secs(1)));

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::recent::Recent;
 use super::token::{Standing, Token, Turn};
-use super::{Caller, Pause, PauseCause, PauseScope, Paused};
+use super::{Caller, Pause, PauseCause, Paused};
 use crate::graph::credentials::CredentialsId;
-use crate::graph::error::{ErrorClass, GraphError, RateLimitScope};
 use crate::graph::usage::Usage;
+use waflows_core::meta::{ErrorClass, GraphError, PauseScope, RateLimitScope};
 
 /// The wait after a rate limit that names none; doubles with each that follows at once.
 pub(super) const DEFAULT_RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
@@ -156,7 +156,7 @@ impl Book {
         now: Instant,
     ) {
         self.record_usage(caller, usage, now);
-        if let Some(error) = error.cloned().or_else(|| GraphError::announced_limit(usage)) {
+        if let Some(error) = error.cloned().or_else(|| usage.announced_limit()) {
             self.record_limit(caller, error, now);
         }
         let wait_scale = self.wait_scale;

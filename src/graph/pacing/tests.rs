@@ -1,10 +1,10 @@
 use std::cell::{Cell, RefCell};
 
 use super::super::credentials::{AccessToken, Credentials};
-use super::super::error::RateLimitScope;
 use super::book::{DEFAULT_RATE_LIMIT_WAIT, USAGE_LIFETIME};
 use super::token::{HALF_TRUST, INCONCLUSIVE_PER_STEP, MAX_REFUSAL, TRUST, Token};
 use super::*;
+use waflows_core::meta::RateLimitScope;
 
 fn caller<'a>(token: &str, resource: &'a str, number: &'a str) -> Caller<'a> {
     let credentials = Credentials::new(AccessToken::new(token.as_bytes()).unwrap(), None).id();

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::{Pause, PauseCause};
-use crate::graph::error::GraphError;
+use waflows_core::meta::GraphError;
 
 /// A refused token is tried again after this, doubling.
 const FIRST_REFUSAL: Duration = Duration::from_secs(5 * 60);

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
 use serde_json::json;
-use waflows_operator::crd;
+use waflows_core::api::crd;
 
 use super::{DEFINITION, kubectl};
 

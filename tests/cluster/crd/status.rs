@@ -2,8 +2,8 @@
 
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_operator::crd::{MAX_CONDITION_MESSAGE, MAX_NUMBER_TEXT, MAX_SHORT_TEXT};
-use waflows_operator::text::truncate;
+use waflows_core::api::crd::{MAX_CONDITION_MESSAGE, MAX_NUMBER_TEXT, MAX_SHORT_TEXT};
+use waflows_core::api::text::truncate;
 
 use super::{Place, minimal, phone_number_ids, with};
 

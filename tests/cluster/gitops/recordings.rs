@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use super::verdict::Verdicts;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction, NumberSettings, RateLimit, RetryAfter, Token};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_operator::conditions::ConditionType;
-use waflows_operator::crd::{FlowsEncryptionKey, NumberState};
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
 use super::recordings;
 use super::verdict::Verdicts;

@@ -1,0 +1,26 @@
+//! Everything that decides, free of I/O: values go in, the time among them, and values come out.
+//!
+//! From the top down; nothing imports what stands above it:
+//!
+//! - [`reconcile`]: which of its numbers a resource may work on
+//! - [`status`]: what users are told: conditions, messages, events
+//! - [`rollout`]: which uploads are needed, and how a new key is tried on one number first
+//! - [`store`]: the cached resources, Secrets' versions, and who claims which number
+//! - [`observation`]: what a reconcile knows
+//! - [`number`]: what one number's status becomes
+//! - [`schedule`]: when something is due
+//! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
+//! - [`meta`]: what Meta says
+
+pub mod api;
+pub mod meta;
+pub mod number;
+pub mod observation;
+pub mod reconcile;
+pub mod rollout;
+pub mod schedule;
+pub mod status;
+pub mod store;
+
+#[cfg(test)]
+mod tests;

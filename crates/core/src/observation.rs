@@ -1,0 +1,225 @@
+//! What a round knows, in one value: what Meta and the Secrets say, and never a credential.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use waflows_key::{Fingerprint, PublicKey};
+
+use crate::api::conditions::Verdict;
+use crate::api::crd::{
+    FlowsEncryptionKey, FlowsEncryptionKeyStatus, MAX_PREVIOUS_FINGERPRINTS, NumberState, ObservedSecret,
+    PhoneNumberStatus,
+};
+use crate::meta::GraphError;
+use crate::number::{Ownership, Reading, Terms, Uploaded};
+use crate::schedule::backoff::Waits;
+use crate::schedule::due::Agenda;
+
+/// What a round knows.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// The resource as it was when the round began, with the status of the last round.
+    pub resource: Arc<FlowsEncryptionKey>,
+    /// Why there is a round.
+    pub agenda: Agenda,
+    /// What the Secrets hold; none where nothing called for reading them.
+    pub inputs: Option<Inputs>,
+    /// The numbers of the spec, in its order.
+    pub numbers: Vec<NumberObservation>,
+    /// The answer with which Meta refused the credentials, if it did.
+    pub refusal: Option<GraphError>,
+    /// The check interval.
+    pub interval: Duration,
+    /// The waits of the operator.
+    pub waits: Waits,
+    /// When the observation was complete.
+    pub now: Timestamp,
+}
+
+/// What the Secrets of a resource hold, or what is wrong with it. The credentials themselves stay with whoever calls Meta.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The key that the numbers must hold.
+    pub key: Result<PublicKey, Verdict>,
+    /// Whether there is something that authenticates calls to Meta.
+    pub credentials: Result<(), Verdict>,
+    /// The versions of the Secrets that were read, by name.
+    pub secrets: Vec<ObservedSecret>,
+}
+
+/// What a round knows of one number.
+#[derive(Debug, Clone)]
+pub struct NumberObservation {
+    /// Its status after the last round.
+    pub before: PhoneNumberStatus,
+    /// What Meta said in this round.
+    pub reading: Reading,
+    /// Whose number it is.
+    pub ownership: Ownership,
+}
+
+impl Observation {
+    /// An observation before anything was read.
+    pub fn new(
+        resource: Arc<FlowsEncryptionKey>,
+        agenda: Agenda,
+        interval: Duration,
+        waits: Waits,
+        now: Timestamp,
+    ) -> Self {
+        let stored = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
+        let numbers = resource
+            .spec
+            .phone_number_ids
+            .iter()
+            .map(|id| {
+                let before = stored.iter().find(|number| &number.phone_number_id == id).cloned();
+                NumberObservation {
+                    before: before
+                        .unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..Default::default() }),
+                    reading: Reading::NotAsked,
+                    ownership: Ownership::Own,
+                }
+            })
+            .collect();
+        Self { resource, agenda, inputs: None, numbers, refusal: None, interval, waits, now }
+    }
+
+    /// What is known of one number.
+    pub fn number(&self, phone_number_id: &str) -> Option<&NumberObservation> {
+        self.numbers.iter().find(|number| number.before.phone_number_id == phone_number_id)
+    }
+
+    /// The status that the last round wrote.
+    pub fn status(&self) -> Option<&FlowsEncryptionKeyStatus> {
+        self.resource.status.as_ref()
+    }
+
+    /// The key to upload, if it could be read.
+    pub fn key(&self) -> Option<&PublicKey> {
+        self.inputs.as_ref()?.key.as_ref().ok()
+    }
+
+    /// Whether the credentials could be read.
+    pub fn has_credentials(&self) -> bool {
+        self.inputs.as_ref().is_some_and(|inputs| inputs.credentials.is_ok())
+    }
+
+    /// Whether Meta can be asked: with credentials, and with a key to judge an answer by.
+    pub fn can_ask(&self) -> bool {
+        self.has_credentials() && self.expected().is_some()
+    }
+
+    fn stored_fingerprint(&self) -> Option<Fingerprint> {
+        self.status()?.public_key_fingerprint.as_deref()?.parse().ok()
+    }
+
+    /// The key that the numbers must hold: the one just read, else the last one known.
+    pub fn expected(&self) -> Option<Fingerprint> {
+        self.key().map(|key| *key.fingerprint()).or_else(|| self.stored_fingerprint())
+    }
+
+    /// Whether the key is another one than in the last round.
+    pub fn has_new_key(&self) -> bool {
+        self.expected() != self.stored_fingerprint()
+    }
+
+    /// Whether someone has changed the resource or its key since the last round.
+    pub fn is_news(&self) -> bool {
+        let observed = self.status().and_then(|status| status.observed_generation);
+        observed != self.resource.metadata.generation || self.has_new_key()
+    }
+
+    /// The earlier keys of the resource, newest first.
+    pub fn previous_fingerprints(&self) -> Vec<String> {
+        let expected = self.expected().map(|fingerprint| fingerprint.to_string());
+        let replaced =
+            self.status().and_then(|status| status.public_key_fingerprint.clone()).filter(|_| self.has_new_key());
+        let stored = self.status().map(|status| status.previous_fingerprints.clone()).unwrap_or_default();
+        let mut previous: Vec<String> = Vec::new();
+        for fingerprint in replaced.into_iter().chain(stored) {
+            if Some(&fingerprint) != expected.as_ref() && !previous.contains(&fingerprint) {
+                previous.push(fingerprint);
+            }
+        }
+        previous.truncate(MAX_PREVIOUS_FINGERPRINTS);
+        previous
+    }
+
+    /// What the numbers are judged by.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            expected: self.expected(),
+            previous: self.previous_fingerprints(),
+            mode: self.resource.spec.mode,
+            interval: self.interval,
+            waits: self.waits,
+            afresh: self.agenda.afresh || self.has_new_key(),
+            now: self.now,
+        }
+    }
+
+    /// Whether the number was to be read and was not, because the round was cut short.
+    pub fn has_left_out(&self, number: &NumberObservation) -> bool {
+        self.can_ask()
+            && number.reading == Reading::NotAsked
+            && self.agenda.numbers.contains(&number.before.phone_number_id)
+    }
+
+    /// Takes in what was read, at the time `now`.
+    pub fn note(&mut self, readings: &[NumberReading], now: Timestamp) {
+        for NumberReading { position, reading, refusal } in readings {
+            if let Some(number) = self.numbers.get_mut(*position) {
+                number.reading = reading.clone();
+            }
+            self.refusal = self.refusal.take().or_else(|| refusal.clone());
+        }
+        self.now = now;
+    }
+
+    /// `namespace/name`, by which pacing knows the resource.
+    pub fn resource_name(&self) -> String {
+        let metadata = &self.resource.metadata;
+        let part = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{}/{}", part(&metadata.namespace), part(&metadata.name))
+    }
+}
+
+impl NumberObservation {
+    /// The number's status as the reading alone makes it.
+    pub fn as_read(&self, terms: &Terms) -> PhoneNumberStatus {
+        let number = terms.rebase(&self.before);
+        let mut number = match &self.reading {
+            Reading::NotAsked => number,
+            Reading::Answered { reported, at } => terms.answered(number, reported, *at),
+            Reading::Failed { error, at } => terms.failed(number, error, *at),
+            Reading::Paused { limit, until } => terms.paused(number, limit.as_ref(), *until),
+        };
+        match (&self.ownership, number.state) {
+            // Its owner has gone, and what it holds was not seen yet.
+            (Ownership::Own, NumberState::Conflict) => number.state = NumberState::Pending,
+            (Ownership::Own, _) | (_, NumberState::Pending) => {}
+            (Ownership::Other { .. } | Ownership::Vacant { .. }, _) => number.state = NumberState::Conflict,
+        }
+        number
+    }
+
+    /// The number's status after an upload that followed the reading.
+    pub fn uploaded(&self, terms: &Terms, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
+        // A row of failed uploads is not ended by the reading that goes before each of them.
+        let failures = terms.rebase(&self.before).failures;
+        terms.uploaded(PhoneNumberStatus { failures, ..self.as_read(terms) }, upload, after)
+    }
+}
+
+/// What a round learnt of one number.
+#[derive(Debug, Clone)]
+pub struct NumberReading {
+    /// Position of the number in the spec.
+    pub position: usize,
+    /// What was learnt.
+    pub reading: Reading,
+    /// The answer with which Meta refused the credentials, if it did.
+    pub refusal: Option<GraphError>,
+}

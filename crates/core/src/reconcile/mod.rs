@@ -1,0 +1,4 @@
+//! What a reconcile is about.
+
+pub mod machine;
+pub mod ownership;

@@ -1,0 +1,91 @@
+//! Which of its numbers a resource may work on.
+
+use jiff::Timestamp;
+
+use crate::api::crd::{FlowsEncryptionKey, Mode, NumberState};
+use crate::number::{Ownership, Reading};
+use crate::observation::Observation;
+use crate::schedule::due::{Agenda, Due};
+use crate::store::object_key::ObjectKey;
+use crate::store::store::Index;
+
+/// Numbers that another resource owned when they were last looked at, and that nobody owns now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unowned {
+    /// Those that may be taken.
+    pub free: Vec<String>,
+    /// When the next one may be.
+    pub next: Option<Timestamp>,
+}
+
+/// Those of the resource.
+pub fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
+    let mut unowned = Unowned::default();
+    let numbers = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
+    for number in numbers.iter().filter(|number| number.state == NumberState::Conflict) {
+        let id = &number.phone_number_id;
+        if resource.spec.is_suspended() || !resource.spec.phone_number_ids.contains(id) {
+            continue;
+        }
+        match index.owner(id, key, now) {
+            Ownership::Own => unowned.free.push(id.clone()),
+            Ownership::Vacant { until } => unowned.next = Some(unowned.next.map_or(until, |next| next.min(until))),
+            Ownership::Other { .. } => {}
+        }
+    }
+    unowned
+}
+
+/// What there is to do for a resource: what its status calls for, and to look at the numbers that nobody owns any more.
+pub fn agenda(due: Due, unowned: Unowned) -> Due {
+    match due {
+        Due::Later(next) if unowned.free.is_empty() => Due::Later([next, unowned.next].into_iter().flatten().min()),
+        Due::Later(_) => Due::Now(Agenda { inputs: true, numbers: unowned.free, afresh: false }),
+        Due::Now(mut agenda) => {
+            agenda.inputs |= !unowned.free.is_empty();
+            agenda.numbers.extend(unowned.free);
+            Due::Now(agenda)
+        }
+    }
+}
+
+/// Settles whose each number is. One that was just read with the resource's own token becomes its own where nobody
+/// else owns it.
+pub fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &ObjectKey) {
+    if observation.resource.spec.mode != Mode::Enforce {
+        return;
+    }
+    let may_claim = observation.key().is_some();
+    let now = observation.now;
+    for number in &mut observation.numbers {
+        let id = number.before.phone_number_id.as_str();
+        number.ownership = match number.reading {
+            Reading::Answered { .. } if may_claim => index.claim(id, key, now),
+            _ => index.owner(id, key, now),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_nobody_owns_any_more_are_looked_at_beside_what_is_due() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let numbers = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let free = |ids: &[&str], next| Unowned { free: numbers(ids), next };
+        let due = |inputs, ids: &[&str], afresh| Due::Now(Agenda { inputs, numbers: numbers(ids), afresh });
+        let table = [
+            (Due::Later(None), free(&[], None), Due::Later(None)),
+            (Due::Later(Some(at(9))), free(&[], Some(at(5))), Due::Later(Some(at(5)))),
+            (Due::Later(Some(at(9))), free(&["1"], Some(at(5))), due(true, &["1"], false)),
+            (due(false, &[], false), free(&["1"], None), due(true, &["1"], false)),
+            (due(true, &["2"], true), free(&["1"], Some(at(5))), due(true, &["2", "1"], true)),
+            (due(false, &[], true), free(&[], None), due(false, &[], true)),
+        ];
+        for (due, unowned, expected) in table {
+            assert_eq!(agenda(due, unowned), expected);
+        }
+    }
+}

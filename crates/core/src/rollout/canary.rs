@@ -1,0 +1,95 @@
+//! A key that Meta has not shown as VALID yet is tried on one number alone: a wrong key so stays small. Pure.
+
+use jiff::Timestamp;
+
+use crate::api::crd::{NumberState, PhoneNumberStatus};
+use crate::number::{Reading, Terms, UploadAnswer, Uploaded};
+
+/// How far the trial of the key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// Some number shows the key as VALID: it may go to all.
+    Passed,
+    /// No number has it yet.
+    Open,
+    /// A number has it or should have it, and does not show it as VALID. The others wait; there is nothing new before
+    /// this time.
+    Pending {
+        /// When the trial goes on.
+        until: Timestamp,
+    },
+}
+
+/// What the outcome of an upload means for the uploads that follow it in a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The key has proven itself: all of them, in parallel.
+    All,
+    /// The number does not have the key, for reasons of its own: one more, alone.
+    One,
+    /// The number has the key or may have it: none.
+    None,
+}
+
+impl Trial {
+    /// Judges from the numbers of a resource.
+    pub fn of<'a>(numbers: impl Iterator<Item = &'a PhoneNumberStatus>, terms: &Terms) -> Self {
+        let mut trial = Self::Open;
+        for number in numbers {
+            match (trial, on_trial_until(number, terms)) {
+                _ if number.state == NumberState::Valid => return Self::Passed,
+                (Self::Pending { until: known }, Some(until)) if known >= until => {}
+                (_, Some(until)) => trial = Self::Pending { until },
+                (_, None) => {}
+            }
+        }
+        trial
+    }
+
+    /// Judges from the upload of one number and its status afterwards.
+    pub fn next(after: &PhoneNumberStatus, upload: &Uploaded, reading: &Reading, terms: &Terms) -> Next {
+        let is_known = !matches!(reading, Reading::Failed { .. } | Reading::Paused { .. });
+        if after.state == NumberState::Valid {
+            Next::All
+        } else if matches!(upload.answer, UploadAnswer::Paused { .. })
+            || !is_known
+            || on_trial_until(after, terms).is_some()
+        {
+            Next::None
+        } else {
+            Next::One
+        }
+    }
+}
+
+/// Whether the number is the one that the key is tried on: until when nothing new is to be expected of it.
+///
+/// One that a person must act upon decides nothing about the key, and does not hold up the others.
+pub fn on_trial_until(number: &PhoneNumberStatus, terms: &Terms) -> Option<Timestamp> {
+    match number.state {
+        NumberState::Pending
+        | NumberState::Valid
+        | NumberState::Conflict
+        | NumberState::Contested
+        | NumberState::Refused => None,
+        NumberState::Mismatch
+        | NumberState::Missing
+        | NumberState::Outdated
+        | NumberState::Foreign
+        | NumberState::Unreported
+        | NumberState::Unreachable => {
+            if number.upload_attempts > 0 {
+                Some(terms.upload_allowed_at(number))
+            } else {
+                let uploaded = number.last_upload_time.as_ref()?.0;
+                let until = uploaded + terms.waits.after_unknown_outcome();
+                // Meta took the key and does not show it yet: it may lag.
+                let is_taken = terms.is_expected(number.uploaded_fingerprint.as_deref());
+                // The answer to the upload was lost, and so was every answer since.
+                let is_unread = number.last_read_time.as_ref().is_none_or(|read| read.0 <= uploaded);
+                let is_unknown = number.error.is_some() && is_unread;
+                (until > terms.now && (is_taken || is_unknown)).then_some(until)
+            }
+        }
+    }
+}

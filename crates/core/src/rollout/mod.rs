@@ -1,0 +1,6 @@
+//! How a key comes onto the numbers of a resource.
+
+pub mod canary;
+pub mod outcome;
+pub mod plan;
+pub mod progress;

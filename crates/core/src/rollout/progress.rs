@@ -1,0 +1,23 @@
+//! Whether a round has done all it may. Pure.
+
+use super::outcome::Outcome;
+use super::plan::Plan;
+use crate::observation::Observation;
+
+/// Whether a round is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on, or was cut short and another one follows; the status tells how far it came.
+    Underway,
+    /// It came to its end.
+    Finished,
+}
+
+impl Progress {
+    /// Of a round that has done all it may. One that lost its permit was cut short, unless nothing was left to do.
+    pub fn of(is_permitted: bool, observation: &Observation, plan: &Plan, outcomes: &[Outcome]) -> Self {
+        let is_complete = outcomes.len() == plan.uploads.len()
+            && !observation.numbers.iter().any(|number| observation.has_left_out(number));
+        if is_permitted || is_complete { Self::Finished } else { Self::Underway }
+    }
+}

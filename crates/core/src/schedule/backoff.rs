@@ -1,0 +1,89 @@
+//! How long to wait before the next try, in one place. Pure.
+
+use std::time::Duration;
+
+/// The waits of the operator, in one place, so that tests can shorten them all alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Waits {
+    scale: f64,
+}
+
+/// A wait that doubles with every attempt.
+#[derive(Debug, Clone, Copy)]
+struct Doubling {
+    first: Duration,
+    most: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+const AFTER_FAILURE: Doubling = Doubling { first: Duration::from_secs(5), most: Duration::from_secs(5 * 60) };
+const AFTER_OUTAGE: Doubling = Doubling { first: Duration::from_secs(5), most: MINUTE };
+const AFTER_REFUSAL: Doubling = Doubling { first: Duration::from_secs(5 * 60), most: HOUR };
+const AFTER_UPLOAD: Doubling = Doubling { first: MINUTE, most: Duration::from_secs(6 * 3600) };
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self { scale: 1.0 }
+    }
+}
+
+impl Waits {
+    /// All waits multiplied by `scale`; for tests.
+    pub fn scaled(scale: f64) -> Self {
+        Self { scale }
+    }
+
+    /// After the n-th failure in a row that will pass by itself, or an upload that did not land: 5 s doubling to 5 min.
+    pub fn after_failure(&self, failures: i32) -> Duration {
+        self.doubling(AFTER_FAILURE, failures)
+    }
+
+    /// After the n-th refusal in a row that a person must mend: 5 min doubling to 1 h.
+    pub fn after_refusal(&self, failures: i32) -> Duration {
+        self.doubling(AFTER_REFUSAL, failures)
+    }
+
+    /// After the n-th upload of a key that landed and did not make the number Valid: 1 min doubling to 6 h.
+    pub fn after_upload(&self, attempts: i32) -> Duration {
+        self.doubling(AFTER_UPLOAD, attempts)
+    }
+
+    /// Until a number is read again after an upload whose outcome is unknown: a request may still be on its way.
+    pub fn after_unknown_outcome(&self) -> Duration {
+        self.of(MINUTE)
+    }
+
+    /// Until a rejected passphrase counts: key and passphrase may be changing together.
+    pub fn passphrase_grace(&self) -> Duration {
+        self.of(2 * SECOND)
+    }
+
+    /// Until the n-th reading back of an upload: at once, then ever later, since Meta may lag.
+    pub fn read_back(&self) -> impl Iterator<Item = Duration> + use<> {
+        let waits = *self;
+        [0, 250, 750, 2000].into_iter().map(move |millis| waits.of(Duration::from_millis(millis)))
+    }
+
+    /// How long a number stays free after its owner has gone, before a resource with another key takes it.
+    pub fn before_takeover(&self) -> Duration {
+        self.of(MINUTE)
+    }
+
+    /// After the n-th round in a row that failed for want of the API server: 5 s doubling to 1 min. Little is gained by
+    /// sparing a server that is away.
+    pub fn after_outage(&self, failures: i32) -> Duration {
+        self.doubling(AFTER_OUTAGE, failures)
+    }
+
+    fn doubling(&self, wait: Doubling, attempts: i32) -> Duration {
+        let exponent = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
+        self.of(wait.first.saturating_mul(1 << exponent).min(wait.most))
+    }
+
+    fn of(&self, wait: Duration) -> Duration {
+        wait.mul_f64(self.scale)
+    }
+}

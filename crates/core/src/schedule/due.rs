@@ -1,0 +1,160 @@
+//! When something is due: checks, retries, uploads. Pure functions of the stored status and the time.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::api::conditions::{self, ConditionType, Reason};
+use crate::api::crd::{
+    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, MAX_SHORT_TEXT, NumberState, ObservedSecret,
+    PhoneNumberStatus, SYNC_ANNOTATION,
+};
+use crate::api::text::truncate;
+use waflows_key::Fingerprint;
+
+/// No wait is longer; one that is was computed by a clock that was wrong.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// A stored time, as far as it may be believed: clocks jump, and a time in the future is taken as now.
+pub fn not_after(time: Timestamp, now: Timestamp) -> Timestamp {
+    time.min(now)
+}
+
+/// From when on the last answer about a number is too old to count: after three intervals.
+pub fn stale_at(number: &PhoneNumberStatus, interval: Duration, now: Timestamp) -> Option<Timestamp> {
+    // Stored times are whole seconds.
+    number.last_read_time.as_ref().map(|time| not_after(time.0, now) + interval * 3 + Duration::from_secs(1))
+}
+
+/// A share of the check interval, below a tenth, that depends on the resource alone: spreads checks out, and is the
+/// same after a restart.
+pub fn jitter(uid: &str, interval: Duration) -> Duration {
+    let digest = Sha256::digest(uid);
+    interval / 10 * u32::from(u16::from_be_bytes([digest[0], digest[1]])) / (u32::from(u16::MAX) + 1)
+}
+
+/// Digest of what every number's state depends on: which key, which credentials, which mode. Not part of it: the list
+/// of numbers, the interval, and whether work is suspended.
+pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
+    let parts = (
+        &spec.private_key_secret_ref,
+        &spec.certificate_secret_ref,
+        &spec.public_key,
+        &spec.passphrase_secret_ref,
+        &spec.access_token_secret_ref,
+        &spec.app_secret_ref,
+        spec.mode,
+    );
+    let text = serde_json::to_vec(&parts).unwrap_or_default();
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    let (words, _) = digest.as_chunks();
+    format!("{:016x}", u64::from_be_bytes(words[0]))
+}
+
+/// The request for a check now that the annotation makes, as it is echoed into the status.
+pub fn sync_request(resource: &FlowsEncryptionKey) -> Option<String> {
+    let value = resource.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION)?;
+    Some(truncate(value, MAX_SHORT_TEXT))
+}
+
+/// Why a round is needed, and what it has to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agenda {
+    /// Whether the contents of the Secrets have to be read.
+    pub inputs: bool,
+    /// The phone number IDs to read, in the order of the spec.
+    pub numbers: Vec<String>,
+    /// Something that a person did is the reason: contested numbers and stored waits start afresh.
+    pub afresh: bool,
+}
+
+/// What there is to do for a resource now, or when to look again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// A round.
+    Now(Agenda),
+    /// Nothing before this time; nothing at all where it is none.
+    Later(Option<Timestamp>),
+}
+
+/// Decides from the stored status whether anything is due.
+///
+/// `secrets` are the referenced Secrets as they exist now. In a steady state the answer is `Later`, also right after a
+/// start, so that a restart costs neither a call to Meta nor a read of a Secret.
+pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: Duration, now: Timestamp) -> Due {
+    let nothing_yet = FlowsEncryptionKeyStatus::default();
+    let status = resource.status.as_ref().unwrap_or(&nothing_yet);
+    let spec = &resource.spec;
+    let is_observed = status.observed_generation == resource.metadata.generation;
+    if spec.is_suspended() {
+        let agenda = Agenda { inputs: false, numbers: Vec::new(), afresh: false };
+        return if is_observed { Due::Later(None) } else { Due::Now(agenda) };
+    }
+
+    let spec_changed = status.observed_spec_digest.as_deref() != Some(&spec_digest(spec));
+    let request = sync_request(resource);
+    let sync_requested = request.is_some() && status.last_handled_sync_request != request;
+    let secrets_changed = status.observed_secrets != secrets;
+    let afresh = spec_changed || sync_requested;
+    let everything = afresh || secrets_changed;
+    let wants_second_try = has_reason(status, ConditionType::KeyLoaded, &[Reason::PassphraseRejected]);
+
+    let pace = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
+    let attempts: Vec<_> = spec.phone_number_ids.iter().map(|id| (id, next_attempt(status, id, pace, now))).collect();
+    let can_ask = !lacks_inputs(status);
+    let something = everything || wants_second_try || (can_ask && attempts.iter().any(|(_, next)| next.at <= now));
+    let turns_stale = status
+        .phone_numbers
+        .iter()
+        .filter(|number| {
+            !matches!(number.state, NumberState::Unreachable | NumberState::Conflict | NumberState::Refused)
+        })
+        .filter_map(|number| stale_at(number, interval, now))
+        .min()
+        .filter(|_| can_ask);
+    if !something && is_observed && turns_stale.is_none_or(|at| at > now) {
+        let next = attempts.iter().map(|(_, next)| next.at).chain(turns_stale).min();
+        return Due::Later(next.filter(|_| can_ask));
+    }
+    // Checks that are almost due are made along with others, so that those of a resource stay together.
+    let horizon = now + interval / 20;
+    let numbers: Vec<_> = attempts
+        .into_iter()
+        .filter(|(_, next)| everything || wants_second_try || next.at <= now || (next.is_check && next.at <= horizon))
+        .filter(|_| something)
+        .map(|(id, _)| id.clone())
+        .collect();
+    Due::Now(Agenda { inputs: !numbers.is_empty(), numbers, afresh })
+}
+
+struct Attempt {
+    at: Timestamp,
+    is_check: bool,
+}
+
+fn next_attempt(status: &FlowsEncryptionKeyStatus, id: &str, pace: Duration, now: Timestamp) -> Attempt {
+    let stored = status.phone_numbers.iter().find(|number| number.phone_number_id == id);
+    match stored.map(|number| (&number.next_attempt_time, &number.last_read_time)) {
+        Some((Some(time), _)) if time.0 <= now + MAX_WAIT => Attempt { at: time.0, is_check: false },
+        Some((_, Some(time))) if time.0 <= now => Attempt { at: time.0 + pace, is_check: true },
+        // Never read, or at a time that is still to come: a clock was wrong, and waiting for it could take years.
+        Some(_) | None => Attempt { at: now, is_check: false },
+    }
+}
+
+/// Whether Meta cannot be asked until a Secret changes, as the status says.
+fn lacks_inputs(status: &FlowsEncryptionKeyStatus) -> bool {
+    let absent = [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::CredentialMalformed];
+    let never_had_a_key = status.public_key_fingerprint.as_deref().is_none_or(|text| text.parse::<Fingerprint>().is_err())
+        && conditions::find(&status.conditions, ConditionType::KeyLoaded)
+            .is_some_and(|condition| condition.status == "False")
+        // What may be read is changed without any event: it is tried again.
+        && !has_reason(status, ConditionType::KeyLoaded, &[Reason::SecretForbidden]);
+    never_had_a_key || has_reason(status, ConditionType::TokenAccepted, &absent)
+}
+
+fn has_reason(status: &FlowsEncryptionKeyStatus, kind: ConditionType, reasons: &[Reason]) -> bool {
+    conditions::find(&status.conditions, kind)
+        .is_some_and(|condition| reasons.iter().any(|reason| condition.reason == reason.as_str()))
+}

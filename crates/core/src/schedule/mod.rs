@@ -1,0 +1,4 @@
+//! When something is due.
+
+pub mod backoff;
+pub mod due;

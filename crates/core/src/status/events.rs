@@ -1,0 +1,69 @@
+//! What happened in a round, as events of the resource. Pure.
+//!
+//! One note for each kind of happening, however many numbers it concerns: the API server and its users are spared a
+//! flood.
+
+use crate::api::conditions::{self, ConditionType, Reason, Standing};
+use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState};
+use crate::number::UploadReason;
+use crate::rollout::outcome::Outcome;
+
+/// An event to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Whether a person should look.
+    pub is_warning: bool,
+    /// `reason` of the event.
+    pub reason: &'static str,
+    /// `action` of the event.
+    pub action: &'static str,
+    /// `note` of the event.
+    pub text: String,
+}
+
+/// The events of a round.
+pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, outcomes: &[Outcome]) -> Vec<Note> {
+    let key = after.short_fingerprint.as_deref().unwrap_or_default();
+    let mut notes: Vec<_> = [
+        (UploadReason::Missing, "KeyUploaded", "put on"),
+        (UploadReason::Unconfirmed, "KeyUploaded", "put on"),
+        (UploadReason::SignatureLost, "SignatureRestored", "signed again on"),
+        (UploadReason::Outdated, "KeyRotated", "put in place of an earlier key on"),
+        (UploadReason::Foreign, "ForeignKeyReplaced", "put in place of a foreign key on"),
+    ]
+    .into_iter()
+    .filter_map(|(reason, name, did)| {
+        let done =
+            outcomes.iter().filter(|outcome| outcome.reason == reason && is_valid(after, outcome)).collect::<Vec<_>>();
+        let first = done.first()?;
+        let others = if done.len() > 1 { format!(" and {} more", done.len() - 1) } else { String::new() };
+        Some(Note {
+            is_warning: reason == UploadReason::Foreign,
+            reason: name,
+            action: "Upload",
+            text: format!("Key {key} was {did} phone number ID {}{others}.", first.phone_number_id),
+        })
+    })
+    .collect();
+    notes.extend(trouble(before, after));
+    notes
+}
+
+fn is_valid(status: &FlowsEncryptionKeyStatus, outcome: &Outcome) -> bool {
+    let number = status.phone_numbers.iter().find(|number| number.phone_number_id == outcome.phone_number_id);
+    number.is_some_and(|number| number.state == NumberState::Valid)
+}
+
+/// The reason for which Ready is not True, when it is a new one.
+fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
+    let now = conditions::find(&after.conditions, ConditionType::Ready)?;
+    let then = conditions::find(&before.conditions, ConditionType::Ready);
+    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == now.reason)?;
+    let is_trouble = matches!(reason.standing(), Standing::Stalled | Standing::Waiting);
+    (is_trouble && then.is_none_or(|then| then.reason != now.reason)).then(|| Note {
+        is_warning: true,
+        reason: reason.as_str(),
+        action: "Reconcile",
+        text: now.message.clone(),
+    })
+}

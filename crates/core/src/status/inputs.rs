@@ -1,0 +1,44 @@
+//! What users are told of the key and the credentials in their Secrets. Pure.
+
+use waflows_key::KeyError;
+
+use crate::api::conditions::{Reason, Verdict};
+
+/// What is wrong with the key in this place.
+pub fn key_verdict(place: &str, error: &KeyError) -> Verdict {
+    Verdict::new(key_reason(error), format!("{place}: {error}."))
+}
+
+/// Kinds of problem that share a remedy share a reason; the message tells them apart.
+fn key_reason(error: &KeyError) -> Reason {
+    use KeyError as E;
+    match error {
+        E::Empty | E::Blank => Reason::KeyEmpty,
+        E::TooLarge { .. } => Reason::KeyTooLarge,
+        E::Truncated | E::BadBase64 | E::BrokenBeginLine | E::Damaged | E::Inconsistent => Reason::KeyDamaged,
+        E::OtherText { .. } | E::OtherBinary { .. } | E::DoubleBase64 | E::FileName | E::Json => {
+            Reason::KeyNotRecognized
+        }
+        E::Certificate { .. } | E::CertificateRequest { .. } | E::PublicKey { .. } | E::PrivateKey { .. } => {
+            Reason::KeyOfWrongKind
+        }
+        E::OpenSshPrivateKey
+        | E::OpenSshPublicKey
+        | E::Putty
+        | E::Age
+        | E::Pgp
+        | E::EncryptedFile { .. }
+        | E::Jwk
+        | E::Pkcs12 { .. }
+        | E::Pkcs7 { .. }
+        | E::JavaKeyStore => Reason::KeyFormatUnsupported,
+        E::RsaPss | E::EllipticCurve { .. } | E::Ed25519 | E::Dsa | E::OtherAlgorithm { .. } => {
+            Reason::KeyAlgorithmUnsupported
+        }
+        E::WrongSize { .. } | E::BadExponent | E::MultiPrime => Reason::KeySizeUnsupported,
+        E::UnsupportedEncryption { .. } | E::ExcessiveKeyDerivation { .. } => Reason::KeyEncryptionUnsupported,
+        E::MissingPassphrase => Reason::PassphraseMissing,
+        E::WrongPassphrase => Reason::PassphraseRejected,
+        E::CertificateMismatch => Reason::CertificateMismatch,
+    }
+}

@@ -1,0 +1,272 @@
+//! The conditions of a resource: which situation it is in, and the sentence that says so. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::conditions::{self, ConditionStatus, ConditionType, Reason, Verdict};
+use crate::api::crd::{
+    FlowsEncryptionKeyStatus, Mode, NumberError, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef,
+};
+use crate::meta::{ErrorClass, GraphError, RateLimitScope};
+use crate::number::{Reading, UPLOADS_BEFORE_STALLED};
+use crate::observation::Observation;
+use crate::rollout::outcome::Outcome;
+use crate::rollout::progress::Progress;
+use crate::schedule::due::spec_digest;
+
+/// A condition about an input, before it is put into the list.
+struct Input {
+    status: ConditionStatus,
+    verdict: Verdict,
+}
+
+/// The conditions after a round.
+pub fn conditions(
+    observation: &Observation,
+    outcomes: &[Outcome],
+    numbers: &[PhoneNumberStatus],
+    progress: Progress,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let key = key_loaded(observation, before);
+    let token = token_accepted(observation, outcomes, before);
+    let ready = ready(observation, &key, &token, numbers, progress);
+    let mut wanted = conditions::ready(&ready);
+    wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
+    wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
+    let generation = observation.resource.metadata.generation.unwrap_or_default();
+    conditions::list(before, &wanted, generation, now)
+}
+
+/// The conditions of a suspended resource: as they were, unless the spec says something else by now.
+pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, now: Timestamp) -> Vec<Condition> {
+    let spec = &observation.resource.spec;
+    let generation = observation.resource.metadata.generation.unwrap_or_default();
+    let same_numbers = before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(&spec.phone_number_ids);
+    let is_as_reconciled = same_numbers && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
+    let shown = conditions::find(&before.conditions, ConditionType::Ready);
+    if is_as_reconciled && shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str()) {
+        let mut conditions = before.conditions.clone();
+        for condition in &mut conditions {
+            condition.observed_generation = Some(generation);
+        }
+        return conditions;
+    }
+    let [key, token] = [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
+        .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."));
+    let verdict = if is_as_reconciled {
+        // The change that was suspended is taken back: what is known of the numbers counts again.
+        ready(observation, &key, &token, &before.phone_numbers, Progress::Finished)
+    } else {
+        Verdict::new(
+            Reason::Suspended,
+            "Work on this resource is suspended, and its spec has changed since; set spec.suspend to false to go on.",
+        )
+    };
+    let mut wanted = conditions::ready(&verdict);
+    wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
+    wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
+    conditions::list(&before.conditions, &wanted, generation, now)
+}
+
+fn key_loaded(observation: &Observation, before: &[Condition]) -> Input {
+    let Some(inputs) = &observation.inputs else {
+        return carried(before, ConditionType::KeyLoaded, "The key was not read yet.");
+    };
+    match &inputs.key {
+        Ok(key) => Input {
+            status: ConditionStatus::True,
+            verdict: Verdict::new(Reason::KeyLoaded, format!("The public key is {}.", key.fingerprint())),
+        },
+        Err(verdict) => {
+            let mut verdict = verdict.clone();
+            let was_rejected = conditions::find(before, ConditionType::KeyLoaded).is_some_and(|condition| {
+                let rejections = [Reason::PassphraseRejected.as_str(), Reason::PassphraseWrong.as_str()];
+                rejections.contains(&condition.reason.as_str())
+            });
+            let same_secrets = observation.status().is_some_and(|status| status.observed_secrets == inputs.secrets);
+            if verdict.reason == Reason::PassphraseRejected && was_rejected && same_secrets {
+                verdict.reason = Reason::PassphraseWrong;
+            }
+            Input { status: ConditionStatus::False, verdict }
+        }
+    }
+}
+
+fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Condition]) -> Input {
+    let not_asked = "Meta was not asked with this access token yet.";
+    let Some(inputs) = &observation.inputs else {
+        return carried(before, ConditionType::TokenAccepted, not_asked);
+    };
+    if let Err(verdict) = &inputs.credentials {
+        return Input { status: ConditionStatus::False, verdict: verdict.clone() };
+    }
+    let refused_later = || outcomes.iter().find_map(|outcome| outcome.refusal.as_ref());
+    if let Some(error) = observation.refusal.as_ref().or_else(refused_later) {
+        return Input { status: ConditionStatus::False, verdict: refusal(observation, error) };
+    }
+    let answered = observation.numbers.iter().any(|number| match &number.reading {
+        Reading::Answered { .. } => true,
+        Reading::Failed { error, .. } => error.class.refuses_number(),
+        Reading::NotAsked | Reading::Paused { .. } => false,
+    });
+    if answered {
+        let verdict = Verdict::new(Reason::TokenAccepted, "Meta accepts the access token.");
+        Input { status: ConditionStatus::True, verdict }
+    } else if has_same_credentials(observation, &inputs.secrets) {
+        carried(before, ConditionType::TokenAccepted, not_asked)
+    } else {
+        Input { status: ConditionStatus::Unknown, verdict: Verdict::new(Reason::NotAsked, not_asked) }
+    }
+}
+
+/// Whether token and app secret are those of the last round: the same Secrets in the same versions, referred to in the
+/// same way.
+fn has_same_credentials(observation: &Observation, secrets: &[ObservedSecret]) -> bool {
+    let spec = &observation.resource.spec;
+    let Some(status) = observation.status() else { return false };
+    let is_same = |reference: &SecretKeyRef| {
+        let of = |secrets: &[ObservedSecret]| secrets.iter().find(|secret| secret.name == reference.name).cloned();
+        of(secrets) == of(&status.observed_secrets)
+    };
+    status.observed_spec_digest.as_deref() == Some(&spec_digest(spec))
+        && std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).all(is_same)
+}
+
+fn refusal(observation: &Observation, error: &GraphError) -> Verdict {
+    let spec = &observation.resource.spec;
+    let namespace = observation.resource.metadata.namespace.as_deref().unwrap_or_default();
+    let (reason, what, reference) = match (&error.class, &spec.app_secret_ref) {
+        (ErrorClass::AppSecretProof, Some(reference)) => (Reason::AppSecretRefused, "app secret", reference),
+        (ErrorClass::AppSecretProof, None) => {
+            (Reason::AppSecretRefused, "call without app secret", &spec.access_token_secret_ref)
+        }
+        _ => (Reason::TokenRefused, "access token", &spec.access_token_secret_ref),
+    };
+    let remedy = error.class.remedy().unwrap_or("see Meta's message");
+    Verdict::new(
+        reason,
+        format!(
+            "Meta refuses the {what} (Secret {namespace}/{}, key {}): {error}; {remedy}.",
+            reference.name, reference.key
+        ),
+    )
+}
+
+/// The condition as it was, where a round learnt nothing about it.
+fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input {
+    let stored = conditions::find(before, kind);
+    let parsed = stored.and_then(|condition| {
+        let reason = Reason::parse(&condition.reason)?;
+        Some((&condition.status, Verdict::new(reason, condition.message.clone())))
+    });
+    match parsed {
+        Some((status, verdict)) if status == "True" => Input { status: ConditionStatus::True, verdict },
+        Some((status, verdict)) if status == "False" => Input { status: ConditionStatus::False, verdict },
+        _ => Input { status: ConditionStatus::Unknown, verdict: Verdict::new(Reason::NotAsked, otherwise) },
+    }
+}
+
+fn ready(
+    observation: &Observation,
+    key: &Input,
+    token: &Input,
+    numbers: &[PhoneNumberStatus],
+    progress: Progress,
+) -> Verdict {
+    if progress == Progress::Underway && observation.is_news() {
+        let done = numbers.iter().filter(|number| number.state == NumberState::Valid).count();
+        let reason = if observation.has_new_key() { Reason::RollingOut } else { Reason::Progressing };
+        return Verdict::new(
+            reason,
+            format!("The key is being put on the numbers: {done} of {} are done.", numbers.len()),
+        );
+    }
+    for input in [key, token] {
+        if input.status == ConditionStatus::False {
+            return input.verdict.clone();
+        }
+    }
+    let mode = observation.resource.spec.mode;
+    let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, mode)?, number))).collect();
+    // Of reasons of the same rank the first number's counts: the order of the spec decides, not the course of the round.
+    let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
+    match worst {
+        // What is stored of the numbers was read with other credentials.
+        None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
+        None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers.len())),
+        Some(worst) => {
+            let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();
+            Verdict::new(worst, sentence(&concerned))
+        }
+    }
+}
+
+fn all_valid(count: usize) -> String {
+    match count {
+        1 => "The number holds the key with a valid signature.".to_owned(),
+        _ => format!("All {count} numbers hold the key with a valid signature."),
+    }
+}
+
+/// What keeps a number from being Valid.
+pub fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
+    let drift = |reason| match mode {
+        Mode::Observe => Reason::DriftObserved,
+        Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => Reason::UploadsWithoutEffect,
+        Mode::Enforce => reason,
+    };
+    match number.state {
+        NumberState::Valid => None,
+        NumberState::Pending => Some(match &number.error {
+            Some(error) if is_rate_limit(error) => Reason::RateLimited,
+            Some(_) => Reason::GraphUnreachable,
+            None => Reason::Progressing,
+        }),
+        NumberState::Mismatch => Some(drift(Reason::SignatureLost)),
+        NumberState::Missing => Some(drift(Reason::KeyMissing)),
+        NumberState::Outdated => Some(drift(Reason::KeyOutdated)),
+        NumberState::Foreign => Some(drift(Reason::KeyForeign)),
+        // An upload would not settle it, so that mode Observe is not what stands in the way.
+        NumberState::Unreported => Some(Reason::StatusUnknown),
+        NumberState::Conflict => Some(Reason::NumberConflict),
+        NumberState::Contested => Some(Reason::NumberContested),
+        NumberState::Refused => Some(Reason::NumberRefused),
+        NumberState::Unreachable => Some(Reason::CheckOverdue),
+    }
+}
+
+fn is_rate_limit(error: &NumberError) -> bool {
+    error.http_status == Some(429) || error.code.and_then(RateLimitScope::of_code).is_some()
+}
+
+/// Which reason is told where numbers differ: first what a person must mend, then what mends itself.
+fn rank(reason: Reason) -> u8 {
+    use conditions::Standing;
+    match reason.standing() {
+        Standing::Stalled => 3,
+        Standing::Waiting => 2,
+        Standing::Underway => 1,
+        Standing::Ready | Standing::Suspended => 0,
+    }
+}
+
+fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
+    let Some(first) = concerned.first() else {
+        return String::new();
+    };
+    let more = match concerned.len() - 1 {
+        0 => String::new(),
+        1 => " (and 1 more)".to_owned(),
+        more => format!(" (and {more} more)"),
+    };
+    let error = first.error.as_ref().map(|error| error.message.trim_end_matches('.')).unwrap_or_default();
+    let detail = match (first.message.as_str(), error) {
+        ("", "") => "not asked yet.".to_owned(),
+        ("", error) => format!("{error}."),
+        (message, "") => message.to_owned(),
+        (message, error) => format!("{error}. {message}"),
+    };
+    format!("Phone number ID {}{more}: {detail}", first.phone_number_id)
+}

@@ -1,0 +1,200 @@
+//! The fourth step of a round: observation and outcomes → status, events, time of the next round. Pure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::conditions::{self, ConditionType, Reason};
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus};
+use crate::number::{Ownership, Reading, Terms, upload_reason};
+use crate::observation::{NumberObservation, Observation};
+use crate::rollout::canary::{Trial, on_trial_until};
+use crate::rollout::outcome::Outcome;
+use crate::rollout::progress::Progress;
+use crate::schedule::due::{self, Due, spec_digest, sync_request};
+use crate::status::events::{self, Note};
+use crate::status::{number_message, ready};
+
+/// What a round comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The new status.
+    pub status: FlowsEncryptionKeyStatus,
+    /// What happened, for the events of the resource.
+    pub notes: Vec<Note>,
+    /// When the next round is due, unless something changes before.
+    pub next: Option<Timestamp>,
+}
+
+/// Sums a round up.
+pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Progress, now: Timestamp) -> Summary {
+    let before = observation.status().cloned().unwrap_or_default();
+    let spec = &observation.resource.spec;
+    let mut status = before.clone();
+    status.observed_generation = observation.resource.metadata.generation;
+    if spec.is_suspended() {
+        status.conditions = ready::suspended(observation, &before, now);
+        return finish(observation, &before, status, outcomes, now);
+    }
+
+    status.phone_numbers = numbers(observation, outcomes, now);
+    let valid = status.phone_numbers.iter().filter(|number| number.state == NumberState::Valid).count();
+    status.valid = Some(format!("{valid}/{}", status.phone_numbers.len()));
+    status.observed_spec_digest = Some(spec_digest(spec));
+    status.previous_fingerprints = observation.previous_fingerprints();
+    if let Some(key) = observation.key() {
+        if observation.has_new_key() || status.public_key_since.is_none() {
+            status.public_key_since = Some(Time(now));
+        }
+        status.public_key = Some(key.pem().to_owned());
+        status.public_key_fingerprint = Some(key.fingerprint().to_string());
+        status.short_fingerprint = Some(key.fingerprint().short());
+    }
+    if let Some(inputs) = &observation.inputs {
+        status.observed_secrets.clone_from(&inputs.secrets);
+    }
+    if progress == Progress::Finished {
+        // Whoever waits for the echo of a request waits for what came of it.
+        status.last_handled_sync_request = sync_request(&observation.resource);
+        if asked_meta(observation) {
+            status.last_check_time = Some(Time(now));
+        }
+    }
+    status.conditions = ready::conditions(observation, outcomes, &status.phone_numbers, progress, now);
+    finish(observation, &before, status, outcomes, now)
+}
+
+fn finish(
+    observation: &Observation,
+    before: &FlowsEncryptionKeyStatus,
+    mut status: FlowsEncryptionKeyStatus,
+    outcomes: &[Outcome],
+    now: Timestamp,
+) -> Summary {
+    let next = next_round(observation, &status, now);
+    status.next_check_time = next.map(Time);
+    let notes = events::notes(before, &status, outcomes);
+    Summary { status, notes, next }
+}
+
+fn asked_meta(observation: &Observation) -> bool {
+    observation.refusal.is_some()
+        || observation
+            .numbers
+            .iter()
+            .any(|number| matches!(number.reading, Reading::Answered { .. } | Reading::Failed { .. }))
+}
+
+fn next_round(observation: &Observation, status: &FlowsEncryptionKeyStatus, now: Timestamp) -> Option<Timestamp> {
+    let key_loaded = conditions::find(&status.conditions, ConditionType::KeyLoaded);
+    let is_rejected = key_loaded.is_some_and(|condition| condition.reason == Reason::PassphraseRejected.as_str());
+    if is_rejected && !observation.resource.spec.is_suspended() {
+        return Some(now + observation.waits.passphrase_grace());
+    }
+    let resource =
+        FlowsEncryptionKey { status: Some(status.clone()), ..FlowsEncryptionKey::clone(&observation.resource) };
+    match due::due(&resource, &status.observed_secrets, observation.interval, now) {
+        Due::Now(_) => Some(now),
+        Due::Later(next) => next,
+    }
+}
+
+fn numbers(observation: &Observation, outcomes: &[Outcome], now: Timestamp) -> Vec<PhoneNumberStatus> {
+    let terms = Terms { now, ..observation.terms() };
+    let by_id: HashMap<&str, &Outcome> =
+        outcomes.iter().map(|outcome| (outcome.phone_number_id.as_str(), outcome)).collect();
+    let mut numbers: Vec<_> = observation
+        .numbers
+        .iter()
+        .map(|number| match by_id.get(number.before.phone_number_id.as_str()) {
+            Some(outcome) => number.uploaded(&terms, &outcome.upload, &outcome.after),
+            None => number.as_read(&terms),
+        })
+        .collect();
+    schedule_uploads(observation, &terms, &mut numbers);
+    for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
+        let outcome = by_id.get(number.phone_number_id.as_str()).copied();
+        settle(observation, observed, outcome, &terms, number);
+    }
+    numbers
+}
+
+/// Says when a number that still needs the key will get it.
+fn schedule_uploads(observation: &Observation, terms: &Terms, numbers: &mut [PhoneNumberStatus]) {
+    if terms.mode != Mode::Enforce || observation.key().is_none() {
+        return;
+    }
+    let trial = Trial::of(numbers.iter(), terms);
+    for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
+        let waits = observed.ownership == Ownership::Own && upload_reason(number, terms).is_some();
+        if waits && number.next_attempt_time.is_none() {
+            let is_held = on_trial_until(number, terms).is_none();
+            let at = match trial {
+                // The trial goes on, but nobody knows for how long: the held number is looked at with its next check.
+                Trial::Pending { until } if is_held && until <= terms.now => continue,
+                Trial::Pending { until } if is_held => until,
+                Trial::Pending { .. } | Trial::Passed | Trial::Open => terms.upload_allowed_at(number),
+            };
+            // Where the next check comes first, it comes: a number may heal by itself.
+            let check = number.last_read_time.as_ref().map(|time| time.0 + terms.interval);
+            number.next_attempt_time =
+                Some(at.max(terms.now)).filter(|at| check.is_none_or(|check| *at < check)).map(Time);
+        }
+    }
+}
+
+/// What follows from the state: ownership, message, time of transition.
+fn settle(
+    observation: &Observation,
+    observed: &NumberObservation,
+    outcome: Option<&Outcome>,
+    terms: &Terms,
+    number: &mut PhoneNumberStatus,
+) {
+    if terms.is_stale(number) && !matches!(number.state, NumberState::Conflict | NumberState::Refused) {
+        number.state = NumberState::Unreachable;
+    }
+    if is_forbidden(observation) && matches!(observed.reading, Reading::NotAsked) {
+        // A grant of permission is no event of the resource or its Secrets: try again now and then.
+        number.next_attempt_time = Some(Time(terms.now + terms.waits.after_refusal(1)));
+    }
+    if let Ownership::Vacant { until } = observed.ownership {
+        number.next_attempt_time = Some(Time(until));
+    }
+    if observation.has_left_out(observed) {
+        // Whoever goes on starts with it.
+        number.next_attempt_time = Some(Time(terms.now));
+    }
+    let owns = match number.state {
+        NumberState::Conflict | NumberState::Refused => false,
+        _ if terms.mode == Mode::Observe || has_bad_key(observation) => false,
+        _ => number.owned_since.is_some() || matches!(observed.reading, Reading::Answered { .. }),
+    };
+    if owns {
+        number.owned_since.get_or_insert(Time(terms.now));
+    } else {
+        number.owned_since = None;
+    }
+    if number.state != observed.before.state || number.last_transition_time.is_none() {
+        number.last_transition_time = Some(Time(terms.now));
+    }
+    number.message = number_message::for_number(number, observed, outcome, terms);
+}
+
+/// Without a key the resource could not keep the number: it does not stand in another's way.
+fn has_bad_key(observation: &Observation) -> bool {
+    observation.inputs.as_ref().is_some_and(|inputs| inputs.key.is_err())
+}
+
+fn is_forbidden(observation: &Observation) -> bool {
+    let forbidden = |verdict: &conditions::Verdict| verdict.reason == Reason::SecretForbidden;
+    observation.inputs.as_ref().is_some_and(|inputs| {
+        inputs.key.as_ref().is_err_and(forbidden) || inputs.credentials.as_ref().is_err_and(forbidden)
+    })
+}
+
+/// The shortest time between two rounds of a resource that nobody changed: a fault in the schedule must not become a
+/// flood.
+pub const MIN_PAUSE: Duration = Duration::from_millis(100);

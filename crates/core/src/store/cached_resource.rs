@@ -1,0 +1,272 @@
+//! What is remembered of a resource between its rounds.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube_core::ObjectMeta;
+
+use crate::api::conditions::{self, ConditionType};
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
+use crate::schedule::due::sync_request;
+use crate::store::resource_summary::Vitals;
+use waflows_key::Fingerprint;
+
+/// A resource as it was last seen. What every event is compared with lies open; the whole, which only its own round
+/// needs, is packed: most of a fleet's memory would otherwise be fingerprints and times that repeat from number to
+/// number.
+#[derive(Debug, Clone)]
+pub struct Known {
+    uid: Option<Box<str>>,
+    generation: Option<i64>,
+    /// `metadata.resourceVersion`, where it is a number.
+    version: Option<u64>,
+    is_being_deleted: bool,
+    sync_request: Option<Box<str>>,
+    /// `metadata.creationTimestamp`
+    pub created: Option<Timestamp>,
+    /// Fingerprint of the key that was last read.
+    pub fingerprint: Option<Fingerprint>,
+    /// Whether the resource may and can upload, as far as its spec and its last status tell.
+    pub standing: Standing,
+    /// Names of the Secrets that it refers to.
+    pub secrets: Box<[Box<str>]>,
+    /// The numbers of its spec, ordered by phone number ID.
+    pub numbers: Box<[KnownNumber]>,
+    /// What the metrics tell of it.
+    pub vitals: Vitals,
+    packed: Packed,
+}
+
+/// A number of a known resource.
+#[derive(Debug, Clone)]
+pub struct KnownNumber {
+    /// The phone number ID.
+    pub id: Arc<str>,
+    /// Since when the resource owns the number, as its status says.
+    pub owned_since: Option<Timestamp>,
+}
+
+/// Whether a resource can own numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It may upload, and has a key to upload.
+    Able,
+    /// It may upload; in its last round there was no usable key.
+    WithoutKey,
+    /// It may not upload: it is in mode Observe, suspended or being deleted.
+    Barred,
+}
+
+impl Known {
+    /// What to remember of a resource.
+    pub fn of(resource: &FlowsEncryptionKey) -> Self {
+        let metadata = &resource.metadata;
+        let fingerprint = resource.status.as_ref().and_then(|status| status.public_key_fingerprint.as_deref());
+        let mut secrets: Vec<Box<str>> = resource.spec.secret_refs().map(|to| to.name.as_str().into()).collect();
+        secrets.sort_unstable();
+        secrets.dedup();
+        Self {
+            uid: metadata.uid.as_deref().map(Box::from),
+            generation: metadata.generation,
+            version: version(metadata),
+            is_being_deleted: metadata.deletion_timestamp.is_some(),
+            sync_request: sync_request(resource).map(Box::from),
+            created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+            fingerprint: fingerprint.and_then(|text| text.parse().ok()),
+            standing: standing(resource),
+            secrets: secrets.into(),
+            numbers: numbers(resource),
+            vitals: Vitals::of(resource),
+            packed: Packed::of(resource),
+        }
+    }
+
+    /// The resource.
+    pub fn resource(&self) -> FlowsEncryptionKey {
+        self.packed.open()
+    }
+
+    /// Whether this is the same object as the other one, not one of its name that was created anew.
+    pub fn is_same_object(&self, other: &Self) -> bool {
+        self.uid == other.uid
+    }
+
+    /// Whether the resource has this `metadata.uid`.
+    pub fn has_uid(&self, uid: Option<&str>) -> bool {
+        self.uid.as_deref() == uid
+    }
+
+    /// Whether the object with this metadata has nothing that is not known. Resource versions of one kind of resource
+    /// can be compared as numbers (KEP-5504); others are always newer.
+    pub fn is_up_to_date_with(&self, metadata: &ObjectMeta) -> bool {
+        self.has_uid(metadata.uid.as_deref())
+            && self.version.zip(version(metadata)).is_some_and(|(known, other)| other <= known)
+    }
+
+    /// Whether someone changed what the resource asks for. A mere change of its status or metadata is none.
+    pub fn asks_for_more(&self, before: &Self) -> bool {
+        !self.is_same_object(before)
+            || self.generation != before.generation
+            || self.is_being_deleted != before.is_being_deleted
+            || self.sync_request != before.sync_request
+    }
+
+    /// Since when the resource owns the number, as its status says.
+    pub fn owned_since(&self, id: &str) -> Option<Timestamp> {
+        let position = self.numbers.binary_search_by(|number| (*number.id).cmp(id)).ok()?;
+        self.numbers[position].owned_since
+    }
+
+    /// The numbers that the resource owns, as its status says.
+    pub fn owned(&self) -> impl Iterator<Item = &str> {
+        let is_able = self.standing == Standing::Able;
+        self.numbers.iter().filter(move |number| is_able && number.owned_since.is_some()).map(|number| &*number.id)
+    }
+}
+
+fn version(metadata: &ObjectMeta) -> Option<u64> {
+    metadata.resource_version.as_deref()?.parse().ok()
+}
+
+fn standing(resource: &FlowsEncryptionKey) -> Standing {
+    let spec = &resource.spec;
+    if spec.mode != Mode::Enforce || spec.is_suspended() || resource.metadata.deletion_timestamp.is_some() {
+        return Standing::Barred;
+    }
+    let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let key_loaded = conditions::find(conditions, ConditionType::KeyLoaded);
+    if key_loaded.is_some_and(|condition| condition.status == "False") { Standing::WithoutKey } else { Standing::Able }
+}
+
+fn numbers(resource: &FlowsEncryptionKey) -> Box<[KnownNumber]> {
+    let nothing_yet = FlowsEncryptionKeyStatus::default();
+    let stored = &resource.status.as_ref().unwrap_or(&nothing_yet).phone_numbers;
+    let mut owned: Vec<_> = stored
+        .iter()
+        .filter_map(|number| Some((number.phone_number_id.as_str(), number.owned_since.as_ref()?.0)))
+        .collect();
+    owned.sort_unstable();
+    let mut numbers: Vec<_> = resource
+        .spec
+        .phone_number_ids
+        .iter()
+        .map(|id| {
+            let position = owned.binary_search_by(|(owned, _)| (*owned).cmp(id)).ok();
+            KnownNumber { id: id.as_str().into(), owned_since: position.map(|position| owned[position].1) }
+        })
+        .collect();
+    numbers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    numbers.into()
+}
+
+/// A resource as LZ4 of its JSON, with [`TYPICAL`] as the dictionary: about a quarter of its size.
+#[derive(Debug, Clone)]
+struct Packed(Box<[u8]>);
+
+/// What nearly all resources have in common. What is packed with it can only be opened with it; neither leaves the
+/// process.
+const TYPICAL: &[u8] = include_bytes!("typical.json");
+
+impl Packed {
+    #[expect(clippy::expect_used, reason = "strings, numbers and lists can always be written as JSON")]
+    fn of(resource: &FlowsEncryptionKey) -> Self {
+        let json = serde_json::to_vec(resource).expect("JSON");
+        Self(lz4_flex::block::compress_prepend_size_with_dict(&json, TYPICAL).into())
+    }
+
+    #[expect(clippy::expect_used, reason = "opens what `of` packed")]
+    fn open(&self) -> FlowsEncryptionKey {
+        let json = lz4_flex::block::decompress_size_prepended_with_dict(&self.0, TYPICAL).expect("packed by `of`");
+        serde_json::from_slice(&json).expect("packed by `of`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+    use crate::api::crd::{PhoneNumberStatus, SYNC_ANNOTATION};
+
+    /// As the API server has it.
+    fn resource() -> FlowsEncryptionKey {
+        let text = include_str!("../../../../examples/minimal.yaml");
+        let mut resource: FlowsEncryptionKey = text
+            .split("\n---\n")
+            .find(|document| document.contains("kind: FlowsEncryptionKey"))
+            .map(|document| serde_saphyr::from_str(document).unwrap())
+            .unwrap();
+        resource.metadata.uid = Some("a".into());
+        resource.metadata.resource_version = Some("12".into());
+        resource.metadata.generation = Some(1);
+        resource.status = Some(FlowsEncryptionKeyStatus { valid: Some("1/2".into()), ..Default::default() });
+        resource
+    }
+
+    #[test]
+    fn a_resource_comes_out_as_it_went_in() {
+        let resource = resource();
+        let known = Known::of(&resource);
+        assert_eq!(serde_json::to_value(known.resource()).unwrap(), serde_json::to_value(&resource).unwrap());
+    }
+
+    #[test]
+    fn only_some_changes_ask_for_more() {
+        type Change = fn(&mut FlowsEncryptionKey);
+        let changes: [(bool, &str, Change); 7] = [
+            (false, "nothing", |_| {}),
+            (false, "a label", |it| it.metadata.labels = Some([("a".into(), "b".into())].into())),
+            (false, "its status", |it| it.status = None),
+            (true, "its spec", |it| it.metadata.generation = Some(2)),
+            (true, "a deletion", |it| it.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH))),
+            (true, "a new object", |it| it.metadata.uid = Some("b".into())),
+            (true, "the annotation", |it| {
+                it.metadata.annotations = Some([(SYNC_ANNOTATION.into(), "now".into())].into());
+            }),
+        ];
+        let before = Known::of(&resource());
+        for (asks, name, change) in changes {
+            let mut resource = resource();
+            change(&mut resource);
+            assert_eq!(Known::of(&resource).asks_for_more(&before), asks, "{name}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers_and_only_of_the_same_object() {
+        let known = Known::of(&resource());
+        let metadata = |uid: &str, version: &str| ObjectMeta {
+            uid: Some(uid.into()),
+            resource_version: Some(version.into()),
+            ..ObjectMeta::default()
+        };
+        assert!(known.is_up_to_date_with(&metadata("a", "12")) && known.is_up_to_date_with(&metadata("a", "9")));
+        for (uid, version) in [("a", "100"), ("b", "12"), ("a", "x12")] {
+            assert!(!known.is_up_to_date_with(&metadata(uid, version)), "{uid} {version}");
+        }
+        assert!(known.has_uid(Some("a")) && !known.has_uid(Some("b")) && !known.has_uid(None));
+    }
+
+    #[test]
+    fn only_who_can_upload_owns_what_its_status_says() {
+        let mut resource = resource();
+        resource.spec.phone_number_ids = vec!["2".into(), "1".into()];
+        let owned = PhoneNumberStatus {
+            phone_number_id: "1".into(),
+            owned_since: Some(Time(Timestamp::UNIX_EPOCH)),
+            ..PhoneNumberStatus::default()
+        };
+        resource.status.get_or_insert_default().phone_numbers = vec![owned];
+        assert_eq!(Known::of(&resource).owned().collect::<Vec<_>>(), ["1"]);
+        resource.spec.suspend = Some(true);
+        assert_eq!(Known::of(&resource).owned().count(), 0);
+    }
+
+    #[test]
+    fn the_typical_resource_is_written_as_others_are() {
+        let typical: FlowsEncryptionKey = serde_json::from_slice(TYPICAL).unwrap();
+        let packed = Packed::of(&typical).0.len();
+        assert_eq!(serde_json::to_string(&typical).unwrap(), std::str::from_utf8(TYPICAL).unwrap().trim_end());
+        assert!(packed < TYPICAL.len() / 50, "{packed} of {}", TYPICAL.len());
+    }
+}

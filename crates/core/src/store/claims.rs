@@ -1,0 +1,193 @@
+//! Which resource owns a phone number, where several list it. Synchronous and in memory.
+//!
+//! To have a claim, a resource must have read the number with its own token; `ownedSince` in the status says since
+//! when. Among several the oldest `ownedSince` decides; where that is the same, the older resource, and at last the
+//! order of namespace and name. A resource that may not or cannot upload never owns a number. While a round has read a
+//! number and not yet written its status, a reservation stands for `ownedSince`.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use smallvec::{SmallVec, smallvec};
+
+use crate::number::Ownership;
+use crate::store::cached_resource::{Known, Standing};
+use crate::store::object_key::ObjectKey;
+use waflows_key::Fingerprint;
+
+/// The resources that there are.
+pub type Resources = HashMap<ObjectKey, Box<Known>>;
+
+/// Who claims which number.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// Nearly always one.
+    claimants: HashMap<Arc<str>, SmallVec<[ObjectKey; 1]>>,
+    reserved: HashMap<Box<str>, ObjectKey>,
+    vacant: HashMap<Box<str>, Vacancy>,
+}
+
+/// A number whose owner has gone a moment ago.
+#[derive(Debug, Clone)]
+struct Vacancy {
+    former: ObjectKey,
+    fingerprint: Option<Fingerprint>,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+/// A number that changed hands or lost its owner, and who else lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vacated {
+    /// Resources that may take the number over.
+    pub contenders: Vec<ObjectKey>,
+}
+
+impl Claims {
+    /// The resource lists these numbers.
+    pub fn link(&mut self, key: &ObjectKey, known: &Known) {
+        for number in &known.numbers {
+            match self.claimants.get_mut(&number.id) {
+                Some(claimants) => claimants.push(key.clone()),
+                None => drop(self.claimants.insert(Arc::clone(&number.id), smallvec![key.clone()])),
+            }
+        }
+    }
+
+    /// The resource no longer lists these numbers.
+    pub fn unlink(&mut self, key: &ObjectKey, known: &Known) {
+        for number in &known.numbers {
+            let Some(claimants) = self.claimants.get_mut(&number.id) else { continue };
+            claimants.retain(|other| other != key);
+            if claimants.is_empty() {
+                self.claimants.remove(&number.id);
+            }
+        }
+    }
+
+    /// A resource changed or went. Returns the numbers that it owned and does not own any more, as vacancies for
+    /// others; the owner may come back before `now + patience` (a GitOps tool recreates it) with another key.
+    pub fn note_change(
+        &mut self,
+        key: &ObjectKey,
+        before: &Known,
+        after: Option<&Known>,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Option<Vacated> {
+        let after = after.filter(|after| after.is_same_object(before));
+        let until = now + patience;
+        self.vacant.retain(|_, vacancy| vacancy.lasts(now));
+        let still =
+            |id: &str| after.is_some_and(|after| after.standing == Standing::Able && after.owned_since(id).is_some());
+        let lost: Vec<&str> = before.owned().filter(|id| !still(id)).collect();
+        if lost.is_empty() {
+            return None;
+        }
+        let mut contenders = BTreeMap::new();
+        for id in lost {
+            let vacancy = Vacancy { former: key.clone(), fingerprint: before.fingerprint, since: now, until };
+            self.vacant.insert(id.into(), vacancy);
+            let others = self.claimants.get(id).into_iter().flatten().filter(|other| *other != key);
+            contenders.extend(others.map(|other| (other.clone(), ())));
+        }
+        Some(Vacated { contenders: contenders.into_keys().collect() })
+    }
+
+    /// Whose number it is, as seen by one of those who list it.
+    pub fn owner(&self, id: &str, claimant: &ObjectKey, resources: &Resources, now: Timestamp) -> Ownership {
+        let claimants = self.claimants.get(id).map(SmallVec::as_slice).unwrap_or_default();
+        let best = claimants
+            .iter()
+            .filter_map(|key| Some((key, self.claim(id, key, resources.get(key)?)?)))
+            .min_by(|(a, since_a), (b, since_b)| since_a.cmp(since_b).then_with(|| seniority(a, b, resources)));
+        match best {
+            Some((owner, _)) if owner == claimant => Ownership::Own,
+            Some((owner, _)) => {
+                let is_neighbour = owner.namespace == claimant.namespace;
+                Ownership::Other { owner: is_neighbour.then(|| owner.name.to_string()) }
+            }
+            None => match self.vacant.get(id).filter(|vacancy| vacancy.lasts(now)) {
+                Some(vacancy) if !vacancy.may_be_taken_by(claimant, resources) => {
+                    Ownership::Vacant { until: vacancy.until }
+                }
+                Some(_) | None => Ownership::Own,
+            },
+        }
+    }
+
+    /// The same for a resource that has just read the number: where nobody owns it, it is reserved for this one.
+    pub fn claim_now(&mut self, id: &str, claimant: &ObjectKey, resources: &Resources, now: Timestamp) -> Ownership {
+        let ownership = self.owner(id, claimant, resources, now);
+        if ownership == Ownership::Own {
+            self.reserved.insert(id.into(), claimant.clone());
+        }
+        ownership
+    }
+
+    /// The round is over, its status is stored: reservations are no longer needed.
+    pub fn release(&mut self, claimant: &ObjectKey) {
+        self.reserved.retain(|_, holder| holder != claimant);
+    }
+
+    /// Since when the resource owns the number; none where its claim does not count.
+    fn claim(&self, id: &str, key: &ObjectKey, known: &Known) -> Option<Timestamp> {
+        let is_reserved = self.reserved.get(id) == Some(key);
+        match known.standing {
+            Standing::Able => {}
+            // Who holds a reservation has just read a usable key, whatever its last status says.
+            Standing::WithoutKey if is_reserved => {}
+            Standing::WithoutKey | Standing::Barred => return None,
+        }
+        // A reservation was made when nobody owned the number, so it counts as made at the end of time: later than
+        // any stored claim.
+        known.owned_since(id).or_else(|| is_reserved.then_some(Timestamp::MAX))
+    }
+}
+
+impl Vacancy {
+    /// One that seems to begin only later was noted by a clock that was wrong: its end could be far away.
+    fn lasts(&self, now: Timestamp) -> bool {
+        self.since <= now && now < self.until
+    }
+
+    /// At once: by its former owner, and by whoever has the same key, for whom nothing would be uploaded.
+    fn may_be_taken_by(&self, claimant: &ObjectKey, resources: &Resources) -> bool {
+        let fingerprint = resources.get(claimant).and_then(|known| known.fingerprint);
+        self.former == *claimant || (fingerprint.is_some() && fingerprint == self.fingerprint)
+    }
+}
+
+fn seniority(a: &ObjectKey, b: &ObjectKey, resources: &Resources) -> Ordering {
+    let created = |key| resources.get(key).and_then(|known| known.created);
+    created(a).cmp(&created(b)).then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::store::Index;
+
+    #[test]
+    fn a_reservation_counts_also_for_a_resource_without_status() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut index = Index::new(&[None], Duration::ZERO);
+        let keys = ["storefront", "support"].map(|name| {
+            let resource = serde_json::json!({
+                "apiVersion": "waflows.dev/v1alpha1",
+                "kind": "FlowsEncryptionKey",
+                "metadata": {"namespace": "messaging", "name": name},
+                "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": ["1"]},
+            });
+            index.apply_resource(&serde_json::from_value(resource).unwrap(), now);
+            ObjectKey::new("messaging", name)
+        });
+        assert_eq!(index.claim("1", &keys[1], now), Ownership::Own);
+        assert!(matches!(index.claim("1", &keys[0], now), Ownership::Other { .. }));
+        index.finish_round(&keys[1]);
+        assert_eq!(index.claim("1", &keys[0], now), Ownership::Own);
+    }
+}

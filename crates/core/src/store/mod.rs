@@ -1,0 +1,8 @@
+//! The objects that the operator watches, as far as they are remembered.
+
+pub mod cached_resource;
+pub mod claims;
+pub mod object_key;
+pub mod resource_summary;
+#[expect(clippy::module_inception, reason = "the store is what this module is named after")]
+pub mod store;

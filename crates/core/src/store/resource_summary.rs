@@ -1,0 +1,157 @@
+//! The few facts about a resource that are asked for all at once, of all resources.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::conditions::{self, ConditionStatus, ConditionType, Reason};
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState};
+
+/// A resource's state in brief.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vitals {
+    /// How many of its numbers are in each state, in the order of [`NumberState::ALL`]. Those that are not in the status
+    /// yet are pending. There are 500 at the most.
+    pub numbers: [u16; NumberState::ALL.len()],
+    /// Status of the condition `Ready`.
+    pub ready: ConditionStatus,
+    /// Its reason, one that this version of the operator knows.
+    pub reason: &'static str,
+    /// The oldest of the numbers' last answers, in Unix time: since then some number was not read. None before each was
+    /// read once.
+    pub last_check: Option<i64>,
+    /// When Meta will be asked again, in Unix time.
+    pub next_check: Option<i64>,
+    /// When the current key was first seen, in Unix time.
+    pub key_since: Option<i64>,
+    /// Secret and key of the access token, where Meta refuses it.
+    pub refused_token: Option<Box<(String, String)>>,
+}
+
+impl Vitals {
+    /// In brief what the resource's spec and status say.
+    pub fn of(resource: &FlowsEncryptionKey) -> Self {
+        let nothing_yet = FlowsEncryptionKeyStatus::default();
+        let status = resource.status.as_ref().unwrap_or(&nothing_yet);
+        let (ready, reason) = readiness(status);
+        let reads = status.phone_numbers.iter().map(|number| number.last_read_time.as_ref().map(unix));
+        let token = &resource.spec.access_token_secret_ref;
+        Self {
+            numbers: count(resource.spec.phone_number_ids.len(), status),
+            ready,
+            reason,
+            last_check: reads.min().flatten(),
+            next_check: status.next_check_time.as_ref().map(unix),
+            key_since: status.public_key_since.as_ref().map(unix),
+            refused_token: refuses_token(status).then(|| Box::new((token.name.clone(), token.key.clone()))),
+        }
+    }
+}
+
+fn unix(time: &Time) -> i64 {
+    time.0.as_second()
+}
+
+fn count(asked_for: usize, status: &FlowsEncryptionKeyStatus) -> [u16; NumberState::ALL.len()] {
+    let unknown = asked_for.saturating_sub(status.phone_numbers.len());
+    let pending = std::iter::repeat_n(NumberState::Pending, unknown);
+    let mut counts = [0; NumberState::ALL.len()];
+    for state in status.phone_numbers.iter().map(|number| number.state).chain(pending) {
+        counts[state as usize] += 1;
+    }
+    counts
+}
+
+fn readiness(status: &FlowsEncryptionKeyStatus) -> (ConditionStatus, &'static str) {
+    let Some(ready) = conditions::find(&status.conditions, ConditionType::Ready) else {
+        return (ConditionStatus::Unknown, Reason::Progressing.as_str());
+    };
+    let value = match ready.status.as_str() {
+        "True" => ConditionStatus::True,
+        "False" => ConditionStatus::False,
+        _ => ConditionStatus::Unknown,
+    };
+    let reason = Reason::ALL.iter().map(|reason| reason.as_str()).find(|reason| *reason == ready.reason);
+    // Of another version of the operator.
+    (value, reason.unwrap_or("Other"))
+}
+
+fn refuses_token(status: &FlowsEncryptionKeyStatus) -> bool {
+    conditions::find(&status.conditions, ConditionType::TokenAccepted).is_some_and(|accepted| {
+        [Reason::TokenRefused, Reason::AppSecretRefused].iter().any(|reason| accepted.reason == reason.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn vitals(numbers: &[&str], status: Value) -> Vitals {
+        let resource = json!({
+            "apiVersion": "waflows.dev/v1alpha1",
+            "kind": "FlowsEncryptionKey",
+            "metadata": {"namespace": "messaging", "name": "storefront"},
+            "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": numbers},
+            "status": status,
+        });
+        Vitals::of(&serde_json::from_value(resource).unwrap())
+    }
+
+    fn condition(kind: &str, status: &str, reason: &str) -> Value {
+        let time = "2026-11-22T10:00:00Z";
+        json!({"type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": time})
+    }
+
+    fn counted(vitals: &Vitals) -> Vec<(NumberState, u16)> {
+        NumberState::ALL.into_iter().zip(vitals.numbers).filter(|(_, count)| *count > 0).collect()
+    }
+
+    #[test]
+    fn the_last_check_is_that_of_the_number_that_was_read_longest_ago() {
+        let number = |id: &str, at: &str| json!({"phoneNumberId": id, "state": "Valid", "lastReadTime": at});
+        let vitals = vitals(
+            &["1", "2"],
+            json!({
+                "nextCheckTime": "1970-01-01T01:00:00Z",
+                "publicKeySince": "1970-01-01T00:01:00Z",
+                "phoneNumbers": [number("1", "1970-01-01T00:30:00Z"), number("2", "1970-01-01T00:20:00Z")],
+                "conditions": [condition("Ready", "True", "AllNumbersValid")],
+            }),
+        );
+        assert_eq!((vitals.last_check, vitals.next_check, vitals.key_since), (Some(1200), Some(3600), Some(60)));
+        assert_eq!((vitals.ready, vitals.reason), (ConditionStatus::True, "AllNumbersValid"));
+        assert_eq!((counted(&vitals), vitals.refused_token), (vec![(NumberState::Valid, 2)], None));
+    }
+
+    #[test]
+    fn what_was_not_read_yet_is_pending_and_has_no_time() {
+        let vitals = vitals(&["1", "2", "3"], json!({"observedGeneration": -1}));
+        assert_eq!(counted(&vitals), [(NumberState::Pending, 3)]);
+        assert_eq!((vitals.ready, vitals.reason), (ConditionStatus::Unknown, "Progressing"));
+        assert_eq!((vitals.last_check, vitals.next_check), (None, None));
+    }
+
+    #[test]
+    fn a_refused_token_is_named_by_its_secret() {
+        for reason in ["TokenRefused", "AppSecretRefused"] {
+            let status = json!({"conditions": [condition("TokenAccepted", "False", reason)]});
+            let token = vitals(&["1"], status).refused_token.map(|token| *token);
+            assert_eq!(token, Some(("meta-token".to_owned(), "token".to_owned())));
+        }
+    }
+
+    #[test]
+    fn only_reasons_that_are_known_are_told() {
+        let vitals = vitals(&["1"], json!({"conditions": [condition("Ready", "Maybe", "By\"AnotherHand")]}));
+        assert_eq!((vitals.ready, vitals.reason), (ConditionStatus::Unknown, "Other"));
+    }
+
+    #[test]
+    fn every_state_has_its_own_count() {
+        for state in NumberState::ALL {
+            let vitals = vitals(&["1"], json!({"phoneNumbers": [{"phoneNumberId": "1", "state": state}]}));
+            assert_eq!(counted(&vitals), [(state, 1)]);
+            assert_eq!(json!(state), state.as_str());
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! A model of Meta, and of the step that writes to it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{MINUTE, error, fingerprint, rate_limit, reported};
+use crate::api::crd::NumberState;
+use crate::meta::{ErrorClass, GraphError};
+use crate::number::{Reading, UploadAnswer, Uploaded};
+use crate::observation::Observation;
+use crate::rollout::canary::Next;
+use crate::rollout::outcome::Outcome;
+use crate::rollout::plan::Plan;
+use waflows_key::PublicKey;
+
+/// What a round asks of Meta.
+pub(super) trait Meta {
+    /// The answer to a GET, and the refusal of the credentials if that was it.
+    fn read(&mut self, id: &str, now: Timestamp) -> (Reading, Option<GraphError>);
+    /// The answer to a POST, and the refusal of the credentials if that was it.
+    fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> (UploadAnswer, Option<GraphError>);
+    /// Whether an upload of a former process may still arrive.
+    fn may_be_crossed(&self) -> bool {
+        false
+    }
+}
+
+/// What goes wrong with a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Every call fails and will pass by itself.
+    Down,
+    /// Every call is refused until a person acts.
+    Refused,
+    /// Only uploads are refused.
+    UploadRefused,
+    /// A rate limit of a minute for every call.
+    Limited,
+    /// Uploads are acknowledged and have no effect.
+    UploadLost,
+    /// Uploads take effect, and the answer is lost.
+    AnswerLost,
+    /// Uploads take effect and are acknowledged, and no call after them is answered in that round.
+    Unreadable,
+    /// Uploads take effect, and neither they nor a call after them is answered in that round.
+    Silent,
+    /// Uploads take effect and are not answered, and calls after them meet a rate limit of a minute in that round.
+    Hushed,
+    /// Uploads have no effect and are not answered, and calls after them meet a rate limit of a minute in that round.
+    Swallowed,
+    /// Uploads meet a rate limit of a minute.
+    UploadLimited,
+    /// Uploads are not answered, and take effect a moment later.
+    Late,
+}
+
+/// One phone number, as Meta has it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line {
+    pub(super) key: Option<usize>,
+    pub(super) status: Option<String>,
+    /// Meta does not sign uploads for it: the number is not registered.
+    pub(super) is_unsigned: bool,
+    /// Answers leave out the key.
+    pub(super) hides_key: bool,
+    pub(super) fault: Option<Fault>,
+    /// How many reads after an upload still show the state from before.
+    pub(super) lag: usize,
+    stale: Option<(usize, Option<usize>, Option<String>)>,
+    /// An upload on its way, and when it takes effect.
+    late: Option<(Timestamp, usize)>,
+    /// What the last answer told.
+    pub(super) told: Option<(Option<usize>, Option<String>)>,
+    /// Reads and uploads that reached Meta.
+    pub(super) reads: usize,
+    pub(super) uploads: Vec<usize>,
+    muted_at: Option<Timestamp>,
+}
+
+/// Meta.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Model {
+    pub(super) lines: BTreeMap<String, Line>,
+    pub(super) refuses_token: bool,
+}
+
+impl Model {
+    pub(super) fn new(ids: &[&str]) -> Self {
+        let lines = ids.iter().map(|id| ((*id).to_owned(), Line::default())).collect();
+        Self { lines, refuses_token: false }
+    }
+
+    pub(super) fn line(&mut self, id: &str) -> &mut Line {
+        self.lines.entry(id.to_owned()).or_default()
+    }
+
+    pub(super) fn uploads(&self) -> usize {
+        self.lines.values().map(|line| line.uploads.len()).sum()
+    }
+
+    pub(super) fn reads(&self) -> usize {
+        self.lines.values().map(|line| line.reads).sum()
+    }
+}
+
+impl Line {
+    /// Someone writes a key of theirs, or Meta loses its signature.
+    pub(super) fn set(&mut self, key: Option<usize>, status: Option<&str>) {
+        self.key = key;
+        self.status = status.map(str::to_owned);
+        self.stale = None;
+    }
+
+    pub(super) fn is_valid(&self, n: usize) -> bool {
+        self.key == Some(n) && self.status.as_deref() == Some("VALID")
+    }
+
+    /// An upload is sent, and takes effect as late as a call may.
+    pub(super) fn send(&mut self, key: &PublicKey, now: Timestamp) {
+        self.land(Timestamp::MAX);
+        let n = number_of(key);
+        self.uploads.push(n);
+        self.late = Some((now + Duration::from_secs(4), n));
+    }
+
+    /// What is on its way takes effect, if it is time.
+    pub(super) fn land(&mut self, now: Timestamp) {
+        if let Some((_, n)) = self.late.take_if(|(at, _)| *at <= now) {
+            self.set(Some(n), Some(if self.is_unsigned { "MISMATCH" } else { "VALID" }));
+        }
+    }
+
+    fn shown(&mut self) -> (Option<usize>, Option<String>) {
+        match &mut self.stale {
+            Some((left, key, status)) if *left > 0 => {
+                *left -= 1;
+                (*key, status.clone())
+            }
+            _ => (self.key, self.status.clone()),
+        }
+    }
+
+    fn upload(&mut self, key: &PublicKey, now: Timestamp) -> UploadAnswer {
+        let failed = |class| UploadAnswer::Failed(error(class));
+        match self.fault {
+            Some(Fault::Limited | Fault::UploadLimited) => {
+                return UploadAnswer::Paused { limit: Some(rate_limit()), until: now + MINUTE };
+            }
+            Some(Fault::Down) => return failed(ErrorClass::Transient),
+            Some(Fault::Refused) => return failed(ErrorClass::UnknownId),
+            _ => {}
+        }
+        if self.fault == Some(Fault::Late) {
+            self.send(key, now);
+            return failed(ErrorClass::Transient);
+        }
+        let n = number_of(key);
+        self.uploads.push(n);
+        match self.fault {
+            Some(Fault::UploadRefused) => return failed(ErrorClass::Permission),
+            Some(Fault::UploadLost) => return UploadAnswer::Accepted,
+            Some(Fault::Swallowed) => {
+                self.muted_at = Some(now);
+                return failed(ErrorClass::Transient);
+            }
+            Some(Fault::Unreadable | Fault::Silent | Fault::Hushed) => self.muted_at = Some(now),
+            _ => {}
+        }
+        self.stale = (self.lag > 0).then(|| (self.lag, self.key, self.status.clone()));
+        self.key = Some(n);
+        self.status = Some(if self.is_unsigned { "MISMATCH" } else { "VALID" }.to_owned());
+        if matches!(self.fault, Some(Fault::AnswerLost | Fault::Silent | Fault::Hushed)) {
+            failed(ErrorClass::Transient)
+        } else {
+            UploadAnswer::Accepted
+        }
+    }
+}
+
+impl Meta for Model {
+    fn read(&mut self, id: &str, now: Timestamp) -> (Reading, Option<GraphError>) {
+        if self.refuses_token {
+            let refusal = error(ErrorClass::Token);
+            return (Reading::Paused { limit: None, until: now + 5 * MINUTE }, Some(refusal));
+        }
+        let line = self.line(id);
+        line.land(now);
+        line.reads += 1;
+        let failed = |class| Reading::Failed { error: error(class), at: now };
+        let reading = match line.fault {
+            Some(Fault::Down) => failed(ErrorClass::Transient),
+            Some(Fault::Refused) => failed(ErrorClass::UnknownId),
+            Some(Fault::Limited) => Reading::Paused { limit: Some(rate_limit()), until: now + MINUTE },
+            Some(Fault::Unreadable | Fault::Silent) if line.muted_at == Some(now) => failed(ErrorClass::Transient),
+            Some(Fault::Hushed | Fault::Swallowed) if line.muted_at == Some(now) => {
+                Reading::Paused { limit: Some(rate_limit()), until: now + MINUTE }
+            }
+            _ => {
+                let (key, status) = line.shown();
+                line.told = Some((key, status.clone()));
+                let key = key.filter(|_| !line.hides_key);
+                Reading::Answered { reported: reported(key, status.as_deref()), at: now }
+            }
+        };
+        (reading, None)
+    }
+
+    fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> (UploadAnswer, Option<GraphError>) {
+        if self.refuses_token {
+            let refusal = error(ErrorClass::Token);
+            return (UploadAnswer::Paused { limit: None, until: now + 5 * MINUTE }, Some(refusal));
+        }
+        let line = self.line(id);
+        line.land(now);
+        (line.upload(key, now), None)
+    }
+}
+
+fn number_of(key: &PublicKey) -> usize {
+    (0..10).find(|n| fingerprint(*n) == *key.fingerprint()).expect("one of the ten keys")
+}
+
+/// The third step of a round, without its waiting: the trial first, then all others.
+pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Meta, now: Timestamp) -> Vec<Outcome> {
+    let Some(key) = observation.key().filter(|_| observation.has_credentials()) else { return Vec::new() };
+    let terms = observation.terms();
+    let mut outcomes = Vec::new();
+    let mut in_trial = plan.is_trial;
+    for upload in &plan.uploads {
+        let id = &upload.phone_number_id;
+        let number = observation.number(id).expect("a number of the spec");
+        let (answer, refusal) = meta.upload(id, key, now);
+        let (after, refused_after) = match answer.may_have_taken_effect() {
+            true => read_back(observation, key, id, meta, now),
+            false => (Reading::NotAsked, None),
+        };
+        let uploaded = Uploaded { at: now, answer, may_be_crossed: meta.may_be_crossed() };
+        let (outcome, next) = Outcome::judge(number, &terms, upload.reason, uploaded, after, refusal.or(refused_after));
+        outcomes.push(outcome);
+        match next {
+            Next::All => in_trial = false,
+            Next::None if in_trial => break,
+            Next::None | Next::One => {}
+        }
+    }
+    outcomes
+}
+
+fn read_back(
+    observation: &Observation,
+    key: &PublicKey,
+    id: &str,
+    meta: &mut impl Meta,
+    now: Timestamp,
+) -> (Reading, Option<GraphError>) {
+    let terms = observation.terms();
+    let uploaded = key.fingerprint().to_string();
+    let mut last = (Reading::NotAsked, None);
+    for _ in observation.waits.read_back() {
+        last = meta.read(id, now);
+        match &last.0 {
+            Reading::Answered { reported, .. } if terms.state(reported, Some(&uploaded)) == NumberState::Valid => break,
+            Reading::Paused { .. } => break,
+            _ => {}
+        }
+    }
+    last
+}

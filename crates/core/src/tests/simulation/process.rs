@@ -1,0 +1,109 @@
+//! Meta as one process of the operator sees it, which may end after any call.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::super::meta::{Meta, Model};
+use crate::api::crd::{FlowsEncryptionKeySpec, ObservedSecret};
+use crate::meta::GraphError;
+use crate::number::{Reading, UploadAnswer};
+use waflows_key::PublicKey;
+
+/// What Meta told each resource, by its UID.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    /// The last answer about each number: key and signature status.
+    pub(super) numbers: HashMap<(String, String), (Option<usize>, Option<String>)>,
+    /// The tokens with which it answered.
+    pub(super) accepted: HashSet<(String, Token)>,
+}
+
+impl Told {
+    /// A status that tells of the round is stored: a process that ends before takes what it was told with it.
+    pub(super) fn note(&mut self, in_round: &Self) {
+        self.numbers.extend(in_round.numbers.clone());
+        self.accepted.extend(in_round.accepted.clone());
+    }
+}
+
+/// Which token it is: the name of its Secret, and the version.
+pub(super) type Token = (String, String);
+
+/// The token that a resource refers to, in the Secrets as they are or were.
+pub(super) fn token(spec: &FlowsEncryptionKeySpec, secrets: &[ObservedSecret]) -> Option<Token> {
+    let name = &spec.access_token_secret_ref.name;
+    let secret = secrets.iter().find(|secret| secret.name == *name)?;
+    Some((name.clone(), secret.resource_version.clone()))
+}
+
+/// What is left of a process.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Life {
+    /// Calls until it ends; none where it does not.
+    pub(super) calls_left: Option<usize>,
+    /// An upload that it begins at its end arrives a moment later.
+    pub(super) ends_with_upload: bool,
+    /// It took the Lease from a process that vanished a moment ago.
+    pub(super) may_be_crossed: bool,
+    /// Uploads that it began.
+    pub(super) uploads: usize,
+}
+
+impl Life {
+    pub(super) fn is_over(&self) -> bool {
+        self.calls_left == Some(0)
+    }
+
+    fn takes_a_call(&mut self) -> bool {
+        let lives = !self.is_over();
+        self.calls_left = self.calls_left.map(|left| left.saturating_sub(1));
+        lives
+    }
+}
+
+/// A process that calls Meta for one resource.
+pub(super) struct Process<'a> {
+    pub(super) meta: &'a mut Model,
+    pub(super) told: &'a mut Told,
+    pub(super) uid: String,
+    /// With which it calls.
+    pub(super) token: Option<Token>,
+    pub(super) life: &'a mut Life,
+}
+
+impl Meta for Process<'_> {
+    fn read(&mut self, id: &str, now: Timestamp) -> (Reading, Option<GraphError>) {
+        if !self.life.takes_a_call() {
+            return (Reading::NotAsked, None);
+        }
+        let answer = self.meta.read(id, now);
+        if matches!(answer.0, Reading::Answered { .. }) {
+            let told = self.meta.line(id).told.clone();
+            self.told.numbers.extend(told.map(|told| ((self.uid.clone(), id.to_owned()), told)));
+        }
+        let knows_token = match &answer.0 {
+            Reading::Answered { .. } => true,
+            Reading::Failed { error, .. } => error.class.refuses_number(),
+            Reading::NotAsked | Reading::Paused { .. } => false,
+        };
+        let token = self.token.clone().filter(|_| knows_token);
+        self.told.accepted.extend(token.map(|token| (self.uid.clone(), token)));
+        answer
+    }
+
+    fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> (UploadAnswer, Option<GraphError>) {
+        if self.life.takes_a_call() {
+            self.life.uploads += 1;
+            return self.meta.upload(id, key, now);
+        }
+        if std::mem::take(&mut self.life.ends_with_upload) {
+            self.meta.line(id).send(key, now);
+        }
+        (UploadAnswer::Paused { limit: None, until: now }, None)
+    }
+
+    fn may_be_crossed(&self) -> bool {
+        self.life.may_be_crossed
+    }
+}

@@ -1,0 +1,191 @@
+//! Objects as the API server sends them, of which only what the operator looks at is ever taken in.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Resource;
+use kube::core::ObjectMeta;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use waflows_core::api::crd::{FlowsEncryptionKey, SYNC_ANNOTATION};
+
+/// A kind of object that is watched.
+pub trait Watchable: Resource<DynamicType = (), Scope = NamespaceResourceScope> {
+    /// Whether the API server is asked for metadata alone.
+    const METADATA_ONLY: bool;
+}
+
+impl Watchable for FlowsEncryptionKey {
+    const METADATA_ONLY: bool = false;
+}
+
+/// What is in a Secret is read when it is used, and not before.
+impl Watchable for Secret {
+    const METADATA_ONLY: bool = true;
+}
+
+/// An object of which name and version are known, whether or not the rest of it can be read.
+///
+/// Its metadata lacks `managedFields`, labels, owner references and annotations of others. They may be larger than all
+/// the rest, and with a Secret made by `kubectl apply` they hold its contents.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(bound = "")]
+pub struct Received<K> {
+    #[serde(deserialize_with = "read_metadata")]
+    metadata: ObjectMeta,
+    spec: Option<Value>,
+    status: Option<Value>,
+    #[serde(skip)]
+    kind: PhantomData<fn() -> K>,
+}
+
+impl Received<FlowsEncryptionKey> {
+    /// The resource.
+    ///
+    /// # Errors
+    /// When it is not of the form that this version knows.
+    pub fn into_resource(self) -> Result<FlowsEncryptionKey, serde_json::Error> {
+        let spec = serde_json::from_value(self.spec.unwrap_or_default())?;
+        let status = self.status.map(serde_json::from_value).transpose()?;
+        Ok(FlowsEncryptionKey { metadata: self.metadata, spec, status })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    annotations: Option<Annotations>,
+}
+
+#[derive(Deserialize)]
+struct Annotations {
+    // As `SYNC_ANNOTATION` has it, which cannot be named here.
+    #[serde(rename = "waflows.dev/sync-requested-at")]
+    sync_requested_at: Option<String>,
+}
+
+impl From<Metadata> for ObjectMeta {
+    fn from(metadata: Metadata) -> Self {
+        let annotations = metadata.annotations.and_then(|annotations| annotations.sync_requested_at);
+        Self {
+            name: metadata.name,
+            namespace: metadata.namespace,
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
+            generation: metadata.generation,
+            creation_timestamp: metadata.creation_timestamp,
+            deletion_timestamp: metadata.deletion_timestamp,
+            annotations: annotations.map(|value| BTreeMap::from([(SYNC_ANNOTATION.to_owned(), value)])),
+            ..Self::default()
+        }
+    }
+}
+
+fn read_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    Metadata::deserialize(deserializer).map(ObjectMeta::from)
+}
+
+impl<K: Watchable> Resource for Received<K> {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        K::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        K::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        K::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        K::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+
+    fn metadata_api() -> bool {
+        K::METADATA_ONLY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(spec: Value) -> Value {
+        json!({
+            "apiVersion": "waflows.dev/v1alpha1",
+            "kind": "FlowsEncryptionKey",
+            "metadata": {
+                "name": "checkout",
+                "namespace": "shop",
+                "uid": "7d1c",
+                "resourceVersion": "12",
+                "generation": 3,
+                "creationTimestamp": "2026-11-25T10:00:00Z",
+                "labels": {"team": "checkout"},
+                "annotations": {SYNC_ANNOTATION: "now", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+                "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {}}}],
+            },
+            "spec": spec,
+        })
+    }
+
+    fn received(object: &Value) -> Received<FlowsEncryptionKey> {
+        serde_json::from_value(object.clone()).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_looked_at_is_taken_in() {
+        let spec = json!({
+            "privateKeySecretRef": {"name": "key", "key": "private.pem"},
+            "accessTokenSecretRef": {"name": "token", "key": "token"},
+            "phoneNumberIds": ["106540352242922"],
+        });
+        let object = object(spec);
+        let mut whole: FlowsEncryptionKey = serde_json::from_value(object.clone()).unwrap();
+        whole.metadata.labels = None;
+        whole.metadata.managed_fields = None;
+        whole.metadata.annotations = Some([(SYNC_ANNOTATION.to_owned(), "now".to_owned())].into());
+        assert_eq!(received(&object).into_resource().unwrap(), whole);
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_name() {
+        for spec in [json!({"phoneNumberIds": 7}), Value::Null] {
+            let received = received(&object(spec));
+            assert_eq!(received.meta().name.as_deref(), Some("checkout"));
+            received.into_resource().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn of_secrets_metadata_is_asked_for() {
+        assert!(Received::<Secret>::metadata_api());
+        assert!(!Received::<FlowsEncryptionKey>::metadata_api());
+    }
+}

@@ -1,0 +1,289 @@
+//! Stores the status of a resource as its round goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::{ObjectMeta, Status};
+use kube::{Api, Resource};
+use serde_json::{Value, json};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tracing::Instrument;
+
+use super::context::Context;
+use super::fence::Permit;
+use super::partial_object::Received;
+use super::queue::Urgency;
+use crate::apiserver::describe;
+use crate::telemetry::spans;
+use waflows_core::api::conditions;
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::observation::Observation;
+use waflows_core::store::object_key::ObjectKey;
+
+/// Field manager of the status.
+pub const FIELD_MANAGER: &str = "waflows-operator";
+
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+const NEWS_INTERVAL: Duration = Duration::from_secs(1);
+/// Conflicts in a row after which a write has failed: whoever keeps changing the resource is not to be raced.
+const MAX_CONFLICTS: u32 = 4;
+
+/// What became of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is stored, or was so already.
+    Stored,
+    /// It is left out: the resource is gone, another process wrote meanwhile, or this one does not lead any more.
+    Dropped,
+}
+
+/// The API server could not be asked to store a status.
+#[derive(Debug, thiserror::Error)]
+#[error("writing the status: {}", describe(.0))]
+pub struct WriteStatusError(#[source] kube::Error);
+
+impl WriteStatusError {
+    /// Whether the same request may succeed in a moment. A refusal stands until somebody acts, and must not hold the
+    /// place of another resource until then.
+    pub fn may_pass_soon(&self) -> bool {
+        match &self.0 {
+            kube::Error::Api(answer) => matches!(answer.code, 409 | 429) || answer.code >= 500,
+            _ => true,
+        }
+    }
+}
+
+/// Writes the status of one resource, again and again as a round goes on.
+pub struct StatusWriter<'a> {
+    context: &'a Context,
+    key: &'a ObjectKey,
+    permit: &'a Permit,
+    /// The resource that the status was computed from, with the status that was last written.
+    resource: Arc<FlowsEncryptionKey>,
+    has_written: bool,
+    is_dropped: bool,
+}
+
+impl<'a> StatusWriter<'a> {
+    /// A writer of the status of `resource`, as it was when the round began.
+    pub fn new(
+        context: &'a Context,
+        key: &'a ObjectKey,
+        permit: &'a Permit,
+        resource: Arc<FlowsEncryptionKey>,
+    ) -> Self {
+        Self { context, key, permit, resource, has_written: false, is_dropped: false }
+    }
+
+    /// Whether anything had to be written so far.
+    pub fn has_written(&self) -> bool {
+        self.has_written
+    }
+
+    /// Writes the status if it differs from what is there.
+    ///
+    /// The write carries the resource version it was computed from. Where that is no longer the current one, but the
+    /// status is still the one it was computed from (someone changed the spec or a label meanwhile), it is written
+    /// onto the current version. Otherwise another process works on the resource: this status is dropped, and so is
+    /// every later one of the same round.
+    ///
+    /// # Errors
+    /// When the API server does not answer, or refuses.
+    pub async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, WriteStatusError> {
+        let status = self.following(status);
+        self.store(&status).await
+    }
+
+    /// The status, with the times of transition as they follow from what was last written.
+    fn following(&self, status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
+        let mut status = status.clone();
+        let shown = self.resource.status.as_ref().map(|shown| shown.conditions.as_slice()).unwrap_or_default();
+        conditions::follow(shown, &mut status.conditions, Timestamp::now());
+        status
+    }
+
+    async fn store(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, WriteStatusError> {
+        if self.is_dropped {
+            return Ok(Written::Dropped);
+        }
+        if self.resource.status.as_ref() == Some(status) {
+            return Ok(Written::Stored);
+        }
+        let api: Api<Received<FlowsEncryptionKey>> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        let mut conflicts = 0;
+        // Who does not lead any more leaves the word to who does.
+        while self.permit.is_leading() {
+            let span = spans::write_status();
+            let answer = self.patch(&api, status).instrument(span.clone()).await;
+            if answer.is_err() {
+                spans::record_failure(&span);
+            }
+            self.context.metrics.progress.beat();
+            match answer {
+                Ok(written) => {
+                    self.has_written = true;
+                    self.resource = Arc::new(written);
+                    // The answer may bring a change of the spec before the watch does.
+                    let change = { self.context.index().status_written(&self.resource, Timestamp::now()) };
+                    self.context.react(self.key, change);
+                    return Ok(Written::Stored);
+                }
+                Err(kube::Error::Api(answer)) if is_gone(&answer, &self.key.name) => return Ok(Written::Dropped),
+                Err(kube::Error::Api(answer)) if answer.code == 409 && conflicts < MAX_CONFLICTS => {
+                    conflicts += 1;
+                    if !self.catch_up(&api, status).await? {
+                        tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
+                        self.context.queue.add(self.key, Urgency::Changed);
+                        self.is_dropped = true;
+                        return Ok(Written::Dropped);
+                    }
+                }
+                Err(error) => return Err(WriteStatusError(error)),
+            }
+        }
+        Ok(Written::Dropped)
+    }
+
+    /// The same, again and again if the status tells of uploads: were it lost, they would be repeated without a wait.
+    ///
+    /// # Errors
+    /// When the API server refuses for good, or does not answer and nothing was uploaded or the permit is revoked.
+    pub async fn write_surely(
+        &mut self,
+        status: &FlowsEncryptionKeyStatus,
+        has_uploads: bool,
+    ) -> Result<Written, WriteStatusError> {
+        // The same for every attempt, to be known again where one of them was stored and its answer lost.
+        let status = self.following(status);
+        let mut attempt = 0;
+        loop {
+            match self.store(&status).await {
+                // Not once the round is revoked: the process may be asked to stop.
+                Err(error) if has_uploads && error.may_pass_soon() && self.permit.is_valid() => {
+                    tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
+                    attempt += 1;
+                    self.permit.run(tokio::time::sleep(self.context.waits.after_failure(attempt))).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn patch(
+        &self,
+        api: &Api<Received<FlowsEncryptionKey>>,
+        status: &FlowsEncryptionKeyStatus,
+    ) -> Result<FlowsEncryptionKey, kube::Error> {
+        let body = status_body(&self.resource.metadata, status);
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        readable(api.patch_status(&self.key.name, &params, &Patch::Apply(body)).await?)
+    }
+
+    /// Moves on to the current version of the resource. False where its status is neither the one that was last seen
+    /// nor `wanted`, which was stored already if an answer was lost.
+    async fn catch_up(
+        &mut self,
+        api: &Api<Received<FlowsEncryptionKey>>,
+        wanted: &FlowsEncryptionKeyStatus,
+    ) -> Result<bool, WriteStatusError> {
+        let current = api.get_opt(&self.key.name).await.and_then(|current| current.map(readable).transpose());
+        let Some(current) =
+            current.map_err(WriteStatusError)?.filter(|current| current.metadata.uid == self.resource.metadata.uid)
+        else {
+            return Ok(false);
+        };
+        let is_ours = current.status == self.resource.status || current.status.as_ref() == Some(&as_stored(wanted));
+        self.resource = Arc::new(current);
+        if !is_ours {
+            // The next round starts from what is there, also before the watch brings it.
+            let change = { self.context.index().status_written(&self.resource, Timestamp::now()) };
+            self.context.react(self.key, change);
+        }
+        Ok(is_ours)
+    }
+}
+
+/// Writes the status of a long round from time to time, so that users see how far it is, and so that little is lost with
+/// the process.
+pub struct Checkpoints<'a> {
+    /// Writes also what a round comes to.
+    pub writer: StatusWriter<'a>,
+    clock: Interval,
+}
+
+impl<'a> Checkpoints<'a> {
+    /// Checkpoints every ten seconds; the first already after one where someone has changed the resource or its key, and
+    /// waits to see that it was noticed.
+    pub fn new(writer: StatusWriter<'a>, observation: &Observation) -> Self {
+        let first = if observation.is_news() { NEWS_INTERVAL } else { CHECKPOINT_INTERVAL };
+        let mut clock = tokio::time::interval_at(Instant::now() + first, CHECKPOINT_INTERVAL);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { writer, clock }
+    }
+
+    /// Takes all items of a stream. Every checkpoint writes the status that follows from those so far.
+    pub async fn collect<T>(
+        &mut self,
+        items: impl Stream<Item = T>,
+        status_so_far: impl Fn(&[T]) -> FlowsEncryptionKeyStatus,
+    ) -> Vec<T> {
+        // They may come to their end while a checkpoint is written, and are asked once more after it.
+        let mut items = std::pin::pin!(items.fuse());
+        let mut collected = Vec::new();
+        loop {
+            tokio::select! {
+                item = items.next() => match item {
+                    Some(item) => collected.push(item),
+                    None => return collected,
+                },
+                _ = self.clock.tick() => {
+                    let status = status_so_far(&collected);
+                    let resource = self.writer.key;
+                    let mut writing = std::pin::pin!(self.writer.write(&status));
+                    // Calls under way are not left waiting for the API server: their answers would come too late.
+                    let written = loop {
+                        tokio::select! {
+                            written = &mut writing => break written,
+                            Some(item) = items.next() => collected.push(item),
+                        }
+                    };
+                    if let Err(error) = written {
+                        tracing::warn!(%resource, %error, "the status of a long round could not be written; the next write holds it too");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is applied to store a status: onto this version of the resource, or none.
+pub fn status_body(metadata: &ObjectMeta, status: &FlowsEncryptionKeyStatus) -> Value {
+    json!({
+        "apiVersion": FlowsEncryptionKey::api_version(&()),
+        "kind": FlowsEncryptionKey::kind(&()),
+        "metadata": {
+            "name": metadata.name,
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+        },
+        "status": status,
+    })
+}
+
+/// Whether the resource itself is gone. While its definition is missing or not served yet, the API server answers 404,
+/// too, but names no object.
+fn is_gone(answer: &Status, name: &str) -> bool {
+    answer.code == 404 && answer.details.as_ref().is_some_and(|details| details.name == name)
+}
+
+/// The API server stores whole seconds.
+fn as_stored(status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
+    serde_json::to_value(status).and_then(serde_json::from_value).unwrap_or_default()
+}
+
+fn readable(answer: Received<FlowsEncryptionKey>) -> Result<FlowsEncryptionKey, kube::Error> {
+    answer.into_resource().map_err(kube::Error::SerdeError)
+}

@@ -1,0 +1,112 @@
+//! The page that Prometheus reads.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+
+use super::openmetrics::Page;
+use super::process_metrics::Process;
+use super::resource_metrics::Resources;
+use crate::controller::Context;
+use crate::leader::Leader;
+use crate::metrics::{Metrics, catalog};
+
+/// The form of the page, which every Prometheus since 2.5 and its kin read.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The page. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Exposition {
+    registry: Arc<Registry>,
+    last_length: Arc<AtomicUsize>,
+}
+
+impl Exposition {
+    /// A page of what this process counts and knows. Without `per_resource`, series of resources are added up over all
+    /// of them.
+    pub fn new(context: Arc<Context>, leader: Leader, per_resource: bool) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Sources { context, leader, per_resource }));
+        Self { registry: Arc::new(registry), last_length: Arc::default() }
+    }
+
+    /// The page as it is now. Takes tens of milliseconds for 10,000 resources, without a break.
+    ///
+    /// # Errors
+    /// Never in practice: a String takes whatever is written.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut page = String::with_capacity(self.last_length.load(Ordering::Relaxed) + 1024);
+        text::encode(&mut page, &self.registry)?;
+        self.last_length.store(page.len(), Ordering::Relaxed);
+        Ok(page)
+    }
+}
+
+struct Sources {
+    context: Arc<Context>,
+    leader: Leader,
+    per_resource: bool,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Sources {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        let mut page = Page::new(encoder);
+        let is_leader = self.leader.is_leader();
+        page.family(&catalog::BUILD)?.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+        page.gauge(&catalog::LEADER, &i64::from(is_leader))?;
+        counted(&self.context.metrics, &mut page)?;
+        self.resources(is_leader).encode(&mut page)?;
+        self.pauses(&mut page)?;
+        self.queue(is_leader, &mut page)?;
+        page.recorded(&catalog::WATCH_RESTARTS, &self.context.metrics.watch_restarts)?;
+        Process::read().map_or(Ok(()), |process| process.encode(&mut page))
+    }
+}
+
+impl Sources {
+    /// The resources, where this process speaks for them: what a replica in waiting says of them would be counted twice.
+    fn resources(&self, is_leader: bool) -> Resources {
+        let index = self.context.index();
+        let vitals = if is_leader && index.is_complete() { index.vitals() } else { Vec::new() };
+        Resources { vitals, per_resource: self.per_resource }
+    }
+
+    fn pauses(&self, page: &mut Page<'_>) -> fmt::Result {
+        let paused = self.context.graph.pacing().paused();
+        let mut family = page.family(&catalog::GRAPH_PAUSED)?;
+        for of in &paused {
+            family.encode_family(&[("scope", of.scope.as_str())])?.encode_gauge(&(of.count as u64))?;
+        }
+        let mut family = page.family(&catalog::GRAPH_PAUSE_REMAINING)?;
+        for of in &paused {
+            family.encode_family(&[("scope", of.scope.as_str())])?.encode_gauge(&of.longest.as_secs_f64())?;
+        }
+        Ok(())
+    }
+
+    /// A replica in waiting fills its queue and takes nothing from it.
+    fn queue(&self, is_leader: bool, page: &mut Page<'_>) -> fmt::Result {
+        let queue = &self.context.queue;
+        let (depth, oldest) = if is_leader { (queue.depth(), queue.oldest()) } else { Default::default() };
+        page.gauge(&catalog::QUEUE_DEPTH, &(depth as u64))?;
+        page.gauge(&catalog::QUEUE_OLDEST, &oldest.as_secs_f64())
+    }
+}
+
+fn counted(metrics: &Metrics, page: &mut Page<'_>) -> fmt::Result {
+    page.recorded(&catalog::RECONCILE_DURATION, &metrics.rounds)?;
+    page.recorded(&catalog::GRAPH_REQUESTS, &metrics.requests)?;
+    page.recorded(&catalog::GRAPH_REQUEST_DURATION, &metrics.request_durations)?;
+    page.recorded(&catalog::UPLOADS, &metrics.uploads)
+}

@@ -1,0 +1,11 @@
+//! What the process tells over HTTP: probes and metrics.
+
+pub mod http;
+pub mod metrics_page;
+mod openmetrics;
+pub mod probes;
+mod process_metrics;
+mod resource_metrics;
+
+pub use http::{ListenError, Pages, listen, serve};
+pub use metrics_page::{CONTENT_TYPE, Exposition};

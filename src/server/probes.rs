@@ -1,0 +1,77 @@
+//! What the probes of the kubelet are told.
+
+use std::time::Duration;
+
+use crate::controller::Context;
+use crate::controller::queue::Queue;
+use crate::health::Pulse;
+
+/// Three times the longest wait inside a round, which is that between two attempts to store the note of an upload.
+const STANDSTILL: Duration = Duration::from_secs(15 * 60);
+
+impl Context {
+    /// Why the process is to be restarted, each reason in a clause: loops that do not move, and rounds that come to
+    /// nothing, neither good nor bad.
+    pub fn stuck(&self, is_leader: bool) -> Vec<String> {
+        let standstill = standstill(&self.queue, &self.metrics.progress, is_leader);
+        let clause = standstill.map(|time| format!("the rounds have come to a standstill for {} s", time.as_secs()));
+        self.health.stuck().into_iter().chain(clause).collect()
+    }
+
+    /// What keeps the process from seeing the cluster, each in a clause.
+    pub fn blind_spots(&self) -> Vec<String> {
+        let mut clauses = self.health.blind_spots();
+        if !self.index().is_complete() {
+            clauses.push("the lists of FlowsEncryptionKeys and Secrets are not complete".to_owned());
+        }
+        clauses
+    }
+}
+
+/// For how long nothing came of the work, where there is some. A round ends, calls Meta or asks the API server long
+/// before this, also where neither answers.
+fn standstill(queue: &Queue, progress: &Pulse, is_leader: bool) -> Option<Duration> {
+    let has_work = queue.running() > 0 || (is_leader && queue.oldest() > STANDSTILL);
+    Some(progress.silence()).filter(|silence| has_work && *silence > STANDSTILL)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::controller::queue::Urgency;
+    use waflows_core::store::object_key::ObjectKey;
+
+    async fn pass(time: Duration) {
+        tokio::time::advance(time + Duration::from_millis(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_nothing_to_do_does_not_stand_still() {
+        let (queue, progress) = (Queue::default(), Pulse::default());
+        pass(10 * STANDSTILL).await;
+        assert_eq!(standstill(&queue, &progress, true), None);
+        queue.add(&ObjectKey::new("ns", "a"), Urgency::Due);
+        assert_eq!(standstill(&queue, &progress, true), None, "it was queued just now");
+        pass(STANDSTILL).await;
+        assert!(standstill(&queue, &progress, true).is_some(), "nobody takes it");
+        assert_eq!(standstill(&queue, &progress, false), None, "that is the leader's work");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_round_moves_on_and_one_that_hangs_does_not() {
+        let (queue, progress) = (Queue::default(), Pulse::default());
+        queue.add(&ObjectKey::new("ns", "a"), Urgency::Due);
+        let (key, _) = queue.next(&CancellationToken::new()).await;
+        for _ in 0..5 {
+            pass(STANDSTILL / 2).await;
+            assert_eq!(standstill(&queue, &progress, true), None);
+            progress.beat();
+        }
+        pass(STANDSTILL).await;
+        assert!(standstill(&queue, &progress, false).is_some(), "whoever leads: the round is this process's");
+        queue.done(&key);
+        assert_eq!(standstill(&queue, &progress, true), None);
+    }
+}

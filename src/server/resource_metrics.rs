@@ -1,0 +1,213 @@
+//! What the resources' own status says, as metrics.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder, MetricEncoder};
+
+use super::openmetrics::Page;
+use crate::metrics::catalog::{self, Descriptor};
+use waflows_core::api::conditions::ConditionStatus;
+use waflows_core::api::crd::NumberState;
+use waflows_core::store::object_key::ObjectKey;
+use waflows_core::store::resource_summary::Vitals;
+
+type Counts = [u64; NumberState::ALL.len()];
+
+/// The resources that this process speaks for.
+pub(super) struct Resources {
+    pub(super) vitals: Vec<(ObjectKey, Vitals)>,
+    /// Whether each has series of its own.
+    pub(super) per_resource: bool,
+}
+
+impl Resources {
+    pub(super) fn encode(&self, page: &mut Page<'_>) -> fmt::Result {
+        self.phone_numbers(page)?;
+        self.ready(page)?;
+        self.by_ready(page)?;
+        self.times(page, &catalog::LAST_CHECK, |vitals| vitals.last_check)?;
+        self.times(page, &catalog::NEXT_CHECK, |vitals| vitals.next_check)?;
+        self.times(page, &catalog::KEY, |vitals| vitals.key_since)?;
+        page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))
+    }
+
+    fn phone_numbers(&self, page: &mut Page<'_>) -> fmt::Result {
+        let mut family = page.family(&catalog::PHONE_NUMBERS)?;
+        let mut sums = Counts::default();
+        for (key, vitals) in &self.vitals {
+            if self.per_resource {
+                numbers(&mut family, Some(key), &vitals.numbers.map(u64::from))?;
+            } else {
+                sums.iter_mut().zip(vitals.numbers).for_each(|(sum, count)| *sum += u64::from(count));
+            }
+        }
+        if self.per_resource || self.vitals.is_empty() { Ok(()) } else { numbers(&mut family, None, &sums) }
+    }
+
+    fn ready(&self, page: &mut Page<'_>) -> fmt::Result {
+        let mut family = page.family(&catalog::RESOURCE_READY)?;
+        for (key, vitals) in self.vitals.iter().filter(|_| self.per_resource) {
+            let value: i64 = match vitals.ready {
+                ConditionStatus::True => 1,
+                ConditionStatus::False => 0,
+                ConditionStatus::Unknown => -1,
+            };
+            family.encode_family(&(Names(Some(key)), [("reason", vitals.reason)]))?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn by_ready(&self, page: &mut Page<'_>) -> fmt::Result {
+        let mut family = page.family(&catalog::RESOURCES)?;
+        let mut sums: Vec<((ConditionStatus, &str), u64)> = Vec::new();
+        for readiness in self.vitals.iter().map(|(_, vitals)| (vitals.ready, vitals.reason)) {
+            match sums.iter_mut().find(|(known, _)| *known == readiness) {
+                Some((_, count)) => *count += 1,
+                None => sums.push((readiness, 1)),
+            }
+        }
+        for ((status, reason), count) in sums {
+            family.encode_family(&[("ready", status.as_str()), ("reason", reason)])?.encode_gauge(&count)?;
+        }
+        Ok(())
+    }
+
+    /// A point in time of each resource, or the earliest of all.
+    fn times(&self, page: &mut Page<'_>, metric: &'static Descriptor, of: fn(&Vitals) -> Option<i64>) -> fmt::Result {
+        let mut family = page.family(metric)?;
+        let times = self.vitals.iter().filter_map(|(key, vitals)| Some((key, of(vitals)?)));
+        if !self.per_resource {
+            let earliest = times.map(|(_, time)| time).min();
+            return earliest.map_or(Ok(()), |earliest| family.encode_gauge(&earliest));
+        }
+        for (key, time) in times {
+            family.encode_family(&Names(Some(key)))?.encode_gauge(&time)?;
+        }
+        Ok(())
+    }
+
+    fn refused_tokens(&self) -> usize {
+        let refused =
+            self.vitals.iter().filter_map(|(key, vitals)| Some((&key.namespace, vitals.refused_token.as_ref()?)));
+        refused.collect::<HashSet<_>>().len()
+    }
+}
+
+/// Namespace and name of a resource as labels; nothing where a series is for all of them.
+struct Names<'a>(Option<&'a ObjectKey>);
+
+impl EncodeLabelSet for Names<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
+        match self.0 {
+            Some(key) => [("namespace", &*key.namespace), ("name", &*key.name)].encode(encoder),
+            None => Ok(()),
+        }
+    }
+}
+
+fn numbers(family: &mut MetricEncoder<'_>, key: Option<&ObjectKey>, counts: &Counts) -> fmt::Result {
+    for (state, count) in NumberState::ALL.into_iter().zip(counts) {
+        if *count > 0 || state == NumberState::Valid {
+            family.encode_family(&(Names(key), [("state", state.as_str())]))?.encode_gauge(count)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::collector::Collector;
+    use prometheus_client::encoding::{DescriptorEncoder, text};
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    struct Source(Resources);
+
+    impl fmt::Debug for Source {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Source")
+        }
+    }
+
+    impl Collector for Source {
+        fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+            self.0.encode(&mut Page::new(encoder))
+        }
+    }
+
+    /// A resource with two numbers in a state.
+    fn resource(name: &str, state: NumberState, last_check: i64) -> (ObjectKey, Vitals) {
+        let mut numbers = [0; NumberState::ALL.len()];
+        numbers[state as usize] = 2;
+        let is_valid = state == NumberState::Valid;
+        let vitals = Vitals {
+            numbers,
+            ready: if is_valid { ConditionStatus::True } else { ConditionStatus::False },
+            reason: if is_valid { "AllNumbersValid" } else { "TokenRefused" },
+            last_check: is_valid.then_some(last_check),
+            next_check: Some(3600),
+            key_since: is_valid.then_some(60),
+            refused_token: (!is_valid).then(|| Box::new(("meta-token".to_owned(), "token".to_owned()))),
+        };
+        (ObjectKey::new("messaging", name), vitals)
+    }
+
+    /// The samples, without what describes them.
+    fn samples(vitals: Vec<(ObjectKey, Vitals)>, per_resource: bool) -> Vec<String> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Source(Resources { vitals, per_resource })));
+        let mut page = String::new();
+        text::encode(&mut page, &registry).unwrap();
+        page.lines().filter(|line| !line.starts_with('#')).map(|line| line.replace("waflows_", "")).collect()
+    }
+
+    #[test]
+    fn a_resource_has_series_of_its_own() {
+        let labels = r#"namespace="messaging",name="a""#;
+        assert_eq!(
+            samples(vec![resource("a", NumberState::Valid, 1200)], true),
+            [
+                format!(r#"phone_numbers{{{labels},state="Valid"}} 2"#),
+                format!(r#"resource_ready{{{labels},reason="AllNumbersValid"}} 1"#),
+                r#"resources{ready="True",reason="AllNumbersValid"} 1"#.to_owned(),
+                format!("resource_last_check_timestamp_seconds{{{labels}}} 1200"),
+                format!("resource_next_check_timestamp_seconds{{{labels}}} 3600"),
+                format!("resource_key_timestamp_seconds{{{labels}}} 60"),
+                "tokens_refused 0".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn no_valid_number_is_told_as_well() {
+        let samples = samples(vec![resource("a", NumberState::Pending, 0)], true);
+        assert_eq!(samples[1], r#"phone_numbers{namespace="messaging",name="a",state="Valid"} 0"#);
+        assert_eq!(samples[2], r#"resource_ready{namespace="messaging",name="a",reason="TokenRefused"} 0"#);
+    }
+
+    #[test]
+    fn without_series_of_resources_there_are_sums_and_the_earliest_times() {
+        let resources = vec![
+            resource("a", NumberState::Valid, 1200),
+            resource("b", NumberState::Valid, 600),
+            resource("c", NumberState::Foreign, 0),
+            // With the same token.
+            resource("d", NumberState::Foreign, 0),
+        ];
+        assert_eq!(
+            samples(resources, false),
+            [
+                r#"phone_numbers{state="Valid"} 4"#,
+                r#"phone_numbers{state="Foreign"} 4"#,
+                r#"resources{ready="True",reason="AllNumbersValid"} 2"#,
+                r#"resources{ready="False",reason="TokenRefused"} 2"#,
+                "resource_last_check_timestamp_seconds 600",
+                "resource_next_check_timestamp_seconds 3600",
+                "resource_key_timestamp_seconds 60",
+                "tokens_refused 1",
+            ]
+        );
+    }
+}
