@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser};
 use tikv_jemallocator::Jemalloc;
 use waflows_core::api::crd;
 use waflows_operator::cli::{Cli, Command};
-use waflows_operator::printout::Printout;
+use waflows_operator::command_output::Printout;
 use waflows_operator::{app, check, inspect};
 
 /// A command that looks and could not tell ends as clap does when it is called in a wrong way.
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
-    let printout = match command {
+    let output = match command {
         Command::Run(args) => {
             runtime()?.block_on(app::run(*args))?;
             return Ok(ExitCode::SUCCESS);
@@ -44,8 +44,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             Printout::new(String::from_utf8(script)?)
         }
     };
-    printout.print()?;
-    Ok(ExitCode::from(printout.exit_code))
+    output.print()?;
+    Ok(ExitCode::from(output.exit_code))
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

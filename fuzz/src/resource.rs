@@ -22,7 +22,6 @@ use waflows_core::schedule::due::{Agenda, Due, due};
 use waflows_core::status::summarize::summarize;
 use waflows_core::store::cached_resource::Known;
 use waflows_key::{Fingerprint, PublicKey};
-use waflows_operator::graph::{AccessToken, Credentials};
 
 const ROUNDS: usize = 4;
 /// The most that the API server takes is 1.5 MiB, with the spec and the bookkeeping of its fields.

@@ -39,7 +39,7 @@ pub(crate) enum Error {
     Command { line: String, complaint: String },
 
     #[error("the key that openssl made cannot be read: {0}")]
-    Key(#[from] waflows_operator::key::KeyError),
+    Key(#[from] waflows_key::KeyError),
 
     #[error("the operator ended by itself; the end of its log:\n{log}")]
     OperatorEnded { log: String },

@@ -5,7 +5,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
-use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, Mode, SecretKeyRef};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, Mode, SecretKeyRef};
 
 use crate::error::Error;
 use crate::openssl::KeyPair;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use waflows_operator::key::PublicKey;
+use waflows_key::PublicKey;
 
 use crate::error::Error;
 

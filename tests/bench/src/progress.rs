@@ -9,8 +9,8 @@ use kube::api::{ListParams, ObjectMeta, WatchEvent, WatchParams};
 use kube::core::Request;
 use kube::{Api, Client, Resource};
 use serde::Deserialize;
-use waflows_operator::conditions::{self, ConditionStatus, ConditionType};
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::conditions::{self, ConditionStatus, ConditionType};
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
 use crate::fleet::NAMESPACE;

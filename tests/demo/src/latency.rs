@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::{Stream, StreamExt};
 use kube::api::{DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::{Api, ResourceExt};
-use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec};
 
 use crate::error::Error;
 use crate::scene::Scene;

@@ -4,7 +4,7 @@ use control_plane::ControlPlane;
 use graph_emulator::{Config, Emulator};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
 use crate::operator::Operator;

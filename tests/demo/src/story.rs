@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::ListParams;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use waflows_operator::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, NumberState, SYNC_ANNOTATION};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, NumberState, SYNC_ANNOTATION};
 
 use crate::error::Error;
 use crate::latency::measure;

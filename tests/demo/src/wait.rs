@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kube::Api;
 use kube::runtime::wait::await_condition;
-use waflows_operator::conditions::{self, ConditionStatus, ConditionType};
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::conditions::{self, ConditionStatus, ConditionType};
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
 

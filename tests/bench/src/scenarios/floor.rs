@@ -8,9 +8,9 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
-use waflows_operator::controller::reconcile::FIELD_MANAGER;
-use waflows_operator::controller::writer::status_body;
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_operator::controller::status_writer::FIELD_MANAGER;
+use waflows_operator::controller::status_writer::status_body;
 
 use crate::error::Error;
 use crate::fleet::{Fleet, NAMESPACE, key_secret};

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use waflows_operator::key::PublicKey;
+use waflows_key::PublicKey;
 
 use crate::error::Error;
 use crate::openssl::{KeyPair, openssl};

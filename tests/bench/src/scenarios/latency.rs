@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use waflows_operator::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
 use crate::fleet::{Fleet, NAMESPACE};
