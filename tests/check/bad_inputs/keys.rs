@@ -118,7 +118,7 @@ fn costly(scene: &Scene) -> Vec<u8> {
     let arguments = ["pkcs8", "-topk8", "-scrypt", "-passout", "pass:right", "-outform", "DER"];
     let mut file = der(scene, &arguments, &PRIVATE_KEY);
     let cost = [0x02, 0x02, 0x40, 0x00, 0x02, 0x01, 0x08];
-    let place = file.windows(cost.len()).position(|window| window == cost).expect("N = 16384, r = 8");
+    let place = file.windows(cost.len()).position(|window| window == cost).unwrap();
     file[place + 6] = 127;
     file
 }
