@@ -69,8 +69,9 @@ tools: ## build the programs of the test control plane (about 9 minutes the firs
 	@tests/control-plane/build
 
 .PHONY: generate
-generate: ## write what is made from the Rust code: crds/ and the tables in docs/
+generate: ## write what is made from the Rust code: crds/, the tables in docs/, and the table of bad inputs
 	WAFLOWS_GENERATE=1 cargo test --quiet --locked -p waflows-operator --test generated
+	WAFLOWS_GENERATE=1 cargo test --quiet --locked -p waflows-operator --test check bad_inputs
 
 .PHONY: record
 record: tools ## write docs/argocd/testdata: what the operator reports in each situation

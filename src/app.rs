@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use kube::client::{Client, ClientBuilder};
+use kube::client::ClientBuilder;
 use kube::runtime::events::Reporter;
 use tokio_util::sync::CancellationToken;
 use tower::limit::ConcurrencyLimitLayer;
@@ -27,7 +27,7 @@ use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::{Exposition, Metrics};
 use crate::server::Pages;
 use crate::telemetry::Traces;
-use crate::{server, telemetry};
+use crate::{apiserver, server, telemetry};
 
 /// Bound on a call to Meta. Shorter than the time for which a lost lease cannot be taken by another replica.
 const GRAPH_TIMEOUT: Duration = Duration::from_millis(4500);
@@ -108,6 +108,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let kubernetes = kube::Config::infer().await?;
     let leadership = leadership(&args, &kubernetes)?;
     let client = ClientBuilder::try_from(for_single_requests(kubernetes.clone()))?
+        .with_layer(&apiserver::naming(&kubernetes))
         .with_layer(&ConcurrencyLimitLayer::new(KUBERNETES_CONCURRENCY))
         .build();
 
@@ -117,7 +118,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let context = Arc::new(Context {
         publisher: Publisher::new(client.clone(), reporter),
         client,
-        watch_client: Client::try_from(for_watches(kubernetes))?,
+        watch_client: apiserver::client(for_watches(kubernetes))?,
         graph,
         index: Mutex::new(Index::new(&namespaces, waits.before_takeover())),
         queue: Queue::default(),

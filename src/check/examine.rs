@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::assess::{Gaps, assess};
 use super::cluster::Cluster;
 use super::manifests::SecretManifest;
+use super::progress::Progress;
 use super::report::{Problem, ResourceReport};
 use crate::conditions::Reason;
 use crate::controller::index::{Index, ObjectKey};
@@ -66,9 +67,11 @@ struct Observed {
 }
 
 /// Examines every subject; without asking Meta where there is no reader.
-pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>) -> Examined {
+pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>, progress: &Progress<'_>) -> Examined {
     let permit = Permit::new(CancellationToken::new(), Leader::alone().acquired().await);
-    let observing = scene.subjects.iter().map(|subject| observe(scene, subject, graph, &permit));
+    let specs = scene.subjects.iter().map(|subject| &subject.resource.spec).filter(|spec| !spec.is_suspended());
+    progress.begin(specs.map(|spec| spec.phone_number_ids.len()).sum());
+    let observing = scene.subjects.iter().map(|subject| observe(scene, subject, graph, &permit, progress));
     let mut observed: Vec<Observed> = futures::stream::iter(observing).buffered(PARALLEL_RESOURCES).collect().await;
     settle_owners(scene, &mut observed);
     let mut examined = Examined::default();
@@ -84,7 +87,13 @@ pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>) -> Exa
     examined
 }
 
-async fn observe(scene: &Scene, subject: &Subject, graph: Option<&graph::Reader>, permit: &Permit) -> Observed {
+async fn observe(
+    scene: &Scene,
+    subject: &Subject,
+    graph: Option<&graph::Reader>,
+    permit: &Permit,
+    progress: &Progress<'_>,
+) -> Observed {
     let resource = &subject.resource;
     let interval = resource.spec.check_interval_or(DEFAULT_CHECK_INTERVAL);
     let now = Timestamp::now();
@@ -108,8 +117,11 @@ async fn observe(scene: &Scene, subject: &Subject, graph: Option<&graph::Reader>
     }
     observation.inputs = Some(inputs);
     if let Some((graph, credentials)) = graph.zip(observation.credentials_to_ask_with()) {
-        let readings: Vec<_> = observation.readings(credentials, graph, permit).collect().await;
+        let readings = observation.readings(credentials, graph, permit).inspect(|_| progress.step());
+        let readings: Vec<_> = readings.collect().await;
         observation.note(&readings, Timestamp::now());
+    } else {
+        progress.leave_out(resource.spec.phone_number_ids.len());
     }
     Observed { observation, gaps, problems }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
@@ -15,6 +15,7 @@ use serde_json::Value;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::report::Problem;
+use super::yaml::{self, Fault};
 use super::{CheckError, schema};
 use crate::controller::index::ObjectKey;
 use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
@@ -89,19 +90,16 @@ impl Manifests {
 
     /// Takes in a file by its text.
     pub(super) fn add_file(&mut self, file: &str, text: &str, namespace: &str) {
-        // Without snippets: they would show pieces of Secrets.
-        let options = serde_saphyr::options! { with_snippet: false };
-        match serde_saphyr::from_multiple_with_options::<Value>(text, options) {
+        match yaml::documents(text) {
             Ok(documents) => {
                 for (position, document) in documents.into_iter().enumerate() {
                     let origin = Origin { file: file.to_owned(), document: position + 1 };
                     self.add_object(&origin, document, namespace);
                 }
             }
-            Err(error) => {
-                let place = error.location().map(|place| format!(", line {}, column {}", place.line(), place.column()));
-                let origin = format!("{file}{}", place.unwrap_or_default());
-                self.problems.push(Problem::of_file(origin, "", "is no YAML that can be read"));
+            Err(Fault { place, message }) => {
+                let place = place.map(|(line, column)| format!(", line {line}, column {column}")).unwrap_or_default();
+                self.problems.push(Problem::of_file(format!("{file}{place}"), "", &message));
             }
         }
     }
@@ -229,7 +227,10 @@ fn read(path: &Path) -> Result<Zeroizing<String>, CheckError> {
     } else {
         fs::read_to_string(path)
     };
-    text.map(Zeroizing::new).map_err(|source| CheckError::Read { path: path.to_owned(), source })
+    text.map(Zeroizing::new).map_err(|source| match source.kind() {
+        ErrorKind::InvalidData => CheckError::NoText(path.to_owned()),
+        _ => CheckError::Read { path: path.to_owned(), source },
+    })
 }
 
 #[cfg(test)]

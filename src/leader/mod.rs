@@ -19,7 +19,6 @@ pub mod term;
 
 use std::sync::Arc;
 
-use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +27,7 @@ use candidate::Candidate;
 pub use config::{InvalidTiming, LeaseConfig, Timing, identity, own_namespace};
 pub use term::{Leader, Term};
 
+use crate::apiserver;
 use crate::health::Pulse;
 
 /// This process's part in the election. Dropping it ends the part without giving the Lease back, so that others wait
@@ -47,7 +47,7 @@ impl Leadership {
     /// When the client cannot be set up.
     pub fn start(lease: LeaseConfig, mut cluster: kube::Config) -> Result<Self, kube::Error> {
         cluster.default_retry = false;
-        let client = Client::try_from(cluster)?;
+        let client = apiserver::client(cluster)?;
         let (terms, term) = watch::channel(None);
         let release = CancellationToken::new();
         let pulse = Arc::new(Pulse::default());

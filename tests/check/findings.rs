@@ -53,6 +53,23 @@ async fn a_secret_that_was_not_given_cannot_be_judged_unless_that_is_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_missing_secret_of_five_hundred_numbers_is_one_line_and_stays_five_hundred_in_json() {
+    let scene = Scene::new().await;
+    let numbers: Vec<_> = (0..500).map(|offset: u64| (100_000_000_000_000 + offset).to_string()).collect();
+    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
+    scene.write("storefront.yaml", &[resource("storefront", &numbers), token_secret(TOKEN)]);
+    let printed = scene.check(&FILES[..1], &[]);
+    let lines: Vec<_> = printed.stdout.lines().collect();
+    let [_, line, "", summary] = lines[..] else { panic!("{printed:?}") };
+    assert!(line.contains("  500 numbers  "), "{line}");
+    let named = "100000000000000, 100000000000001, 100000000000002 and 497 more: Secret messaging/flows-key is not";
+    assert!(line.contains(named), "{line}");
+    assert_eq!((printed.code, summary), (2, "1 resource, 500 numbers: 500 could not be told."));
+    let (_, report) = scene.report(&FILES[..1], &[]);
+    assert_eq!(report["resources"][0]["phoneNumbers"].as_array().unwrap().len(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn offline_keys_are_read_and_meta_is_not_asked() {
     let scene = Scene::with_secrets().await;
     scene.write("storefront.yaml", &[resource("storefront", &NUMBERS)]);
