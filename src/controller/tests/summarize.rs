@@ -104,6 +104,7 @@ fn a_suspended_status_stays_as_it_was() {
     stage.round(&mut meta).unwrap();
     let mut after = stage.status().clone();
     assert_eq!((after.observed_generation, &after.next_check_time), (Some(2), &None));
+    assert_eq!(after.suspended_since.take(), time(0), "which is all that is new");
     after.observed_generation = before.observed_generation;
     after.next_check_time.clone_from(&before.next_check_time);
     for (after, before) in after.conditions.iter_mut().zip(&before.conditions) {
