@@ -15,6 +15,8 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::key::Fingerprint;
+
 /// Annotation whose change asks for a check of every number now. Any value will do; a time stamp is usual.
 pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
 /// The shortest time between two checks of a number, as the rule on `checkInterval` has it.
@@ -75,6 +77,12 @@ pub const MAX_CONDITION_MESSAGE: usize = 1024;
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         description = "Why Ready is what it is"
+    ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "boolean",
+        json_path = ".spec.suspend",
+        description = "true while nobody looks at the numbers: the other columns are as they were"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
@@ -161,7 +169,8 @@ pub struct FlowsEncryptionKeySpec {
     )]
     pub check_interval: Option<String>,
 
-    /// True stops all work on this resource. What was last reported stays.
+    /// True stops all work on this resource. What was last reported stays, and the resource owns no number. Once it is
+    /// false again, every number is read at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
@@ -292,6 +301,10 @@ pub struct FlowsEncryptionKeyStatus {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub observed_secrets: Vec<ObservedSecret>,
 
+    /// Since when the operator has seen that work is suspended; absent while work goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_since: Option<Time>,
+
     /// How many numbers hold this key with a valid signature, of how many: `2/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -316,6 +329,13 @@ pub struct FlowsEncryptionKeyStatus {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+impl FlowsEncryptionKeyStatus {
+    /// Fingerprint of the key that was last read.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.public_key_fingerprint.as_deref()?.parse().ok()
+    }
 }
 
 /// Which version of a Secret was read.

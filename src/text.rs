@@ -6,7 +6,7 @@ const ELLIPSIS: char = '…';
 ///
 /// Stored is JSON in which Go escapes what HTML could misread, so that a `<` takes six bytes; counting that keeps an
 /// HTML page in the place of an answer from making a status too large to be written. Control characters become spaces,
-/// because server-side apply reads YAML, which has no place for most of them.
+/// because people read a status as YAML, which has no place for most of them.
 pub fn truncate(text: &str, max: usize) -> String {
     let mut cut = String::with_capacity(text.len().min(max));
     let mut stored = 0;

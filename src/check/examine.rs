@@ -194,13 +194,14 @@ fn claim(index: &mut Index, observed: &mut Observed, now: Timestamp) {
         Ok(_) => true,
         Err(verdict) => verdict.reason == Reason::SecretNotFound && !observed.gaps.unseen.is_empty(),
     });
+    let wanted = observation.expected();
     for number in &mut observation.numbers {
         let is_refused = matches!(&number.reading, Reading::Failed { error, .. } if error.class.refuses_number());
         let id = &number.before.phone_number_id;
         number.ownership = if may_have_key && !is_refused && observation.refusal.is_none() {
-            index.claim(id, &key, now)
+            index.claim(id, &key, wanted, now)
         } else {
-            index.owner(id, &key, now)
+            index.owner(id, &key, wanted, now)
         };
     }
 }

@@ -17,6 +17,7 @@ use super::number::Ownership;
 use super::ownership::{Claims, Resources, Vacated};
 use super::vitals::Vitals;
 use crate::crd::{FlowsEncryptionKey, ObservedSecret};
+use crate::key::Fingerprint;
 
 /// Namespace and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,7 +56,8 @@ struct SecretVersion {
 /// What a change of a resource brings about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Someone changed what the resource asks for. A mere change of its status or metadata is none.
+    /// Someone changed what the resource asks for, or left a status that cannot be the operator's. Any other change of
+    /// its status or metadata is none.
     pub asks_for_more: bool,
     /// It has lost numbers that others list.
     pub vacated: Option<Vacated>,
@@ -205,14 +207,14 @@ impl Index {
         self.claims.note_change(key, &known, None, self.takeover_patience, now)
     }
 
-    /// Whose number it is, as seen by a resource that lists it.
-    pub fn owner(&self, id: &str, key: &ObjectKey, now: Timestamp) -> Ownership {
-        self.claims.owner(id, key, &self.resources, now)
+    /// Whose number it is, as seen by a resource that lists it and wants the number to hold the key of this fingerprint.
+    pub fn owner(&self, id: &str, key: &ObjectKey, wanted: Option<Fingerprint>, now: Timestamp) -> Ownership {
+        self.claims.owner(id, key, wanted, &self.resources, now)
     }
 
     /// The same for a resource whose token has just read the number, which makes it the owner where there is none.
-    pub fn claim(&mut self, id: &str, key: &ObjectKey, now: Timestamp) -> Ownership {
-        self.claims.claim_now(id, key, &self.resources, now)
+    pub fn claim(&mut self, id: &str, key: &ObjectKey, wanted: Option<Fingerprint>, now: Timestamp) -> Ownership {
+        self.claims.claim_now(id, key, wanted, &self.resources, now)
     }
 
     /// The round of a resource is over.

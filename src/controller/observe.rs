@@ -11,7 +11,7 @@ use kube::Api;
 use super::inputs::{self, Inputs, ReadSecretError};
 use super::number::{Ownership, Reading, Terms, Uploaded};
 use super::permit::Permit;
-use super::schedule::{Agenda, Waits};
+use super::schedule::{Agenda, Waits, is_resumed};
 use crate::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeyStatus, MAX_PREVIOUS_FINGERPRINTS, NumberState, PhoneNumberStatus,
 };
@@ -63,18 +63,19 @@ impl Observation {
         now: Timestamp,
     ) -> Self {
         let stored = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
+        let has_given_up = is_resumed(&resource);
         let numbers = resource
             .spec
             .phone_number_ids
             .iter()
             .map(|id| {
                 let before = stored.iter().find(|number| &number.phone_number_id == id).cloned();
-                NumberObservation {
-                    before: before
-                        .unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..Default::default() }),
-                    reading: Reading::NotAsked,
-                    ownership: Ownership::Own,
+                let mut before =
+                    before.unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..Default::default() });
+                if has_given_up {
+                    before.owned_since = None;
                 }
+                NumberObservation { before, reading: Reading::NotAsked, ownership: Ownership::Own }
             })
             .collect();
         Self { resource, agenda, inputs: None, numbers, refusal: None, interval, waits, now }
@@ -101,7 +102,7 @@ impl Observation {
     }
 
     fn stored_fingerprint(&self) -> Option<Fingerprint> {
-        self.status()?.public_key_fingerprint.as_deref()?.parse().ok()
+        self.status()?.fingerprint()
     }
 
     /// The key that the numbers must hold: the one just read, else the last one known.

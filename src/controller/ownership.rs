@@ -100,8 +100,15 @@ impl Claims {
         Some(Vacated { contenders: contenders.into_keys().collect() })
     }
 
-    /// Whose number it is, as seen by one of those who list it.
-    pub fn owner(&self, id: &str, claimant: &ObjectKey, resources: &Resources, now: Timestamp) -> Ownership {
+    /// Whose number it is, as seen by one of those who list it, whose key has this fingerprint.
+    pub fn owner(
+        &self,
+        id: &str,
+        claimant: &ObjectKey,
+        fingerprint: Option<Fingerprint>,
+        resources: &Resources,
+        now: Timestamp,
+    ) -> Ownership {
         let claimants = self.claimants.get(id).map(SmallVec::as_slice).unwrap_or_default();
         let best = claimants
             .iter()
@@ -114,7 +121,7 @@ impl Claims {
                 Ownership::Other { owner: is_neighbour.then(|| owner.name.to_string()) }
             }
             None => match self.vacant.get(id).filter(|vacancy| vacancy.lasts(now)) {
-                Some(vacancy) if !vacancy.may_be_taken_by(claimant, resources) => {
+                Some(vacancy) if !vacancy.may_be_taken_by(claimant, fingerprint) => {
                     Ownership::Vacant { until: vacancy.until }
                 }
                 Some(_) | None => Ownership::Own,
@@ -123,8 +130,15 @@ impl Claims {
     }
 
     /// The same for a resource that has just read the number: where nobody owns it, it is reserved for this one.
-    pub fn claim_now(&mut self, id: &str, claimant: &ObjectKey, resources: &Resources, now: Timestamp) -> Ownership {
-        let ownership = self.owner(id, claimant, resources, now);
+    pub fn claim_now(
+        &mut self,
+        id: &str,
+        claimant: &ObjectKey,
+        fingerprint: Option<Fingerprint>,
+        resources: &Resources,
+        now: Timestamp,
+    ) -> Ownership {
+        let ownership = self.owner(id, claimant, fingerprint, resources, now);
         if ownership == Ownership::Own {
             self.reserved.insert(id.into(), claimant.clone());
         }
@@ -158,8 +172,7 @@ impl Vacancy {
     }
 
     /// At once: by its former owner, and by whoever has the same key, for whom nothing would be uploaded.
-    fn may_be_taken_by(&self, claimant: &ObjectKey, resources: &Resources) -> bool {
-        let fingerprint = resources.get(claimant).and_then(|known| known.fingerprint);
+    fn may_be_taken_by(&self, claimant: &ObjectKey, fingerprint: Option<Fingerprint>) -> bool {
         self.former == *claimant || (fingerprint.is_some() && fingerprint == self.fingerprint)
     }
 }
@@ -181,13 +194,13 @@ pub struct Unowned {
 /// Those of the resource.
 pub fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
     let mut unowned = Unowned::default();
-    let numbers = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
-    for number in numbers.iter().filter(|number| number.state == NumberState::Conflict) {
+    let Some(status) = &resource.status else { return unowned };
+    for number in status.phone_numbers.iter().filter(|number| number.state == NumberState::Conflict) {
         let id = &number.phone_number_id;
         if resource.spec.is_suspended() || !resource.spec.phone_number_ids.contains(id) {
             continue;
         }
-        match index.owner(id, key, now) {
+        match index.owner(id, key, status.fingerprint(), now) {
             Ownership::Own => unowned.free.push(id.clone()),
             Ownership::Vacant { until } => unowned.next = Some(unowned.next.map_or(until, |next| next.min(until))),
             Ownership::Other { .. } => {}
@@ -216,12 +229,13 @@ pub fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &Obj
         return;
     }
     let may_claim = observation.key().is_some();
-    let now = observation.now;
+    // The key that was read just now: the status of a new resource has none yet.
+    let (fingerprint, now) = (observation.expected(), observation.now);
     for number in &mut observation.numbers {
         let id = number.before.phone_number_id.as_str();
         number.ownership = match number.reading {
-            Reading::Answered { .. } if may_claim => index.claim(id, key, now),
-            _ => index.owner(id, key, now),
+            Reading::Answered { .. } if may_claim => index.claim(id, key, fingerprint, now),
+            _ => index.owner(id, key, fingerprint, now),
         };
     }
 }
@@ -244,10 +258,10 @@ mod tests {
             index.apply_resource(&serde_json::from_value(resource).unwrap(), now);
             ObjectKey::new("messaging", name)
         });
-        assert_eq!(index.claim("1", &keys[1], now), Ownership::Own);
-        assert!(matches!(index.claim("1", &keys[0], now), Ownership::Other { .. }));
+        assert_eq!(index.claim("1", &keys[1], None, now), Ownership::Own);
+        assert!(matches!(index.claim("1", &keys[0], None, now), Ownership::Other { .. }));
         index.finish_round(&keys[1]);
-        assert_eq!(index.claim("1", &keys[0], now), Ownership::Own);
+        assert_eq!(index.claim("1", &keys[0], None, now), Ownership::Own);
     }
 
     #[test]

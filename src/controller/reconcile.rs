@@ -320,7 +320,8 @@ async fn execute(
     permit: &Permit,
     checkpoints: &mut Checkpoints<'_>,
 ) -> Vec<Outcome> {
-    let is_own = |id: &str| context.index().owner(id, key, Timestamp::now()) == Ownership::Own;
+    let wanted = observation.expected();
+    let is_own = |id: &str| context.index().owner(id, key, wanted, Timestamp::now()) == Ownership::Own;
     let outcomes = Execution::new(observation, plan, &context.graph, permit, &is_own).outcomes();
     let outcomes = outcomes.inspect(|outcome| count_upload(&context.metrics, outcome));
     let so_far = |outcomes: &[_]| summarize(observation, outcomes, Progress::Underway, Timestamp::now()).status;

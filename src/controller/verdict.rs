@@ -40,15 +40,19 @@ pub fn conditions(
     conditions::list(before, &wanted, generation, now)
 }
 
-/// The conditions of a suspended resource: as they were, unless the spec says something else by now.
+/// The conditions of a suspended resource: as they were, unless the spec says something else by now or somebody else has
+/// altered them.
 pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, now: Timestamp) -> Vec<Condition> {
     let spec = &observation.resource.spec;
     let generation = observation.resource.metadata.generation.unwrap_or_default();
     let same_numbers = before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(&spec.phone_number_ids);
     let is_as_reconciled = same_numbers && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
     let shown = conditions::find(&before.conditions, ConditionType::Ready);
-    if is_as_reconciled && shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str()) {
+    let can_stay = shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str())
+        && !conditions::are_altered(&before.conditions);
+    if is_as_reconciled && can_stay {
         let mut conditions = before.conditions.clone();
+        conditions.retain(|condition| ConditionType::ALL.iter().any(|kind| condition.type_ == kind.as_str()));
         for condition in &mut conditions {
             condition.observed_generation = Some(generation);
         }
@@ -59,6 +63,11 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
     let verdict = if is_as_reconciled {
         // The change that was suspended is taken back: what is known of the numbers counts again.
         ready(observation, &key, &token, &before.phone_numbers, Progress::Finished)
+    } else if before.observed_spec_digest.is_none() {
+        Verdict::new(
+            Reason::Suspended,
+            "Nothing was checked yet: work on this resource is suspended. Set spec.suspend to false to begin.",
+        )
     } else {
         Verdict::new(
             Reason::Suspended,

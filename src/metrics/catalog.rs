@@ -161,6 +161,12 @@ pub(super) static KEY: Descriptor = seconds(
     &[NAMESPACE, NAME],
     "When the operator first saw the resource's current key, in Unix time; absent until it has one.",
 );
+pub(super) static SUSPENDED: Descriptor = seconds(
+    "waflows_resource_suspended_timestamp",
+    MetricType::Gauge,
+    &[NAMESPACE, NAME],
+    "Since when work on the resource has been suspended, in Unix time; absent while work goes on.",
+);
 pub(super) static TOKENS_REFUSED: Descriptor = gauge(
     "waflows_tokens_refused",
     &[],
@@ -200,7 +206,7 @@ pub(super) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
 /// All metrics, in the order in which they are served.
-pub static ALL: [&Descriptor; 24] = [
+pub static ALL: [&Descriptor; 25] = [
     &BUILD,
     &LEADER,
     &RECONCILE_DURATION,
@@ -213,6 +219,7 @@ pub static ALL: [&Descriptor; 24] = [
     &LAST_CHECK,
     &NEXT_CHECK,
     &KEY,
+    &SUSPENDED,
     &TOKENS_REFUSED,
     &GRAPH_PAUSED,
     &GRAPH_PAUSE_REMAINING,

@@ -29,6 +29,7 @@ impl Resources {
         self.times(page, &catalog::LAST_CHECK, |vitals| vitals.last_check)?;
         self.times(page, &catalog::NEXT_CHECK, |vitals| vitals.next_check)?;
         self.times(page, &catalog::KEY, |vitals| vitals.key_since)?;
+        self.times(page, &catalog::SUSPENDED, |vitals| vitals.suspended_since)?;
         page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))
     }
 
@@ -149,6 +150,7 @@ mod tests {
             last_check: is_valid.then_some(last_check),
             next_check: Some(3600),
             key_since: is_valid.then_some(60),
+            suspended_since: is_valid.then_some(last_check + 1),
             refused_token: (!is_valid).then(|| Box::new(("meta-token".to_owned(), "token".to_owned()))),
         };
         (ObjectKey::new("messaging", name), vitals)
@@ -175,6 +177,7 @@ mod tests {
                 format!("resource_last_check_timestamp_seconds{{{labels}}} 1200"),
                 format!("resource_next_check_timestamp_seconds{{{labels}}} 3600"),
                 format!("resource_key_timestamp_seconds{{{labels}}} 60"),
+                format!("resource_suspended_timestamp_seconds{{{labels}}} 1201"),
                 "tokens_refused 0".to_owned(),
             ]
         );
@@ -206,6 +209,7 @@ mod tests {
                 "resource_last_check_timestamp_seconds 600",
                 "resource_next_check_timestamp_seconds 3600",
                 "resource_key_timestamp_seconds 60",
+                "resource_suspended_timestamp_seconds 601",
                 "tokens_refused 1",
             ]
         );

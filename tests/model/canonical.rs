@@ -205,6 +205,7 @@ impl World {
             short_fingerprint: _,
             previous_fingerprints,
             observed_secrets,
+            suspended_since,
             valid: _,
             last_check_time: _,
             next_check_time: _,
@@ -212,6 +213,7 @@ impl World {
             conditions,
         } = status;
         (observed_generation, observed_spec_digest, last_handled_sync_request).hash(state);
+        suspended_since.is_some().hash(state);
         (public_key_fingerprint, previous_fingerprints).hash(state);
         observed_secrets.iter().for_each(|secret| (&secret.name, &secret.resource_version).hash(state));
         phone_numbers.iter().for_each(|number| self.hash_number(number, state));

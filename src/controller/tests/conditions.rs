@@ -328,7 +328,7 @@ fn every_situation_has_its_conditions() {
                 after_round(s, Model::new(&["1"]))
             },
             ["Unknown", "", "Suspended"],
-            &["suspend to false"],
+            &["Nothing was checked yet", "suspend to false"],
         ),
     ];
     for (what, situation, expected, words) in rows {

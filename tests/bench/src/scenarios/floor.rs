@@ -9,7 +9,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 use waflows_operator::controller::reconcile::FIELD_MANAGER;
-use waflows_operator::controller::writer::status_body;
+use waflows_operator::controller::writer::status_patch;
 use waflows_operator::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
@@ -41,8 +41,8 @@ pub(super) async fn run(report: &mut Report, programs: &Programs) -> Result<(), 
         let (resources, resource) = (resources.clone(), &listed[index]);
         async move {
             let (name, status) = (resource.metadata.name.as_deref().unwrap_or_default(), other_status(resource));
-            let params = PatchParams::apply(FIELD_MANAGER).force();
-            resources.patch_status(name, &params, &Patch::Apply(status)).await.map(drop)
+            let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            resources.patch_status(name, &params, &Patch::Merge(status)).await.map(drop)
         }
     });
     let write = write.await?;
@@ -73,7 +73,7 @@ where
 fn other_status(resource: &FlowsEncryptionKey) -> Value {
     let mut status = resource.status.clone().unwrap_or_default();
     status.valid = Some("0/5".to_owned());
-    status_body(&resource.metadata, &status)
+    status_patch(resource, &status)
 }
 
 fn event(resource: &FlowsEncryptionKey) -> Result<Event, kube::Error> {
