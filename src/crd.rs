@@ -498,7 +498,7 @@ pub struct NumberError {
     pub trace_id: Option<String>,
 }
 
-/// A call about a phone number.
+/// The call that failed: reading what the number holds, or uploading the key.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailedCall {
     /// Reading what the number holds.
