@@ -83,7 +83,7 @@ fn timeless(resource: &FlowsEncryptionKey) -> Value {
 /// All trace ids of Meta's that sentences hold.
 fn traces(text: &str) -> Vec<String> {
     let id = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
-    text.split(", trace ").skip(1).map(id).collect()
+    text.split(", trace ").skip(1).map(id).filter(|id: &String| !id.is_empty()).collect()
 }
 
 /// All times of day that sentences hold.
