@@ -39,7 +39,7 @@ async fn why_an_upload_keeps_failing_is_told_until_one_succeeds() {
         (answer(400, "<html>not today</html>"), "Meta answers HTTP 400"),
     ];
     let ids = many_numbers(rows.len());
-    let world = World::with_flags(&strs(&ids), &["--wait-scale", "0.02"]).await;
+    let world = World::with_flags(&strs(&ids), &["--wait-scale", "0.005"]).await;
     world.set_default_secrets().await;
     for (n, ((action, _), id)) in rows.iter().zip(&ids).enumerate() {
         world.emulator.inject(Fault::new(action.clone()).uploads().number(id));
@@ -53,7 +53,7 @@ async fn why_an_upload_keeps_failing_is_told_until_one_succeeds() {
         world.wait_reason(&name, "KeyMissing").await;
         let history = History::of(&world, &name).await;
         let tried = world.emulator.calls_to(id).uploads;
-        world.wait_until("tried again", || world.emulator.calls_to(id).uploads >= tried + 3).await;
+        world.wait_until("tried again", || world.emulator.calls_to(id).uploads >= tried + 2).await;
         let resource = world.resources().get(&name).await.unwrap();
         assert!(history.up_to(&world, &resource).await.iter().all(has_failed), "{cause}: {resource:#?}");
         assert_eq!(number_of(&resource, id).state, NumberState::Missing);
