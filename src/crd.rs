@@ -492,6 +492,9 @@ impl NumberState {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NumberError {
+    /// The call that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<FailedCall>,
     /// HTTP status of the answer; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 999))]
@@ -513,6 +516,15 @@ pub struct NumberError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub trace_id: Option<String>,
+}
+
+/// The call that failed: reading what the number holds, or uploading the key.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailedCall {
+    /// Reading what the number holds.
+    Read,
+    /// Uploading the key.
+    Upload,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]

@@ -1,4 +1,6 @@
-//! Bounds for texts that are echoed into objects of the API server.
+//! Texts in objects of the API server: bounds for what is echoed, and the one form of what is told.
+
+use jiff::Timestamp;
 
 const ELLIPSIS: char = '…';
 
@@ -24,6 +26,25 @@ pub fn truncate(text: &str, max: usize) -> String {
         }
     }
     cut
+}
+
+/// A time of today or tomorrow, to the minute.
+pub fn clock(time: Timestamp) -> String {
+    time.strftime("%H:%M UTC").to_string()
+}
+
+/// Any time, to the minute.
+pub fn date_and_clock(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// The text with a capital letter at its beginning, where that is an ASCII letter.
+pub fn capitalized(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
 }
 
 fn printable(character: char) -> char {
@@ -60,6 +81,17 @@ mod tests {
         assert_eq!(truncate("<html>", 16), "<html>");
         assert_eq!(truncate("<html>", 15), "<html…");
         assert_eq!(truncate("\"\"\"", 5), "\"…");
+    }
+
+    #[test]
+    fn times_are_told_to_the_minute() {
+        let time = "2026-11-22T04:27:59.9Z".parse().unwrap();
+        assert_eq!((clock(time).as_str(), date_and_clock(time).as_str()), ("04:27 UTC", "2026-11-22 04:27 UTC"));
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_letter() {
+        assert_eq!(["no key", "No key", "éa", ""].map(capitalized), ["No key", "No key", "éa", ""]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! flood.
 
 use super::execute::Outcome;
+use super::message;
+use super::number::has_failed_upload;
 use super::plan::UploadReason;
 use crate::conditions::{self, ConditionType, Reason, Standing};
 use crate::crd::{FlowsEncryptionKeyStatus, NumberState};
@@ -45,8 +47,32 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
         })
     })
     .collect();
+    notes.extend(failed_uploads(before, after, key));
     notes.extend(trouble(before, after));
     notes
+}
+
+/// Numbers whose upload failed for a passing reason, and did not do so before: retries are not told again.
+fn failed_uploads(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, key: &str) -> Option<Note> {
+    let had_failed = |id: &str| {
+        before.phone_numbers.iter().find(|number| number.phone_number_id == id).is_some_and(has_failed_upload)
+    };
+    let failed: Vec<_> = after
+        .phone_numbers
+        .iter()
+        // What Meta refuses is told by the reason of Ready.
+        .filter(|number| number.state != NumberState::Refused && has_failed_upload(number))
+        .filter(|number| !had_failed(&number.phone_number_id))
+        .collect();
+    let first = failed.first()?;
+    let others = if failed.len() > 1 { format!(" and {} more", failed.len() - 1) } else { String::new() };
+    let (cause, _) = message::cause(first.error.as_ref()?);
+    Some(Note {
+        is_warning: true,
+        reason: "UploadFailed",
+        action: "Upload",
+        text: format!("Key {key} could not be put on phone number ID {}{others}: {cause}.", first.phone_number_id),
+    })
 }
 
 fn is_valid(status: &FlowsEncryptionKeyStatus, outcome: &Outcome) -> bool {

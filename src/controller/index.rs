@@ -72,6 +72,8 @@ pub struct Index {
     by_secret: HashMap<ObjectKey, SmallVec<[ObjectKey; 1]>>,
     claims: Claims,
     takeover_patience: Duration,
+    /// The resources that have to look whether their credentials were refused.
+    in_doubt: HashSet<ObjectKey>,
     resource_lists: Vec<Listing>,
     secret_lists: Vec<Listing>,
 }
@@ -202,6 +204,7 @@ impl Index {
     /// The resource is gone, or no longer one that can be read.
     pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Vacated> {
         let known = self.resources.remove(key)?;
+        self.in_doubt.remove(key);
         self.unlink(key, &known);
         self.claims.release(key);
         self.claims.note_change(key, &known, None, self.takeover_patience, now)
@@ -261,6 +264,25 @@ impl Index {
     pub fn finish_secrets(&mut self, watch: usize) -> Vec<ObjectKey> {
         let gone = self.secret_lists[watch].finish(self.secrets.keys());
         gone.iter().flat_map(|key| self.delete_secret(key)).collect()
+    }
+
+    /// What a resource read from this Secret was refused: those that refer to it have to look whether theirs was, too.
+    /// Returns them, but for those that are about to look anyway.
+    pub fn doubt(&mut self, secret: &ObjectKey) -> Vec<ObjectKey> {
+        let concerned = self.referring_to(secret);
+        concerned.into_iter().filter(|key| self.in_doubt.insert(key.clone())).collect()
+    }
+
+    /// The resource could not look.
+    pub fn keep_in_doubt(&mut self, key: &ObjectKey) {
+        if self.resources.contains_key(key) {
+            self.in_doubt.insert(key.clone());
+        }
+    }
+
+    /// Whether the resource has to look whether its credentials were refused. It does so now.
+    pub fn take_doubt(&mut self, key: &ObjectKey) -> bool {
+        self.in_doubt.remove(key)
     }
 
     fn referring_to(&self, secret: &ObjectKey) -> Vec<ObjectKey> {

@@ -72,6 +72,23 @@ pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<In
     Ok(open(resource, secrets).await)
 }
 
+/// The credentials alone, where the key is of no interest; none where there are none.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn read_credentials(
+    resource: &FlowsEncryptionKey,
+    api: &Api<Secret>,
+) -> Result<Option<Credentials>, ReadSecretError> {
+    let spec = resource.spec.clone();
+    let mut names: Vec<_> =
+        std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).map(|to| to.name.clone()).collect();
+    names.dedup();
+    let secrets = futures::future::try_join_all(names.into_iter().map(|name| fetch(api, name))).await?;
+    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+    Ok(Sources { namespace, spec, secrets }.credentials().ok())
+}
+
 /// The Secrets that the resource refers to, each once.
 pub fn secret_names(resource: &FlowsEncryptionKey) -> Vec<String> {
     let mut names: Vec<_> = resource.spec.secret_refs().map(|reference| reference.name.clone()).collect();

@@ -11,6 +11,7 @@
 
 pub mod events;
 pub mod execute;
+pub mod hearsay;
 pub mod index;
 pub mod inputs;
 pub mod known;

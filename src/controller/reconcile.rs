@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::execute::{Execution, Outcome};
+use super::hearsay;
 use super::index::{Change, Index, ObjectKey};
 use super::inputs::ReadSecretError;
 use super::number::{Ownership, UploadAnswer};
@@ -227,7 +228,9 @@ async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Op
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(context.default_check_interval);
     let unowned = unowned_numbers(&context.index(), &resource, key, begun);
+    let has_heard = context.index().take_doubt(key);
     let agenda = match agenda(due(&resource, &secrets, interval, begun), unowned) {
+        Due::Later(_) if has_heard && hearsay::concerns(context, key, &resource).await? => hearsay::agenda(&resource),
         Due::Later(next) => return Ok(next),
         Due::Now(agenda) => agenda,
     };
@@ -263,6 +266,7 @@ async fn carry_out(
     let outcomes = executing.instrument(span).await;
     let progress = Progress::of(permit.is_valid(), &observation, &plan, &outcomes);
     let summary = summarize(&observation, &outcomes, progress, Timestamp::now());
+    hearsay::spread(context, key, &observation.resource, &summary.status);
     if checkpoints.writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
         timer.end(RoundOutcome::Dropped);
         return Ok(None);

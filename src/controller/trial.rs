@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::number::{Reading, Terms, UploadAnswer, Uploaded};
+use super::number::{Reading, Terms, UploadAnswer, Uploaded, has_failed_upload};
 use crate::crd::{NumberState, PhoneNumberStatus};
 
 /// How far the trial of the key is.
@@ -87,7 +87,7 @@ pub fn on_trial_until(number: &PhoneNumberStatus, terms: &Terms) -> Option<Times
                 let is_taken = terms.is_expected(number.uploaded_fingerprint.as_deref());
                 // The answer to the upload was lost, and so was every answer since.
                 let is_unread = number.last_read_time.as_ref().is_none_or(|read| read.0 <= uploaded);
-                let is_unknown = number.error.is_some() && is_unread;
+                let is_unknown = number.error.is_some() && !has_failed_upload(number) && is_unread;
                 (until > terms.now && (is_taken || is_unknown)).then_some(until)
             }
         }

@@ -4,16 +4,14 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::execute::Outcome;
-use super::number::{Reading, UPLOADS_BEFORE_STALLED};
+use super::number::{Reading, UPLOADS_BEFORE_STALLED, is_rate_limit};
 use super::observe::Observation;
 use super::schedule::spec_digest;
 use super::summarize::Progress;
 use crate::conditions::{self, ConditionStatus, ConditionType, Reason, Verdict};
-use crate::crd::{
-    FlowsEncryptionKeyStatus, Mode, NumberError, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef,
-};
-use crate::graph::ErrorClass;
-use crate::graph::error::RateLimitScope;
+use crate::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
+use crate::graph::{ErrorClass, GraphError};
+use crate::text::clock;
 
 /// A condition about an input, before it is put into the list.
 struct Input {
@@ -124,10 +122,19 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     if answered {
         let verdict = Verdict::new(Reason::TokenAccepted, "Meta accepts the access token.");
         Input { status: ConditionStatus::True, verdict }
-    } else if has_same_credentials(observation, &inputs.secrets) {
-        carried(before, ConditionType::TokenAccepted, not_asked)
     } else {
-        Input { status: ConditionStatus::Unknown, verdict: Verdict::new(Reason::NotAsked, not_asked) }
+        let before = if has_same_credentials(observation, &inputs.secrets) { before } else { &[] };
+        let known = carried(before, ConditionType::TokenAccepted, not_asked);
+        if known.status != ConditionStatus::Unknown {
+            return known;
+        }
+        let has_failed = observation.numbers.iter().any(|number| matches!(number.reading, Reading::Failed { .. }));
+        match limit(observation) {
+            Some(verdict) => Input { verdict, ..known },
+            // It was tried, and the limit that is told of is over.
+            None if has_failed => Input { verdict: Verdict::new(Reason::NotAsked, not_asked), ..known },
+            None => known,
+        }
     }
 }
 
@@ -144,24 +151,32 @@ fn has_same_credentials(observation: &Observation, secrets: &[ObservedSecret]) -
         && std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).all(is_same)
 }
 
-fn refusal(observation: &Observation, error: &crate::graph::GraphError) -> Verdict {
+fn refusal(observation: &Observation, error: &GraphError) -> Verdict {
     let spec = &observation.resource.spec;
     let namespace = observation.resource.metadata.namespace.as_deref().unwrap_or_default();
     let (reason, what, reference) = match (&error.class, &spec.app_secret_ref) {
-        (ErrorClass::AppSecretProof, Some(reference)) => (Reason::AppSecretRefused, "app secret", reference),
+        (ErrorClass::AppSecretProof, Some(reference)) => (Reason::AppSecretRefused, "this app secret", reference),
         (ErrorClass::AppSecretProof, None) => {
-            (Reason::AppSecretRefused, "call without app secret", &spec.access_token_secret_ref)
+            (Reason::AppSecretRefused, "calls with the token alone", &spec.access_token_secret_ref)
         }
-        _ => (Reason::TokenRefused, "access token", &spec.access_token_secret_ref),
+        _ => (Reason::TokenRefused, "this token", &spec.access_token_secret_ref),
     };
-    let remedy = error.class.remedy().unwrap_or("see Meta's message");
-    Verdict::new(
-        reason,
-        format!(
-            "Meta refuses the {what} (Secret {namespace}/{}, key {}): {error}; {remedy}.",
-            reference.name, reference.key
-        ),
-    )
+    let place = format!("Secret {namespace}/{}, entry {}", reference.name, reference.key);
+    let remedy = error.class.remedy().unwrap_or("see what Meta says");
+    Verdict::new(reason, format!("{place}: {remedy}; Meta refuses {what}. {}", error.brief()))
+}
+
+/// The rate limit for which Meta is not asked with the token, if there is one.
+fn limit(observation: &Observation) -> Option<Verdict> {
+    observation.numbers.iter().find_map(|number| match &number.reading {
+        Reading::Paused { limit: Some(limit), until } => Some(Verdict::new(
+            Reason::RateLimited,
+            format!("Meta limits the rate of calls; the access token is tried at {}. {}", clock(*until), limit.brief()),
+        )),
+        Reading::Paused { limit: None, .. } | Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => {
+            None
+        }
+    })
 }
 
 /// The condition as it was, where a round learnt nothing about it.
@@ -174,6 +189,9 @@ fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input 
     match parsed {
         Some((status, verdict)) if status == "True" => Input { status: ConditionStatus::True, verdict },
         Some((status, verdict)) if status == "False" => Input { status: ConditionStatus::False, verdict },
+        Some((_, verdict)) if verdict.reason == Reason::RateLimited => {
+            Input { status: ConditionStatus::Unknown, verdict }
+        }
         _ => Input { status: ConditionStatus::Unknown, verdict: Verdict::new(Reason::NotAsked, otherwise) },
     }
 }
@@ -247,10 +265,6 @@ pub fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
     }
 }
 
-fn is_rate_limit(error: &NumberError) -> bool {
-    error.http_status == Some(429) || error.code.and_then(RateLimitScope::of_code).is_some()
-}
-
 /// Which reason is told where numbers differ: first what a person must mend, then what mends itself.
 fn rank(reason: Reason) -> u8 {
     use conditions::Standing;
@@ -271,12 +285,6 @@ fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
         1 => " (and 1 more)".to_owned(),
         more => format!(" (and {more} more)"),
     };
-    let error = first.error.as_ref().map(|error| error.message.trim_end_matches('.')).unwrap_or_default();
-    let detail = match (first.message.as_str(), error) {
-        ("", "") => "not asked yet.".to_owned(),
-        ("", error) => format!("{error}."),
-        (message, "") => message.to_owned(),
-        (message, error) => format!("{error}. {message}"),
-    };
+    let detail = if first.message.is_empty() { "not asked yet." } else { &first.message };
     format!("Phone number ID {}{more}: {detail}", first.phone_number_id)
 }

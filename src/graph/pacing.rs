@@ -179,6 +179,11 @@ impl Pacing {
         Some((share.acquire_owned().await.ok()?, slots.acquire().await.ok()?))
     }
 
+    /// The refusal of these credentials that is in force, if one is: learnt without a call.
+    pub fn refusal(&self, credentials: CredentialsId) -> Option<Pause> {
+        self.book().refusal(credentials, Instant::now()).cloned()
+    }
+
     /// What is paused now, by what the pauses apply to.
     pub fn paused(&self) -> [Paused; 4] {
         self.book().paused(Instant::now())

@@ -255,6 +255,6 @@ impl World {
             let gap = pair[1].0.duration_since(pair[0].0).as_millis();
             i64::try_from(gap).unwrap().min(DAY).hash(state);
         }
-        error.as_ref().map(|error| error.http_status).hash(state);
+        error.as_ref().map(|error| (error.call, error.http_status)).hash(state);
     }
 }

@@ -1,3 +1,5 @@
+mod accounts;
+
 use std::cell::{Cell, RefCell};
 
 use super::super::credentials::{AccessToken, Credentials};
