@@ -41,8 +41,8 @@ const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(2 * 999_999 * 3600);
 /// Bound of a condition's message, in bytes.
 pub const MAX_CONDITION_MESSAGE: usize = 1024;
 
-/// FlowsEncryptionKey keeps the public half of an RSA key on phone numbers of a WhatsApp business, so that WhatsApp
-/// Flows with a data endpoint can encrypt what they send.
+/// Which key belongs on which phone numbers, and the access token to put it there with. Exactly one of
+/// `privateKeySecretRef`, `certificateSecretRef` and `publicKey` says which key.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "waflows.dev",
@@ -534,17 +534,21 @@ fn is_zero(count: &i32) -> bool {
 
 /// The definition to install, as `crds/` holds it.
 ///
-/// Differs from the derived one in three points. Optional fields are not nullable, so that an explicit `null` means
-/// "absent", as in Kubernetes' own types. `status` has a default, so that tools which compare `observedGeneration`
-/// with `generation` never take a resource without status for a finished one. And conditions are bounded, as those of
-/// Kubernetes are, which the Rust type of a condition leaves out.
+/// Differs from the derived one in four points. Optional fields are not nullable, so that an explicit `null` means
+/// "absent", as in Kubernetes' own types. Descriptions have no line breaks of the source, which `kubectl explain` would
+/// show. `status` has a default, so that tools which compare `observedGeneration` with `generation` never take a
+/// resource without status for a finished one. And conditions are bounded, as those of Kubernetes are, which the Rust
+/// type of a condition leaves out.
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = FlowsEncryptionKey::crd();
     for version in &mut definition.spec.versions {
         let Some(schema) = version.schema.as_mut().and_then(|v| v.open_api_v3_schema.as_mut()) else {
             continue;
         };
-        forbid_null(schema);
+        for_each_schema(schema, &mut |schema| {
+            schema.nullable = None;
+            schema.description = schema.description.as_deref().map(unwrapped);
+        });
         if let Some(status) = schema.properties.as_mut().and_then(|p| p.get_mut("status")) {
             status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
             bound_conditions(status);
@@ -553,16 +557,23 @@ pub fn definition() -> CustomResourceDefinition {
     definition
 }
 
-fn forbid_null(schema: &mut JSONSchemaProps) {
-    schema.nullable = None;
+fn for_each_schema(schema: &mut JSONSchemaProps, change: &mut impl FnMut(&mut JSONSchemaProps)) {
+    change(schema);
     for property in schema.properties.iter_mut().flat_map(|p| p.values_mut()) {
-        forbid_null(property);
+        for_each_schema(property, change);
     }
     match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => forbid_null(items),
-        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(forbid_null),
+        Some(JSONSchemaPropsOrArray::Schema(items)) => for_each_schema(items, change),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => {
+            items.iter_mut().for_each(|item| for_each_schema(item, change));
+        }
         None => {}
     }
+}
+
+/// A text whose paragraphs are lines.
+fn unwrapped(text: &str) -> String {
+    text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
 
 fn bound_conditions(status: &mut JSONSchemaProps) {
@@ -615,5 +626,19 @@ mod tests {
         for wrong in ["1".repeat(MAX_PHONE_NUMBER_ID + 1), String::new(), "1a".into(), "+1".into(), "1/2".into()] {
             assert!(fault(vec!["1".into(), wrong.clone()]).unwrap().contains("phoneNumberIds[1]"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_field_is_explained_in_whole_lines_and_the_spec_by_itself() {
+        let version = definition().spec.versions.remove(0);
+        let mut schema = version.schema.unwrap().open_api_v3_schema.unwrap();
+        let mut explained = Vec::new();
+        for_each_schema(&mut schema, &mut |schema| explained.extend(schema.description.clone()));
+        assert!(explained.len() > 50, "{explained:?}");
+        assert!(explained.iter().all(|text| !text.replace("\n\n", "").contains('\n')), "{explained:?}");
+
+        let spec = schema.properties.as_ref().unwrap()["spec"].description.clone();
+        assert!(spec.is_some() && spec != schema.description, "{spec:?}");
+        assert_eq!(unwrapped("one\ntwo\n\nthree"), "one two\n\nthree");
     }
 }
