@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use tokio::sync::Semaphore;
 use zeroize::Zeroize;
 
 use crate::apiserver::describe;
@@ -10,6 +11,13 @@ use crate::conditions::{Reason, Verdict};
 use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
 use crate::graph::{AccessToken, AppSecret, Credentials};
 use crate::key::{KeyError, PublicKey};
+
+/// The turn to open an encrypted key. Each may take 32 MiB and seconds of computing: of two at once, one tenant's would
+/// take the memory of all, or the processor that the rest of the operator runs on.
+static TURN: Semaphore = Semaphore::const_new(1);
+
+/// How many entries of a Secret a message names.
+const MAX_NAMED: usize = 5;
 
 /// What the Secrets of a resource hold, or what is wrong with it.
 #[derive(Debug, Clone)]
@@ -88,8 +96,13 @@ pub async fn open(resource: &FlowsEncryptionKey, secrets: Vec<(String, Fetched)>
     if resource.spec.passphrase_secret_ref.is_none() {
         return Inputs { key: sources.key(), credentials: sources.credentials(), secrets: observed };
     }
-    // Opening an encrypted key takes up to seconds of computing, others microseconds: they need no thread.
-    let task = tokio::task::spawn_blocking(move || (sources.key(), sources.credentials()));
+    // Opening an encrypted key takes up to seconds of computing, others microseconds: they need no thread. The turn goes
+    // with the computing, which goes on where nobody waits for it any more.
+    let turn = TURN.acquire().await;
+    let task = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        (sources.key(), sources.credentials())
+    });
     let (key, credentials) = match task.await {
         Ok(results) => results,
         Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
@@ -137,17 +150,18 @@ impl Sources {
     fn key(&self) -> Result<PublicKey, Verdict> {
         let spec = &self.spec;
         if let Some(text) = &spec.public_key {
-            return PublicKey::from_public_key(text).map_err(|error| key_verdict("spec.publicKey", &error));
+            return PublicKey::from_public_key(text)
+                .map_err(|error| Verdict::new(key_reason(&error), error.in_field("spec.publicKey") + "."));
         }
         if let Some(reference) = &spec.certificate_secret_ref {
-            let certificate = self.value(reference, "certificate")?;
+            let certificate = self.value(reference, "certificateSecretRef", "certificate")?;
             return PublicKey::from_certificate(certificate)
                 .and_then(|key| {
                     self.matching_pair(reference, "tls.crt", "tls.key", key, |bytes| {
                         PublicKey::from_private_key(bytes, None)
                     })
                 })
-                .map_err(|error| key_verdict(&self.place(reference), &error));
+                .map_err(|error| self.key_verdict(reference, &error));
         }
         let Some(reference) = &spec.private_key_secret_ref else {
             return Err(Verdict::new(
@@ -155,11 +169,25 @@ impl Sources {
                 "Set one of spec.privateKeySecretRef, spec.certificateSecretRef and spec.publicKey.",
             ));
         };
-        let private_key = self.value(reference, "private key")?;
-        let passphrase = spec.passphrase_secret_ref.as_ref().map(|r| self.value(r, "passphrase")).transpose()?;
+        let private_key = self.value(reference, "privateKeySecretRef", "private key")?;
+        let passphrase = spec.passphrase_secret_ref.as_ref();
+        let passphrase = passphrase.map(|to| self.value(to, "passphraseSecretRef", "passphrase")).transpose()?;
         PublicKey::from_private_key(private_key, passphrase)
             .and_then(|key| self.matching_pair(reference, "tls.key", "tls.crt", key, PublicKey::from_certificate))
-            .map_err(|error| key_verdict(&self.place(reference), &error))
+            .map_err(|error| self.key_verdict(reference, &error))
+    }
+
+    fn key_verdict(&self, reference: &SecretKeyRef, error: &KeyError) -> Verdict {
+        let place = self.place(reference);
+        let message = match (error, &self.spec.passphrase_secret_ref) {
+            (KeyError::WrongPassphrase, Some(passphrase)) => format!(
+                "The passphrase ({}) does not open the private key ({place}): {}.",
+                self.place(passphrase),
+                error.remedy()
+            ),
+            _ => format!("{place}: {error}."),
+        };
+        Verdict::new(key_reason(error), message)
     }
 
     /// A Secret of type kubernetes.io/tls holds both halves; where both are readable they must belong together.
@@ -180,12 +208,12 @@ impl Sources {
 
     fn credentials(&self) -> Result<Credentials, Verdict> {
         let reference = &self.spec.access_token_secret_ref;
-        let token = AccessToken::new(self.value(reference, "access token")?)
+        let token = AccessToken::new(self.value(reference, "accessTokenSecretRef", "access token")?)
             .map_err(|error| self.malformed(reference, "access token", error))?;
         let app_secret = match &self.spec.app_secret_ref {
             None => None,
             Some(reference) => Some(
-                AppSecret::new(self.value(reference, "app secret")?)
+                AppSecret::new(self.value(reference, "appSecretRef", "app secret")?)
                     .map_err(|error| self.malformed(reference, "app secret", error))?,
             ),
         };
@@ -203,7 +231,8 @@ impl Sources {
         })
     }
 
-    fn value(&self, reference: &SecretKeyRef, what: &str) -> Result<&[u8], Verdict> {
+    /// What a reference in a field of the spec leads to.
+    fn value(&self, reference: &SecretKeyRef, field: &str, what: &str) -> Result<&[u8], Verdict> {
         let SecretKeyRef { name, key } = reference;
         let namespace = &self.namespace;
         match self.secrets.iter().find(|(secret, _)| secret == name).map(|(_, fetched)| fetched) {
@@ -215,26 +244,36 @@ impl Sources {
             )),
             Some(Fetched::NotFound) | None => Err(Verdict::new(
                 Reason::SecretNotFound,
-                format!("Waiting for Secret {namespace}/{name} with the {what} under the key {key}."),
+                format!(
+                    "Secret {namespace}/{name} does not exist. Create it with the {what} in its entry {key}, or correct \
+                     {field}.name."
+                ),
             )),
             Some(Fetched::Found(secret)) => self.find(name, key).ok_or_else(|| {
-                let keys: Vec<_> = secret.0.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
-                let has = if keys.is_empty() { "is empty".to_owned() } else { format!("has {}", keys.join(", ")) };
+                let has = entries(&secret.0);
                 Verdict::new(
                     Reason::SecretKeyNotFound,
-                    format!("Waiting for the {what} under the key {key} of Secret {namespace}/{name}, which {has}."),
+                    format!(
+                        "Secret {namespace}/{name} has no entry {key}. It {has}. Correct {field}.key or add the entry."
+                    ),
                 )
             }),
         }
     }
 
     fn place(&self, reference: &SecretKeyRef) -> String {
-        format!("Secret {}/{}, key {}", self.namespace, reference.name, reference.key)
+        format!("Secret {}/{}, entry {}", self.namespace, reference.name, reference.key)
     }
 }
 
-fn key_verdict(place: &str, error: &KeyError) -> Verdict {
-    Verdict::new(key_reason(error), format!("{place}: {error}."))
+/// What a Secret has, for people who look for something else in it.
+fn entries(secret: &Secret) -> String {
+    let names: Vec<_> = secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
+    match names.get(MAX_NAMED..) {
+        Some(more @ [_, ..]) => format!("has: {} and {} more", names[..MAX_NAMED].join(", "), more.len()),
+        _ if names.is_empty() => "is empty".to_owned(),
+        _ => format!("has: {}", names.join(", ")),
+    }
 }
 
 /// Kinds of problem that share a remedy share a reason; the message tells them apart.

@@ -4,6 +4,7 @@
 //! Meta does is told by a [`Meta`].
 
 mod conditions;
+mod inputs;
 mod meta;
 mod number;
 mod ownership;
@@ -371,5 +372,5 @@ fn read_number(observation: &mut Observation, position: usize, meta: &mut impl M
 }
 
 fn verdict(reason: Reason) -> Verdict {
-    Verdict::new(reason, "Secret messaging/flows-key, key private.pem: what is wrong with it.")
+    Verdict::new(reason, "Secret messaging/flows-key, entry private.pem: what is wrong with it.")
 }
