@@ -10,11 +10,14 @@ use crate::apiserver::describe;
 use crate::conditions::{Reason, Verdict};
 use crate::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
 use crate::graph::{AccessToken, AppSecret, Credentials};
-use crate::key::{KeyError, PublicKey};
+use crate::key::{KeyError, MAX_BYTES, PublicKey};
 
 /// The turn to open an encrypted key. Each may take 32 MiB and seconds of computing: of two at once, one tenant's would
 /// take the memory of all, or the processor that the rest of the operator runs on.
 static TURN: Semaphore = Semaphore::const_new(1);
+
+/// Secrets that are read at the same time. One may have 1 MiB, and is in memory several times over while it arrives.
+static READING: Semaphore = Semaphore::const_new(4);
 
 /// How many entries of a Secret a message names.
 const MAX_NAMED: usize = 5;
@@ -50,23 +53,67 @@ pub enum Fetched {
 }
 
 /// A Secret that is zeroized on drop.
-pub struct Contents(Box<Secret>);
+pub struct Contents {
+    secret: Box<Secret>,
+    /// Entries that are not in it any more.
+    left_out: usize,
+}
 
 impl From<Secret> for Contents {
     fn from(secret: Secret) -> Self {
-        Self(Box::new(secret))
+        Self { secret: Box::new(secret), left_out: 0 }
+    }
+}
+
+impl Contents {
+    /// Lets go of all but these entries, and of what is longer than any key: whatever else a Secret is filled with stays
+    /// in memory no longer than it arrives.
+    fn keep_only(&mut self, entries: &[&str]) {
+        self.zeroize_annotations();
+        let metadata = &mut self.secret.metadata;
+        (metadata.annotations, metadata.labels, metadata.managed_fields) = (None, None, None);
+        let mut others = 0;
+        if let Some(data) = &mut self.secret.data {
+            data.retain(|name, value| {
+                let is_needed = entries.contains(&name.as_str());
+                if !is_needed || value.0.len() > MAX_BYTES {
+                    // One byte more tells that there were more.
+                    let kept = if is_needed { value.0[..=MAX_BYTES].to_vec() } else { Vec::new() };
+                    value.0.zeroize();
+                    value.0 = kept;
+                }
+                others += usize::from(!is_needed);
+                is_needed || others <= MAX_NAMED
+            });
+        }
+        self.left_out = others.saturating_sub(MAX_NAMED);
+    }
+
+    /// What the Secret has, for people who look for something else in it.
+    fn described(&self) -> String {
+        let names: Vec<_> = self.secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
+        let named = names[..names.len().min(MAX_NAMED)].join(", ");
+        match names.len() + self.left_out {
+            0 => "is empty".to_owned(),
+            count if count > MAX_NAMED => format!("has: {named} and {} more", count - MAX_NAMED),
+            _ => format!("has: {named}"),
+        }
+    }
+
+    /// `kubectl apply` leaves the data in one.
+    fn zeroize_annotations(&mut self) {
+        for value in self.secret.metadata.annotations.iter_mut().flat_map(|annotations| annotations.values_mut()) {
+            value.zeroize();
+        }
     }
 }
 
 impl Drop for Contents {
     fn drop(&mut self) {
-        for value in self.0.data.iter_mut().flat_map(|data| data.values_mut()) {
+        for value in self.secret.data.iter_mut().flat_map(|data| data.values_mut()) {
             value.0.zeroize();
         }
-        // `kubectl apply` leaves the data in an annotation.
-        for value in self.0.metadata.annotations.iter_mut().flat_map(|annotations| annotations.values_mut()) {
-            value.zeroize();
-        }
+        self.zeroize_annotations();
     }
 }
 
@@ -75,8 +122,19 @@ impl Drop for Contents {
 /// # Errors
 /// When the API server does not answer.
 pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<Inputs, ReadSecretError> {
-    let names = secret_names(resource);
-    let secrets = futures::future::try_join_all(names.into_iter().map(|name| fetch(api, name))).await?;
+    let fetching = secret_names(resource).into_iter().map(|name| async move {
+        // The semaphore is never closed.
+        let _place = READING.acquire().await;
+        let mut fetched = fetch(api, name).await?;
+        if let (name, Fetched::Found(contents)) = &mut fetched {
+            let referred_to = resource.spec.secret_refs().filter(|reference| reference.name == *name);
+            let both_halves = ["tls.crt", "tls.key"];
+            contents
+                .keep_only(&referred_to.map(|reference| reference.key.as_str()).chain(both_halves).collect::<Vec<_>>());
+        }
+        Ok(fetched)
+    });
+    let secrets = futures::future::try_join_all(fetching).await?;
     Ok(open(resource, secrets).await)
 }
 
@@ -131,7 +189,7 @@ fn version(name: &str, fetched: &Fetched) -> Option<ObservedSecret> {
     let Fetched::Found(secret) = fetched else {
         return None;
     };
-    let metadata = &secret.0.metadata;
+    let metadata = &secret.secret.metadata;
     Some(ObservedSecret {
         name: name.to_owned(),
         uid: metadata.uid.clone().unwrap_or_default(),
@@ -226,7 +284,7 @@ impl Sources {
 
     fn find(&self, secret: &str, key: &str) -> Option<&[u8]> {
         self.secrets.iter().find(|(name, _)| name == secret).and_then(|(_, fetched)| match fetched {
-            Fetched::Found(secret) => secret.0.data.as_ref()?.get(key).map(|value| value.0.as_slice()),
+            Fetched::Found(contents) => contents.secret.data.as_ref()?.get(key).map(|value| value.0.as_slice()),
             Fetched::NotFound | Fetched::Forbidden => None,
         })
     }
@@ -249,8 +307,8 @@ impl Sources {
                      {field}.name."
                 ),
             )),
-            Some(Fetched::Found(secret)) => self.find(name, key).ok_or_else(|| {
-                let has = entries(&secret.0);
+            Some(Fetched::Found(contents)) => self.find(name, key).ok_or_else(|| {
+                let has = contents.described();
                 Verdict::new(
                     Reason::SecretKeyNotFound,
                     format!(
@@ -266,22 +324,12 @@ impl Sources {
     }
 }
 
-/// What a Secret has, for people who look for something else in it.
-fn entries(secret: &Secret) -> String {
-    let names: Vec<_> = secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
-    match names.get(MAX_NAMED..) {
-        Some(more @ [_, ..]) => format!("has: {} and {} more", names[..MAX_NAMED].join(", "), more.len()),
-        _ if names.is_empty() => "is empty".to_owned(),
-        _ => format!("has: {}", names.join(", ")),
-    }
-}
-
 /// Kinds of problem that share a remedy share a reason; the message tells them apart.
 fn key_reason(error: &KeyError) -> Reason {
     use KeyError as E;
     match error {
         E::Empty | E::Blank => Reason::KeyEmpty,
-        E::TooLarge { .. } => Reason::KeyTooLarge,
+        E::TooLarge => Reason::KeyTooLarge,
         E::Truncated | E::BadBase64 | E::BrokenBeginLine | E::Damaged | E::Inconsistent => Reason::KeyDamaged,
         E::OtherText { .. } | E::OtherBinary { .. } | E::DoubleBase64 | E::FileName | E::Json => {
             Reason::KeyNotRecognized

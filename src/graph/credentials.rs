@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 
 use super::redact::Redactor;
 
+/// Far more than any token or app secret: Meta's have a few hundred.
+const MAX_BYTES: usize = 4096;
 /// What stands before a token in an HTTP header.
 const SCHEME: &[u8] = b"Bearer ";
 /// So many bytes that all are letters, digits or signs are no chance. Tokens and app secrets have more.
@@ -31,6 +33,9 @@ pub enum MalformedCredential {
     /// Nothing but white space.
     #[error("is empty")]
     Empty,
+    /// More than [`MAX_BYTES`].
+    #[error("has more than {MAX_BYTES} bytes; store the bare token, nothing else")]
+    TooLong,
     /// Quotes around it, which belong to some file that it was copied from.
     #[error("begins and ends with a quote: store it without")]
     Quoted,
@@ -63,6 +68,9 @@ fn printable(bytes: &[u8]) -> Result<&str, MalformedCredential> {
     let text = bytes.trim_ascii();
     if text.is_empty() {
         return Err(MalformedCredential::Empty);
+    }
+    if text.len() > MAX_BYTES {
+        return Err(MalformedCredential::TooLong);
     }
     if matches!(text, [b'"', .., b'"'] | [b'\'', .., b'\'']) {
         return Err(MalformedCredential::Quoted);
@@ -164,6 +172,7 @@ mod tests {
         let cases = [
             (format!("\"{token}\"\n"), MalformedCredential::Quoted),
             (format!("'{token}'"), MalformedCredential::Quoted),
+            ("x".repeat(MAX_BYTES + 1), MalformedCredential::TooLong),
             ("\"\"".to_owned(), MalformedCredential::Quoted),
             (format!("Bearer {token}"), MalformedCredential::Bearer),
             (format!("bearer {token}\n"), MalformedCredential::Bearer),

@@ -58,11 +58,8 @@ pub enum KeyError {
     #[error("the value holds nothing but blanks: {}", self.remedy())]
     Blank,
     /// More than 64 KiB.
-    #[error("the value has {bytes} bytes, far more than a key: {}", self.remedy())]
-    TooLarge {
-        /// Length of the value.
-        bytes: usize,
-    },
+    #[error("the value is far longer than a key: {}", self.remedy())]
+    TooLarge,
     /// PEM without its END line, or DER shorter than it says it is.
     #[error("the file is cut off before its end: {}", self.remedy())]
     Truncated,

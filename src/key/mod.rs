@@ -37,6 +37,7 @@ pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use inspection::{Inspection, KeyKind};
 
 use shape::Shape;
+pub use source::MAX_BYTES;
 use source::Source;
 
 /// An RSA-2048 public key ready for upload.

@@ -38,7 +38,7 @@ pub(super) fn of(error: &KeyError) -> &'static str {
     match error {
         E::Empty | E::Blank | E::FileName => PUT_CONTENT,
         E::Truncated | E::BadBase64 | E::Damaged | E::Inconsistent => COPY_AGAIN,
-        E::TooLarge { .. } => "put only the key there; a value may have up to 65536 bytes",
+        E::TooLarge => "put only the key there; a value may have up to 65536 bytes",
         E::BrokenBeginLine => {
             "write five ASCII hyphens on both sides of `BEGIN …` and of `END …`, or copy the file \
              again without a word processor in between"

@@ -3,9 +3,10 @@
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use waflows_operator::conditions::ConditionType;
 
 use crate::keys::openssl;
-use crate::world::{Operator, TOKEN, TestKey, World, new_control_plane};
+use crate::world::{Operator, TOKEN, TestKey, World, condition_of, many_numbers, new_control_plane, strs};
 
 const NUMBER: [&str; 1] = ["106540352242922"];
 
@@ -22,29 +23,73 @@ async fn wait_listed(world: &World) {
     world.wait_until("everything is listed", || world.operator.log().contains("are listed")).await;
 }
 
-/// Each takes 16 MiB while it is opened; at once they would take five times what the chart allows.
-#[tokio::test]
-async fn forty_encrypted_keys_take_the_memory_of_one() {
-    let ids: Vec<_> = (0..40).map(|n| format!("10{n:013}")).collect();
-    let world = World::new(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    wait_listed(&world).await;
-    let before = peak(&world.operator);
-    world.set_secret("meta-token", "token", TOKEN).await;
-    let encrypt = ["pkcs8", "-topk8", "-scrypt", "-passout", "pass:word"];
-    world.set_secret("flows-key", "private.pem", openssl(&encrypt, &TestKey::generate().private_pem)).await;
-    world.set_secret("passphrase", "value", "word").await;
+/// Numbers for as many resources.
+fn ids() -> Vec<String> {
+    many_numbers(40)
+}
+
+/// Applies a resource for each number, all at once, and waits until they are Ready.
+async fn roll_out(world: &World, ids: &[String]) {
     let spec = |id: &str| {
         let mut spec = World::spec(&[id]);
         spec["passphraseSecretRef"] = json!({"name": "passphrase", "key": "value"});
         spec
     };
     futures::future::try_join_all(ids.iter().map(|id| world.apply(id, spec(id)))).await.unwrap();
-    for id in &ids {
+    for id in ids {
         world.wait_ready(id).await;
     }
+}
+
+/// Each takes 16 MiB while it is opened; at once they would take five times what the chart allows.
+#[tokio::test]
+async fn forty_encrypted_keys_take_the_memory_of_one() {
+    let ids = ids();
+    let world = World::new(&strs(&ids)).await;
+    wait_listed(&world).await;
+    let before = peak(&world.operator);
+    world.set_secret("meta-token", "token", TOKEN).await;
+    let encrypt = ["pkcs8", "-topk8", "-scrypt", "-passout", "pass:word"];
+    world.set_secret("flows-key", "private.pem", openssl(&encrypt, &TestKey::generate().private_pem)).await;
+    world.set_secret("passphrase", "value", "word").await;
+    roll_out(&world, &ids).await;
     let more = peak(&world.operator) - before;
     println!("{before:.1} MiB at rest, {more:.1} MiB more for 40 keys");
     assert!(more < 32.0, "{more} MiB more than {before}");
+}
+
+/// A Secret may have 1 MiB, of which a resource needs little, and a resource refers to several.
+#[tokio::test]
+async fn what_else_is_in_a_secret_is_not_kept() {
+    let ids = ids();
+    let world = World::new(&strs(&ids)).await;
+    wait_listed(&world).await;
+    let before = peak(&world.operator);
+    let key = TestKey::generate().private_pem;
+    let ballast = json!({"a": "x".repeat(500_000), "b": "y".repeat(500_000)});
+    for (name, entry, value) in
+        [("flows-key", "private.pem", key.as_str()), ("meta-token", "token", TOKEN), ("passphrase", "value", "word")]
+    {
+        let mut data = ballast.clone();
+        data[entry] = value.into();
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
+        world.secrets().patch(name, &PatchParams::apply("tenant"), &Patch::Apply(secret)).await.unwrap();
+    }
+    roll_out(&world, &ids).await;
+    let more = peak(&world.operator) - before;
+    println!("{before:.1} MiB at rest, {more:.1} MiB more for 40 resources with full Secrets");
+    assert!(more < 32.0, "{more} MiB more than {before}");
+
+    // What is missing is told with what is there, and what is too large as such.
+    let mut spec = World::spec(&strs(&ids)[..1]);
+    spec["privateKeySecretRef"]["key"] = "c".into();
+    world.apply("absent", spec.clone()).await.unwrap();
+    let resource = world.wait_reason("absent", "SecretKeyNotFound").await;
+    let message = condition_of(&resource, ConditionType::KeyLoaded).2;
+    assert!(message.contains("It has: a, b, private.pem."), "{message}");
+    spec["privateKeySecretRef"]["key"] = "a".into();
+    world.apply("absent", spec).await.unwrap();
+    world.wait_reason("absent", "KeyTooLarge").await;
 }
 
 /// As many and as large as one tenant may write them.
