@@ -34,7 +34,7 @@ async fn a_key_that_no_secret_has_needs_a_person() {
     scene.write("storefront.yaml", &[resource_with(&NUMBERS, reference)]);
     let (code, _, _, reason, message) = scene.first_number(&FILES, &["--allow-missing-secrets"]);
     assert_eq!((code, reason.as_str()), (1, "SecretKeyNotFound"), "{message}");
-    assert!(message.contains("which has token"), "{message}");
+    assert!(message.contains("It has: token. Correct accessTokenSecretRef.key"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
