@@ -107,6 +107,11 @@ pub const MAX_CONDITION_MESSAGE: usize = 1024;
     validation = Rule::new("!has(self.passphraseSecretRef) || has(self.privateKeySecretRef)")
         .message("passphraseSecretRef is only allowed together with privateKeySecretRef")
         .field_path(".passphraseSecretRef"),
+    // With its BEGIN line, or the bare base64 of a DER file as long as private keys are. A rule on the field itself would
+    // have the API server repeat the key in its answer.
+    validation = Rule::new("!has(self.publicKey) || !self.publicKey.matches('PRIVATE ?KEY|^[[:space:]]*MII[EF]')")
+        .message("publicKey must not hold a private key, which would be stored with the resource: put it into a Secret that privateKeySecretRef names, or set what `openssl pkey -in private.pem -pubout` prints")
+        .field_path(".publicKey"),
 )]
 pub struct FlowsEncryptionKeySpec {
     /// Secret key that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. Only the public
@@ -123,11 +128,6 @@ pub struct FlowsEncryptionKeySpec {
     /// or a KMS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
-    // With its BEGIN line, or the bare base64 of a DER file as long as private keys are.
-    #[x_kube(
-        validation = Rule::new("!self.matches('PRIVATE ?KEY|^[[:space:]]*MII[EF]')")
-            .message("publicKey must not hold a private key, which would be stored with the resource: put it into a Secret that privateKeySecretRef names, or set what `openssl pkey -in private.pem -pubout` prints")
-    )]
     pub public_key: Option<String>,
 
     /// Secret key that holds the passphrase of an encrypted private key. One newline at its end is ignored.

@@ -90,7 +90,8 @@ async fn a_private_key_is_no_public_key() {
     let place = Place::new().await;
     for text in &private {
         let line = text.lines().nth(3).unwrap_or(text);
-        assert!(!place.try_create(&with_public_key(text)).await.unwrap_err().contains(line), "it is not repeated");
+        let refused = place.try_create(&with_public_key(text)).await.unwrap_err();
+        assert!(!refused.contains(line), "it is not repeated: {refused}");
     }
     let public = [openssl(&["pkey", "-pubout"], &key), openssl(&["rsa", "-RSAPublicKey_out"], &key)];
     let public = public.iter().flat_map(|pem| [with_public_key(pem), with_public_key(&bare(pem))]);
