@@ -10,6 +10,7 @@ use kube::client::ClientBuilder;
 use kube::runtime::events::Reporter;
 use tokio_util::sync::CancellationToken;
 use tower::limit::ConcurrencyLimitLayer;
+use tower::util::MapResponseLayer;
 
 use crate::cli::{GraphArgs, RunArgs};
 use crate::controller::index::Index;
@@ -19,13 +20,14 @@ use crate::controller::reconcile::FIELD_MANAGER;
 use crate::controller::schedule::Waits;
 use crate::controller::watch::Scope;
 use crate::controller::{self, Context};
-use crate::crd::MIN_CHECK_INTERVAL;
+use crate::crd::{MAX_CHECK_INTERVAL, MIN_CHECK_INTERVAL};
 use crate::graph;
 use crate::graph::pacing::{Ceilings, Pacing};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::{Exposition, Metrics};
 use crate::server::Pages;
+use crate::sieve::sieved;
 use crate::telemetry::Traces;
 use crate::{apiserver, server, telemetry};
 
@@ -85,8 +87,11 @@ pub enum StartError {
         /// By how much it must be.
         needed: Duration,
     },
-    /// Meta would be asked all the time.
-    #[error("--default-check-interval must be at least 1m, as checkInterval of a resource must, not {0:?}")]
+    /// Meta would be asked all the time, or never.
+    #[error(
+        "--default-check-interval must be at least 1m and at most 720h (30 days), as checkInterval of a resource must, \
+         not {0:?}"
+    )]
     CheckInterval(Duration),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
@@ -118,7 +123,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let context = Arc::new(Context {
         publisher: Publisher::new(client.clone(), reporter),
         client,
-        watch_client: apiserver::client(for_watches(kubernetes))?,
+        watch_client: watch_client(kubernetes)?,
         graph,
         index: Mutex::new(Index::new(&namespaces, waits.before_takeover())),
         queue: Queue::default(),
@@ -158,10 +163,10 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Holds the flag to the bound of a resource's `checkInterval`. Tests, which shorten the waits, may go below it.
+/// Holds the flag to the bounds of a resource's `checkInterval`. Tests, which shorten the waits, may go below them.
 fn require_interval(args: &RunArgs) -> Result<(), StartError> {
     let interval = args.default_check_interval;
-    if interval < MIN_CHECK_INTERVAL && args.wait_scale >= 1.0 {
+    if interval > MAX_CHECK_INTERVAL || (interval < MIN_CHECK_INTERVAL && args.wait_scale >= 1.0) {
         return Err(StartError::CheckInterval(interval));
     }
     Ok(())
@@ -222,6 +227,13 @@ pub(crate) fn graph_client(
         wait_scale,
     };
     Ok(graph::Client::new(&config, Arc::new(Pacing::new(ceilings)), metrics)?)
+}
+
+/// The client for watches, which drops what tenants may write at length before anything is held of it.
+fn watch_client(kubernetes: kube::Config) -> kube::Result<kube::Client> {
+    let naming = apiserver::naming(&kubernetes);
+    let builder = ClientBuilder::try_from(for_watches(kubernetes))?;
+    Ok(builder.with_layer(&naming).with_layer(&MapResponseLayer::new(sieved)).build())
 }
 
 /// The namespaces to watch, each once; one entry for all of them where none is named.

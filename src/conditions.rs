@@ -179,7 +179,7 @@ reasons! {
     PassphraseMissing => Stalled,
     /// The passphrase does not open the private key. Correct one of the two Secrets.
     PassphraseWrong => Stalled,
-    /// The access token or app secret cannot be one: empty, or with characters that none has. Correct the Secret.
+    /// The access token or app secret cannot be one: empty, in quotes, encoded, or with characters that none has. Correct the Secret.
     CredentialMalformed => Stalled,
     /// Meta refuses the access token. Put a valid one into the Secret.
     TokenRefused => Stalled,

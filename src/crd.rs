@@ -21,6 +21,9 @@ use crate::key::Fingerprint;
 pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
 /// The shortest time between two checks of a number, as the rule on `checkInterval` has it.
 pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// The longest time between two checks of a number, as the rule on `checkInterval` has it. A lost signature would never
+/// be noticed otherwise.
+pub const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many earlier keys of a resource are remembered, to tell them from foreign ones.
 pub const MAX_PREVIOUS_FINGERPRINTS: usize = 5;
 /// How many replacements of our key by someone else are remembered for each number.
@@ -36,8 +39,6 @@ pub const MAX_SHORT_TEXT: usize = 64;
 pub const MAX_PHONE_NUMBERS: usize = 500;
 /// The most digits of a phone number ID.
 const MAX_PHONE_NUMBER_ID: usize = 20;
-/// The longest check interval that the schema admits: `999999h999999h`. Times that are far longer cannot be reckoned with.
-const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(2 * 999_999 * 3600);
 /// Bound of a condition's message, in bytes.
 pub const MAX_CONDITION_MESSAGE: usize = 1024;
 
@@ -114,6 +115,11 @@ pub const MAX_CONDITION_MESSAGE: usize = 1024;
     validation = Rule::new("!has(self.passphraseSecretRef) || has(self.privateKeySecretRef)")
         .message("passphraseSecretRef is only allowed together with privateKeySecretRef")
         .field_path(".passphraseSecretRef"),
+    // With its BEGIN line, or the bare base64 of a DER file as long as private keys are. A rule on the field itself would
+    // have the API server repeat the key in its answer.
+    validation = Rule::new("!has(self.publicKey) || !self.publicKey.matches('PRIVATE ?KEY|^[[:space:]]*MII[EF]')")
+        .message("publicKey must not hold a private key, which would be stored with the resource: put it into a Secret that privateKeySecretRef names, or set what `openssl pkey -in private.pem -pubout` prints")
+        .field_path(".publicKey"),
 )]
 pub struct FlowsEncryptionKeySpec {
     /// Secret key that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. Only the public
@@ -159,13 +165,13 @@ pub struct FlowsEncryptionKeySpec {
     pub mode: Mode,
 
     /// How often Meta is asked again what each number holds, as a duration such as `30m` or `1h30m`; at least one
-    /// minute. Without it the operator's default counts.
+    /// minute, at most 30 days. Without it the operator's default counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     // Six digits in sixteen characters never exceed what a duration holds in CEL, which would end in an error of types.
     #[schemars(length(max = 16))]
     #[x_kube(
-        validation = Rule::new("self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1m')")
-            .message("checkInterval must be a duration such as 30m or 1h30m, of at least 1m")
+        validation = Rule::new("self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1m') && duration(self) <= duration('720h')")
+            .message("checkInterval must be a duration such as 30m or 1h30m, of at least 1m and at most 720h (30 days)")
     )]
     pub check_interval: Option<String>,
 
@@ -206,8 +212,7 @@ impl FlowsEncryptionKeySpec {
             .as_deref()
             .and_then(|text| text.parse::<kube::core::Duration>().ok())
             .map(Duration::from)
-            .filter(|interval| *interval <= MAX_CHECK_INTERVAL)
-            .map_or(default, |interval| interval.max(MIN_CHECK_INTERVAL))
+            .map_or(default, |interval| interval.clamp(MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL))
     }
 
     /// Every Secret key the resource refers to.

@@ -24,5 +24,6 @@ pub mod leader;
 pub mod metrics;
 pub mod printout;
 pub mod server;
+mod sieve;
 pub mod telemetry;
 pub mod text;

@@ -350,7 +350,10 @@ mod tests {
         assert_violation(&with(json!({"phoneNumbers": []})), "spec.phoneNumbers", "unknown field");
         assert_violation(&with(json!({"mode": "enforce"})), "spec.mode", "Enforce, Observe");
         assert_violation(&with(json!({"checkInterval": "30s"})), "spec.checkInterval", "at least 1m");
+        assert_violation(&with(json!({"checkInterval": "721h"})), "spec.checkInterval", "at most 720h (30 days)");
         assert_violation(&with(json!({"publicKey": "PEM"})), "spec", "exactly one of");
+        let private = with(json!({"publicKey": "-----BEGIN PRIVATE KEY-----"}));
+        assert_violation(&private, "spec.publicKey", "into a Secret that privateKeySecretRef names");
         assert_violation(
             &with(json!({"appSecretRef": {"name": "A", "key": "k"}})),
             "spec.appSecretRef.name",

@@ -96,7 +96,7 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_CONCURRENCY", default_value = "16", value_name = "N", help_heading = WORK)]
     pub concurrency: NonZeroU32,
 
-    /// How often Meta is asked what a number holds, where the resource does not say; at least 1m.
+    /// How often Meta is asked what a number holds, where the resource does not say; at least 1m, at most 720h.
     #[arg(long, env = "WAFLOWS_DEFAULT_CHECK_INTERVAL", default_value = "1h", value_parser = duration, value_name = "DURATION", help_heading = WORK)]
     pub default_check_interval: Duration,
 

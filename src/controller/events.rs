@@ -85,7 +85,9 @@ fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) 
     let now = conditions::find(&after.conditions, ConditionType::Ready)?;
     let then = conditions::find(&before.conditions, ConditionType::Ready);
     let reason = Reason::ALL.iter().find(|reason| reason.as_str() == now.reason)?;
-    let is_trouble = matches!(reason.standing(), Standing::Stalled | Standing::Waiting);
+    // A rejected passphrase is tried once more within seconds: only then it is known to be wrong.
+    let is_trouble =
+        matches!(reason.standing(), Standing::Stalled | Standing::Waiting) && *reason != Reason::PassphraseRejected;
     (is_trouble && then.is_none_or(|then| then.reason != now.reason)).then(|| Note {
         is_warning: true,
         reason: reason.as_str(),

@@ -249,7 +249,13 @@ async fn carry_out(
 ) -> Result<Option<Timestamp>, RoundError> {
     let (timer, begun, observing) = (context.metrics.round(), observation.now, spans::observe());
     let secrets = Api::namespaced(context.client.clone(), &key.namespace);
-    observation.read_secrets(&secrets).instrument(observing.clone()).await?;
+    // Other keys may have to be opened before this one: what need not be waited for any more is not.
+    let reading = observation.read_secrets(&secrets).instrument(observing.clone());
+    let Some(read) = permit.run(reading).await else {
+        timer.end(RoundOutcome::Dropped);
+        return Ok(None);
+    };
+    read?;
     let _reservation = Reservation { context, key };
     let writer = StatusWriter::new(context, key, permit, Arc::clone(&observation.resource));
     let mut checkpoints = Checkpoints::new(writer, &observation);

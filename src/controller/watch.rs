@@ -18,8 +18,7 @@ use crate::metrics::Watched;
 /// Secrets of this type hold Helm's releases: many, large, and never referred to.
 const NOT_HELM: &str = "type!=helm.sh/release.v1";
 
-/// Objects in one page of a list. A page is in memory as a whole, with all that is dropped of it at once, and what it
-/// took is not given back.
+/// Objects in one page of a list. A page is in memory as a whole, without what the sieve takes out of it.
 const PAGE_SIZE: u32 = 100;
 
 /// Where to watch.

@@ -73,7 +73,7 @@ label_values! {
         Unchanged => "unchanged",
         /// The API server did not answer as it should.
         Failed => "failed",
-        /// The status was left out: the resource is gone, or another process wrote first.
+        /// The status was left out: the resource is gone or has changed, or another process wrote first.
         Dropped => "dropped",
     }
 }

@@ -21,7 +21,7 @@ async fn a_passphrase_that_does_not_open_the_key_needs_a_person() {
     secrets("wrong");
     let (code, _, action, reason, message) = scene.first_number(&FILES, &[]);
     assert_eq!((code, action.as_str(), reason.as_str()), (1, "None", "PassphraseWrong"));
-    assert!(message.contains("Secret messaging/flows-key, key private.pem"), "{message}");
+    assert!(message.contains("Secret messaging/flows-key, entry private.pem"), "{message}");
     assert_eq!(scene.emulator.counters().calls.total(), 0, "without a key there is nothing to ask");
     secrets("right\n");
     assert_eq!(scene.first_number(&FILES, &[]).0, 0);
@@ -34,7 +34,7 @@ async fn a_key_that_no_secret_has_needs_a_person() {
     scene.write("storefront.yaml", &[resource_with(&NUMBERS, reference)]);
     let (code, _, _, reason, message) = scene.first_number(&FILES, &["--allow-missing-secrets"]);
     assert_eq!((code, reason.as_str()), (1, "SecretKeyNotFound"), "{message}");
-    assert!(message.contains("which has token"), "{message}");
+    assert!(message.contains("It has: token. Correct accessTokenSecretRef.key"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,8 @@ fn the_operator_refuses_an_interval_below_that_of_a_resource() {
     let printed = run(&["run", "--default-check-interval", "59s", "--http-address", "127.0.0.1:0"], b"");
     assert_eq!(printed.code, 1, "{printed:?}");
     assert!(printed.stderr.contains("--default-check-interval must be at least 1m"), "{printed:?}");
+    let printed = run(&["run", "--default-check-interval", "721h", "--http-address", "127.0.0.1:0"], b"");
+    assert!(printed.stderr.contains("at most 720h (30 days)"), "{printed:?}");
 }
 
 #[test]

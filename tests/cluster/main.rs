@@ -26,6 +26,7 @@ mod listing;
 mod logs;
 mod main_job;
 mod malformed;
+mod memory;
 mod metrics;
 mod oversize;
 mod ownership;

@@ -5,6 +5,7 @@
 
 mod conditions;
 mod failures;
+mod inputs;
 mod meta;
 mod number;
 mod ownership;
@@ -378,5 +379,5 @@ fn read_number(observation: &mut Observation, position: usize, meta: &mut impl M
 }
 
 fn verdict(reason: Reason) -> Verdict {
-    Verdict::new(reason, "Secret messaging/flows-key, key private.pem: what is wrong with it.")
+    Verdict::new(reason, "Secret messaging/flows-key, entry private.pem: what is wrong with it.")
 }
