@@ -207,6 +207,7 @@ impl World {
             observed_secrets,
             valid: _,
             last_check_time: _,
+            last_successful_check_time: _,
             next_check_time: _,
             phone_numbers,
             conditions,

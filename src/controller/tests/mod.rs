@@ -338,7 +338,12 @@ impl Stage {
     /// Times lose their fractions of a second on the way.
     fn store(&mut self, status: &FlowsEncryptionKeyStatus) {
         let mut status = status.clone();
-        let of_status = [&mut status.public_key_since, &mut status.last_check_time, &mut status.next_check_time];
+        let of_status = [
+            &mut status.public_key_since,
+            &mut status.last_check_time,
+            &mut status.last_successful_check_time,
+            &mut status.next_check_time,
+        ];
         let of_numbers = status.phone_numbers.iter_mut().flat_map(|number| {
             let stored = [
                 &mut number.owned_since,
