@@ -145,7 +145,7 @@ fn every_situation_has_its_conditions() {
             "unreachable at first",
             || new(|_, m| all(m, |l| l.fault = Some(Fault::Down))),
             ["False", WAITING, "GraphUnreachable"],
-            &["ID 1", "Meta said"],
+            &["IDs 1, 2:", "Meta said"],
         ),
         (
             "drift that may heal: missing",

@@ -4,6 +4,7 @@
 //! Meta does is told by a [`Meta`].
 
 mod conditions;
+mod events;
 mod meta;
 mod number;
 mod ownership;
