@@ -350,15 +350,15 @@ fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summ
     let ready = conditions::find(&summary.status.conditions, ConditionType::Ready);
     let before = observation.status().and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
     let valid = summary.status.valid.as_deref().unwrap_or_default();
-    let is_news = !outcomes.is_empty()
-        || ready.map(|c| &c.reason) != before.map(|c| &c.reason)
+    let is_change = ready.map(|c| &c.reason) != before.map(|c| &c.reason)
         || Some(valid) != observation.status().and_then(|status| status.valid.as_deref());
+    let is_news = is_change || !outcomes.is_empty();
     let duration_ms = Timestamp::now().duration_since(begun).as_millis();
     let reason = ready.map(|condition| condition.reason.as_str()).unwrap_or_default();
     let detail = detail(summary, ready.map(|condition| condition.message.as_str()).unwrap_or_default());
     let uploads = outcomes.iter().filter(|outcome| outcome.upload.answer == UploadAnswer::Accepted).count();
     let failed = outcomes.iter().filter(|outcome| outcome.upload.answer.error().is_some()).count();
-    if is_news && needs_a_person(reason) {
+    if is_change && needs_a_person(reason) {
         tracing::warn!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "not ready until a person acts");
     } else if is_news {
         tracing::info!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "reconciled");

@@ -121,8 +121,8 @@ async fn an_account_is_limited() {
         let scrapes = Night::live(&scene.namespace, &pod, |night| {
             night.pass(20);
             let usage = Usage { business_percent: Some(100), waba_id: Some(ACCOUNT.to_owned()), ..Usage::default() };
-            // Two hours of the night: Meta's waits are not shortened.
-            let retry_after = Some(RetryAfter::Seconds(40));
+            // An hour and a half of the night: Meta's waits are not shortened.
+            let retry_after = Some(RetryAfter::Seconds(30));
             let limit = FaultAction::RateLimit(RateLimit { retry_after, usage, ..RateLimit::default() });
             let fault = scene.emulator.inject(Fault::new(limit));
             night.wait_until("limited", || pod.log().contains("calls to Meta wait"));
@@ -160,7 +160,7 @@ async fn meta_is_down_for_four_hours() {
             }
             night.pass(200);
             for name in names {
-                wait_note(&scene, night, name, "CheckOverdue", &["phone number ID"]);
+                wait_note(&scene, night, name, "CheckOverdue", &["Phone number ID"]);
                 let row = row(&scene, name);
                 assert!(row.contains("Unknown") && row.contains("CheckOverdue"), "{row}");
             }
