@@ -89,9 +89,9 @@ pub const MAX_CONDITION_MESSAGE: usize = 1024;
     printcolumn(
         name = "Last Check",
         type_ = "date",
-        json_path = ".status.lastCheckTime",
+        json_path = ".status.lastSuccessfulCheckTime",
         priority = 1,
-        description = "When Meta was last asked"
+        description = "How old the oldest answer of Meta is that VALID rests on"
     ),
     printcolumn(
         name = "Mode",
@@ -318,6 +318,11 @@ pub struct FlowsEncryptionKeyStatus {
     /// End of the last round that asked Meta, whatever came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check_time: Option<Time>,
+
+    /// The oldest of the numbers' last answers: since then some number was not read. Numbers that were never read do not
+    /// count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_successful_check_time: Option<Time>,
 
     /// When Meta will be asked again, unless something changes before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

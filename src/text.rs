@@ -1,8 +1,31 @@
-//! Texts in objects of the API server: bounds for what is echoed, and the one form of what is told.
+//! Texts for people: bounds for what is echoed into objects of the API server, times, and lists of numbers.
 
 use jiff::Timestamp;
 
 const ELLIPSIS: char = '…';
+/// How many phone numbers a sentence names. More of them would bury what it says.
+const MAX_NAMED: usize = 10;
+
+/// The time in UTC, to the second.
+pub fn utc(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The text as a sentence begins.
+pub fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// `phone number ID 1`, or `phone number IDs 1, 2 and 30 more` where there are many.
+pub fn phone_numbers(ids: &[impl AsRef<str>]) -> String {
+    let named: Vec<_> = ids.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
+    let more = match ids.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("phone number {} {}{more}", if ids.len() == 1 { "ID" } else { "IDs" }, named.join(", "))
+}
 
 /// The text, cut at a character boundary to at most `max` bytes as the API server stores it; a cut ends in an ellipsis.
 ///
@@ -38,15 +61,6 @@ pub fn date_and_clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// The text with a capital letter at its beginning, where that is an ASCII letter.
-pub fn capitalized(text: &str) -> String {
-    let mut text = text.to_owned();
-    if let Some(first) = text.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    text
-}
-
 fn printable(character: char) -> char {
     match character {
         control if control.is_control() => ' ',
@@ -67,6 +81,21 @@ fn stored_len(character: char) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ten_numbers_are_named() {
+        let ids: Vec<_> = (1..=12).map(|id| id.to_string()).collect();
+        assert_eq!(phone_numbers(&ids[..1]), "phone number ID 1");
+        assert_eq!(phone_numbers(&ids[..2]), "phone number IDs 1, 2");
+        assert_eq!(phone_numbers(&ids[..10]), "phone number IDs 1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
+        assert_eq!(phone_numbers(&ids), "phone number IDs 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
+    }
+
+    #[test]
+    fn times_are_of_utc_and_without_fractions() {
+        let time = "2026-11-27T05:27:03.75+01:00".parse().unwrap();
+        assert_eq!(utc(time), "2026-11-27T04:27:03Z");
+    }
 
     #[test]
     fn cuts_between_characters_and_only_where_needed() {

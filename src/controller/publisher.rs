@@ -1,5 +1,7 @@
 //! Publishes the events of resources.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -24,13 +26,16 @@ pub struct Publisher {
 struct Kept {
     recorder: Recorder,
     events: usize,
+    /// By resource and reason, the gist of the last event. A recorder takes the next one for a repetition, whatever it says,
+    /// and drops its text.
+    gists: HashMap<u64, u64>,
 }
 
 impl Publisher {
     /// A publisher of events that name `reporter`.
     pub fn new(client: Client, reporter: Reporter) -> Self {
         let recorder = Recorder::new(client.clone(), reporter.clone());
-        Self { client, reporter, recorder: Mutex::new(Kept { recorder, events: 0 }) }
+        Self { client, reporter, recorder: Mutex::new(Kept::new(recorder)) }
     }
 
     /// Publishes what happened to a resource. A failure is logged: nothing depends on an event.
@@ -44,18 +49,34 @@ impl Publisher {
                 action: note.action.to_owned(),
                 secondary: None,
             };
-            if let Err(error) = self.recorder().publish(&event, &reference).await {
+            let of = digest((&reference.namespace, &reference.name, &reference.uid, note.reason));
+            if let Err(error) = self.recorder(of, digest(&note.gist)).publish(&event, &reference).await {
                 tracing::warn!(reason = note.reason, error = describe(&error), "an event could not be published");
             }
         }
     }
 
-    fn recorder(&self) -> Recorder {
+    /// The recorder to tell this gist with, of a resource and for a reason.
+    fn recorder(&self, of: u64, gist: u64) -> Recorder {
         let mut kept = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.events == MAX_KEPT {
-            *kept = Kept { recorder: Recorder::new(self.client.clone(), self.reporter.clone()), events: 0 };
+        let says_another_thing = kept.gists.get(&of).is_some_and(|last| *last != gist);
+        if kept.events == MAX_KEPT || says_another_thing {
+            *kept = Kept::new(Recorder::new(self.client.clone(), self.reporter.clone()));
         }
         kept.events += 1;
+        kept.gists.insert(of, gist);
         kept.recorder.clone()
     }
+}
+
+impl Kept {
+    fn new(recorder: Recorder) -> Self {
+        Self { recorder, events: 0, gists: HashMap::new() }
+    }
+}
+
+fn digest(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::events::Note;
 use super::execute::{Execution, Outcome};
 use super::hearsay;
 use super::index::{Change, Index, ObjectKey};
@@ -28,7 +29,7 @@ use super::schedule::{Due, Waits, due};
 use super::summarize::{MIN_PAUSE, Progress, Summary, summarize};
 use super::watch::{self, Scope};
 use super::writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
-use crate::conditions::{self, ConditionType};
+use crate::conditions::{self, ConditionType, Reason, Standing};
 use crate::crd::NumberState;
 use crate::graph;
 use crate::health::Health;
@@ -360,17 +361,35 @@ fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summ
     let ready = conditions::find(&summary.status.conditions, ConditionType::Ready);
     let before = observation.status().and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
     let valid = summary.status.valid.as_deref().unwrap_or_default();
-    let is_news = !outcomes.is_empty()
-        || ready.map(|c| &c.reason) != before.map(|c| &c.reason)
+    let is_change = ready.map(|c| &c.reason) != before.map(|c| &c.reason)
         || Some(valid) != observation.status().and_then(|status| status.valid.as_deref());
+    let is_news = is_change || !outcomes.is_empty();
     let duration_ms = Timestamp::now().duration_since(begun).as_millis();
     let reason = ready.map(|condition| condition.reason.as_str()).unwrap_or_default();
-    let detail = ready.map(|condition| condition.message.as_str()).unwrap_or_default();
+    let detail = detail(summary, ready.map(|condition| condition.message.as_str()).unwrap_or_default());
     let uploads = outcomes.iter().filter(|outcome| outcome.upload.answer == UploadAnswer::Accepted).count();
     let failed = outcomes.iter().filter(|outcome| outcome.upload.answer.error().is_some()).count();
-    if is_news {
+    if is_change && needs_a_person(reason) {
+        tracing::warn!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "not ready until a person acts");
+    } else if is_news {
         tracing::info!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "reconciled");
     } else {
         tracing::debug!(resource = %key, reason, valid, duration_ms, "reconciled");
     }
+}
+
+/// What happened, in the words of the events, and what `Ready` says.
+fn detail(summary: &Summary, ready: &str) -> String {
+    let told = summary.notes.iter().map(|note| note.text.as_str());
+    let ready = (!summary.notes.iter().any(Note::is_of_ready)).then_some(ready);
+    told.chain(ready).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the log warns of the resource. Of credentials that Meta refuses it warns once, however many resources wait for
+/// better ones.
+fn needs_a_person(reason: &str) -> bool {
+    Reason::parse(reason).is_some_and(|reason| match reason {
+        Reason::TokenRefused | Reason::AppSecretRefused => false,
+        reason => reason.standing() == Standing::Stalled,
+    })
 }

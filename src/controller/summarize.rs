@@ -60,6 +60,8 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
 
     status.suspended_since = None;
     status.phone_numbers = numbers(observation, outcomes, now);
+    let reads = status.phone_numbers.iter().filter_map(|number| number.last_read_time.as_ref());
+    status.last_successful_check_time = reads.min().cloned();
     let valid = status.phone_numbers.iter().filter(|number| number.state == NumberState::Valid).count();
     status.valid = Some(format!("{valid}/{}", status.phone_numbers.len()));
     status.observed_spec_digest = Some(spec_digest(spec));

@@ -11,7 +11,7 @@ use super::summarize::Progress;
 use crate::conditions::{self, ConditionStatus, ConditionType, Reason, Verdict};
 use crate::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
 use crate::graph::{ErrorClass, GraphError};
-use crate::text::clock;
+use crate::text::{capitalized, clock, phone_numbers, utc};
 
 /// A condition about an input, before it is put into the list.
 struct Input {
@@ -223,7 +223,7 @@ fn ready(
     match worst {
         // What is stored of the numbers was read with other credentials.
         None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
-        None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers.len())),
+        None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers)),
         Some(worst) => {
             let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();
             Verdict::new(worst, sentence(&concerned))
@@ -231,11 +231,25 @@ fn ready(
     }
 }
 
-fn all_valid(count: usize) -> String {
-    match count {
-        1 => "The number holds the key with a valid signature.".to_owned(),
-        _ => format!("All {count} numbers hold the key with a valid signature."),
+fn all_valid(numbers: &[PhoneNumberStatus]) -> String {
+    let all = match numbers.len() {
+        1 => "The number holds the key with a valid signature".to_owned(),
+        count => format!("All {count} numbers hold the key with a valid signature"),
+    };
+    let silent: Vec<_> = numbers.iter().filter(|number| number.error.is_some()).collect();
+    let Some(as_of) = silent.iter().filter_map(|number| number.last_read_time.as_ref()).min() else {
+        return all + ".";
+    };
+    let as_of = utc(as_of.0);
+    let since = match silent.iter().filter_map(|number| number.error.as_ref()).all(is_rate_limit) {
+        true => "Meta has limited the rate of calls since",
+        false => "Meta has not answered since",
+    };
+    if silent.len() == numbers.len() {
+        return format!("{all} as of {as_of}; {since}.");
     }
+    let ids: Vec<_> = silent.iter().map(|number| &number.phone_number_id).collect();
+    format!("{all}, {} as of {as_of}; for {} {since}.", phone_numbers(&ids), if ids.len() == 1 { "it" } else { "them" })
 }
 
 /// What keeps a number from being Valid.
@@ -280,11 +294,7 @@ fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
     let Some(first) = concerned.first() else {
         return String::new();
     };
-    let more = match concerned.len() - 1 {
-        0 => String::new(),
-        1 => " (and 1 more)".to_owned(),
-        more => format!(" (and {more} more)"),
-    };
+    let ids: Vec<_> = concerned.iter().map(|number| &number.phone_number_id).collect();
     let detail = if first.message.is_empty() { "not asked yet." } else { &first.message };
-    format!("Phone number ID {}{more}: {detail}", first.phone_number_id)
+    format!("{}: {detail}", capitalized(&phone_numbers(&ids)))
 }

@@ -180,7 +180,8 @@ impl Client {
         prepare: impl FnOnce(RequestBuilder) -> Option<RequestBuilder>,
         decode: fn(&[u8]) -> Result<T, wire::UnknownShape>,
     ) -> Result<T, CallError> {
-        let caller = Caller { credentials: credentials.id(), resource, phone_number_id: number };
+        let caller =
+            Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: number };
         let pass = self.pacing.enter(caller).await.map_err(CallError::Paused)?;
         let url = extended(&self.base, &[number, "whatsapp_business_encryption"]);
         let path = url.path().to_owned();

@@ -1,7 +1,7 @@
 //! What authenticates a call: the access token and, where the app demands it, a proof of the app secret.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use base64ct::{Base64, Encoding};
 use hmac::{Hmac, Mac};
@@ -105,6 +105,7 @@ pub struct Credentials {
     token: AccessToken,
     proof: Option<SecretString>,
     id: CredentialsId,
+    origin: Arc<str>,
 }
 
 /// Names credentials without telling them: a hash under a key that lives as long as the process.
@@ -119,7 +120,18 @@ impl Credentials {
         let proof = app_secret.map(|secret| proof(&token, secret));
         let id =
             CredentialsId(KEY.hash_one((token.0.expose_secret(), proof.as_ref().map(ExposeSecret::expose_secret))));
-        Self { token, proof, id }
+        Self { token, proof, id, origin: Arc::default() }
+    }
+
+    /// The same, with the words for where they come from: Secret and entry.
+    #[must_use]
+    pub fn from_origin(self, origin: &str) -> Self {
+        Self { origin: origin.into(), ..self }
+    }
+
+    /// Where they come from, in words. Stays the same where a Secret gets a better token.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// The name by which pacing knows these credentials.

@@ -20,7 +20,8 @@ pub async fn read(
     number: &str,
     pacing: &Pacing,
 ) -> Result<Reported, CallError> {
-    let caller = Caller { credentials: credentials.id(), resource, phone_number_id: number };
+    let caller =
+        Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: number };
     let pass = pacing.enter(caller).await.map_err(CallError::Paused)?;
     let exchanged = receive(Response::from(answer), &credentials.redactor(), wire::read_answer).await;
     match pass.finish(exchanged.result.as_ref().err(), &exchanged.usage) {

@@ -90,6 +90,9 @@ const fn open(name: &'static str, values: &'static str) -> Label {
 
 const NAMESPACE: Label = open("namespace", "of the resource");
 const NAME: Label = open("name", "of the resource");
+/// A scrape may overwrite `namespace`, which is also a label of the target.
+const RESOURCE_NAMESPACE: Label =
+    open("resource_namespace", "the same as `namespace`, also after a scrape that overwrites that one");
 const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
 const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
 const SCOPE: Label = one_of("scope", || PauseScope::ALL.map(PauseScope::as_str).to_vec());
@@ -130,12 +133,12 @@ pub(super) static UPLOADS: Descriptor = counter(
 );
 pub(super) static PHONE_NUMBERS: Descriptor = gauge(
     "waflows_phone_numbers",
-    &[NAMESPACE, NAME, one_of("state", || NumberState::ALL.map(NumberState::as_str).to_vec())],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE, one_of("state", || NumberState::ALL.map(NumberState::as_str).to_vec())],
     "Phone numbers by state; states without numbers are left out, except Valid.",
 );
 pub(super) static RESOURCE_READY: Descriptor = gauge(
     "waflows_resource_ready",
-    &[NAMESPACE, NAME, REASON],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE, REASON],
     "The condition Ready of the resource: 1 True, 0 False, -1 Unknown.",
 );
 pub(super) static RESOURCES: Descriptor = gauge(
@@ -146,19 +149,19 @@ pub(super) static RESOURCES: Descriptor = gauge(
 pub(super) static LAST_CHECK: Descriptor = seconds(
     "waflows_resource_last_check_timestamp",
     MetricType::Gauge,
-    &[NAMESPACE, NAME],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "When every phone number of the resource had last been read well, in Unix time; absent until each was read once.",
 );
 pub(super) static NEXT_CHECK: Descriptor = seconds(
     "waflows_resource_next_check_timestamp",
     MetricType::Gauge,
-    &[NAMESPACE, NAME],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "When Meta will be asked again, in Unix time; absent while nothing is planned.",
 );
 pub(super) static KEY: Descriptor = seconds(
     "waflows_resource_key_timestamp",
     MetricType::Gauge,
-    &[NAMESPACE, NAME],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "When the operator first saw the resource's current key, in Unix time; absent until it has one.",
 );
 pub(super) static SUSPENDED: Descriptor = seconds(
@@ -171,6 +174,11 @@ pub(super) static TOKENS_REFUSED: Descriptor = gauge(
     "waflows_tokens_refused",
     &[],
     "Access tokens, counted by Secret and key, that Meta refuses now, also for their app secret proof.",
+);
+pub(super) static REFUSED_RESOURCES: Descriptor = gauge(
+    "waflows_refused_resources",
+    &[NAMESPACE, RESOURCE_NAMESPACE, open("secret", "that holds the access token")],
+    "Resources whose access token or app secret proof Meta refuses now; absent where there are none, and without series of resources.",
 );
 pub(super) static GRAPH_PAUSED: Descriptor = gauge(
     "waflows_graph_paused",
@@ -206,7 +214,7 @@ pub(super) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
 /// All metrics, in the order in which they are served.
-pub static ALL: [&Descriptor; 25] = [
+pub static ALL: [&Descriptor; 26] = [
     &BUILD,
     &LEADER,
     &RECONCILE_DURATION,
@@ -221,6 +229,7 @@ pub static ALL: [&Descriptor; 25] = [
     &KEY,
     &SUSPENDED,
     &TOKENS_REFUSED,
+    &REFUSED_RESOURCES,
     &GRAPH_PAUSED,
     &GRAPH_PAUSE_REMAINING,
     &QUEUE_DEPTH,

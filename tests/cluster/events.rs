@@ -110,12 +110,12 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
     world.apply(about, World::spec(&numbers)).await.unwrap();
     world.wait_ready(about).await;
     let (kind, action) = ("Normal", "Upload");
-    expect(&world, Expected { about, reason: "KeyUploaded", kind, action, names: &[numbers[0], "and 1 more"] }).await;
+    expect(&world, Expected { about, reason: "KeyUploaded", kind, action, names: &numbers }).await;
 
     let new = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;
     let rotated = &new.fingerprint["sha256:".len()..][..12];
-    expect(&world, Expected { about, reason: "KeyRotated", kind, action, names: &[numbers[0], "and 1 more", rotated] })
+    expect(&world, Expected { about, reason: "KeyRotated", kind, action, names: &[numbers[0], numbers[1], rotated] })
         .await;
     world.wait_ready(about).await;
 

@@ -208,6 +208,7 @@ impl World {
             suspended_since,
             valid: _,
             last_check_time: _,
+            last_successful_check_time: _,
             next_check_time: _,
             phone_numbers,
             conditions,

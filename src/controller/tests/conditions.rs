@@ -139,13 +139,13 @@ fn every_situation_has_its_conditions() {
             "limited at first",
             || new(|_, m| all(m, |l| l.fault = Some(Fault::Limited))),
             ["False", WAITING, "RateLimited"],
-            &["ID 1 (and 1 more)", "Meta said"],
+            &["IDs 1, 2:", "Meta said"],
         ),
         (
             "unreachable at first",
             || new(|_, m| all(m, |l| l.fault = Some(Fault::Down))),
             ["False", WAITING, "GraphUnreachable"],
-            &["ID 1", "Meta said"],
+            &["IDs 1, 2:", "Meta said"],
         ),
         (
             "drift that may heal: missing",
@@ -292,13 +292,19 @@ fn every_situation_has_its_conditions() {
             "a check fails in passing",
             || checked(|_, m| all(m, |l| l.fault = Some(Fault::Down))),
             ["True", "", "AllNumbersValid"],
-            &[],
+            &["All 2 numbers", "as of 2026-", "Meta has not answered since"],
+        ),
+        (
+            "a check of one number fails in passing",
+            || checked(|_, m| m.line("2").fault = Some(Fault::Down)),
+            ["True", "", "AllNumbersValid"],
+            &["All 2 numbers", ", phone number ID 2 as of 2026-", "for it Meta has not answered since"],
         ),
         (
             "a check is limited in passing",
             || checked(|_, m| all(m, |l| l.fault = Some(Fault::Limited))),
             ["True", "", "AllNumbersValid"],
-            &[],
+            &["as of 2026-", "Meta has limited the rate of calls since"],
         ),
         (
             "checks fail for long",
@@ -454,7 +460,7 @@ fn of_several_troubles_the_one_for_people_is_told_and_of_those_the_first() {
         ([Refused, Contested], "NumberRefused", "ID 1:"),
         ([Unreported, Refused], "NumberRefused", "ID 2:"),
         ([Refused, Unreported], "NumberRefused", "ID 1:"),
-        ([Refused, Refused], "NumberRefused", "ID 1 (and 1 more):"),
+        ([Refused, Refused], "NumberRefused", "IDs 1, 2:"),
     ];
     for (states, reason, words) in table {
         let (mut stage, _) = Stage::settled(&["1", "2"]);

@@ -4,6 +4,7 @@
 //! Meta does is told by a [`Meta`].
 
 mod conditions;
+mod events;
 mod failures;
 mod inputs;
 mod meta;
@@ -345,6 +346,7 @@ impl Stage {
             &mut status.public_key_since,
             &mut status.suspended_since,
             &mut status.last_check_time,
+            &mut status.last_successful_check_time,
             &mut status.next_check_time,
         ];
         let of_numbers = status.phone_numbers.iter_mut().flat_map(|number| {

@@ -145,6 +145,11 @@ impl Book {
         .flatten()
     }
 
+    /// The business account of a number, as far as headers told.
+    pub(super) fn account(&self, phone_number_id: &str) -> Option<Arc<str>> {
+        self.accounts.get(phone_number_id).cloned()
+    }
+
     /// How long a call waits so that the budget is not used up.
     pub(super) fn delay(&self, caller: &Caller<'_>, now: Instant) -> Duration {
         let percent = self

@@ -10,7 +10,7 @@ use super::*;
 
 fn caller<'a>(token: &str, resource: &'a str, number: &'a str) -> Caller<'a> {
     let credentials = Credentials::new(AccessToken::new(token.as_bytes()).unwrap(), None).id();
-    Caller { credentials, resource, phone_number_id: number }
+    Caller { credentials, token: "Secret shop/token, entry token", resource, phone_number_id: number }
 }
 
 fn failed(class: ErrorClass) -> GraphError {

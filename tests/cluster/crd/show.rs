@@ -28,7 +28,7 @@ async fn place_with_ready_resource() -> Place {
         "observedGeneration": 1,
         "valid": "2/3",
         "shortFingerprint": "sha256:0123456789ab",
-        "lastCheckTime": now,
+        "lastSuccessfulCheckTime": now,
         "conditions": [
             {"type": "KeyLoaded", "status": "True", "reason": "Loaded", "message": "Other.", "lastTransitionTime": now},
             {"type": "Ready", "status": "False", "reason": "NumbersRefused", "message": "Add number 1 to the token's WABA.",

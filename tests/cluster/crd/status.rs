@@ -206,7 +206,7 @@ fn largest_status(ids: &[String], from_meta: &str) -> Value {
         "lastHandledSyncRequest": text(MAX_SHORT_TEXT), "publicKeyFingerprint": fingerprint,
         "shortFingerprint": fingerprint[..19], "previousFingerprints": vec![fingerprint.as_str(); 5],
         "observedSecrets": vec![json!({"name": "n".repeat(253), "uid": "u".repeat(64), "resourceVersion": "1".repeat(64)}); 8],
-        "valid": "0/500", "lastCheckTime": time, "nextCheckTime": time,
+        "valid": "0/500", "lastCheckTime": time, "lastSuccessfulCheckTime": time, "nextCheckTime": time,
         "phoneNumbers": numbers.collect::<Vec<_>>(),
         "conditions": (0..8).map(condition).collect::<Vec<_>>(),
     })

@@ -68,6 +68,7 @@ fn remembered(stage: &Stage) -> FlowsEncryptionKey {
     if let Some(status) = &mut resource.status {
         (status.public_key, status.previous_fingerprints) = (None, Vec::new());
         (status.last_check_time, status.next_check_time, status.valid) = (None, None, None);
+        status.last_successful_check_time = None;
         status.conditions.iter_mut().for_each(|condition| condition.message.clear());
         for number in &mut status.phone_numbers {
             let (phone_number_id, owned_since) =

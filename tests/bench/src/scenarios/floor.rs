@@ -83,7 +83,7 @@ fn event(resource: &FlowsEncryptionKey) -> Result<Event, kube::Error> {
         "type": "Normal",
         "reason": "KeyUploaded",
         "action": "Upload",
-        "note": "Key sha256:0add4ddbaeac was put on phone number ID 100000000000005 and 4 more.",
+        "note": "Key sha256:0add4ddbaeac was put on phone number IDs 100000000000005, 100000000000006, 100000000000007, 100000000000008, 100000000000009.",
         "regarding": resource.object_ref(&()),
         "reportingController": FIELD_MANAGER,
         "reportingInstance": FIELD_MANAGER,
