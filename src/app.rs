@@ -42,6 +42,9 @@ const KUBERNETES_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bound on the silence of the API server on a watch.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Bound on a new connection for a watch: one that is tried while the API server goes away must not outlast its absence.
+const WATCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why the operator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -193,8 +196,11 @@ pub(crate) fn for_single_requests(mut config: kube::Config) -> kube::Config {
 }
 
 /// A watch ends after 290 s at the latest, for the API server's part. One on which nothing is heard for longer leads
-/// nowhere, and is begun anew.
+/// nowhere, and is begun anew. It is tried again by whoever follows it, and not by the client, which would wait ever
+/// longer for an API server that is back.
 fn for_watches(mut config: kube::Config) -> kube::Config {
+    config.connect_timeout = Some(WATCH_CONNECT_TIMEOUT);
+    config.default_retry = false;
     config.read_timeout = Some(WATCH_TIMEOUT);
     config.reset_reader_on_write = true;
     config
