@@ -24,6 +24,7 @@ mod logs;
 mod main_job;
 mod malformed;
 mod metrics;
+mod others;
 mod outages;
 mod oversize;
 mod ownership;
