@@ -30,7 +30,7 @@ async fn without_api_server(control_plane: &ControlPlane, flags: &[&str], failur
 async fn after_a_long_absence_it_is_ready_once_its_watches_are_open_and_sees_changes_soon() {
     let control_plane = new_control_plane();
     // It is blind after three seconds of silence. After a few attempts in vain it waits long for the next.
-    let world = without_api_server(&control_plane, &["--wait-scale", "0.1"], 8).await;
+    let world = without_api_server(&control_plane, &["--wait-scale", "0.1"], 5).await;
     page_with(&world.operator, "/readyz", 503).await;
     let warnings =
         |log: &str| log.lines().filter(|line| line.contains(" WARN ") && line.contains("a watch failed")).count();
