@@ -80,8 +80,8 @@ struct Loop {
 struct Contact {
     last: Instant,
     was_ever: bool,
-    /// The last attempt failed.
-    is_lost: bool,
+    /// Since when every attempt has failed.
+    lost: Option<Instant>,
     said: String,
     /// The end of the last absence that made this process blind.
     back: Option<Instant>,
@@ -100,8 +100,7 @@ pub struct Health {
 impl Health {
     /// Nothing known yet. `wait_scale` multiplies the times that readiness counts in; 1 but in tests.
     pub fn new(wait_scale: f64) -> Self {
-        let contact =
-            Contact { last: Instant::now(), was_ever: false, is_lost: false, said: String::new(), back: None };
+        let contact = Contact { last: Instant::now(), was_ever: false, lost: None, said: String::new(), back: None };
         Self {
             loops: Mutex::default(),
             sights: Mutex::default(),
@@ -174,7 +173,7 @@ impl Health {
 
     /// Whether the API server gave a sign of life when it was asked last.
     pub fn is_in_contact(&self) -> bool {
-        !locked(&self.contact).is_lost
+        locked(&self.contact).lost.is_none()
     }
 
     /// Asks the API server for a sign of life again and again: watches are silent where nothing changes, also on a
@@ -200,19 +199,21 @@ impl Health {
 
     fn note_contact(&self, failure: Option<String>) {
         let mut contact = locked(&self.contact);
+        let now = Instant::now();
         if let Some(said) = failure {
-            contact.is_lost = true;
+            contact.lost.get_or_insert(now);
             contact.said = said;
             return;
         }
-        let (now, was_lost, lost) = (Instant::now(), contact.is_lost, contact.last);
-        let mut back = contact.back;
-        if was_lost && self.is_out_of_contact(&contact) {
+        let (lost, mut back) = (contact.lost, contact.back);
+        if let Some(lost) = lost
+            && self.is_out_of_contact(&contact)
+        {
             locked(&self.sights).iter().for_each(|sight| sight.suspect(lost));
             back = Some(now);
         }
-        *contact = Contact { last: now, was_ever: true, is_lost: false, said: String::new(), back };
-        if was_lost {
+        *contact = Contact { last: now, was_ever: true, lost: None, said: String::new(), back };
+        if lost.is_some() {
             self.returns.send_replace(());
         }
     }
@@ -315,8 +316,10 @@ mod tests {
         // One failed; the connection of the other may lead nowhere, and nobody can tell.
         let clauses = [
             "the watch of secrets has failed for 20 s: connection refused",
-            "the watch of flowsencryptionkeys has failed for 40 s: it is begun anew, since the API server was away",
+            "the watch of flowsencryptionkeys has failed for 20 s: it is begun anew, since the API server was away",
         ];
+        assert_eq!(health.blind_spots(), clauses);
+        assert!(!secrets.opened(), "an attempt from before, which may yet turn out to have missed something");
         assert_eq!(health.blind_spots(), clauses);
         for sight in [&secrets, &resources] {
             assert!(sight.take_lost() && !sight.take_lost(), "begun anew once");

@@ -22,7 +22,7 @@ struct State {
     /// When anything came last.
     heard: Instant,
     trouble: Option<Trouble>,
-    /// Its connection may lead nowhere.
+    /// Its connection may lead nowhere: it is to be begun anew.
     is_lost: bool,
 }
 
@@ -44,12 +44,12 @@ impl Sight {
         locked(&self.state).heard = Instant::now();
     }
 
-    /// The watch is open: what happens from now on comes. Returns whether it was not before.
+    /// The watch is open: what happens from now on comes. Returns whether it was not before. One that is to be begun anew
+    /// counts once it has been.
     pub fn opened(&self) -> bool {
         let mut state = locked(&self.state);
         state.heard = Instant::now();
-        state.is_lost = false;
-        state.trouble.take().is_some()
+        !state.is_lost && state.trouble.take().is_some()
     }
 
     /// The watch failed. Returns whether this is news.
