@@ -1,6 +1,5 @@
 //! Wires everything together: clients, controller, server, shutdown.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -44,6 +43,9 @@ const KUBERNETES_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bound on the silence of the API server on a watch.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Bound on a new connection for a watch: one that is tried while the API server goes away must not outlast its absence.
+const WATCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why the operator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -59,14 +61,6 @@ pub enum StartError {
     /// The Graph client cannot be set up.
     #[error(transparent)]
     Graph(#[from] graph::ConfigError),
-    /// The CA bundle cannot be read.
-    #[error("--graph-ca-bundle {path}: {source}")]
-    CaBundle {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        source: std::io::Error,
-    },
     /// There is no cluster to work in.
     #[error("no cluster to connect to: set KUBECONFIG, or run inside a cluster ({0})")]
     Kubeconfig(#[from] kube::config::InferConfigError),
@@ -98,20 +92,35 @@ pub enum StartError {
     Signal(#[source] std::io::Error),
 }
 
+impl StartError {
+    /// Whether the command line is at fault, alone.
+    pub fn is_wrong_usage(&self) -> bool {
+        match self {
+            Self::Telemetry(_) | Self::Timing(_) | Self::Margin { .. } | Self::CheckInterval(_) => true,
+            Self::Graph(error) => match error {
+                graph::ConfigError::NotHttps(_) | graph::ConfigError::NotABase(_) => true,
+                graph::ConfigError::CaBundle { .. } | graph::ConfigError::Http(_) => false,
+            },
+            Self::Traces(_) | Self::Listen(_) | Self::Kubeconfig(_) | Self::Client(_) | Self::Signal(_) => false,
+        }
+    }
+}
+
 /// Runs the operator until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 /// When a flag or the environment makes a start impossible.
 pub async fn run(args: RunArgs) -> Result<(), StartError> {
+    require_interval(&args)?;
+    let timing = timing(&args)?;
     let traces = Traces::from_env()?;
     telemetry::init(args.log_format, &args.log_level, traces.as_ref())?;
-    require_interval(&args)?;
     let metrics = Arc::new(Metrics::default());
     let graph = graph_client(&args.graph, args.wait_scale, Arc::clone(&metrics))?;
     let listener = server::listen(args.http_address).await?;
     let stop = stop_on_signal().map_err(StartError::Signal)?;
     let kubernetes = kube::Config::infer().await?;
-    let leadership = leadership(&args, &kubernetes)?;
+    let leadership = leadership(&args, timing, &kubernetes)?;
     let client = ClientBuilder::try_from(for_single_requests(kubernetes.clone()))?
         .with_layer(&apiserver::naming(&kubernetes))
         .with_layer(&ConcurrencyLimitLayer::new(KUBERNETES_CONCURRENCY))
@@ -172,22 +181,30 @@ fn require_interval(args: &RunArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The part in the election, where there is one.
-fn leadership(args: &RunArgs, kubernetes: &kube::Config) -> Result<Option<Leadership>, StartError> {
+/// The timing of the election. A call to Meta that a leader began must be over before another replica leads.
+fn timing(args: &RunArgs) -> Result<Timing, StartError> {
     let timing = Timing::new(args.lease_duration, args.renew_deadline)?;
-    if !args.leader_election {
-        return Ok(None);
-    }
-    if timing.margin() < GRAPH_TIMEOUT {
+    if args.leader_election && timing.margin() < GRAPH_TIMEOUT {
         return Err(StartError::Margin { margin: timing.margin(), needed: GRAPH_TIMEOUT });
     }
+    Ok(timing)
+}
+
+/// The part in the election. Without one, it is told of others that have a part in it.
+fn leadership(args: &RunArgs, timing: Timing, kubernetes: &kube::Config) -> Result<Option<Leadership>, StartError> {
+    let given = args.lease_namespace.clone().filter(|namespace| !namespace.is_empty());
     let lease = LeaseConfig {
-        namespace: args.lease_namespace.clone().unwrap_or_else(|| leader::own_namespace(kubernetes)),
+        namespace: given.unwrap_or_else(|| leader::own_namespace(kubernetes)),
         name: args.lease_name.clone(),
         identity: leader::identity(),
         timing,
     };
-    Ok(Some(Leadership::start(lease, kubernetes.clone())?))
+    if args.leader_election {
+        return Ok(Some(Leadership::start(lease, kubernetes.clone())?));
+    }
+    let client = apiserver::client(for_single_requests(kubernetes.clone()))?;
+    tokio::spawn(async move { leader::warn_of_others(&client, &lease).await });
+    Ok(None)
 }
 
 /// Rounds retry by themselves and must not hang: the client does neither wait for ever nor repeat.
@@ -199,8 +216,11 @@ pub(crate) fn for_single_requests(mut config: kube::Config) -> kube::Config {
 }
 
 /// A watch ends after 290 s at the latest, for the API server's part. One on which nothing is heard for longer leads
-/// nowhere, and is begun anew.
+/// nowhere, and is begun anew. It is tried again by whoever follows it, and not by the client, which would wait ever
+/// longer for an API server that is back.
 fn for_watches(mut config: kube::Config) -> kube::Config {
+    config.connect_timeout = Some(WATCH_CONNECT_TIMEOUT);
+    config.default_retry = false;
     config.read_timeout = Some(WATCH_TIMEOUT);
     config.reset_reader_on_write = true;
     config
@@ -212,13 +232,11 @@ pub(crate) fn graph_client(
     wait_scale: f64,
     metrics: Arc<Metrics>,
 ) -> Result<graph::Client, StartError> {
-    let read =
-        |path: &PathBuf| std::fs::read(path).map_err(|source| StartError::CaBundle { path: path.clone(), source });
     let config = graph::Config {
         base_url: args.graph_url.clone(),
         api_version: args.graph_api_version.clone(),
         allow_http: args.allow_http_graph_url,
-        ca_bundle: args.graph_ca_bundle.as_ref().map(read).transpose()?,
+        ca_bundle: args.graph_ca_bundle.clone(),
         timeout: GRAPH_TIMEOUT,
     };
     let ceilings = Ceilings {

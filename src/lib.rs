@@ -7,7 +7,7 @@
 //! - [`leader`]: several replicas, one writer
 //! - [`health`]: whether the process lives and sees the cluster; [`metrics`]: what Prometheus is told
 //! - [`check`]: what the operator would do, said beforehand; [`inspect`]: what a key file holds
-//! - [`app`], [`cli`], [`printout`], [`server`], [`telemetry`]: the process around it
+//! - [`app`], [`cli`], [`printout`], [`selector`], [`server`], [`telemetry`]: the process around it
 
 mod apiserver;
 pub mod app;
@@ -23,6 +23,7 @@ pub mod key;
 pub mod leader;
 pub mod metrics;
 pub mod printout;
+pub mod selector;
 pub mod server;
 mod sieve;
 pub mod telemetry;

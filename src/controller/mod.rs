@@ -9,6 +9,7 @@
 //! Plan and summarize, and what they use ([`number`], [`schedule`]), are pure functions: time and
 //! jitter come in as values.
 
+mod attempts;
 pub mod events;
 pub mod execute;
 pub mod hearsay;

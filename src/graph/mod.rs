@@ -16,6 +16,7 @@ pub mod pacing;
 mod reader;
 mod redact;
 pub mod replay;
+mod transport;
 mod usage;
 pub mod wire;
 

@@ -28,6 +28,8 @@ mod main_job;
 mod malformed;
 mod memory;
 mod metrics;
+mod others;
+mod outages;
 mod oversize;
 mod ownership;
 mod probes;
