@@ -46,6 +46,11 @@ test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every
 	tests/chart/lint
 	cargo test --workspace --locked
 
+.PHONY: advisories
+advisories: $(CARGO_DENY) ## look up known vulnerabilities of the crates (downloads RustSec's list)
+	$(CARGO_DENY) --locked check advisories
+	$(CARGO_DENY) --locked --manifest-path fuzz/Cargo.toml check advisories
+
 .PHONY: soak
 soak: SEED := $(shell date +%s)
 soak: TEST := cargo test --profile soak --locked -p waflows-operator
@@ -69,8 +74,9 @@ tools: ## build the programs of the test control plane (about 9 minutes the firs
 	@tests/control-plane/build
 
 .PHONY: generate
-generate: ## write what is made from the Rust code: crds/ and the tables in docs/
+generate: ## write what is made from the Rust code: crds/, the tables in docs/, and the table of bad inputs
 	WAFLOWS_GENERATE=1 cargo test --quiet --locked -p waflows-operator --test generated
+	WAFLOWS_GENERATE=1 cargo test --quiet --locked -p waflows-operator --test check bad_inputs
 
 .PHONY: record
 record: tools ## write docs/argocd/testdata: what the operator reports in each situation
@@ -80,7 +86,8 @@ record: tools ## write docs/argocd/testdata: what the operator reports in each s
 .PHONY: image
 image: ## build the container image with docker, podman or buildah (IMAGE=registry/name:tag)
 	$(BUILD_IMAGE) --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD || echo unknown) \
-		--build-arg CREATED="$$(git log -1 --format=%cI)" --build-arg SOURCE=$(SOURCE) $(IMAGE_FLAGS) .
+		--build-arg CREATED="$$(git log -1 --format=%cI)" --build-arg SOURCE=$(SOURCE) \
+		--build-arg BASE_NAME=$$(.ci/base-image runtime) $(IMAGE_FLAGS) .
 
 .PHONY: chart
 chart: ## write what the chart has from elsewhere (its copy of crds/, its README), and what is made of it (install/)

@@ -1,15 +1,17 @@
 //! Wires everything together: clients, controller, server, shutdown.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kube::client::{Client, ClientBuilder};
+use kube::client::ClientBuilder;
 use kube::runtime::events::Reporter;
 use tokio_util::sync::CancellationToken;
 use tower::limit::ConcurrencyLimitLayer;
+use tower::util::MapResponseLayer;
+use waflows_core::api::crd::{MAX_CHECK_INTERVAL, MIN_CHECK_INTERVAL};
+use waflows_core::schedule::backoff::Waits;
+use waflows_core::store::store::Index;
 
 use crate::cli::{GraphArgs, RunArgs};
 use crate::controller::event_publisher::Publisher;
@@ -17,17 +19,14 @@ use crate::controller::queue::Queue;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
 use crate::controller::{self, Context};
-use crate::graph;
 use crate::graph::pacing::{Ceilings, Pacing};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::Metrics;
 use crate::server::{Exposition, Pages};
+use crate::sieve::sieved;
 use crate::telemetry::Traces;
-use crate::{server, telemetry};
-use waflows_core::api::crd::MIN_CHECK_INTERVAL;
-use waflows_core::schedule::backoff::Waits;
-use waflows_core::store::store::Index;
+use crate::{apiserver, graph, server, telemetry};
 
 /// Bound on a call to Meta. Shorter than the time for which a lost lease cannot be taken by another replica.
 const GRAPH_TIMEOUT: Duration = Duration::from_millis(4500);
@@ -41,6 +40,9 @@ const KUBERNETES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bound on the silence of the API server on a watch.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Bound on a new connection for a watch: one that is tried while the API server goes away must not outlast its absence.
+const WATCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the operator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,14 +59,6 @@ pub enum StartError {
     /// The Graph client cannot be set up.
     #[error(transparent)]
     Graph(#[from] graph::ConfigError),
-    /// The CA bundle cannot be read.
-    #[error("--graph-ca-bundle {path}: {source}")]
-    CaBundle {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        source: std::io::Error,
-    },
     /// There is no cluster to work in.
     #[error("no cluster to connect to: set KUBECONFIG, or run inside a cluster ({0})")]
     Kubeconfig(#[from] kube::config::InferConfigError),
@@ -85,12 +79,29 @@ pub enum StartError {
         /// By how much it must be.
         needed: Duration,
     },
-    /// Meta would be asked all the time.
-    #[error("--default-check-interval must be at least 1m, as checkInterval of a resource must, not {0:?}")]
+    /// Meta would be asked all the time, or never.
+    #[error(
+        "--default-check-interval must be at least 1m and at most 720h (30 days), as checkInterval of a resource must, \
+         not {0:?}"
+    )]
     CheckInterval(Duration),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signal(#[source] std::io::Error),
+}
+
+impl StartError {
+    /// Whether the command line is at fault, alone.
+    pub fn is_wrong_usage(&self) -> bool {
+        match self {
+            Self::Telemetry(_) | Self::Timing(_) | Self::Margin { .. } | Self::CheckInterval(_) => true,
+            Self::Graph(error) => match error {
+                graph::ConfigError::NotHttps(_) | graph::ConfigError::NotABase(_) => true,
+                graph::ConfigError::CaBundle { .. } | graph::ConfigError::Http(_) => false,
+            },
+            Self::Traces(_) | Self::Listen(_) | Self::Kubeconfig(_) | Self::Client(_) | Self::Signal(_) => false,
+        }
+    }
 }
 
 /// Runs the operator until SIGTERM or Ctrl-C.
@@ -98,16 +109,18 @@ pub enum StartError {
 /// # Errors
 /// When a flag or the environment makes a start impossible.
 pub async fn run(args: RunArgs) -> Result<(), StartError> {
+    require_interval(&args)?;
+    let timing = timing(&args)?;
     let traces = Traces::from_env()?;
     telemetry::init(args.log_format, &args.log_level, traces.as_ref())?;
-    require_interval(&args)?;
     let metrics = Arc::new(Metrics::default());
     let graph = graph_client(&args.graph, args.wait_scale, Arc::clone(&metrics))?;
     let listener = server::listen(args.http_address).await?;
     let stop = stop_on_signal().map_err(StartError::Signal)?;
     let kubernetes = kube::Config::infer().await?;
-    let leadership = leadership(&args, &kubernetes)?;
+    let leadership = leadership(&args, timing, &kubernetes)?;
     let client = ClientBuilder::try_from(for_single_requests(kubernetes.clone()))?
+        .with_layer(&apiserver::naming(&kubernetes))
         .with_layer(&ConcurrencyLimitLayer::new(KUBERNETES_CONCURRENCY))
         .build();
 
@@ -117,7 +130,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let context = Arc::new(Context {
         publisher: Publisher::new(client.clone(), reporter),
         client,
-        watch_client: Client::try_from(for_watches(kubernetes))?,
+        watch_client: watch_client(kubernetes)?,
         graph,
         index: Mutex::new(Index::new(&namespaces, waits.before_takeover())),
         queue: Queue::default(),
@@ -157,31 +170,39 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Holds the flag to the bound of a resource's `checkInterval`. Tests, which shorten the waits, may go below it.
+/// Holds the flag to the bounds of a resource's `checkInterval`. Tests, which shorten the waits, may go below them.
 fn require_interval(args: &RunArgs) -> Result<(), StartError> {
     let interval = args.default_check_interval;
-    if interval < MIN_CHECK_INTERVAL && args.wait_scale >= 1.0 {
+    if interval > MAX_CHECK_INTERVAL || (interval < MIN_CHECK_INTERVAL && args.wait_scale >= 1.0) {
         return Err(StartError::CheckInterval(interval));
     }
     Ok(())
 }
 
-/// The part in the election, where there is one.
-fn leadership(args: &RunArgs, kubernetes: &kube::Config) -> Result<Option<Leadership>, StartError> {
+/// The timing of the election. A call to Meta that a leader began must be over before another replica leads.
+fn timing(args: &RunArgs) -> Result<Timing, StartError> {
     let timing = Timing::new(args.lease_duration, args.renew_deadline)?;
-    if !args.leader_election {
-        return Ok(None);
-    }
-    if timing.margin() < GRAPH_TIMEOUT {
+    if args.leader_election && timing.margin() < GRAPH_TIMEOUT {
         return Err(StartError::Margin { margin: timing.margin(), needed: GRAPH_TIMEOUT });
     }
+    Ok(timing)
+}
+
+/// The part in the election. Without one, it is told of others that have a part in it.
+fn leadership(args: &RunArgs, timing: Timing, kubernetes: &kube::Config) -> Result<Option<Leadership>, StartError> {
+    let given = args.lease_namespace.clone().filter(|namespace| !namespace.is_empty());
     let lease = LeaseConfig {
-        namespace: args.lease_namespace.clone().unwrap_or_else(|| leader::own_namespace(kubernetes)),
+        namespace: given.unwrap_or_else(|| leader::own_namespace(kubernetes)),
         name: args.lease_name.clone(),
         identity: leader::identity(),
         timing,
     };
-    Ok(Some(Leadership::start(lease, kubernetes.clone())?))
+    if args.leader_election {
+        return Ok(Some(Leadership::start(lease, kubernetes.clone())?));
+    }
+    let client = apiserver::client(for_single_requests(kubernetes.clone()))?;
+    tokio::spawn(async move { leader::warn_of_others(&client, &lease).await });
+    Ok(None)
 }
 
 /// Rounds retry by themselves and must not hang: the client does neither wait for ever nor repeat.
@@ -193,8 +214,11 @@ pub(crate) fn for_single_requests(mut config: kube::Config) -> kube::Config {
 }
 
 /// A watch ends after 290 s at the latest, for the API server's part. One on which nothing is heard for longer leads
-/// nowhere, and is begun anew.
+/// nowhere, and is begun anew. It is tried again by whoever follows it, and not by the client, which would wait ever
+/// longer for an API server that is back.
 fn for_watches(mut config: kube::Config) -> kube::Config {
+    config.connect_timeout = Some(WATCH_CONNECT_TIMEOUT);
+    config.default_retry = false;
     config.read_timeout = Some(WATCH_TIMEOUT);
     config.reset_reader_on_write = true;
     config
@@ -206,13 +230,11 @@ pub(crate) fn graph_client(
     wait_scale: f64,
     metrics: Arc<Metrics>,
 ) -> Result<graph::Client, StartError> {
-    let read =
-        |path: &PathBuf| std::fs::read(path).map_err(|source| StartError::CaBundle { path: path.clone(), source });
     let config = graph::Config {
         base_url: args.graph_url.clone(),
         api_version: args.graph_api_version.clone(),
         allow_http: args.allow_http_graph_url,
-        ca_bundle: args.graph_ca_bundle.as_ref().map(read).transpose()?,
+        ca_bundle: args.graph_ca_bundle.clone(),
         timeout: GRAPH_TIMEOUT,
     };
     let ceilings = Ceilings {
@@ -221,6 +243,13 @@ pub(crate) fn graph_client(
         wait_scale,
     };
     Ok(graph::Client::new(&config, Arc::new(Pacing::new(ceilings)), metrics)?)
+}
+
+/// The client for watches, which drops what tenants may write at length before anything is held of it.
+fn watch_client(kubernetes: kube::Config) -> kube::Result<kube::Client> {
+    let naming = apiserver::naming(&kubernetes);
+    let builder = ClientBuilder::try_from(for_watches(kubernetes))?;
+    Ok(builder.with_layer(&naming).with_layer(&MapResponseLayer::new(sieved)).build())
 }
 
 /// The namespaces to watch, each once; one entry for all of them where none is named.

@@ -6,14 +6,17 @@
 //!
 //! It is ready while it sees the cluster, whether it leads or not.
 
-use std::collections::BTreeMap;
+mod sight;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use kube::Client;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+pub use self::sight::Sight;
 use crate::apiserver::describe;
 
 /// How often a loop at rest shows that it lives.
@@ -22,13 +25,13 @@ const REST: Duration = Duration::from_secs(10);
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// How often the API server is asked for a sign of life.
 const CONTACT_INTERVAL: Duration = Duration::from_secs(10);
+/// The same while it gives none, or a watch has failed.
+const CONTACT_INTERVAL_IN_DOUBT: Duration = Duration::from_secs(1);
 const CONTACT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without an answer for this long, the process does not see the cluster. Restarts of the API server are shorter.
 const OUT_OF_CONTACT: Duration = Duration::from_secs(30);
-/// A watch that is refused for this long does not recover by itself.
-const REFUSED: Duration = Duration::from_secs(60);
-/// Refusals further apart than this are not in a row: a watch is tried again after 30 s at the latest.
-const IN_A_ROW: Duration = Duration::from_secs(90);
+/// A watch that fails for this long does not recover by itself.
+const FAILED: Duration = Duration::from_secs(60);
 
 /// The sign of life of one loop.
 #[derive(Debug)]
@@ -74,32 +77,38 @@ struct Loop {
     patience: Duration,
 }
 
-/// A watch that the API server refuses.
-struct Refusal {
-    since: Instant,
-    last: Instant,
-    said: String,
-}
-
 struct Contact {
     last: Instant,
     was_ever: bool,
+    /// Since when every attempt has failed.
+    lost: Option<Instant>,
     said: String,
+    /// The end of the last absence that made this process blind.
+    back: Option<Instant>,
 }
 
 /// What the probes ask.
 pub struct Health {
     loops: Mutex<Vec<Loop>>,
-    refusals: Mutex<BTreeMap<(&'static str, usize), Refusal>>,
+    sights: Mutex<Vec<Arc<Sight>>>,
     contact: Mutex<Contact>,
+    doubt: Arc<Notify>,
+    returns: watch::Sender<()>,
     wait_scale: f64,
 }
 
 impl Health {
     /// Nothing known yet. `wait_scale` multiplies the times that readiness counts in; 1 but in tests.
     pub fn new(wait_scale: f64) -> Self {
-        let contact = Contact { last: Instant::now(), was_ever: false, said: String::new() };
-        Self { loops: Mutex::default(), refusals: Mutex::default(), contact: Mutex::new(contact), wait_scale }
+        let contact = Contact { last: Instant::now(), was_ever: false, lost: None, said: String::new(), back: None };
+        Self {
+            loops: Mutex::default(),
+            sights: Mutex::default(),
+            contact: Mutex::new(contact),
+            doubt: Arc::default(),
+            returns: watch::Sender::default(),
+            wait_scale,
+        }
     }
 
     /// A loop begins. It ends when its pulse is dropped.
@@ -129,36 +138,42 @@ impl Health {
     pub fn blind_spots(&self) -> Vec<String> {
         let mut clauses = Vec::new();
         let contact = locked(&self.contact);
-        let silence = contact.last.elapsed();
-        if !contact.was_ever || silence > OUT_OF_CONTACT.mul_f64(self.wait_scale) {
+        if self.is_out_of_contact(&contact) {
             let cause = if contact.said.is_empty() { String::new() } else { format!(": {}", contact.said) };
-            clauses.push(format!("the API server has not answered for {} s{cause}", silence.as_secs()));
+            let silence = contact.last.elapsed().as_secs();
+            clauses.push(format!("the API server has not answered for {silence} s{cause}"));
         }
-        for ((what, _), refusal) in locked(&self.refusals).iter() {
-            let lasts = refusal.since.elapsed();
-            if lasts > REFUSED && refusal.last.elapsed() < IN_A_ROW {
-                clauses.push(format!(
-                    "the watch of {what} has been refused for {} s: {}",
-                    lasts.as_secs(),
-                    refusal.said
-                ));
+        for sight in locked(&self.sights).iter() {
+            let Some(trouble) = sight.trouble() else { continue };
+            let lasts = trouble.since.elapsed();
+            // After an absence that made this process blind, it sees again once its watches do.
+            if lasts > FAILED || contact.back.is_some_and(|back| trouble.since < back) {
+                let (what, said) = (sight.what, trouble.said);
+                clauses.push(format!("the watch of {what} has failed for {} s: {said}", lasts.as_secs()));
             }
         }
         clauses
     }
 
-    /// The API server refused a watch.
-    pub fn watch_refused(&self, what: &'static str, watch: usize, said: &str) {
-        let now = Instant::now();
-        let mut refusals = locked(&self.refusals);
-        let known = refusals.get(&(what, watch)).filter(|known| now - known.last < IN_A_ROW);
-        let since = known.map_or(now, |known| known.since);
-        refusals.insert((what, watch), Refusal { since, last: now, said: said.to_owned() });
+    fn is_out_of_contact(&self, contact: &Contact) -> bool {
+        !contact.was_ever || contact.last.elapsed() > OUT_OF_CONTACT.mul_f64(self.wait_scale)
     }
 
-    /// A watch brought something.
-    pub fn watch_works(&self, what: &'static str, watch: usize) {
-        locked(&self.refusals).remove(&(what, watch));
+    /// A watch begins.
+    pub fn sight(&self, what: &'static str) -> Arc<Sight> {
+        let sight = Arc::new(Sight::new(what, Arc::clone(&self.doubt)));
+        locked(&self.sights).push(Arc::clone(&sight));
+        sight
+    }
+
+    /// Changes whenever the API server answers again after it did not.
+    pub fn returns(&self) -> watch::Receiver<()> {
+        self.returns.subscribe()
+    }
+
+    /// Whether the API server gave a sign of life when it was asked last.
+    pub fn is_in_contact(&self) -> bool {
+        locked(&self.contact).lost.is_none()
     }
 
     /// Asks the API server for a sign of life again and again: watches are silent where nothing changes, also on a
@@ -173,16 +188,33 @@ impl Health {
                 Ok(Err(error)) => Some(describe(&error)),
                 Err(_) => Some("it takes too long".to_owned()),
             };
+            let pause = if failure.is_some() { CONTACT_INTERVAL_IN_DOUBT } else { CONTACT_INTERVAL };
             self.note_contact(failure);
-            sleep(CONTACT_INTERVAL.mul_f64(self.wait_scale)).await;
+            tokio::select! {
+                () = sleep(pause.mul_f64(self.wait_scale)) => {}
+                () = self.doubt.notified() => sleep(CONTACT_INTERVAL_IN_DOUBT.mul_f64(self.wait_scale)).await,
+            }
         }
     }
 
     fn note_contact(&self, failure: Option<String>) {
         let mut contact = locked(&self.contact);
-        match failure {
-            None => *contact = Contact { last: Instant::now(), was_ever: true, said: String::new() },
-            Some(said) => contact.said = said,
+        let now = Instant::now();
+        if let Some(said) = failure {
+            contact.lost.get_or_insert(now);
+            contact.said = said;
+            return;
+        }
+        let (lost, mut back) = (contact.lost, contact.back);
+        if let Some(lost) = lost
+            && self.is_out_of_contact(&contact)
+        {
+            locked(&self.sights).iter().for_each(|sight| sight.suspect(lost));
+            back = Some(now);
+        }
+        *contact = Contact { last: now, was_ever: true, lost: None, said: String::new(), back };
+        if lost.is_some() {
+            self.returns.send_replace(());
         }
     }
 }
@@ -238,26 +270,86 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_is_refused_for_long_is_a_blind_spot_until_it_works_or_is_refused_no_more() {
+    async fn a_watch_that_fails_for_long_is_a_blind_spot_until_it_is_open() {
         let health = Health::new(1.0);
         health.note_contact(None);
-        let refused_for_long = async || {
-            for _ in 0..4 {
-                health.watch_refused("secrets", 0, "secrets is forbidden");
-                pass(20).await;
-                health.note_contact(None);
-            }
-        };
-        refused_for_long().await;
-        assert_eq!(health.blind_spots(), ["the watch of secrets has been refused for 80 s: secrets is forbidden"]);
-        health.watch_works("secrets", 0);
+        let secrets = health.sight("secrets");
+        for _ in 0..4 {
+            secrets.failed("secrets is forbidden");
+            pass(20).await;
+            health.note_contact(None);
+        }
+        assert_eq!(health.blind_spots(), ["the watch of secrets has failed for 80 s: secrets is forbidden"]);
+        secrets.hear();
+        assert_eq!(health.blind_spots().len(), 1, "it may be listed, and not watched");
+        assert!(secrets.opened());
         assert_eq!(health.blind_spots(), Vec::<String>::new());
+        assert!(!secrets.opened());
 
-        refused_for_long().await;
-        pass(IN_A_ROW.as_secs()).await;
+        secrets.failed("secrets is forbidden");
+        assert_eq!(health.blind_spots(), Vec::<String>::new(), "it may be over in a moment");
+    }
+
+    #[test]
+    fn the_same_failure_is_no_news() {
+        let secrets = Health::new(1.0).sight("secrets");
+        assert!(secrets.failed("forbidden"));
+        assert!(!secrets.failed("forbidden"));
+        assert!(secrets.failed("connection refused"));
+        secrets.opened();
+        assert!(secrets.failed("connection refused"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_long_absence_of_the_api_server_each_watch_must_be_open_again() {
+        let health = Health::new(1.0);
+        let (secrets, resources) = (health.sight("secrets"), health.sight("flowsencryptionkeys"));
         health.note_contact(None);
-        assert_eq!(health.blind_spots(), Vec::<String>::new(), "nothing changed since, so the watch brought nothing");
-        health.watch_refused("secrets", 0, "secrets is forbidden");
-        assert_eq!(health.blind_spots(), Vec::<String>::new(), "a new row");
+        pass(20).await;
+        secrets.failed("connection refused");
+        health.note_contact(Some("connection refused".to_owned()));
+        assert!(!health.is_in_contact());
+        pass(20).await;
+        let returns = health.returns();
+        health.note_contact(None);
+        assert!(health.is_in_contact() && returns.has_changed().unwrap());
+        // One failed; the connection of the other may lead nowhere, and nobody can tell.
+        let clauses = [
+            "the watch of secrets has failed for 20 s: connection refused",
+            "the watch of flowsencryptionkeys has failed for 20 s: it is begun anew, since the API server was away",
+        ];
+        assert_eq!(health.blind_spots(), clauses);
+        assert!(!secrets.opened(), "an attempt from before, which may yet turn out to have missed something");
+        assert_eq!(health.blind_spots(), clauses);
+        for sight in [&secrets, &resources] {
+            assert!(sight.take_lost() && !sight.take_lost(), "begun anew once");
+        }
+        resources.opened();
+        assert_eq!(health.blind_spots(), clauses[..1]);
+        secrets.opened();
+        assert_eq!(health.blind_spots(), Vec::<String>::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_absence_and_a_watch_that_goes_on_cost_nothing() {
+        let health = Health::new(1.0);
+        let secrets = health.sight("secrets");
+        health.note_contact(None);
+        health.note_contact(Some("connection refused".to_owned()));
+        pass(20).await;
+        let returns = health.returns();
+        health.note_contact(None);
+        assert!(returns.has_changed().unwrap(), "what waits for its next attempt need not wait");
+        assert!(!secrets.take_lost(), "it would have heard of its end");
+
+        health.note_contact(Some("it takes too long".to_owned()));
+        pass(40).await;
+        secrets.hear();
+        health.note_contact(None);
+        assert!(!secrets.take_lost(), "it is alive");
+        assert_eq!(health.blind_spots(), Vec::<String>::new());
+        let returns = health.returns();
+        health.note_contact(None);
+        assert!(!returns.has_changed().unwrap(), "it was not away");
     }
 }

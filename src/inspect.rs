@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use waflows_key::{Inspection, KeyError, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::cli::{InspectArgs, OutputFormat};
 use crate::command_output::Printout;
-use waflows_key::{Inspection, KeyError, PublicKey};
 
 /// Far more than any key. What is longer is cut, and refused as too large.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -53,7 +53,7 @@ pub fn run(args: &InspectArgs) -> Result<Printout, InspectError> {
         && let Err(error) = &inspection.key
     {
         // Where a key is expected, for example in a file, there is none.
-        eprintln!("waflows-operator: {error}");
+        eprintln!("waflows-operator: {}", problem(error));
         return Ok(Printout { text: String::new(), exit_code: 1 });
     }
     Ok(Printout { text, exit_code: u8::from(inspection.key.is_err()) })
@@ -74,6 +74,16 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, InspectError> {
     Ok(bytes)
 }
 
+/// What is wrong with a file, with the remedy for who has it at hand rather than in a Secret.
+fn problem(error: &KeyError) -> String {
+    match error {
+        KeyError::MissingPassphrase => {
+            "the private key is encrypted: give the file with its passphrase with --passphrase-file FILE".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
 fn table(inspection: &Inspection) -> String {
     let mut lines = Vec::new();
     if let Some(kind) = inspection.kind {
@@ -84,7 +94,7 @@ fn table(inspection: &Inspection) -> String {
     }
     lines.push(match &inspection.key {
         Ok(key) => format!("fingerprint  {}", key.fingerprint()),
-        Err(error) => format!("problem      {error}"),
+        Err(error) => format!("problem      {}", problem(error)),
     });
     lines.join("\n") + "\n"
 }
@@ -113,7 +123,7 @@ impl<'a> Summary<'a> {
             bits: inspection.bits(),
             fingerprint: key.ok().map(|key| key.fingerprint().to_string()),
             public_key: key.ok().map(PublicKey::pem),
-            problem: key.err().map(KeyError::to_string),
+            problem: key.err().map(problem),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! - [`leader`]: several replicas, one writer
 //! - [`health`]: whether the process lives and sees the cluster; [`metrics`]: what Prometheus is told
 //! - [`check`]: what the operator would do, said beforehand; [`inspect`]: what a key file holds
-//! - [`app`], [`cli`], [`command_output`], [`server`], [`telemetry`]: the process around it
+//! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process around it
 
 mod apiserver;
 pub mod app;
@@ -20,5 +20,7 @@ pub mod health;
 pub mod inspect;
 pub mod leader;
 pub mod metrics;
+pub mod selector;
 pub mod server;
+mod sieve;
 pub mod telemetry;

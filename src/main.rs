@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use tikv_jemallocator::Jemalloc;
 use waflows_core::api::crd;
+use waflows_operator::app::StartError;
 use waflows_operator::cli::{Cli, Command};
 use waflows_operator::command_output::Printout;
 use waflows_operator::{app, check, inspect};
 
-/// A command that looks and could not tell ends as clap does when it is called in a wrong way.
-const COULD_NOT_TELL: u8 = 2;
+/// Wrong usage ends so, as clap has it. So does a command that looks and could not tell.
+const WRONG_USAGE: u8 = 2;
 
 /// Gives memory back that the C library's allocator keeps after a rollout. Its settings are in `.cargo/config.toml`.
 #[global_allocator]
@@ -19,13 +20,14 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let on_failure = match &cli.command {
-        Command::Check(_) | Command::Inspect(_) => ExitCode::from(COULD_NOT_TELL),
-        Command::Run(_) | Command::Crd | Command::Completions { .. } => ExitCode::FAILURE,
+    let looks = match &cli.command {
+        Command::Check(_) | Command::Inspect(_) => true,
+        Command::Run(_) | Command::Crd | Command::Completions { .. } => false,
     };
     dispatch(cli.command).unwrap_or_else(|error| {
         eprintln!("waflows-operator: {error}");
-        on_failure
+        let is_wrong_usage = error.downcast_ref().is_some_and(StartError::is_wrong_usage);
+        if looks || is_wrong_usage { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
     })
 }
 

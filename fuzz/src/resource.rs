@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use waflows_core::api::conditions::{ConditionType, Reason, Verdict};
+use waflows_core::api::conditions::{ConditionType, Reason, Verdict, are_altered};
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 use waflows_core::api::text::truncate;
 use waflows_core::meta::RateLimitScope;
@@ -128,6 +128,8 @@ fn round(observation: &Observation, now: Timestamp, choices: &mut Choices<'_>) -
     let progress = if choices.one_in(4) { Progress::Underway } else { Progress::Finished };
     let summary = summarize(observation, &outcomes, progress, now);
     assert!(summary.next.is_none_or(|next| next >= now), "the next round lies in the past: {:?}", summary.next);
+    // Else there would be a round after every round.
+    assert!(!are_altered(&summary.status.conditions));
     if !observation.resource.spec.is_suspended() {
         check_status(observation, &summary.status);
     }

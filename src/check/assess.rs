@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Action, NumberReport, Outcome, ResourceReport};
 use waflows_core::api::conditions::{self, ConditionType, Reason, Standing};
 use waflows_core::api::crd::{
     FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus, SecretKeyRef,
 };
-use waflows_core::number::upload_reason;
-use waflows_core::number::{Ownership, Reading, Terms};
+use waflows_core::number::{Ownership, Reading, Terms, upload_reason};
 use waflows_core::observation::{NumberObservation, Observation};
 use waflows_core::rollout::plan::{Plan, plan};
 use waflows_core::rollout::progress::Progress;
@@ -17,6 +15,8 @@ use waflows_core::status::number_message as message;
 use waflows_core::status::ready::trouble;
 use waflows_core::status::summarize::summarize;
 use waflows_core::store::object_key::ObjectKey;
+
+use super::report::{Action, NumberReport, Outcome, ResourceReport};
 
 /// What an observation could not know, and how that counts.
 #[derive(Debug, Clone, Default)]
@@ -134,6 +134,10 @@ struct Assessment<'a> {
 
 impl Assessment<'_> {
     fn number(&self, observed: &NumberObservation, mut number: PhoneNumberStatus) -> NumberReport {
+        if number.next_attempt_time.take().is_some() && !self.observation.resource.spec.is_suspended() {
+            // Nobody tries again here.
+            number.message = message::for_number(&number, observed, None, &self.terms);
+        }
         if number.state == NumberState::Pending && matches!(observed.ownership, Ownership::Other { .. }) {
             // The operator would learn of it with its first reading; manifests tell before.
             number.state = NumberState::Conflict;
@@ -153,7 +157,7 @@ impl Assessment<'_> {
             action,
             reason: finding.as_ref().map(|finding| finding.reason.as_str()),
             outcome: finding.as_ref().map_or(Outcome::Fine, |finding| finding.outcome),
-            message: finding.map_or_else(|| text(&number), |finding| finding.message),
+            message: finding.map_or(number.message, |finding| finding.message),
             phone_number_id: number.phone_number_id,
             state: number.state,
             signature_status: number.signature_status,
@@ -199,13 +203,6 @@ impl Assessment<'_> {
             Outcome::Unknown if action != Action::None || self.gaps.offline => Outcome::Fine,
             outcome => outcome,
         };
-        Some(Finding { reason, message: text(number), outcome })
+        Some(Finding { reason, message: number.message.clone(), outcome })
     }
-}
-
-/// What is to be said of a number: what Meta said, and what follows from it.
-fn text(number: &PhoneNumberStatus) -> String {
-    let error = number.error.as_ref().map(|error| format!("{}.", error.message.trim_end_matches('.')));
-    let parts = error.into_iter().chain(Some(number.message.clone()).filter(|text| !text.is_empty()));
-    parts.collect::<Vec<_>>().join(" ")
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use waflows_core::api::crd::FlowsEncryptionKey as Resource;
 
 use super::CheckError;
-use crate::apiserver::describe;
+use crate::apiserver::{self, describe};
 use crate::app::for_single_requests;
 use crate::controller::secrets::{Fetched, fetch};
-use waflows_core::api::crd::FlowsEncryptionKey as Resource;
 
 /// The cluster.
 pub(super) struct Cluster {
@@ -35,7 +35,7 @@ impl Cluster {
     pub(super) async fn connect() -> Result<Self, CheckError> {
         let config = kube::Config::infer().await.map_err(CheckError::Kubeconfig)?;
         let namespace = config.default_namespace.clone();
-        let client = Client::try_from(for_single_requests(config)).map_err(CheckError::Client)?;
+        let client = apiserver::client(for_single_requests(config)).map_err(CheckError::Client)?;
         Ok(Self { client, namespace })
     }
 

@@ -8,16 +8,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-
-use super::assess::{Gaps, assess};
-use super::cluster::Cluster;
-use super::manifests::SecretManifest;
-use super::report::{Problem, ResourceReport};
-use crate::controller::fence::Permit;
-use crate::controller::reads;
-use crate::controller::secrets::{self, Fetched};
-use crate::graph;
-use crate::leader::Leader;
 use waflows_core::api::conditions::Reason;
 use waflows_core::api::crd::{FlowsEncryptionKey, Mode};
 use waflows_core::number::Reading;
@@ -26,6 +16,17 @@ use waflows_core::schedule::backoff::Waits;
 use waflows_core::schedule::due::{Agenda, Due, due};
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::Index;
+
+use super::assess::{Gaps, assess};
+use super::cluster::Cluster;
+use super::manifests::SecretManifest;
+use super::progress::Progress;
+use super::report::{Problem, ResourceReport};
+use crate::controller::fence::Permit;
+use crate::controller::reads;
+use crate::controller::secrets::{self, Fetched};
+use crate::graph;
+use crate::leader::Leader;
 
 /// Resources examined at once.
 const PARALLEL_RESOURCES: usize = 4;
@@ -69,9 +70,11 @@ struct Observed {
 }
 
 /// Examines every subject; without asking Meta where there is no reader.
-pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>) -> Examined {
+pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>, progress: &Progress<'_>) -> Examined {
     let permit = Permit::new(CancellationToken::new(), Leader::alone().acquired().await);
-    let observing = scene.subjects.iter().map(|subject| observe(scene, subject, graph, &permit));
+    let specs = scene.subjects.iter().map(|subject| &subject.resource.spec).filter(|spec| !spec.is_suspended());
+    progress.begin(specs.map(|spec| spec.phone_number_ids.len()).sum());
+    let observing = scene.subjects.iter().map(|subject| observe(scene, subject, graph, &permit, progress));
     let mut observed: Vec<Observed> = futures::stream::iter(observing).buffered(PARALLEL_RESOURCES).collect().await;
     settle_owners(scene, &mut observed);
     let mut examined = Examined::default();
@@ -87,7 +90,13 @@ pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>) -> Exa
     examined
 }
 
-async fn observe(scene: &Scene, subject: &Subject, graph: Option<&graph::Reader>, permit: &Permit) -> Observed {
+async fn observe(
+    scene: &Scene,
+    subject: &Subject,
+    graph: Option<&graph::Reader>,
+    permit: &Permit,
+    progress: &Progress<'_>,
+) -> Observed {
     let resource = &subject.resource;
     let interval = resource.spec.check_interval_or(DEFAULT_CHECK_INTERVAL);
     let now = Timestamp::now();
@@ -113,8 +122,11 @@ async fn observe(scene: &Scene, subject: &Subject, graph: Option<&graph::Reader>
     observation.inputs = Some(inputs);
     let credentials = opened.credentials.filter(|_| observation.can_ask());
     if let Some((graph, credentials)) = graph.zip(credentials) {
-        let readings: Vec<_> = reads::readings(&observation, credentials, graph, permit).collect().await;
+        let readings = reads::readings(&observation, credentials, graph, permit).inspect(|_| progress.step());
+        let readings: Vec<_> = readings.collect().await;
         observation.note(&readings, Timestamp::now());
+    } else {
+        progress.leave_out(resource.spec.phone_number_ids.len());
     }
     Observed { observation, gaps, problems }
 }
@@ -187,13 +199,14 @@ fn claim(index: &mut Index, observed: &mut Observed, now: Timestamp) {
         Ok(_) => true,
         Err(verdict) => verdict.reason == Reason::SecretNotFound && !observed.gaps.unseen.is_empty(),
     });
+    let wanted = observation.expected();
     for number in &mut observation.numbers {
         let is_refused = matches!(&number.reading, Reading::Failed { error, .. } if error.class.refuses_number());
         let id = &number.before.phone_number_id;
         number.ownership = if may_have_key && !is_refused && observation.refusal.is_none() {
-            index.claim(id, &key, now)
+            index.claim(id, &key, wanted, now)
         } else {
-            index.owner(id, &key, now)
+            index.owner(id, &key, wanted, now)
         };
     }
 }

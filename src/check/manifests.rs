@@ -2,22 +2,22 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt;
-use std::fs;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use base64ct::{Base64, Encoding};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::ObjectMeta;
 use serde_json::Value;
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::store::object_key::ObjectKey;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::report::Problem;
+use super::yaml::{self, Fault};
 use super::{CheckError, schema};
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
-use waflows_core::store::object_key::ObjectKey;
 
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 const STDIN: &str = "-";
@@ -89,19 +89,16 @@ impl Manifests {
 
     /// Takes in a file by its text.
     pub(super) fn add_file(&mut self, file: &str, text: &str, namespace: &str) {
-        // Without snippets: they would show pieces of Secrets.
-        let options = serde_saphyr::options! { with_snippet: false };
-        match serde_saphyr::from_multiple_with_options::<Value>(text, options) {
+        match yaml::documents(text) {
             Ok(documents) => {
                 for (position, document) in documents.into_iter().enumerate() {
                     let origin = Origin { file: file.to_owned(), document: position + 1 };
                     self.add_object(&origin, document, namespace);
                 }
             }
-            Err(error) => {
-                let place = error.location().map(|place| format!(", line {}, column {}", place.line(), place.column()));
-                let origin = format!("{file}{}", place.unwrap_or_default());
-                self.problems.push(Problem::of_file(origin, "", "is no YAML that can be read"));
+            Err(Fault { place, message }) => {
+                let place = place.map(|(line, column)| format!(", line {line}, column {column}")).unwrap_or_default();
+                self.problems.push(Problem::of_file(format!("{file}{place}"), "", &message));
             }
         }
     }
@@ -229,7 +226,10 @@ fn read(path: &Path) -> Result<Zeroizing<String>, CheckError> {
     } else {
         fs::read_to_string(path)
     };
-    text.map(Zeroizing::new).map_err(|source| CheckError::Read { path: path.to_owned(), source })
+    text.map(Zeroizing::new).map_err(|source| match source.kind() {
+        ErrorKind::InvalidData => CheckError::NoText(path.to_owned()),
+        _ => CheckError::Read { path: path.to_owned(), source },
+    })
 }
 
 #[cfg(test)]

@@ -1,34 +1,39 @@
 //! `check`: what the operator would do, and what is wrong, said beforehand.
 //!
-//! [`manifests`] and [`cluster`] gather what there is, [`schema`] says what the API server would refuse, [`examine`]
-//! takes each resource through the first steps of the operator's own round, [`assess`] says what they mean, [`report`]
-//! prints it. [`selection`] knows which resources the operator works on at all. Nothing is written anywhere: Meta is
-//! asked through a [`graph::Reader`], which cannot upload.
+//! [`manifests`] (with [`yaml`]) and [`cluster`] gather what there is, [`schema`] says what the API server would refuse,
+//! [`examine`] takes each resource through the first steps of the operator's own round while [`progress`] shows how far it
+//! is, [`assess`] says what they mean, [`report`] and [`table`] print it. [`selection`] knows which resources the operator
+//! works on at all. Nothing is written anywhere: Meta is asked through a [`graph::Reader`], which cannot upload.
 
 mod assess;
 mod cluster;
 mod examine;
 mod manifests;
+mod progress;
 pub mod report;
 pub mod schema;
 mod selection;
+mod table;
+mod yaml;
 
 use std::collections::{BTreeSet, HashMap};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use cluster::{Cluster, Listed};
+use examine::{Scene, Secrets, Subject, examine};
+use manifests::Manifests;
+use progress::Progress;
+use report::{Problem, Report, ResourceReport};
+use selection::Selection;
+use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::store::object_key::ObjectKey;
 
 use crate::app::{StartError, graph_client};
 use crate::cli::CheckArgs;
 use crate::command_output::Printout;
 use crate::graph;
-use cluster::{Cluster, Listed};
-use examine::{Scene, Secrets, Subject, examine};
-use manifests::Manifests;
-use report::{Problem, Report, ResourceReport};
-use selection::Selection;
-use waflows_core::api::crd::FlowsEncryptionKey;
-use waflows_core::store::object_key::ObjectKey;
 
 /// Where a resource comes from that no manifest holds.
 const CLUSTER: &str = "cluster";
@@ -46,6 +51,9 @@ pub enum CheckError {
         /// What happened.
         source: io::Error,
     },
+    /// A manifest is no text.
+    #[error("{}: this is no UTF-8 text (PowerShell writes UTF-16); save it as UTF-8", .0.display())]
+    NoText(PathBuf),
     /// The Graph client cannot be set up.
     #[error(transparent)]
     Graph(#[from] StartError),
@@ -108,7 +116,8 @@ pub async fn run(args: &CheckArgs) -> Result<Printout, CheckError> {
 }
 
 async fn report(given: Given, graph: Option<&graph::Reader>) -> Report {
-    let mut examined = examine(&given.scene, graph).await;
+    let progress = Progress::on_stderr(io::stderr().is_terminal());
+    let mut examined = examine(&given.scene, graph, &progress).await;
     examined.resources.extend(given.unselected);
     Report::new(examined.resources, [given.problems, examined.problems].concat())
 }

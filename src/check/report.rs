@@ -1,11 +1,12 @@
-//! What `check` says, as a table or as JSON. docs/check.md describes both.
+//! What `check` says, which is printed as a table or as JSON. docs/check.md describes both.
 
 use serde::Serialize;
-
-use crate::cli::OutputFormat;
-use crate::command_output::Printout;
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberError, NumberState};
 use waflows_core::store::object_key::ObjectKey;
+
+use super::table::table;
+use crate::cli::OutputFormat;
+use crate::command_output::Printout;
 
 /// Why a resource is left alone that the operator does not work on. No reason of a condition: its status stays empty.
 const NOT_SELECTED: &str = "NotSelected";
@@ -178,53 +179,11 @@ impl Report {
     /// Never in practice: what is written as JSON are plain strings.
     pub(super) fn printout(&self, format: OutputFormat) -> Result<Printout, serde_json::Error> {
         let text = match format {
-            OutputFormat::Table => self.table(),
+            OutputFormat::Table => table(self),
             OutputFormat::Json => serde_json::to_string_pretty(self)? + "\n",
         };
         Ok(Printout { text, exit_code: self.outcome.exit_code() })
     }
-
-    fn table(&self) -> String {
-        let header = ["NAMESPACE/NAME", "NUMBER", "STATE", "ACTION", "MESSAGE"].map(str::to_owned);
-        let numbers = self.resources.iter().flat_map(|resource| {
-            resource.phone_numbers.iter().map(move |number| row(&resource.namespace, &resource.name, number))
-        });
-        let rows: Vec<_> =
-            std::iter::once(header).chain(self.problems.iter().map(problem_row)).chain(numbers).collect();
-        aligned(&rows)
-    }
-}
-
-fn row(namespace: &str, name: &str, number: &NumberReport) -> [String; 5] {
-    let action = match (number.action, number.reason) {
-        (Action::Upload, reason) => format!("upload: {}", reason.unwrap_or_default()),
-        (Action::UploadLater, reason) => format!("upload later: {}", reason.unwrap_or_default()),
-        (Action::None, Some(reason)) => format!("none: {reason}"),
-        (Action::None, None) => "none".to_owned(),
-    };
-    let id = number.phone_number_id.clone();
-    [format!("{namespace}/{name}"), id, format!("{:?}", number.state), action, number.message.clone()]
-}
-
-fn problem_row(problem: &Problem) -> [String; 5] {
-    let name = match (&problem.namespace, &problem.name) {
-        (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
-        _ => "-".to_owned(),
-    };
-    let path = if problem.path.is_empty() { String::new() } else { format!("{} ", problem.path) };
-    let message = format!("{}: {path}{}", problem.origin, problem.message);
-    [name, "-".to_owned(), "-".to_owned(), "none: Invalid".to_owned(), message]
-}
-
-/// Columns two blanks apart; the last is as wide as it is.
-fn aligned(rows: &[[String; 5]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths = [0, 1, 2, 3].map(width);
-    let line = |[name, number, state, action, message]: &[String; 5]| {
-        let [a, b, c, d] = widths;
-        format!("{name:a$}  {number:b$}  {state:c$}  {action:d$}  {message}").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -267,29 +226,5 @@ mod tests {
         assert_eq!(code(vec![fine(), unknown()], vec![]), 2);
         assert_eq!(code(vec![bad(), unknown()], vec![]), 1);
         assert_eq!(code(vec![fine()], vec![Problem::of_file("a".into(), "", "b")]), 1);
-    }
-
-    #[test]
-    fn the_table_has_a_row_for_each_number_and_problem() {
-        let numbers = vec![
-            number(NumberState::Valid, Action::None, None, Outcome::Fine),
-            number(NumberState::Missing, Action::Upload, Some("KeyMissing"), Outcome::Fine),
-        ];
-        let problem = Problem {
-            origin: "b.yaml, document 2".into(),
-            namespace: None,
-            name: None,
-            path: "spec.mode".into(),
-            message: "must be one of Enforce, Observe".into(),
-        };
-        assert_eq!(
-            report(numbers, vec![problem]).table(),
-            "\
-NAMESPACE/NAME        NUMBER           STATE    ACTION              MESSAGE
--                     -                -        none: Invalid       b.yaml, document 2: spec.mode must be one of Enforce, Observe
-messaging/storefront  106540352242922  Valid    none
-messaging/storefront  106540352242922  Missing  upload: KeyMissing  What to know.
-"
-        );
     }
 }

@@ -3,11 +3,12 @@
 
 use std::sync::LazyLock;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::core::Resource as _;
 use regex::Regex;
-use serde_json::{Map, Value};
-
+use serde_json::{Map, Number, Value};
 use waflows_core::api::crd::{self, FlowsEncryptionKey};
 
 /// Something that the API server would refuse.
@@ -18,6 +19,10 @@ pub struct Violation {
     /// What is wrong with it. Never holds the value.
     pub message: String,
 }
+
+/// What a schema without type takes.
+const ANYTHING: &str = "anything";
+const INTEGER_OR_STRING: &str = "integer or string";
 
 /// The fields of every object's metadata.
 const METADATA: [&str; 15] = [
@@ -65,7 +70,9 @@ pub fn validate(object: &Value) -> Vec<Violation> {
     if !findings.is_misshapen
         && let Err(errors) = kube_cel::Validator::new().validate(json, &object, None)
     {
-        errors.into_iter().for_each(|error| findings.add(&error.field_path, error.message));
+        errors
+            .into_iter()
+            .for_each(|error| findings.add(&error.field_path, without_name(&error.message, &error.field_path)));
     }
     findings.violations
 }
@@ -79,6 +86,12 @@ pub(super) fn without_nulls(value: Value) -> Value {
         }
         other => other,
     }
+}
+
+/// What a rule says of a field, without the field's name, which stands before it here.
+fn without_name<'a>(message: &'a str, path: &str) -> &'a str {
+    let name = path.rsplit('.').next().unwrap_or_default();
+    message.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')).unwrap_or(message)
 }
 
 #[derive(Default)]
@@ -154,35 +167,66 @@ impl Findings {
     }
 
     fn value(&mut self, schema: &JSONSchemaProps, value: &Value, path: &str) {
-        let expected = schema.type_.as_deref().unwrap_or_default();
-        match value {
-            Value::Object(fields) if expected == "object" => self.object(schema, fields, path),
-            Value::Array(items) if expected == "array" => self.array(schema, items, path),
-            Value::String(text) if expected == "string" => self.string(schema, text, path),
-            Value::Bool(_) if expected == "boolean" => {}
+        let expected = match schema.type_.as_deref() {
+            Some(name) => name,
+            None if schema.x_kubernetes_int_or_string == Some(true) => INTEGER_OR_STRING,
+            None => ANYTHING,
+        };
+        match (value, expected) {
+            (_, ANYTHING) => {}
+            (Value::Object(fields), "object") => self.object(schema, fields, path),
+            (Value::Array(items), "array") => self.array(schema, items, path),
+            (Value::String(text), "string" | INTEGER_OR_STRING) => self.string(schema, text, path),
+            (Value::Bool(_), "boolean") => {}
+            (Value::Number(number), "integer" | INTEGER_OR_STRING) if is_whole(number) => {
+                self.number(schema, number, path);
+            }
+            (Value::Number(number), "number") => self.number(schema, number, path),
             _ => self.misshapen(path, must_be(expected, value)),
         }
     }
 
     fn object(&mut self, schema: &JSONSchemaProps, fields: &Map<String, Value>, path: &str) {
+        let (min, max) = (schema.min_properties.unwrap_or(0), schema.max_properties.unwrap_or(i64::MAX));
+        self.count(fields.len(), min, max, "fields", path);
         let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         for name in schema.required.iter().flatten().filter(|name| !fields.contains_key(*name)) {
             self.misshapen(&join(name), "is required");
         }
         for (name, value) in fields {
-            match schema.properties.as_ref().and_then(|properties| properties.get(name)) {
-                Some(schema) => self.value(schema, value, &join(name)),
-                None => self.misshapen(&join(name), "is an unknown field"),
+            let known = schema.properties.as_ref().and_then(|properties| properties.get(name));
+            match (known, &schema.additional_properties) {
+                (Some(schema), _) => self.value(schema, value, &join(name)),
+                (None, Some(JSONSchemaPropsOrBool::Schema(schema))) => self.value(schema, value, &join(name)),
+                (None, Some(JSONSchemaPropsOrBool::Bool(true))) => {}
+                (None, _) if schema.x_kubernetes_preserve_unknown_fields == Some(true) => {}
+                (None, Some(JSONSchemaPropsOrBool::Bool(false)) | None) => {
+                    self.misshapen(&join(name), "is an unknown field");
+                }
             }
+        }
+    }
+
+    fn number(&mut self, schema: &JSONSchemaProps, number: &Number, path: &str) {
+        let value = number.as_f64().unwrap_or(f64::NAN);
+        if let Some(least) = schema.minimum.filter(|least| value < *least) {
+            self.add(path, format!("must be at least {least}"));
+        }
+        if let Some(most) = schema.maximum.filter(|most| value > *most) {
+            self.add(path, format!("must be at most {most}"));
+        }
+    }
+
+    fn count(&mut self, count: usize, min: i64, max: i64, what: &str, path: &str) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        if count < min || count > max {
+            self.add(path, format!("must have {}, not {count}", span(min, max, what)));
         }
     }
 
     fn array(&mut self, schema: &JSONSchemaProps, items: &[Value], path: &str) {
         let (min, max) = (schema.min_items.unwrap_or(0), schema.max_items.unwrap_or(i64::MAX));
-        let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
-        if count < min || count > max {
-            self.add(path, format!("must have {}, not {count}", span(min, max, "items")));
-        }
+        self.count(items.len(), min, max, "items", path);
         let is_set = schema.x_kubernetes_list_type.as_deref() == Some("set");
         for (position, item) in items.iter().enumerate() {
             let path = format!("{path}[{position}]");
@@ -197,10 +241,7 @@ impl Findings {
 
     fn string(&mut self, schema: &JSONSchemaProps, text: &str, path: &str) {
         let (min, max) = (schema.min_length.unwrap_or(0), schema.max_length.unwrap_or(i64::MAX));
-        let count = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
-        if count < min || count > max {
-            self.add(path, format!("must have {}, not {count}", span(min, max, "characters")));
-        }
+        self.count(text.chars().count(), min, max, "characters", path);
         let pattern = schema.pattern.as_deref();
         if let Some(pattern) = pattern.filter(|pattern| !Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))) {
             self.add(path, format!("must match {pattern}"));
@@ -210,6 +251,11 @@ impl Findings {
             self.add(path, format!("must be one of {}", allowed.join(", ")));
         }
     }
+}
+
+/// Go, in which the API server is written, takes 1.0 for an integer as well.
+fn is_whole(number: &Number) -> bool {
+    number.as_f64().is_some_and(|value| value.fract() == 0.0)
 }
 
 fn span(min: i64, max: i64, what: &str) -> String {
@@ -251,6 +297,9 @@ fn is_name(name: &str, max: usize, may_have_dots: bool) -> bool {
     };
     name.len() <= max && name.split('.').all(is_label) && (may_have_dots || !name.contains('.'))
 }
+
+#[cfg(test)]
+mod kinds;
 
 #[cfg(test)]
 mod tests {
@@ -300,7 +349,10 @@ mod tests {
         assert_violation(&with(json!({"phoneNumbers": []})), "spec.phoneNumbers", "unknown field");
         assert_violation(&with(json!({"mode": "enforce"})), "spec.mode", "Enforce, Observe");
         assert_violation(&with(json!({"checkInterval": "30s"})), "spec.checkInterval", "at least 1m");
+        assert_violation(&with(json!({"checkInterval": "721h"})), "spec.checkInterval", "at most 720h (30 days)");
         assert_violation(&with(json!({"publicKey": "PEM"})), "spec", "exactly one of");
+        let private = with(json!({"publicKey": "-----BEGIN PRIVATE KEY-----"}));
+        assert_violation(&private, "spec.publicKey", "into a Secret that privateKeySecretRef names");
         assert_violation(
             &with(json!({"appSecretRef": {"name": "A", "key": "k"}})),
             "spec.appSecretRef.name",

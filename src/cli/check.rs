@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::words::namespace;
 use super::{GraphArgs, KUBERNETES, OutputFormat};
 
 pub(super) const EXAMPLES: &str = "\
@@ -66,7 +67,7 @@ pub struct CheckArgs {
 
     /// Namespaces that the operator works in, as its own flag has them, separated by commas. Resources elsewhere own no
     /// number, and are reported as not selected where they are given.
-    #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_name = "NAMES", help_heading = KUBERNETES)]
+    #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_parser = namespace, value_name = "NAMES", help_heading = KUBERNETES)]
     pub namespaces: Vec<String>,
 
     /// Labels of the resources that the operator works on, as its own flag has them. Other resources own no number, and

@@ -3,6 +3,7 @@
 mod check;
 mod graph;
 mod inspect;
+mod words;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -14,6 +15,7 @@ use clap_complete::Shell;
 pub use check::CheckArgs;
 pub use graph::GraphArgs;
 pub use inspect::InspectArgs;
+use words::{duration, log_level, name, namespace, selector};
 
 /// Keeps the encryption key of WhatsApp Flows on every phone number.
 ///
@@ -44,11 +46,15 @@ pub enum Command {
     /// Run the operator against the cluster of the current kubeconfig, or the one it runs in.
     ///
     /// Works until SIGTERM or Ctrl-C. Every flag can be given in the environment as well, under the name shown beside it.
-    #[command(after_long_help = "\
+    /// Of a flag that is given twice the last one counts; --namespaces add up.
+    #[command(
+        args_override_self = true,
+        after_long_help = "\
 Examples:
   waflows-operator run --http-address 127.0.0.1:8080
   waflows-operator run --namespaces shop,support --default-check-interval 30m
-  waflows-operator run --leader-election --lease-namespace waflows --log-format json")]
+  waflows-operator run --leader-election --lease-namespace waflows --log-format json"
+    )]
     Run(Box<RunArgs>),
     /// Say what the operator would do, and what is wrong, without changing anything.
     ///
@@ -96,16 +102,16 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_CONCURRENCY", default_value = "16", value_name = "N", help_heading = WORK)]
     pub concurrency: NonZeroU32,
 
-    /// How often Meta is asked what a number holds, where the resource does not say; at least 1m.
+    /// How often Meta is asked what a number holds, where the resource does not say; at least 1m, at most 720h.
     #[arg(long, env = "WAFLOWS_DEFAULT_CHECK_INTERVAL", default_value = "1h", value_parser = duration, value_name = "DURATION", help_heading = WORK)]
     pub default_check_interval: Duration,
 
     /// Namespaces to work in, separated by commas; all where none is given.
-    #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_name = "NAMES", help_heading = KUBERNETES)]
+    #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_parser = namespace, value_name = "NAMES", help_heading = KUBERNETES)]
     pub namespaces: Vec<String>,
 
     /// Work on resources with these labels only, so that several deployments can share a cluster.
-    #[arg(long, env = "WAFLOWS_SELECTOR", value_name = "LABELS", help_heading = KUBERNETES)]
+    #[arg(long, env = "WAFLOWS_SELECTOR", value_parser = selector, value_name = "LABELS", help_heading = KUBERNETES)]
     pub selector: Option<String>,
 
     /// Elect a leader on a Lease, so that several replicas can run and one works.
@@ -113,11 +119,11 @@ pub struct RunArgs {
     pub leader_election: bool,
 
     /// Namespace of the Lease; the operator's own where none is given.
-    #[arg(long, env = "WAFLOWS_LEASE_NAMESPACE", value_name = "NAME", help_heading = ELECTION)]
+    #[arg(long, env = "WAFLOWS_LEASE_NAMESPACE", value_parser = namespace, value_name = "NAME", help_heading = ELECTION)]
     pub lease_namespace: Option<String>,
 
     /// Name of the Lease. Deployments that share a namespace need one each.
-    #[arg(long, env = "WAFLOWS_LEASE_NAME", default_value = "waflows-operator", value_name = "NAME", help_heading = ELECTION)]
+    #[arg(long, env = "WAFLOWS_LEASE_NAME", default_value = "waflows-operator", value_parser = name, value_name = "NAME", help_heading = ELECTION)]
     pub lease_name: String,
 
     /// How long after its last sign of life a leader's place is kept.
@@ -140,8 +146,9 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_LOG_FORMAT", default_value = "text", help_heading = OBSERVABILITY)]
     pub log_format: LogFormat,
 
-    /// Level of the log: error, warn, info, debug or trace, or levels by target such as `info,kube=debug`.
-    #[arg(long, env = "WAFLOWS_LOG_LEVEL", default_value = "info", value_name = "LEVEL", help_heading = OBSERVABILITY)]
+    /// Level of the log: error, warn, info, debug or trace, or levels by target such as `info,kube=debug`. Where no level
+    /// stands by itself, info is that of all other targets.
+    #[arg(long, env = "WAFLOWS_LOG_LEVEL", default_value = "info", value_parser = log_level, value_name = "LEVEL", help_heading = OBSERVABILITY)]
     pub log_level: String,
 
     /// Multiplies every wait of the operator; for tests.
@@ -173,19 +180,6 @@ const KUBERNETES: &str = "Kubernetes";
 const ELECTION: &str = "Leader election";
 const OBSERVABILITY: &str = "Observability";
 
-const A_YEAR: Duration = Duration::from_secs(8760 * 3600);
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: kube::core::Duration = text.parse().map_err(|error| format!("must be like 30m or 1h30m: {error}"))?;
-    if parsed.is_negative() || Duration::from(parsed).is_zero() {
-        return Err("must be longer than nothing".to_owned());
-    }
-    if Duration::from(parsed) > A_YEAR {
-        return Err("must be at most 8760h, a year".to_owned());
-    }
-    Ok(parsed.into())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -200,12 +194,5 @@ mod tests {
             let expected = format!("WAFLOWS_{}", flag.get_id().as_str().to_uppercase());
             assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
         }
-    }
-
-    #[test]
-    fn durations_are_longer_than_nothing_and_at_most_a_year() {
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert!(duration("9999999h").is_err());
-        assert!(["", "0s", "-1h", "1 h", "soon"].iter().all(|text| duration(text).is_err()));
     }
 }

@@ -1,61 +1,163 @@
 //! Publishes the events of resources.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource};
-
-use crate::apiserver::describe;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::ObjectMeta;
+use kube::runtime::events::Reporter;
+use kube::{Api, Client, Resource};
+use serde_json::json;
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::status::events::Note;
 
-/// Events after which a recorder is replaced by a fresh one. It keeps each for six minutes, to recognize repetitions: of a
-/// rollout of thousands of resources that would be several megabytes. A repetition that is not recognized is an event of
-/// its own.
-const MAX_KEPT: usize = 256;
+use crate::apiserver::describe;
 
-/// Publishes events; those that repeat become one series.
+/// For how long a repetition counts as one of the same series.
+const SERIES: SignedDuration = SignedDuration::from_mins(6);
+/// Series that are remembered, to recognize repetitions: of a rollout of thousands of resources all would be several
+/// megabytes. A repetition that is not recognized is an event of its own.
+const MAX_KEPT: usize = 256;
+/// The API server's bound on the name of an object.
+const MAX_NAME: usize = 253;
+/// The API server's bound on who reports.
+const MAX_INSTANCE: usize = 128;
+
+/// Publishes events; those that repeat become one series. Unlike kube's recorder it finds a name for the events of every
+/// resource, however long the resource's own name is.
 pub struct Publisher {
     client: Client,
-    reporter: Reporter,
-    recorder: Mutex<Kept>,
+    controller: String,
+    instance: String,
+    kept: Mutex<HashMap<Repeated, Series>>,
 }
 
-struct Kept {
-    recorder: Recorder,
-    events: usize,
+/// What two events of one series have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Repeated {
+    uid: String,
+    is_warning: bool,
+    reason: &'static str,
+    action: &'static str,
+    /// What says another thing is no repetition.
+    gist: String,
+}
+
+#[derive(Debug, Clone)]
+struct Series {
+    /// The name of its first event.
+    name: String,
+    count: i32,
+    last: Timestamp,
 }
 
 impl Publisher {
     /// A publisher of events that name `reporter`.
     pub fn new(client: Client, reporter: Reporter) -> Self {
-        let recorder = Recorder::new(client.clone(), reporter.clone());
-        Self { client, reporter, recorder: Mutex::new(Kept { recorder, events: 0 }) }
+        let mut instance = reporter.instance.unwrap_or_else(|| reporter.controller.clone());
+        instance.truncate(instance.floor_char_boundary(MAX_INSTANCE));
+        Self { client, controller: reporter.controller, instance, kept: Mutex::default() }
     }
 
     /// Publishes what happened to a resource. A failure is logged: nothing depends on an event.
     pub async fn publish(&self, resource: &FlowsEncryptionKey, notes: &[Note]) {
         let reference = resource.object_ref(&());
         for note in notes {
-            let event = Event {
-                type_: if note.is_warning { EventType::Warning } else { EventType::Normal },
-                reason: note.reason.to_owned(),
-                note: Some(note.text.clone()),
-                action: note.action.to_owned(),
-                secondary: None,
-            };
-            if let Err(error) = self.recorder().publish(&event, &reference).await {
+            if let Err(error) = self.publish_note(&reference, note, Timestamp::now()).await {
                 tracing::warn!(reason = note.reason, error = describe(&error), "an event could not be published");
             }
         }
     }
 
-    fn recorder(&self) -> Recorder {
-        let mut kept = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.events == MAX_KEPT {
-            *kept = Kept { recorder: Recorder::new(self.client.clone(), self.reporter.clone()), events: 0 };
+    async fn publish_note(&self, reference: &ObjectReference, note: &Note, now: Timestamp) -> kube::Result<()> {
+        let namespace = reference.namespace.as_deref().unwrap_or_default();
+        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let repeated = Repeated {
+            uid: reference.uid.clone().unwrap_or_default(),
+            is_warning: note.is_warning,
+            reason: note.reason,
+            action: note.action,
+            gist: note.gist.clone(),
+        };
+        if let Some(series) = self.go_on(&repeated, now) {
+            let patch = json!({"series": {"count": series.count, "lastObservedTime": MicroTime(now)}});
+            match events.patch(&series.name, &PatchParams::default(), &Patch::Merge(patch)).await {
+                // Someone deleted it: it begins anew.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                result => return result.map(|_| self.keep(repeated, series)),
+            }
         }
-        kept.events += 1;
-        kept.recorder.clone()
+        let event = self.event(reference, note, now);
+        events.create(&PostParams::default(), &event).await?;
+        let name = event.metadata.name.unwrap_or_default();
+        self.keep(repeated, Series { name, count: 1, last: now });
+        Ok(())
+    }
+
+    /// The series with one more event, where there is one.
+    fn go_on(&self, repeated: &Repeated, now: Timestamp) -> Option<Series> {
+        let mut kept = self.kept();
+        kept.retain(|_, series| series.last + SERIES > now);
+        let series = kept.get(repeated)?;
+        Some(Series { name: series.name.clone(), count: series.count.saturating_add(1), last: now })
+    }
+
+    fn keep(&self, repeated: Repeated, series: Series) {
+        let mut kept = self.kept();
+        if kept.len() >= MAX_KEPT && !kept.contains_key(&repeated) {
+            kept.clear();
+        }
+        kept.insert(repeated, series);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Repeated, Series>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn event(&self, reference: &ObjectReference, note: &Note, now: Timestamp) -> Event {
+        Event {
+            metadata: ObjectMeta {
+                namespace: reference.namespace.clone(),
+                name: Some(event_name(reference.name.as_deref().unwrap_or_default(), now)),
+                ..ObjectMeta::default()
+            },
+            type_: Some(if note.is_warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(note.reason.to_owned()),
+            action: Some(note.action.to_owned()),
+            note: Some(note.text.clone()),
+            event_time: Some(MicroTime(now)),
+            regarding: Some(reference.clone()),
+            reporting_controller: Some(self.controller.clone()),
+            reporting_instance: Some(self.instance.clone()),
+            ..Event::default()
+        }
+    }
+}
+
+/// The name of the resource, cut where it must be, and what no other of its events has.
+fn event_name(resource: &str, now: Timestamp) -> String {
+    let suffix = format!(".{:x}", now.as_nanosecond());
+    let fits = resource.get(..MAX_NAME - suffix.len()).unwrap_or(resource);
+    // A part of a name ends with a letter or a digit.
+    format!("{}{suffix}", fits.trim_end_matches(['.', '-']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_a_name_that_the_api_server_takes() {
+        let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        assert_eq!(event_name("storefront", now), format!("storefront.{:x}", now.as_nanosecond()));
+        let long = format!("{}-.{}", "a".repeat(234), "b".repeat(17));
+        assert_eq!(long.len(), MAX_NAME);
+        let name = event_name(&long, now);
+        assert!(name.starts_with(&format!("{}.1", "a".repeat(234))) && name.len() <= MAX_NAME, "{name}");
+        assert_eq!(event_name(&"a".repeat(MAX_NAME), now).len(), MAX_NAME);
     }
 }

@@ -5,9 +5,11 @@
 //! 2. [`uploads`] makes the uploads that are planned, and reads each number back;
 //! 3. [`status_writer`] and [`event_publisher`] tell what came of it.
 
+mod attempts;
 pub mod context;
 pub mod event_publisher;
 pub mod fence;
+pub mod hearsay;
 pub mod partial_object;
 pub mod queue;
 pub mod reads;

@@ -11,7 +11,6 @@ use kube::Resource;
 use kube::core::ObjectMeta;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-
 use waflows_core::api::crd::{FlowsEncryptionKey, SYNC_ANNOTATION};
 
 /// A kind of object that is watched.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
 use waflows_core::store::object_key::ObjectKey;
 
 /// Why a resource is queued.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::Api;
 use tokio::time::Instant;
 use tracing::Instrument;
-use waflows_core::api::conditions::{self, ConditionType};
+use waflows_core::api::conditions::{self, ConditionType, Reason, Standing};
 use waflows_core::api::crd::NumberState;
 use waflows_core::number::{Ownership, UploadAnswer};
 use waflows_core::observation::{NumberReading, Observation};
@@ -18,15 +18,16 @@ use waflows_core::rollout::outcome::Outcome;
 use waflows_core::rollout::plan::{Plan, plan};
 use waflows_core::rollout::progress::Progress;
 use waflows_core::schedule::due::{Due, due};
+use waflows_core::status::events::Note;
 use waflows_core::status::summarize::{MIN_PAUSE, Summary, summarize};
 use waflows_core::store::object_key::ObjectKey;
 
 use super::context::Context;
 use super::fence::Permit;
-use super::reads;
-use super::secrets::{self, ReadSecretError};
+use super::secrets::ReadSecretError;
 use super::status_writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
 use super::uploads::Execution;
+use super::{hearsay, reads, secrets};
 use crate::graph::Credentials;
 use crate::metrics::{Metrics, RoundOutcome, UploadResult};
 use crate::telemetry::spans;
@@ -83,7 +84,9 @@ async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Op
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(context.default_check_interval);
     let unowned = unowned_numbers(&context.index(), &resource, key, begun);
+    let has_heard = context.index().take_doubt(key);
     let agenda = match agenda(due(&resource, &secrets, interval, begun), unowned) {
+        Due::Later(_) if has_heard && hearsay::concerns(context, key, &resource).await? => hearsay::agenda(&resource),
         Due::Later(next) => return Ok(next),
         Due::Now(agenda) => agenda,
     };
@@ -104,7 +107,13 @@ async fn carry_out(
     let mut credentials = None;
     if observation.agenda.inputs {
         let api = Api::namespaced(context.client.clone(), &key.namespace);
-        let opened = secrets::read(&observation.resource, &api).instrument(observing.clone()).await?;
+        // Other keys may have to be opened before this one: what need not be waited for any more is not.
+        let reading = secrets::read(&observation.resource, &api).instrument(observing.clone());
+        let Some(opened) = permit.run(reading).await else {
+            timer.end(RoundOutcome::Dropped);
+            return Ok(None);
+        };
+        let opened = opened?;
         observation.inputs = Some(opened.inputs);
         credentials = opened.credentials;
     }
@@ -127,6 +136,7 @@ async fn carry_out(
     let outcomes = executing.instrument(span).await;
     let progress = Progress::of(permit.is_valid(), &observation, &plan, &outcomes);
     let summary = summarize(&observation, &outcomes, progress, Timestamp::now());
+    hearsay::spread(context, key, &observation.resource, &summary.status);
     if checkpoints.writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
         timer.end(RoundOutcome::Dropped);
         return Ok(None);
@@ -186,7 +196,8 @@ async fn execute(
     permit: &Permit,
     checkpoints: &mut Checkpoints<'_>,
 ) -> Vec<Outcome> {
-    let is_own = |id: &str| context.index().owner(id, key, Timestamp::now()) == Ownership::Own;
+    let wanted = observation.expected();
+    let is_own = |id: &str| context.index().owner(id, key, wanted, Timestamp::now()) == Ownership::Own;
     let outcomes = Execution::new(observation, credentials, plan, &context.graph, permit, &is_own).outcomes();
     let outcomes = outcomes.inspect(|outcome| count_upload(&context.metrics, outcome));
     let so_far = |outcomes: &[_]| summarize(observation, outcomes, Progress::Underway, Timestamp::now()).status;
@@ -208,17 +219,35 @@ fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summ
     let ready = conditions::find(&summary.status.conditions, ConditionType::Ready);
     let before = observation.status().and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
     let valid = summary.status.valid.as_deref().unwrap_or_default();
-    let is_news = !outcomes.is_empty()
-        || ready.map(|c| &c.reason) != before.map(|c| &c.reason)
+    let is_change = ready.map(|c| &c.reason) != before.map(|c| &c.reason)
         || Some(valid) != observation.status().and_then(|status| status.valid.as_deref());
+    let is_news = is_change || !outcomes.is_empty();
     let duration_ms = Timestamp::now().duration_since(begun).as_millis();
     let reason = ready.map(|condition| condition.reason.as_str()).unwrap_or_default();
-    let detail = ready.map(|condition| condition.message.as_str()).unwrap_or_default();
+    let detail = detail(summary, ready.map(|condition| condition.message.as_str()).unwrap_or_default());
     let uploads = outcomes.iter().filter(|outcome| outcome.upload.answer == UploadAnswer::Accepted).count();
     let failed = outcomes.iter().filter(|outcome| outcome.upload.answer.error().is_some()).count();
-    if is_news {
+    if is_change && needs_a_person(reason) {
+        tracing::warn!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "not ready until a person acts");
+    } else if is_news {
         tracing::info!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "reconciled");
     } else {
         tracing::debug!(resource = %key, reason, valid, duration_ms, "reconciled");
     }
+}
+
+/// What happened, in the words of the events, and what `Ready` says.
+fn detail(summary: &Summary, ready: &str) -> String {
+    let told = summary.notes.iter().map(|note| note.text.as_str());
+    let ready = (!summary.notes.iter().any(Note::is_of_ready)).then_some(ready);
+    told.chain(ready).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the log warns of the resource. Of credentials that Meta refuses it warns once, however many resources wait for
+/// better ones.
+fn needs_a_person(reason: &str) -> bool {
+    Reason::parse(reason).is_some_and(|reason| match reason {
+        Reason::TokenRefused | Reason::AppSecretRefused => false,
+        reason => reason.standing() == Standing::Stalled,
+    })
 }

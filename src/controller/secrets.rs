@@ -3,15 +3,26 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use tokio::sync::Semaphore;
+use waflows_core::api::conditions::{Reason, Verdict};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
 use waflows_core::observation::Inputs;
-use waflows_core::status::inputs::key_verdict;
+use waflows_core::status::inputs::key_reason;
+use waflows_key::{KeyError, MAX_BYTES, PublicKey};
 use zeroize::Zeroize;
 
 use crate::apiserver::describe;
 use crate::graph::{AccessToken, AppSecret, Credentials};
-use waflows_core::api::conditions::{Reason, Verdict};
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
-use waflows_key::{KeyError, PublicKey};
+
+/// The turn to open an encrypted key. Each may take 32 MiB and seconds of computing: of two at once, one tenant's would
+/// take the memory of all, or the processor that the rest of the operator runs on.
+static TURN: Semaphore = Semaphore::const_new(1);
+
+/// Secrets that are read at the same time. One may have 1 MiB, and is in memory several times over while it arrives.
+static READING: Semaphore = Semaphore::const_new(4);
+
+/// How many entries of a Secret a message names.
+const MAX_NAMED: usize = 5;
 
 /// What the Secrets of a resource hold, and the credentials in them, which go no further than the calls to Meta.
 pub struct Opened {
@@ -55,23 +66,67 @@ pub enum Fetched {
 }
 
 /// A Secret that is zeroized on drop.
-pub struct Contents(Box<Secret>);
+pub struct Contents {
+    secret: Box<Secret>,
+    /// Entries that are not in it any more.
+    left_out: usize,
+}
 
 impl From<Secret> for Contents {
     fn from(secret: Secret) -> Self {
-        Self(Box::new(secret))
+        Self { secret: Box::new(secret), left_out: 0 }
+    }
+}
+
+impl Contents {
+    /// Lets go of all but these entries, and of what is longer than any key: whatever else a Secret is filled with stays
+    /// in memory no longer than it arrives.
+    fn keep_only(&mut self, entries: &[&str]) {
+        self.zeroize_annotations();
+        let metadata = &mut self.secret.metadata;
+        (metadata.annotations, metadata.labels, metadata.managed_fields) = (None, None, None);
+        let mut others = 0;
+        if let Some(data) = &mut self.secret.data {
+            data.retain(|name, value| {
+                let is_needed = entries.contains(&name.as_str());
+                if !is_needed || value.0.len() > MAX_BYTES {
+                    // One byte more tells that there were more.
+                    let kept = if is_needed { value.0[..=MAX_BYTES].to_vec() } else { Vec::new() };
+                    value.0.zeroize();
+                    value.0 = kept;
+                }
+                others += usize::from(!is_needed);
+                is_needed || others <= MAX_NAMED
+            });
+        }
+        self.left_out = others.saturating_sub(MAX_NAMED);
+    }
+
+    /// What the Secret has, for people who look for something else in it.
+    fn described(&self) -> String {
+        let names: Vec<_> = self.secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
+        let named = names[..names.len().min(MAX_NAMED)].join(", ");
+        match names.len() + self.left_out {
+            0 => "is empty".to_owned(),
+            count if count > MAX_NAMED => format!("has: {named} and {} more", count - MAX_NAMED),
+            _ => format!("has: {named}"),
+        }
+    }
+
+    /// `kubectl apply` leaves the data in one.
+    fn zeroize_annotations(&mut self) {
+        for value in self.secret.metadata.annotations.iter_mut().flat_map(|annotations| annotations.values_mut()) {
+            value.zeroize();
+        }
     }
 }
 
 impl Drop for Contents {
     fn drop(&mut self) {
-        for value in self.0.data.iter_mut().flat_map(|data| data.values_mut()) {
+        for value in self.secret.data.iter_mut().flat_map(|data| data.values_mut()) {
             value.0.zeroize();
         }
-        // `kubectl apply` leaves the data in an annotation.
-        for value in self.0.metadata.annotations.iter_mut().flat_map(|annotations| annotations.values_mut()) {
-            value.zeroize();
-        }
+        self.zeroize_annotations();
     }
 }
 
@@ -80,9 +135,37 @@ impl Drop for Contents {
 /// # Errors
 /// When the API server does not answer.
 pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<Opened, ReadSecretError> {
-    let names = secret_names(resource);
-    let secrets = futures::future::try_join_all(names.into_iter().map(|name| fetch(api, name))).await?;
+    let fetching = secret_names(resource).into_iter().map(|name| async move {
+        // The semaphore is never closed.
+        let _place = READING.acquire().await;
+        let mut fetched = fetch(api, name).await?;
+        if let (name, Fetched::Found(contents)) = &mut fetched {
+            let referred_to = resource.spec.secret_refs().filter(|reference| reference.name == *name);
+            let both_halves = ["tls.crt", "tls.key"];
+            contents
+                .keep_only(&referred_to.map(|reference| reference.key.as_str()).chain(both_halves).collect::<Vec<_>>());
+        }
+        Ok(fetched)
+    });
+    let secrets = futures::future::try_join_all(fetching).await?;
     Ok(open(resource, secrets).await)
+}
+
+/// The credentials alone, where the key is of no interest; none where there are none.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn read_credentials(
+    resource: &FlowsEncryptionKey,
+    api: &Api<Secret>,
+) -> Result<Option<Credentials>, ReadSecretError> {
+    let spec = resource.spec.clone();
+    let mut names: Vec<_> =
+        std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).map(|to| to.name.clone()).collect();
+    names.dedup();
+    let secrets = futures::future::try_join_all(names.into_iter().map(|name| fetch(api, name))).await?;
+    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+    Ok(Sources { namespace, spec, secrets }.credentials().ok())
 }
 
 /// The Secrets that the resource refers to, each once.
@@ -101,8 +184,13 @@ pub async fn open(resource: &FlowsEncryptionKey, secrets: Vec<(String, Fetched)>
     if resource.spec.passphrase_secret_ref.is_none() {
         return Opened::new(sources.key(), sources.credentials(), observed);
     }
-    // Opening an encrypted key takes up to seconds of computing, others microseconds: they need no thread.
-    let task = tokio::task::spawn_blocking(move || (sources.key(), sources.credentials()));
+    // Opening an encrypted key takes up to seconds of computing, others microseconds: they need no thread. The turn goes
+    // with the computing, which goes on where nobody waits for it any more.
+    let turn = TURN.acquire().await;
+    let task = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        (sources.key(), sources.credentials())
+    });
     let (key, credentials) = match task.await {
         Ok(results) => results,
         Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
@@ -131,7 +219,7 @@ fn version(name: &str, fetched: &Fetched) -> Option<ObservedSecret> {
     let Fetched::Found(secret) = fetched else {
         return None;
     };
-    let metadata = &secret.0.metadata;
+    let metadata = &secret.secret.metadata;
     Some(ObservedSecret {
         name: name.to_owned(),
         uid: metadata.uid.clone().unwrap_or_default(),
@@ -150,17 +238,18 @@ impl Sources {
     fn key(&self) -> Result<PublicKey, Verdict> {
         let spec = &self.spec;
         if let Some(text) = &spec.public_key {
-            return PublicKey::from_public_key(text).map_err(|error| key_verdict("spec.publicKey", &error));
+            return PublicKey::from_public_key(text)
+                .map_err(|error| Verdict::new(key_reason(&error), error.in_field("spec.publicKey") + "."));
         }
         if let Some(reference) = &spec.certificate_secret_ref {
-            let certificate = self.value(reference, "certificate")?;
+            let certificate = self.value(reference, "certificateSecretRef", "certificate")?;
             return PublicKey::from_certificate(certificate)
                 .and_then(|key| {
                     self.matching_pair(reference, "tls.crt", "tls.key", key, |bytes| {
                         PublicKey::from_private_key(bytes, None)
                     })
                 })
-                .map_err(|error| key_verdict(&self.place(reference), &error));
+                .map_err(|error| self.key_verdict(reference, &error));
         }
         let Some(reference) = &spec.private_key_secret_ref else {
             return Err(Verdict::new(
@@ -168,11 +257,25 @@ impl Sources {
                 "Set one of spec.privateKeySecretRef, spec.certificateSecretRef and spec.publicKey.",
             ));
         };
-        let private_key = self.value(reference, "private key")?;
-        let passphrase = spec.passphrase_secret_ref.as_ref().map(|r| self.value(r, "passphrase")).transpose()?;
+        let private_key = self.value(reference, "privateKeySecretRef", "private key")?;
+        let passphrase = spec.passphrase_secret_ref.as_ref();
+        let passphrase = passphrase.map(|to| self.value(to, "passphraseSecretRef", "passphrase")).transpose()?;
         PublicKey::from_private_key(private_key, passphrase)
             .and_then(|key| self.matching_pair(reference, "tls.key", "tls.crt", key, PublicKey::from_certificate))
-            .map_err(|error| key_verdict(&self.place(reference), &error))
+            .map_err(|error| self.key_verdict(reference, &error))
+    }
+
+    fn key_verdict(&self, reference: &SecretKeyRef, error: &KeyError) -> Verdict {
+        let place = self.place(reference);
+        let message = match (error, &self.spec.passphrase_secret_ref) {
+            (KeyError::WrongPassphrase, Some(passphrase)) => format!(
+                "The passphrase ({}) does not open the private key ({place}): {}.",
+                self.place(passphrase),
+                error.remedy()
+            ),
+            _ => format!("{place}: {error}."),
+        };
+        Verdict::new(key_reason(error), message)
     }
 
     /// A Secret of type kubernetes.io/tls holds both halves; where both are readable they must belong together.
@@ -193,16 +296,22 @@ impl Sources {
 
     fn credentials(&self) -> Result<Credentials, Verdict> {
         let reference = &self.spec.access_token_secret_ref;
-        let token = AccessToken::new(self.value(reference, "access token")?)
+        let token = AccessToken::new(self.value(reference, "accessTokenSecretRef", "access token")?)
             .map_err(|error| self.malformed(reference, "access token", error))?;
+        let mut origin = self.origin(reference);
         let app_secret = match &self.spec.app_secret_ref {
             None => None,
-            Some(reference) => Some(
-                AppSecret::new(self.value(reference, "app secret")?)
-                    .map_err(|error| self.malformed(reference, "app secret", error))?,
-            ),
+            Some(reference) => {
+                origin += &format!(" (app secret: {})", self.origin(reference));
+                let secret = AppSecret::new(self.value(reference, "appSecretRef", "app secret")?);
+                Some(secret.map_err(|error| self.malformed(reference, "app secret", error))?)
+            }
         };
-        Ok(Credentials::new(token, app_secret.as_ref()))
+        Ok(Credentials::new(token, app_secret.as_ref()).from_origin(&origin))
+    }
+
+    fn origin(&self, reference: &SecretKeyRef) -> String {
+        format!("Secret {}/{}, entry {}", self.namespace, reference.name, reference.key)
     }
 
     fn malformed(&self, reference: &SecretKeyRef, what: &str, error: impl std::fmt::Display) -> Verdict {
@@ -211,12 +320,13 @@ impl Sources {
 
     fn find(&self, secret: &str, key: &str) -> Option<&[u8]> {
         self.secrets.iter().find(|(name, _)| name == secret).and_then(|(_, fetched)| match fetched {
-            Fetched::Found(secret) => secret.0.data.as_ref()?.get(key).map(|value| value.0.as_slice()),
+            Fetched::Found(contents) => contents.secret.data.as_ref()?.get(key).map(|value| value.0.as_slice()),
             Fetched::NotFound | Fetched::Forbidden => None,
         })
     }
 
-    fn value(&self, reference: &SecretKeyRef, what: &str) -> Result<&[u8], Verdict> {
+    /// What a reference in a field of the spec leads to.
+    fn value(&self, reference: &SecretKeyRef, field: &str, what: &str) -> Result<&[u8], Verdict> {
         let SecretKeyRef { name, key } = reference;
         let namespace = &self.namespace;
         match self.secrets.iter().find(|(secret, _)| secret == name).map(|(_, fetched)| fetched) {
@@ -228,20 +338,27 @@ impl Sources {
             )),
             Some(Fetched::NotFound) | None => Err(Verdict::new(
                 Reason::SecretNotFound,
-                format!("Waiting for Secret {namespace}/{name} with the {what} under the key {key}."),
+                format!(
+                    "Secret {namespace}/{name} does not exist. Create it with the {what} in its entry {key}, or correct \
+                     {field}.name."
+                ),
             )),
-            Some(Fetched::Found(secret)) => self.find(name, key).ok_or_else(|| {
-                let keys: Vec<_> = secret.0.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
-                let has = if keys.is_empty() { "is empty".to_owned() } else { format!("has {}", keys.join(", ")) };
+            Some(Fetched::Found(contents)) => self.find(name, key).ok_or_else(|| {
+                let has = contents.described();
                 Verdict::new(
                     Reason::SecretKeyNotFound,
-                    format!("Waiting for the {what} under the key {key} of Secret {namespace}/{name}, which {has}."),
+                    format!(
+                        "Secret {namespace}/{name} has no entry {key}. It {has}. Correct {field}.key or add the entry."
+                    ),
                 )
             }),
         }
     }
 
     fn place(&self, reference: &SecretKeyRef) -> String {
-        format!("Secret {}/{}, key {}", self.namespace, reference.name, reference.key)
+        format!("Secret {}/{}, entry {}", self.namespace, reference.name, reference.key)
     }
 }
+
+#[cfg(test)]
+mod tests;

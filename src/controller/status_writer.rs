@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
+use kube::Api;
 use kube::api::{Patch, PatchParams};
-use kube::core::{ObjectMeta, Status};
-use kube::{Api, Resource};
+use kube::core::Status;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::Instrument;
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::observation::Observation;
+use waflows_core::status::summarize::follow;
+use waflows_core::store::object_key::ObjectKey;
 
 use super::context::Context;
 use super::fence::Permit;
@@ -18,10 +22,6 @@ use super::partial_object::Received;
 use super::queue::Urgency;
 use crate::apiserver::describe;
 use crate::telemetry::spans;
-use waflows_core::api::conditions;
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
-use waflows_core::observation::Observation;
-use waflows_core::store::object_key::ObjectKey;
 
 /// Field manager of the status.
 pub const FIELD_MANAGER: &str = "waflows-operator";
@@ -100,8 +100,7 @@ impl<'a> StatusWriter<'a> {
     /// The status, with the times of transition as they follow from what was last written.
     fn following(&self, status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
         let mut status = status.clone();
-        let shown = self.resource.status.as_ref().map(|shown| shown.conditions.as_slice()).unwrap_or_default();
-        conditions::follow(shown, &mut status.conditions, Timestamp::now());
+        follow(self.resource.status.as_ref(), &mut status, Timestamp::now());
         status
     }
 
@@ -177,9 +176,9 @@ impl<'a> StatusWriter<'a> {
         api: &Api<Received<FlowsEncryptionKey>>,
         status: &FlowsEncryptionKeyStatus,
     ) -> Result<FlowsEncryptionKey, kube::Error> {
-        let body = status_body(&self.resource.metadata, status);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        readable(api.patch_status(&self.key.name, &params, &Patch::Apply(body)).await?)
+        let body = status_patch(&self.resource, status);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        readable(api.patch_status(&self.key.name, &params, &Patch::Merge(body)).await?)
     }
 
     /// Moves on to the current version of the resource. False where its status is neither the one that was last seen
@@ -259,18 +258,18 @@ impl<'a> Checkpoints<'a> {
     }
 }
 
-/// What is applied to store a status: onto this version of the resource, or none.
-pub fn status_body(metadata: &ObjectMeta, status: &FlowsEncryptionKeyStatus) -> Value {
-    json!({
-        "apiVersion": FlowsEncryptionKey::api_version(&()),
-        "kind": FlowsEncryptionKey::kind(&()),
-        "metadata": {
-            "name": metadata.name,
-            "uid": metadata.uid,
-            "resourceVersion": metadata.resource_version,
-        },
-        "status": status,
-    })
+/// The merge patch that stores a status in place of the one that the resource has, onto this version of it or none. The
+/// status is the operator's alone: what others have put there goes, whereas server-side apply would leave it.
+pub fn status_patch(resource: &FlowsEncryptionKey, status: &FlowsEncryptionKeyStatus) -> Value {
+    let mut fields = json!(status);
+    if let (Value::Object(fields), Value::Object(stored)) = (&mut fields, json!(resource.status)) {
+        // A merge keeps what it does not name.
+        for (name, _) in stored {
+            fields.entry(name).or_insert(Value::Null);
+        }
+    }
+    let metadata = &resource.metadata;
+    json!({"metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version}, "status": fields})
 }
 
 /// Whether the resource itself is gone. While its definition is missing or not served yet, the API server answers 404,
@@ -286,4 +285,29 @@ fn as_stored(status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
 
 fn readable(answer: Received<FlowsEncryptionKey>) -> Result<FlowsEncryptionKey, kube::Error> {
     answer.into_resource().map_err(kube::Error::SerdeError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_takes_the_place_of_the_one_that_is_there() {
+        let resource = json!({
+            "apiVersion": "waflows.dev/v1alpha1",
+            "kind": "FlowsEncryptionKey",
+            "metadata": {"name": "storefront", "uid": "7d1c", "resourceVersion": "12"},
+            "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": ["1"]},
+            "status": {"valid": "0/1", "lastHandledSyncRequest": "theirs"},
+        });
+        let resource: FlowsEncryptionKey = serde_json::from_value(resource).unwrap();
+        let status = FlowsEncryptionKeyStatus { valid: Some("1/1".into()), ..FlowsEncryptionKeyStatus::default() };
+        assert_eq!(
+            status_patch(&resource, &status),
+            json!({
+                "metadata": {"uid": "7d1c", "resourceVersion": "12"},
+                "status": {"valid": "1/1", "lastHandledSyncRequest": null},
+            })
+        );
+    }
 }

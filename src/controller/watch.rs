@@ -3,24 +3,24 @@
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
-
-use super::context::Context;
-use super::partial_object::{Received, Watchable};
-use super::queue::Urgency;
-use crate::apiserver::describe;
-use crate::metrics::Watched;
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::{Change, Index};
 
+use super::attempts::{Attempts, attentive};
+use super::context::Context;
+use super::partial_object::{Received, Watchable};
+use super::queue::Urgency;
+use crate::apiserver::describe;
+use crate::health::Sight;
+use crate::metrics::Watched;
+
 /// Secrets of this type hold Helm's releases: many, large, and never referred to.
 const NOT_HELM: &str = "type!=helm.sh/release.v1";
 
-/// Objects in one page of a list. A page is in memory as a whole, with all that is dropped of it at once, and what it
-/// took is not given back.
+/// Objects in one page of a list. A page is in memory as a whole, without what the sieve takes out of it.
 const PAGE_SIZE: u32 = 100;
 
 /// Where to watch.
@@ -50,8 +50,8 @@ pub async fn resources(context: &Context, scope: &Scope) {
     if let Some(selector) = &scope.selector {
         config = config.labels(selector);
     }
-    let events = watcher(scope.api::<FlowsEncryptionKey>(&context.watch_client), config).default_backoff();
-    follow(context, scope, Watched::Resources, events, |index, event| match event {
+    let begin = |client: &Client| watcher(scope.api::<FlowsEncryptionKey>(client), config.clone());
+    follow(context, Watched::Resources, begin, |index, event| match event {
         Event::Init => index.begin_resources(scope.watch),
         Event::InitApply(resource) => {
             index.list_resource(scope.watch, &ObjectKey::of(resource.meta()));
@@ -105,8 +105,8 @@ fn delete(context: &Context, index: &mut Index, key: &ObjectKey) {
 /// Follows the versions of Secrets until the task is dropped. Only metadata is asked for.
 pub async fn secrets(context: &Context, scope: &Scope) {
     let config = watcher::Config::default().page_size(PAGE_SIZE).fields(NOT_HELM);
-    let events = watcher(scope.api::<Secret>(&context.watch_client), config).default_backoff();
-    follow(context, scope, Watched::Secrets, events, |index, event| {
+    let begin = |client: &Client| watcher(scope.api::<Secret>(client), config.clone());
+    follow(context, Watched::Secrets, begin, |index, event| {
         let concerned = match event {
             Event::Init => {
                 index.begin_secrets(scope.watch);
@@ -130,33 +130,62 @@ pub async fn secrets(context: &Context, scope: &Scope) {
     .await;
 }
 
-async fn follow<K>(
+/// Follows a watch, which goes on by itself after a failure. It is begun anew, by a list, where it could not go on: what
+/// it asks for is gone, or its connection may lead nowhere.
+async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
     context: &Context,
-    scope: &Scope,
     watched: Watched,
-    events: impl Stream<Item = watcher::Result<Event<K>>>,
+    begin: impl Fn(&Client) -> S,
     mut handle: impl FnMut(&mut Index, Event<K>),
 ) {
-    let mut events = std::pin::pin!(events);
     let pulse = context.health.begin(watched.loop_name());
-    while let Some(event) = pulse.rest(events.next()).await {
-        match event {
-            Ok(event) => {
-                // A list that begins may be refused.
-                if !matches!(event, Event::Init) {
-                    context.health.watch_works(watched.as_str(), scope.watch);
-                }
-                handle(&mut context.index(), event);
-            }
-            Err(error) => {
-                context.metrics.watch_failed(watched);
-                let (said, is_answer) = explain(&error);
-                if is_answer {
-                    context.health.watch_refused(watched.as_str(), scope.watch, &said);
-                }
-                tracing::warn!(what = watched.as_str(), error = %said, "a watch failed and is tried again");
+    let sight = context.health.sight(watched.as_str());
+    let client = attentive(&context.watch_client, watched, &sight);
+    let mut attempts = Attempts::new(&context.health);
+    loop {
+        let mut events = std::pin::pin!(begin(&client));
+        let mut is_over = false;
+        while !is_over {
+            tokio::select! {
+                event = pulse.rest(events.next()) => match event {
+                    Some(Ok(event)) => {
+                        sight.hear();
+                        handle(&mut context.index(), event);
+                    }
+                    Some(Err(error)) => {
+                        context.metrics.watch_failed(watched);
+                        report(watched, &sight, &error);
+                        pulse.rest(attempts.pause()).await;
+                        is_over = sight.take_lost() || is_expired(&error);
+                    }
+                    None => return,
+                },
+                () = attempts.contact_returned() => is_over = sight.take_lost(),
             }
         }
+    }
+}
+
+/// Once for each failure in a row; the others of the row at `debug`.
+fn report(watched: Watched, sight: &Sight, error: &watcher::Error) {
+    let (what, said) = (watched.as_str(), explain(error));
+    if sight.failed(&said) {
+        tracing::warn!(what, error = %said, "a watch failed and is tried again");
+    } else {
+        tracing::debug!(what, error = %said, "a watch failed and is tried again");
+    }
+}
+
+/// Whether the watch would ask for the same again for ever: the API server has forgotten what it asks for. Told in place
+/// of an answer, not in one.
+fn is_expired(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
+        watcher::Error::WatchStartFailed(_)
+        | watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::NoResourceVersion => false,
     }
 }
 
@@ -170,8 +199,8 @@ fn start_if_complete(context: &Context, index: &Index) {
     }
 }
 
-/// The failure of a watch, with what to do about it, and whether the API server answered at all.
-fn explain(error: &watcher::Error) -> (String, bool) {
+/// The failure of a watch, with what to do about it.
+fn explain(error: &watcher::Error) -> String {
     let (said, code) = match error {
         watcher::Error::InitialListFailed(cause)
         | watcher::Error::WatchStartFailed(cause)
@@ -182,11 +211,9 @@ fn explain(error: &watcher::Error) -> (String, bool) {
         watcher::Error::WatchError(status) => (status.message.clone(), status.code),
         watcher::Error::NoResourceVersion => (error.to_string(), 0),
     };
-    let said = match code {
-        400 => format!("{said}; is --selector a label selector such as team=checkout?"),
+    match code {
         403 => format!("{said}; grant list and watch to the operator's ServiceAccount"),
         404 => format!("{said}; install the definition: waflows-operator crd | kubectl apply --server-side -f -"),
         _ => said,
-    };
-    (said, code != 0)
+    }
 }

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-
 use waflows_core::api::crd::{MAX_NUMBER_TEXT, MAX_SHORT_TEXT};
 use waflows_core::api::text::truncate;
-use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope};
+use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope, unexplained};
 
 use super::redact::Redactor;
 use super::usage::Usage;
@@ -100,10 +99,10 @@ impl Answer<'_> {
     pub(super) fn error(&self, redactor: &Redactor<'_>) -> GraphError {
         let detail = Detail::read(self.body);
         let short = |text: &str| truncate(&redactor.redact(text), MAX_SHORT_TEXT);
-        let message = detail.as_ref().and_then(Detail::text).map_or_else(
-            || format!("HTTP status {} without an error that can be read", self.status),
-            |text| redactor.redact(&text),
-        );
+        let message = detail
+            .as_ref()
+            .and_then(Detail::text)
+            .map_or_else(|| unexplained(self.status), |text| redactor.redact(&text));
         GraphError {
             class: self.class(detail.as_ref()),
             http_status: Some(self.status),

@@ -1,35 +1,25 @@
 //! The two calls: read a number's key, upload a key.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
-use reqwest::{Method, RequestBuilder, Url, redirect};
+use reqwest::{Method, RequestBuilder, Url};
 use tracing::Instrument;
+use waflows_core::meta::{ErrorClass, GraphError, Reported};
+use waflows_key::PublicKey;
 
 use super::exchange::exchange;
 use super::pacing::{Caller, Pacing};
-use waflows_core::meta::Reported;
-use waflows_core::meta::{ErrorClass, GraphError};
-
-use super::wire;
-use super::{CallError, Credentials};
+use super::transport::Transport;
+use super::{CallError, Credentials, wire};
 use crate::metrics::{Metrics, Operation};
 use crate::telemetry::spans;
-use waflows_key::PublicKey;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Between two pieces of an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(4);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// An HTTP/2 connection with calls under way on which nothing is heard for this long is asked for a sign of life. Where
-/// it gives none the next call gets a new connection; without this, calls would time out on it one after another.
-const PING_INTERVAL: Duration = Duration::from_secs(3);
-const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a GET is repeated at once after a failure that may be over in a moment.
 const READ_RETRIES: u32 = 2;
 const READ_RETRY_DELAY: Duration = Duration::from_millis(200);
-const USER_AGENT: &str = concat!("waflows-operator/", env!("CARGO_PKG_VERSION"));
 
 /// Where and how to call.
 #[derive(Debug, Clone)]
@@ -40,8 +30,8 @@ pub struct Config {
     pub api_version: String,
     /// Whether `http` is allowed.
     pub allow_http: bool,
-    /// PEM of further roots to trust, beside those of the platform.
-    pub ca_bundle: Option<Vec<u8>>,
+    /// PEM file of further roots to trust, beside those of the platform. Read again when it changes.
+    pub ca_bundle: Option<PathBuf>,
     /// Bound on a whole call. An upload must end before a lost lease can be taken by another replica.
     pub timeout: Duration,
 }
@@ -50,14 +40,19 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The scheme is not https.
-    #[error("the Graph URL {0} is not https; tokens are only sent over TLS (tests may pass --allow-http-graph-url)")]
+    #[error("--graph-url {0} is not https: tokens are only sent over TLS (tests may pass --allow-http-graph-url)")]
     NotHttps(Url),
     /// The URL cannot be a base.
-    #[error("the Graph URL {0} has a query, a fragment, credentials or no host; give scheme, host and at most a path")]
+    #[error("--graph-url {0} has a query, a fragment, credentials or no host: give scheme, host and at most a path")]
     NotABase(Url),
-    /// The CA bundle is not PEM.
-    #[error("the CA bundle holds no certificates in PEM form")]
-    CaBundle,
+    /// The CA bundle cannot be used.
+    #[error("--graph-ca-bundle {path} {trouble}")]
+    CaBundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        trouble: String,
+    },
     /// TLS could not be set up.
     #[error("the HTTPS client could not be set up: {0}")]
     Http(#[from] reqwest::Error),
@@ -66,7 +61,7 @@ pub enum ConfigError {
 /// A client of the Graph API. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Arc<Transport>,
     /// The base URL with the version.
     base: Arc<Url>,
     pacing: Arc<Pacing>,
@@ -89,26 +84,9 @@ impl Client {
         if !is_base || !url.username().is_empty() || url.password().is_some() {
             return Err(ConfigError::NotABase(without_password(url)));
         }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .https_only(!config.allow_http)
-            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
-            .read_timeout(READ_TIMEOUT.min(config.timeout))
-            .timeout(config.timeout)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_TIMEOUT);
-        if let Some(pem) = &config.ca_bundle {
-            let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(|_| ConfigError::CaBundle)?;
-            if roots.is_empty() {
-                return Err(ConfigError::CaBundle);
-            }
-            builder = builder.tls_certs_merge(roots);
-        }
         let base = Arc::new(extended(url, &[&config.api_version]));
-        Ok(Self { http: builder.build()?, base, pacing, metrics })
+        let transport = Arc::new(Transport::new(config, pacing.wait_scale())?);
+        Ok(Self { transport, base, pacing, metrics })
     }
 
     /// What its calls wait for.
@@ -182,7 +160,8 @@ impl Client {
         prepare: impl FnOnce(RequestBuilder) -> Option<RequestBuilder>,
         decode: fn(&[u8]) -> Result<T, wire::UnknownShape>,
     ) -> Result<T, CallError> {
-        let caller = Caller { credentials: credentials.id(), resource, phone_number_id: number };
+        let caller =
+            Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: number };
         let pass = self.pacing.enter(caller).await.map_err(CallError::Paused)?;
         let url = extended(&self.base, &[number, "whatsapp_business_encryption"]);
         let path = url.path().to_owned();
@@ -214,7 +193,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, url: Url, credentials: &Credentials) -> RequestBuilder {
-        let mut request = self.http.request(method, url);
+        let mut request = self.transport.client().request(method, url);
         if let Some(authorization) = credentials.authorization() {
             request = request.header(AUTHORIZATION, authorization);
         }

@@ -1,8 +1,9 @@
 //! What authenticates a call: the access token and, where the app demands it, a proof of the app secret.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use base64ct::{Base64, Encoding};
 use hmac::{Hmac, Mac};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +11,13 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::redact::Redactor;
+
+/// Far more than any token or app secret: Meta's have a few hundred.
+const MAX_BYTES: usize = 4096;
+/// What stands before a token in an HTTP header.
+const SCHEME: &[u8] = b"Bearer ";
+/// So many bytes that all are letters, digits or signs are no chance. Tokens and app secrets have more.
+const MIN_TELLING: usize = 16;
 
 /// A Graph access token. Debug shows nothing of it; its memory is zeroized on drop.
 #[derive(Debug, Clone)]
@@ -25,6 +33,18 @@ pub enum MalformedCredential {
     /// Nothing but white space.
     #[error("is empty")]
     Empty,
+    /// More than [`MAX_BYTES`].
+    #[error("has more than {MAX_BYTES} bytes; store the bare token, nothing else")]
+    TooLong,
+    /// Quotes around it, which belong to some file that it was copied from.
+    #[error("begins and ends with a quote: store it without")]
+    Quoted,
+    /// The scheme of an HTTP header before it.
+    #[error("begins with \"Bearer \": store what follows")]
+    Bearer,
+    /// Base64 of a text that could be one.
+    #[error("is base64-encoded once too often: store what `base64 -d` makes of it")]
+    DoubleBase64,
     /// Something that cannot stand in an HTTP header.
     #[error("contains line breaks, blanks or other characters that no token has; store the bare token, nothing else")]
     Characters,
@@ -49,10 +69,34 @@ fn printable(bytes: &[u8]) -> Result<&str, MalformedCredential> {
     if text.is_empty() {
         return Err(MalformedCredential::Empty);
     }
+    if text.len() > MAX_BYTES {
+        return Err(MalformedCredential::TooLong);
+    }
+    if matches!(text, [b'"', .., b'"'] | [b'\'', .., b'\'']) {
+        return Err(MalformedCredential::Quoted);
+    }
+    if text.get(..SCHEME.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(SCHEME)) {
+        return Err(MalformedCredential::Bearer);
+    }
+    if is_base64_of_text(text) {
+        return Err(MalformedCredential::DoubleBase64);
+    }
     if !text.iter().all(u8::is_ascii_graphic) {
         return Err(MalformedCredential::Characters);
     }
     std::str::from_utf8(text).map_err(|_| MalformedCredential::Characters)
+}
+
+/// Whether this is base64, in one line or several, of a text that could be a credential. A credential itself may look
+/// like base64; what it decodes to then is no text.
+fn is_base64_of_text(text: &[u8]) -> bool {
+    let lines = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
+    let encoded: Zeroizing<Vec<u8>> = Zeroizing::new(lines.collect());
+    let mut decoded = Zeroizing::new(vec![0; encoded.len()]);
+    Base64::decode(encoded.as_slice(), &mut decoded).is_ok_and(|decoded| {
+        let decoded = decoded.trim_ascii();
+        decoded.len() >= MIN_TELLING && decoded.iter().all(u8::is_ascii_graphic)
+    })
 }
 
 /// A token, ready for use: its header, its proof, and a name for it that gives nothing away.
@@ -61,6 +105,7 @@ pub struct Credentials {
     token: AccessToken,
     proof: Option<SecretString>,
     id: CredentialsId,
+    origin: Arc<str>,
 }
 
 /// Names credentials without telling them: a hash under a key that lives as long as the process.
@@ -75,7 +120,18 @@ impl Credentials {
         let proof = app_secret.map(|secret| proof(&token, secret));
         let id =
             CredentialsId(KEY.hash_one((token.0.expose_secret(), proof.as_ref().map(ExposeSecret::expose_secret))));
-        Self { token, proof, id }
+        Self { token, proof, id, origin: Arc::default() }
+    }
+
+    /// The same, with the words for where they come from: Secret and entry.
+    #[must_use]
+    pub fn from_origin(self, origin: &str) -> Self {
+        Self { origin: origin.into(), ..self }
+    }
+
+    /// Where they come from, in words. Stays the same where a Secret gets a better token.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// The name by which pacing knows these credentials.
@@ -108,6 +164,8 @@ fn proof(token: &AccessToken, secret: &AppSecret) -> SecretString {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+
     use super::*;
 
     #[test]
@@ -116,6 +174,31 @@ mod tests {
         assert_eq!(AccessToken::new(b" \n").unwrap_err(), MalformedCredential::Empty);
         assert_eq!(AccessToken::new(b"EAA token").unwrap_err(), MalformedCredential::Characters);
         assert_eq!(AccessToken::new("EAAtökén".as_bytes()).unwrap_err(), MalformedCredential::Characters);
+    }
+
+    #[test]
+    fn what_was_stored_around_a_token_is_named() {
+        let token = "EAAGm0PX4ZCpsBAO9ZBZAq0123456789";
+        let with_line_break = base64::engine::general_purpose::STANDARD.encode(format!("{token}\n"));
+        let (first_line, rest) = with_line_break.split_at(20);
+        let cases = [
+            (format!("\"{token}\"\n"), MalformedCredential::Quoted),
+            (format!("'{token}'"), MalformedCredential::Quoted),
+            ("x".repeat(MAX_BYTES + 1), MalformedCredential::TooLong),
+            ("\"\"".to_owned(), MalformedCredential::Quoted),
+            (format!("Bearer {token}"), MalformedCredential::Bearer),
+            (format!("bearer {token}\n"), MalformedCredential::Bearer),
+            (with_line_break.clone(), MalformedCredential::DoubleBase64),
+            (format!("{first_line}\n{rest}\n"), MalformedCredential::DoubleBase64),
+        ];
+        for (stored, expected) in cases {
+            assert_eq!(AccessToken::new(stored.as_bytes()).unwrap_err(), expected, "{stored}");
+            assert!(!expected.to_string().contains(token));
+        }
+        // What only looks like base64 is a token, an app secret or an app's own token.
+        for fine in [token, "0123456789abcdef0123456789abcdef", "1234|abcdefghijklmnop", "\"", "Bearer"] {
+            assert!(AccessToken::new(fine.as_bytes()).is_ok(), "{fine}");
+        }
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::time::SystemTime;
 
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
+use waflows_core::api::crd::MAX_SHORT_TEXT;
+use waflows_core::api::text::truncate;
+use waflows_core::meta::{ErrorClass, GraphError};
 
 use super::answer::Answer;
 use super::redact::Redactor;
 use super::usage::{Usage, retry_after};
 use super::wire::UnknownShape;
-use waflows_core::api::crd::MAX_SHORT_TEXT;
-use waflows_core::api::text::truncate;
-use waflows_core::meta::{ErrorClass, GraphError};
 
 /// Longer answers are cut: the documented ones have less than 2 KiB.
 const MAX_ANSWER: usize = 64 * 1024;

@@ -15,6 +15,7 @@ pub mod pacing;
 mod reader;
 mod redact;
 pub mod replay;
+mod transport;
 mod usage;
 pub mod wire;
 

@@ -2,8 +2,10 @@
 //!
 //! Every resource goes through the same [`Pacing`], so that a refused token costs one call and not one per number.
 //! [`book`] decides and is synchronous; `Pacing` waits where it says so, and holds the operator's own ceilings.
+//! [`incidents`] says what the log tells of all this.
 
 mod book;
+mod incidents;
 mod rate;
 mod recent;
 mod token;
@@ -12,14 +14,16 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+use waflows_core::meta::{ErrorClass, GraphError, PauseScope};
 
 use self::book::{Book, Verdict};
+use self::incidents::{Call, Incidents};
 use self::rate::Rate;
 use super::credentials::CredentialsId;
 use super::usage::Usage;
-use waflows_core::meta::{ErrorClass, GraphError, PauseScope};
 
 /// Ceilings over everything that this process sends, and the scale of its waits.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +41,8 @@ pub struct Ceilings {
 pub struct Caller<'a> {
     /// The credentials in use.
     pub credentials: CredentialsId,
+    /// Where they come from, in words: Secret and entry.
+    pub token: &'a str,
     /// `namespace/name` of the resource.
     pub resource: &'a str,
     /// The phone number ID.
@@ -75,6 +81,7 @@ pub struct Paused {
 /// Shared by all calls of the process.
 pub struct Pacing {
     book: Mutex<Book>,
+    incidents: Mutex<Incidents>,
     rate: Option<Rate>,
     slots: Option<Semaphore>,
     wait_scale: f64,
@@ -99,6 +106,7 @@ impl Pacing {
         let share = slots.map_or(Semaphore::MAX_PERMITS, |slots| (slots * 3 / 4).max(1));
         Self {
             book: Mutex::new(Book::new(ceilings.wait_scale, share)),
+            incidents: Mutex::new(Incidents::new(ceilings.wait_scale)),
             rate: ceilings.requests_per_second.map(Rate::new),
             slots: slots.map(Semaphore::new),
             wait_scale: ceilings.wait_scale,
@@ -151,6 +159,11 @@ impl Pacing {
         Some((share.acquire_owned().await.ok()?, slots.acquire().await.ok()?))
     }
 
+    /// The refusal of these credentials that is in force, if one is: learnt without a call.
+    pub fn refusal(&self, credentials: CredentialsId) -> Option<Pause> {
+        self.book().refusal(credentials, Instant::now()).cloned()
+    }
+
     /// What is paused now, by what the pauses apply to.
     pub fn paused(&self) -> [Paused; 4] {
         self.book().paused(Instant::now())
@@ -158,6 +171,13 @@ impl Pacing {
 
     pub(super) fn wait_scale(&self) -> f64 {
         self.wait_scale
+    }
+
+    /// Tells the log what a call shows, where that is news.
+    fn note(&self, call: &Call<'_>) {
+        // As the book, consistent after every method.
+        let lines = { self.incidents.lock().unwrap_or_else(PoisonError::into_inner).note(call) };
+        lines.iter().for_each(incidents::Line::log);
     }
 
     fn book(&self) -> std::sync::MutexGuard<'_, Book> {
@@ -195,10 +215,15 @@ impl Pass<'_> {
         let mut book = pacing.book();
         let is_probe = std::mem::take(&mut self.is_probe);
         book.record(&self.caller, is_probe, self.begun, error, usage, now);
+        let pause = book.pause(&self.caller, now);
+        let account = book.account(self.caller.phone_number_id);
+        drop(book);
+        let at = Timestamp::now();
+        let until = pause.as_ref().map(|pause| at + pause.until.saturating_duration_since(now));
+        let hold = pause.as_ref().map(|pause| &pause.cause).zip(until);
+        pacing.note(&Call { caller: self.caller, account: account.as_deref(), error, hold, at });
         match &error?.class {
-            ErrorClass::Token | ErrorClass::AppSecretProof | ErrorClass::RateLimited { .. } => {
-                book.pause(&self.caller, now)
-            }
+            ErrorClass::Token | ErrorClass::AppSecretProof | ErrorClass::RateLimited { .. } => pause,
             ErrorClass::Permission
             | ErrorClass::UnknownId
             | ErrorClass::NotRegistered

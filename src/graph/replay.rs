@@ -1,14 +1,12 @@
 //! An answer that came over no connection: the fuzzer and tests hand one to the code that reads Meta's.
 
 use reqwest::Response;
+use waflows_core::meta::Reported;
 
 use super::client::redacted;
 use super::exchange::receive;
 use super::pacing::{Caller, Pacing};
-use waflows_core::meta::Reported;
-
-use super::wire;
-use super::{CallError, Credentials};
+use super::{CallError, Credentials, wire};
 
 /// What a GET of a phone number's key comes to that Meta answers like this: as [`super::Client::read`], but for the
 /// connection and for repeating the call.
@@ -22,7 +20,8 @@ pub async fn read(
     number: &str,
     pacing: &Pacing,
 ) -> Result<Reported, CallError> {
-    let caller = Caller { credentials: credentials.id(), resource, phone_number_id: number };
+    let caller =
+        Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: number };
     let pass = pacing.enter(caller).await.map_err(CallError::Paused)?;
     let exchanged = receive(Response::from(answer), &credentials.redactor(), wire::read_answer).await;
     match pass.finish(exchanged.result.as_ref().err(), &exchanged.usage) {

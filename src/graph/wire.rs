@@ -1,7 +1,6 @@
 //! Reads what Meta answers, in every shape that is documented or was seen.
 
 use serde_json::{Map, Value};
-
 use waflows_core::meta::{Reported, ReportedKey};
 use waflows_key::Fingerprint;
 

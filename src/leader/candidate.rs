@@ -15,6 +15,7 @@ use tracing::subscriber::NoSubscriber;
 
 use super::config::LeaseConfig;
 use super::election::{Action, Election, Outcome};
+use super::others::OF_AN_OPERATOR;
 use super::record::{Claim, Record};
 use super::request::{Answer, Request, Trouble};
 use super::term::Term;
@@ -92,6 +93,7 @@ impl Candidate {
     fn new_lease(&self, claim: Claim) -> Lease {
         let mut lease = Lease::default();
         lease.metadata.name = Some(self.lease.name.clone());
+        lease.metadata.labels = Some([(OF_AN_OPERATOR.0.to_owned(), OF_AN_OPERATOR.1.to_owned())].into());
         claim.write_to(&mut lease);
         lease
     }

@@ -3,7 +3,8 @@
 //! - [`election`]: the decisions, as a state machine without clock or client;
 //! - [`record`]: what it reads from a Lease and writes into one;
 //! - [`config`]: which Lease, as whom, with which timing;
-//! - [`term`]: what the rest of the process asks before it writes.
+//! - [`term`]: what the rest of the process asks before it writes;
+//! - [`others`]: what a process is told that has no part in an election, where others have one.
 //!
 //! A process that lost the Lease competes again; each time of leading is a [`Term`] of its own. Needs the verbs get,
 //! create and update on leases of coordination.k8s.io in the Lease's namespace.
@@ -11,6 +12,7 @@
 mod candidate;
 pub mod config;
 pub mod election;
+mod others;
 pub mod record;
 mod request;
 #[cfg(test)]
@@ -19,15 +21,16 @@ pub mod term;
 
 use std::sync::Arc;
 
-use kube::Client;
+use candidate::Candidate;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use candidate::Candidate;
 pub use config::{InvalidTiming, LeaseConfig, Timing, identity, own_namespace};
+pub use others::warn_of_others;
 pub use term::{Leader, Term};
 
+use crate::apiserver;
 use crate::health::Pulse;
 
 /// This process's part in the election. Dropping it ends the part without giving the Lease back, so that others wait
@@ -47,7 +50,7 @@ impl Leadership {
     /// When the client cannot be set up.
     pub fn start(lease: LeaseConfig, mut cluster: kube::Config) -> Result<Self, kube::Error> {
         cluster.default_retry = false;
-        let client = Client::try_from(cluster)?;
+        let client = apiserver::client(cluster)?;
         let (terms, term) = watch::channel(None);
         let release = CancellationToken::new();
         let pulse = Arc::new(Pulse::default());

@@ -2,10 +2,8 @@
 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
-
 use waflows_core::api::crd::NumberState;
-use waflows_core::meta::ErrorClass;
-use waflows_core::meta::PauseScope;
+use waflows_core::meta::{ErrorClass, PauseScope};
 use waflows_core::number::UploadReason;
 
 /// One metric.
@@ -90,6 +88,9 @@ const fn open(name: &'static str, values: &'static str) -> Label {
 
 const NAMESPACE: Label = open("namespace", "of the resource");
 const NAME: Label = open("name", "of the resource");
+/// A scrape may overwrite `namespace`, which is also a label of the target.
+const RESOURCE_NAMESPACE: Label =
+    open("resource_namespace", "the same as `namespace`, also after a scrape that overwrites that one");
 const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
 const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
 const SCOPE: Label = one_of("scope", || PauseScope::ALL.map(PauseScope::as_str).to_vec());
@@ -130,12 +131,12 @@ pub(crate) static UPLOADS: Descriptor = counter(
 );
 pub(crate) static PHONE_NUMBERS: Descriptor = gauge(
     "waflows_phone_numbers",
-    &[NAMESPACE, NAME, one_of("state", || NumberState::ALL.map(NumberState::as_str).to_vec())],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE, one_of("state", || NumberState::ALL.map(NumberState::as_str).to_vec())],
     "Phone numbers by state; states without numbers are left out, except Valid.",
 );
 pub(crate) static RESOURCE_READY: Descriptor = gauge(
     "waflows_resource_ready",
-    &[NAMESPACE, NAME, REASON],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE, REASON],
     "The condition Ready of the resource: 1 True, 0 False, -1 Unknown.",
 );
 pub(crate) static RESOURCES: Descriptor = gauge(
@@ -146,25 +147,36 @@ pub(crate) static RESOURCES: Descriptor = gauge(
 pub(crate) static LAST_CHECK: Descriptor = seconds(
     "waflows_resource_last_check_timestamp",
     MetricType::Gauge,
-    &[NAMESPACE, NAME],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "When every phone number of the resource had last been read well, in Unix time; absent until each was read once.",
 );
 pub(crate) static NEXT_CHECK: Descriptor = seconds(
     "waflows_resource_next_check_timestamp",
     MetricType::Gauge,
-    &[NAMESPACE, NAME],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "When Meta will be asked again, in Unix time; absent while nothing is planned.",
 );
 pub(crate) static KEY: Descriptor = seconds(
     "waflows_resource_key_timestamp",
     MetricType::Gauge,
-    &[NAMESPACE, NAME],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "When the operator first saw the resource's current key, in Unix time; absent until it has one.",
+);
+pub(crate) static SUSPENDED: Descriptor = seconds(
+    "waflows_resource_suspended_timestamp",
+    MetricType::Gauge,
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
+    "Since when work on the resource has been suspended, in Unix time; absent while work goes on.",
 );
 pub(crate) static TOKENS_REFUSED: Descriptor = gauge(
     "waflows_tokens_refused",
     &[],
     "Access tokens, counted by Secret and key, that Meta refuses now, also for their app secret proof.",
+);
+pub(crate) static REFUSED_RESOURCES: Descriptor = gauge(
+    "waflows_refused_resources",
+    &[NAMESPACE, RESOURCE_NAMESPACE, open("secret", "that holds the access token")],
+    "Resources whose access token or app secret proof Meta refuses now; absent where there are none, and without series of resources.",
 );
 pub(crate) static GRAPH_PAUSED: Descriptor = gauge(
     "waflows_graph_paused",
@@ -200,7 +212,7 @@ pub(crate) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
 /// All metrics, in the order in which they are served.
-pub static ALL: [&Descriptor; 24] = [
+pub static ALL: [&Descriptor; 26] = [
     &BUILD,
     &LEADER,
     &RECONCILE_DURATION,
@@ -213,7 +225,9 @@ pub static ALL: [&Descriptor; 24] = [
     &LAST_CHECK,
     &NEXT_CHECK,
     &KEY,
+    &SUSPENDED,
     &TOKENS_REFUSED,
+    &REFUSED_RESOURCES,
     &GRAPH_PAUSED,
     &GRAPH_PAUSE_REMAINING,
     &QUEUE_DEPTH,

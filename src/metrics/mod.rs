@@ -14,11 +14,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
+use waflows_core::meta::GraphError;
+use waflows_core::number::UploadReason;
 
 use self::catalog::{Descriptor, Values};
 use crate::health::Pulse;
-use waflows_core::meta::GraphError;
-use waflows_core::number::UploadReason;
 
 /// Name and value of a label.
 pub(crate) type Label = (&'static str, &'static str);
@@ -70,7 +70,7 @@ label_values! {
         Unchanged => "unchanged",
         /// The API server did not answer as it should.
         Failed => "failed",
-        /// The status was left out: the resource is gone, or another process wrote first.
+        /// The status was left out: the resource is gone or has changed, or another process wrote first.
         Dropped => "dropped",
     }
 }

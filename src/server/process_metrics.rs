@@ -1,8 +1,7 @@
 //! What the kernel says of this process. Linux only; elsewhere these metrics are absent.
 
-use std::fmt;
-use std::fs;
 use std::sync::LazyLock;
+use std::{fmt, fs};
 
 use super::openmetrics::Page;
 use crate::metrics::catalog;

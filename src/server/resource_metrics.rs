@@ -1,16 +1,16 @@
 //! What the resources' own status says, as metrics.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder, MetricEncoder};
-
-use super::openmetrics::Page;
-use crate::metrics::catalog::{self, Descriptor};
 use waflows_core::api::conditions::ConditionStatus;
 use waflows_core::api::crd::NumberState;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::resource_summary::Vitals;
+
+use super::openmetrics::Page;
+use crate::metrics::catalog::{self, Descriptor};
 
 type Counts = [u64; NumberState::ALL.len()];
 
@@ -29,7 +29,9 @@ impl Resources {
         self.times(page, &catalog::LAST_CHECK, |vitals| vitals.last_check)?;
         self.times(page, &catalog::NEXT_CHECK, |vitals| vitals.next_check)?;
         self.times(page, &catalog::KEY, |vitals| vitals.key_since)?;
-        page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))
+        self.times(page, &catalog::SUSPENDED, |vitals| vitals.suspended_since)?;
+        page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))?;
+        self.refused_resources(page)
     }
 
     fn phone_numbers(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -88,9 +90,26 @@ impl Resources {
     }
 
     fn refused_tokens(&self) -> usize {
-        let refused =
-            self.vitals.iter().filter_map(|(key, vitals)| Some((&key.namespace, vitals.refused_token.as_ref()?)));
-        refused.collect::<HashSet<_>>().len()
+        self.refused().collect::<HashSet<_>>().len()
+    }
+
+    /// By the Secret that holds the token: where a better one goes.
+    fn refused_resources(&self, page: &mut Page<'_>) -> fmt::Result {
+        let mut family = page.family(&catalog::REFUSED_RESOURCES)?;
+        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for (namespace, (secret, _)) in self.refused().filter(|_| self.per_resource) {
+            *counts.entry((namespace, secret)).or_default() += 1;
+        }
+        for ((namespace, secret), count) in counts {
+            let labels = [("namespace", namespace), ("resource_namespace", namespace), ("secret", secret)];
+            family.encode_family(&labels)?.encode_gauge(&count)?;
+        }
+        Ok(())
+    }
+
+    /// Namespace, and Secret and key of the token, of each resource whose token is refused.
+    fn refused(&self) -> impl Iterator<Item = (&str, &(String, String))> {
+        self.vitals.iter().filter_map(|(key, vitals)| Some((&*key.namespace, vitals.refused_token.as_deref()?)))
     }
 }
 
@@ -100,7 +119,10 @@ struct Names<'a>(Option<&'a ObjectKey>);
 impl EncodeLabelSet for Names<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder) -> fmt::Result {
         match self.0 {
-            Some(key) => [("namespace", &*key.namespace), ("name", &*key.name)].encode(encoder),
+            Some(key) => {
+                let namespace = &*key.namespace;
+                [("namespace", namespace), ("name", &*key.name), ("resource_namespace", namespace)].encode(encoder)
+            }
             None => Ok(()),
         }
     }
@@ -149,6 +171,7 @@ mod tests {
             last_check: is_valid.then_some(last_check),
             next_check: Some(3600),
             key_since: is_valid.then_some(60),
+            suspended_since: is_valid.then_some(last_check + 1),
             refused_token: (!is_valid).then(|| Box::new(("meta-token".to_owned(), "token".to_owned()))),
         };
         (ObjectKey::new("messaging", name), vitals)
@@ -165,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_resource_has_series_of_its_own() {
-        let labels = r#"namespace="messaging",name="a""#;
+        let labels = r#"namespace="messaging",name="a",resource_namespace="messaging""#;
         assert_eq!(
             samples(vec![resource("a", NumberState::Valid, 1200)], true),
             [
@@ -175,6 +198,7 @@ mod tests {
                 format!("resource_last_check_timestamp_seconds{{{labels}}} 1200"),
                 format!("resource_next_check_timestamp_seconds{{{labels}}} 3600"),
                 format!("resource_key_timestamp_seconds{{{labels}}} 60"),
+                format!("resource_suspended_timestamp_seconds{{{labels}}} 1201"),
                 "tokens_refused 0".to_owned(),
             ]
         );
@@ -182,9 +206,19 @@ mod tests {
 
     #[test]
     fn no_valid_number_is_told_as_well() {
+        let labels = r#"namespace="messaging",name="a",resource_namespace="messaging""#;
         let samples = samples(vec![resource("a", NumberState::Pending, 0)], true);
-        assert_eq!(samples[1], r#"phone_numbers{namespace="messaging",name="a",state="Valid"} 0"#);
-        assert_eq!(samples[2], r#"resource_ready{namespace="messaging",name="a",reason="TokenRefused"} 0"#);
+        assert_eq!(samples[1], format!(r#"phone_numbers{{{labels},state="Valid"}} 0"#));
+        assert_eq!(samples[2], format!(r#"resource_ready{{{labels},reason="TokenRefused"}} 0"#));
+    }
+
+    #[test]
+    fn a_refused_token_is_told_of_by_its_secret() {
+        let refused = |name| resource(name, NumberState::Foreign, 0);
+        let samples = samples(vec![refused("a"), refused("b"), resource("c", NumberState::Valid, 0)], true);
+        let told: Vec<_> = samples.iter().filter(|sample| sample.contains("refused_resources")).collect();
+        let labels = r#"namespace="messaging",resource_namespace="messaging",secret="meta-token""#;
+        assert_eq!(told, [&format!("refused_resources{{{labels}}} 2")]);
     }
 
     #[test]
@@ -206,6 +240,7 @@ mod tests {
                 "resource_last_check_timestamp_seconds 600",
                 "resource_next_check_timestamp_seconds 3600",
                 "resource_key_timestamp_seconds 60",
+                "resource_suspended_timestamp_seconds 601",
                 "tokens_refused 1",
             ]
         );

@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::correlation::Correlated;
+
 pub use self::traces::{SetupError, Traces};
 use crate::cli::LogFormat;
 
@@ -21,15 +22,32 @@ const KUBE_REQUESTS: &str = "kube_client::client";
 
 /// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("--log-level {0:?} is no level (error, warn, info, debug, trace) nor a list of target=level")]
+#[error("{0:?} is no level (error, warn, info, debug, trace) and no target with its level, such as kube=debug")]
 pub struct InvalidLogLevel(String);
+
+/// The levels that a text asks for, of which each stands behind its target, and at most one by itself for all others.
+///
+/// # Errors
+/// When it cannot be read. A word that is no level would be read as a target, and all else would be silent.
+pub fn levels(text: &str) -> Result<Targets, InvalidLogLevel> {
+    let text: String = text.split_whitespace().collect();
+    for part in text.split(',') {
+        let (target, level) = part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));
+        let is_level = !level.is_empty() && level.parse::<LevelFilter>().is_ok();
+        if target == Some("") || !is_level {
+            return Err(InvalidLogLevel(part.to_owned()));
+        }
+    }
+    let levels: Targets = text.parse().map_err(|_| InvalidLogLevel(text))?;
+    Ok(if levels.default_level().is_none() { levels.with_default(LevelFilter::INFO) } else { levels })
+}
 
 /// Sends the log to standard error, and spans to `traces`.
 ///
 /// # Errors
 /// When `level` cannot be read.
 pub fn init(format: LogFormat, level: &str, traces: Option<&Traces>) -> Result<(), InvalidLogLevel> {
-    let wanted: Targets = level.parse().map_err(|_| InvalidLogLevel(level.to_owned()))?;
+    let wanted = levels(level)?;
     // Spans are for traces: without them they cost nothing, and log lines stay short.
     let filter = wanted.with_target(KUBE_REQUESTS, LevelFilter::OFF).with_target(spans::TARGET, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
@@ -40,4 +58,25 @@ pub fn init(format: LogFormat, level: &str, traces: Option<&Traces>) -> Result<(
     };
     tracing_subscriber::registry().with(traces.map(Traces::layer)).with(log.with_filter(filter)).init();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for text in ["loud", "", "info,", "info,loud", "kube", "kube=loud", "=debug", "info;debug"] {
+            assert!(levels(text).is_err(), "{text}");
+        }
+        for text in ["info", "DEBUG", "info,kube=debug", "off", "kube=off, warn"] {
+            levels(text).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_level_for_a_target_leaves_the_others_at_info() {
+        assert_eq!(levels("kube=debug").unwrap().default_level(), Some(LevelFilter::INFO));
+        assert_eq!(levels("warn,kube=debug").unwrap().default_level(), Some(LevelFilter::WARN));
+    }
 }

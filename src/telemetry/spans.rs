@@ -4,9 +4,9 @@
 
 use tracing::Span;
 use tracing::field::Empty;
+use waflows_core::meta::GraphError;
 
 use crate::metrics::Operation;
-use waflows_core::meta::GraphError;
 
 /// The target of all spans. They are wanted by traces alone.
 pub const TARGET: &str = "waflows::span";

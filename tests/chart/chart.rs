@@ -60,7 +60,8 @@ pub(crate) fn copy_to(folder: &Path) {
     copy(Path::new(CHART), folder);
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder.
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

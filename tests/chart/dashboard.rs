@@ -33,7 +33,8 @@ async fn no_panel_is_empty() {
             RULES,
             &[json!({
                 "alertname": "WaflowsPhoneNumberNotValid", "alertstate": "firing", "severity": "warning",
-                "job": "flows", "namespace": scene.namespace, "name": "branch", "state": "Refused",
+                "job": "flows", "namespace": scene.namespace, "resource_namespace": scene.namespace, "name": "branch",
+                "state": "Refused",
             })],
         );
     });
@@ -61,7 +62,7 @@ async fn only_what_is_about_single_resources_is_empty_without_their_series() {
 
 /// A replica that works, with a number that is kept valid and one that Meta refuses, and one that stands by.
 fn work(scene: &Scene, per_resource: bool) -> Scrapes {
-    scene.add_resource("branch", UNKNOWN);
+    scene.add_resource("branch", &[UNKNOWN]);
     let values = json!({"scopedNamespaces": [scene.namespace], "metrics": {"perResource": per_resource}});
     let objects = scene.render(values);
     scene.install(&objects);

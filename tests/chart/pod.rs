@@ -27,6 +27,10 @@ impl Pod {
         let namespace = deployment["metadata"]["namespace"].as_str().unwrap();
         let token = cluster.kubectl(&["-n", namespace, "create", "token", account], "");
         let kubeconfig = cluster.control_plane.kubeconfig_for_token(token.trim()).unwrap();
+        // A pod has its own namespace in a file beside the token.
+        let file = kubeconfig.to_str().unwrap();
+        let of_the_pod = format!("--namespace={namespace}");
+        cluster.kubectl(&["--kubeconfig", file, "config", "set-context", "--current", &of_the_pod], "");
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let process = command(&spec["containers"][0], name, &kubeconfig)

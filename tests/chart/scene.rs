@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::pod::Pod;
 
 /// A token that the emulator accepts.
-const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";
+pub(crate) const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";
 /// The number that is worked on.
 pub(crate) const NUMBER: &str = "106540352242922";
 /// How long anything may take before a test gives up. Nothing is expected to take this long.
@@ -33,15 +33,13 @@ impl Scene {
         emulator.add_numbers([NUMBER]);
         let scene = Self { cluster, namespace: cluster.namespace(), emulator };
         scene.set_key();
-        scene.apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "meta-token"}, "stringData": {"token": TOKEN},
-        }));
-        scene.add_resource("storefront", NUMBER);
+        scene.set_token(TOKEN);
+        scene.add_resource("storefront", &[NUMBER]);
         scene
     }
 
-    /// Adds a resource for one number, with the same Secrets as the others.
-    pub(crate) fn add_resource(&self, name: &str, number: &str) {
+    /// Adds a resource for these numbers, or changes its numbers; with the same Secrets as the others.
+    pub(crate) fn add_resource(&self, name: &str, numbers: &[&str]) {
         self.apply(&json!({
             "apiVersion": "waflows.dev/v1alpha1",
             "kind": "FlowsEncryptionKey",
@@ -50,7 +48,7 @@ impl Scene {
             "spec": {
                 "privateKeySecretRef": {"name": "flows-key", "key": "private.pem"},
                 "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
-                "phoneNumberIds": [number],
+                "phoneNumberIds": numbers,
             },
         }));
     }
@@ -62,6 +60,13 @@ impl Scene {
         let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
         self.apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "flows-key"}, "stringData": {"private.pem": pem},
+        }));
+    }
+
+    /// Puts an access token into its Secret.
+    pub(crate) fn set_token(&self, token: &str) {
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "meta-token"}, "stringData": {"token": token},
         }));
     }
 
@@ -101,9 +106,14 @@ impl Scene {
 
     /// Events of the resource.
     pub(crate) fn events(&self) -> Vec<Value> {
+        self.events_of("storefront")
+    }
+
+    /// Events of a resource.
+    pub(crate) fn events_of(&self, name: &str) -> Vec<Value> {
         let events = self.cluster.get(&self.namespace, &["events.events.k8s.io"]);
         let items = events["items"].as_array().unwrap().clone();
-        items.into_iter().filter(|event| event["regarding"]["name"] == "storefront").collect()
+        items.into_iter().filter(|event| event["regarding"]["name"] == name).collect()
     }
 
     /// Gives the operator everything to do that it can have to do, again and again until the condition holds: a number

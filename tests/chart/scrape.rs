@@ -12,28 +12,57 @@ use crate::tools;
 const INTERVAL: usize = 5;
 
 /// Samples of several scrapes.
-#[derive(Default)]
 pub(crate) struct Scrapes {
     /// By series, one value for each scrape; none where the series was not there.
     samples: BTreeMap<String, Vec<Option<String>>>,
     count: usize,
+    /// Minutes between two of them.
+    interval: usize,
+    /// The time of the first, in Unix time; where it is none, the last is of now.
+    start: Option<u64>,
+}
+
+impl Default for Scrapes {
+    fn default() -> Self {
+        Self { samples: BTreeMap::new(), count: 0, interval: INTERVAL, start: None }
+    }
 }
 
 impl Scrapes {
+    /// Scrapes from a time on, one each minute.
+    pub(crate) fn each_minute_from(start: u64) -> Self {
+        Self { interval: 1, start: Some(start), ..Self::default() }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Scrapes the pods, as the ServiceMonitor says.
     pub(crate) fn add(&mut self, namespace: &str, pods: &[&Pod]) {
         for (number, pod) in pods.iter().enumerate() {
             let (status, page) = pod.page("/metrics").expect("the pod serves metrics");
             assert_eq!(status, 200, "{page}");
-            let target = [("job", "flows"), ("instance", &format!("10.0.0.{number}:8080")), ("namespace", namespace)];
-            for line in page.lines().filter(|line| !line.starts_with('#')) {
-                let (series, value) = line.rsplit_once(' ').expect("a sample");
-                let values = self.samples.entry(with_labels(series, &target)).or_default();
-                values.resize(self.count, None);
-                values.push(Some(value.to_owned()));
-            }
+            self.take_in(namespace, &format!("10.0.0.{number}:8080"), &page, |_, value| value.to_owned());
         }
         self.count += 1;
+    }
+
+    /// Adds the page of one pod as a scrape, with its values changed by their series.
+    pub(crate) fn add_page(&mut self, namespace: &str, page: &str, change: impl Fn(&str, &str) -> String) {
+        self.take_in(namespace, "10.0.0.0:8080", page, change);
+        self.count += 1;
+    }
+
+    fn take_in(&mut self, namespace: &str, instance: &str, page: &str, change: impl Fn(&str, &str) -> String) {
+        let target = [("job", "flows"), ("instance", instance), ("namespace", namespace)];
+        for line in page.lines().filter(|line| !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').expect("a sample");
+            let values = self.samples.entry(with_labels(series, &target)).or_default();
+            values.resize(self.count, None);
+            values.push(Some(change(series, value)));
+        }
     }
 
     /// Has promtool assert of each query how many series it gives at the time of the last scrape; none is a number (for
@@ -51,20 +80,29 @@ impl Scrapes {
 
     /// Has promtool assert which alerts of the rules fire at the time of the last scrape, each given by its labels.
     pub(crate) fn assert_firing(&self, rules: &str, labels: &[Value]) {
-        let samples = labels.iter().map(|labels| {
-            let labels = labels.as_object().unwrap().iter().map(|(name, value)| format!("{name}={value}"));
-            json!({"labels": format!("ALERTS{{{}}}", labels.collect::<Vec<_>>().join(",")), "value": 1})
-        });
-        let expected = json!([{
-            "expr": "ALERTS{alertstate=\"firing\"}",
-            "eval_time": self.last(),
-            "exp_samples": samples.collect::<Vec<_>>(),
-        }]);
+        let expected = json!([self.expect_alerts("ALERTS{alertstate=\"firing\"}", "ALERTS", labels)]);
         self.test_with(json!([rules]), json!({"promql_expr_test": expected}));
     }
 
+    /// Has promtool assert which alerts have fired at some time, and that none of them does at the time of the last scrape.
+    pub(crate) fn assert_fired(&self, rules: &str, labels: &[Value]) {
+        let expected = json!([
+            self.expect_alerts("max_over_time(ALERTS{alertstate=\"firing\"}[2d])", "", labels),
+            self.expect_alerts("ALERTS{alertstate=\"firing\"}", "ALERTS", &[]),
+        ]);
+        self.test_with(json!([rules]), json!({"promql_expr_test": expected}));
+    }
+
+    fn expect_alerts(&self, query: &str, name: &str, labels: &[Value]) -> Value {
+        let samples = labels.iter().map(|labels| {
+            let labels = labels.as_object().unwrap().iter().map(|(name, value)| format!("{name}={value}"));
+            json!({"labels": format!("{name}{{{}}}", labels.collect::<Vec<_>>().join(",")), "value": 1})
+        });
+        json!({"expr": query, "eval_time": self.last(), "exp_samples": samples.collect::<Vec<_>>()})
+    }
+
     fn last(&self) -> String {
-        format!("{}m", (self.count - 1) * INTERVAL)
+        format!("{}m", (self.count - 1) * self.interval)
     }
 
     fn test(&self, group: Value) {
@@ -72,10 +110,11 @@ impl Scrapes {
     }
 
     fn test_with(&self, rules: Value, mut group: Value) {
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        let interval = format!("{INTERVAL}m");
+        let lasted = ((self.count - 1) * self.interval * 60) as u64;
+        let start = self.start.unwrap_or_else(|| SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() - lasted);
+        let interval = format!("{}m", self.interval);
         group["interval"] = json!(interval);
-        group["start_timestamp"] = json!((now - ((self.count - 1) * INTERVAL * 60) as u64).to_string());
+        group["start_timestamp"] = json!(start.to_string());
         group["input_series"] = self.input();
         let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
         let test = json!({"rule_files": rules, "evaluation_interval": interval, "tests": [group]});

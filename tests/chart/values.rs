@@ -28,7 +28,6 @@ fn the_defaults_are_those_of_the_operator() {
     // The chart sets these on purpose.
     of_the_operator.log_format = LogFormat::Json;
     of_the_operator.leader_election = true;
-    of_the_operator.lease_namespace = Some("messaging".into());
     of_the_operator.lease_name = "flows-waflows-operator".into();
     assert_eq!(format!("{:?}", flags(&json!({}))), format!("{of_the_operator:?}"));
 }
@@ -80,7 +79,21 @@ fn slips_are_refused_and_named() {
         (json!({"image": {"digest": "9f2c"}}), "does not match pattern"),
         (json!({"httpAddress": "::1"}), "does not match pattern"),
         (json!({"httpAddress": "[::]"}), "does not match pattern"),
+        (json!({"httpAddress": "0.0.0.0:65536"}), "httpAddress 0.0.0.0:65536: a port is at most 65535"),
         (json!({"defaultCheckInterval": "1 hour"}), "does not match pattern"),
+        (json!({"defaultCheckInterval": "5s"}), "defaultCheckInterval 5s must be between 1m and 8760h"),
+        (json!({"leaderElection": {"renewDeadline": "20s"}}), "leaderElection.renewDeadline 20s must be"),
+        (json!({"leaderElection": {"leaseDuration": "0.5s"}}), "leaderElection.leaseDuration 0.5s must be"),
+        (json!({"leaderElection": {"leaseNamespace": "Shop"}}), "does not match pattern"),
+        (json!({"graph": {"url": "http://graph.example.com"}}), "graph.url http://graph.example.com is not https"),
+        (json!({"graph": {"url": "https://graph.example.com/?a=b"}}), "does not match pattern"),
+        (json!({"graph": {"url": "https://me@graph.example.com"}}), "does not match pattern"),
+        (json!({"logLevel": "loud"}), "logLevel \"loud\" is no level (error, warn, info"),
+        (json!({"logLevel": "info,kube"}), "logLevel \"info,kube\" is no level"),
+        (json!({"selector": "a=,,"}), "selector \"a=,,\" is no label selector such as team=checkout"),
+        (json!({"selector": "shard of (1)"}), "is no label selector"),
+        (json!({"selector": "shard in ()"}), "is no label selector"),
+        (json!({"scopedNamespaces": ["Shop"]}), "does not match pattern"),
         (json!({"leaderElection": {"leaseDuration": 15}}), "got number, want string"),
         (json!({"livenessProbe": {"httpGet": {}}}), "'httpGet' not allowed"),
         (json!({"extraArgs": ["run"]}), "does not match pattern"),
@@ -95,4 +108,29 @@ fn slips_are_refused_and_named() {
         assert!(!printed.success, "{values} passes");
         assert!(printed.stderr.contains(complaint), "{values}: {}", printed.stderr);
     }
+}
+
+#[test]
+fn what_passes_is_taken_by_the_operator() {
+    for values in [
+        json!({"defaultCheckInterval": "1m"}),
+        json!({"defaultCheckInterval": "8760h"}),
+        json!({"leaderElection": {"leaseDuration": "1h0.5m", "renewDeadline": "59m"}}),
+        json!({"leaderElection": {"leaseNamespace": "leases"}}),
+        json!({"logLevel": "warn,waflows_operator::graph=debug,kube=off"}),
+        json!({"graph": {"url": "https://graph.example.com:8443/gateway"}}),
+        json!({"graph": {"url": "http://graph.example.com"}, "extraArgs": ["--allow-http-graph-url"]}),
+    ] {
+        flags(&values);
+    }
+    for selector in ["", "a", "!a", "example.com/a=b", "a == b,c!=d", "a in (b, c),d notin (,e)", "a>1,b < 2", "a="] {
+        assert_eq!(flags(&json!({"selector": selector})).selector.as_deref().unwrap_or_default(), selector);
+    }
+}
+
+#[test]
+fn further_arguments_go_before_the_charts_own() {
+    let arguments = ["--default-check-interval=30m", "--log-level=debug", "--leader-election", "--log-level=warn"];
+    let flags = flags(&json!({"extraArgs": arguments}));
+    assert_eq!((flags.default_check_interval.as_secs(), flags.log_level.as_str()), (1800, "warn"));
 }

@@ -21,7 +21,7 @@ async fn a_passphrase_that_does_not_open_the_key_needs_a_person() {
     secrets("wrong");
     let (code, _, action, reason, message) = scene.first_number(&FILES, &[]);
     assert_eq!((code, action.as_str(), reason.as_str()), (1, "None", "PassphraseWrong"));
-    assert!(message.contains("Secret messaging/flows-key, key private.pem"), "{message}");
+    assert!(message.contains("Secret messaging/flows-key, entry private.pem"), "{message}");
     assert_eq!(scene.emulator.counters().calls.total(), 0, "without a key there is nothing to ask");
     secrets("right\n");
     assert_eq!(scene.first_number(&FILES, &[]).0, 0);
@@ -34,7 +34,7 @@ async fn a_key_that_no_secret_has_needs_a_person() {
     scene.write("storefront.yaml", &[resource_with(&NUMBERS, reference)]);
     let (code, _, _, reason, message) = scene.first_number(&FILES, &["--allow-missing-secrets"]);
     assert_eq!((code, reason.as_str()), (1, "SecretKeyNotFound"), "{message}");
-    assert!(message.contains("which has token"), "{message}");
+    assert!(message.contains("It has: token. Correct accessTokenSecretRef.key"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +50,23 @@ async fn a_secret_that_was_not_given_cannot_be_judged_unless_that_is_allowed() {
         assert_eq!(scene.first_number(&FILES[..1], &allowed).0, 0);
     }
     assert_eq!(scene.emulator.counters().calls.total(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_missing_secret_of_five_hundred_numbers_is_one_line_and_stays_five_hundred_in_json() {
+    let scene = Scene::new().await;
+    let numbers: Vec<_> = (0..500).map(|offset: u64| (100_000_000_000_000 + offset).to_string()).collect();
+    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
+    scene.write("storefront.yaml", &[resource("storefront", &numbers), token_secret(TOKEN)]);
+    let printed = scene.check(&FILES[..1], &[]);
+    let lines: Vec<_> = printed.stdout.lines().collect();
+    let [_, line, "", summary] = lines[..] else { panic!("{printed:?}") };
+    assert!(line.contains("  500 numbers  "), "{line}");
+    let named = "100000000000000, 100000000000001, 100000000000002 and 497 more: Secret messaging/flows-key is not";
+    assert!(line.contains(named), "{line}");
+    assert_eq!((printed.code, summary), (2, "1 resource, 500 numbers: 500 could not be told."));
+    let (_, report) = scene.report(&FILES[..1], &[]);
+    assert_eq!(report["resources"][0]["phoneNumbers"].as_array().unwrap().len(), 500);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,7 +59,7 @@ fn encrypted_keys_are_opened_by_their_passphrase_only() {
         let file = openssl(arguments, PRIVATE_KEY.as_bytes());
         let (code, found) = json(&file, &[]);
         assert_eq!((code, found["kind"].as_str()), (1, Some(kind)));
-        assert!(found["problem"].as_str().unwrap().contains("no passphrase is given"), "{found}");
+        assert!(found["problem"].as_str().unwrap().contains("with --passphrase-file FILE"), "{found}");
         for (text, expected) in [("right\n", 0), ("wrong", 1)] {
             std::fs::write(&passphrase, text).unwrap();
             let (code, found) = json(&file, &["--passphrase-file", passphrase.to_str().unwrap()]);

@@ -3,10 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod bad_inputs;
 mod findings;
 mod inspect;
 mod manifests;
 mod meta;
 mod process;
+mod progress;
 mod scene;
 mod usage;

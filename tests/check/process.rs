@@ -1,6 +1,7 @@
 //! Runs the binary and looks at what it prints.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What a process printed, and how it ended.
@@ -11,16 +12,28 @@ pub(crate) struct Printed {
     pub(crate) stderr: String,
 }
 
+const OPERATOR: &str = env!("CARGO_BIN_EXE_waflows-operator");
+const NO_CLUSTER: &str = "/nonexistent/kubeconfig";
+
 /// Runs the binary without a cluster.
 pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Printed {
-    run_command(env!("CARGO_BIN_EXE_waflows-operator"), arguments, input)
+    run_command(OPERATOR, arguments, input)
+}
+
+/// Runs the binary with the cluster of a kubeconfig.
+pub(crate) fn run_with(arguments: &[&str], kubeconfig: &Path) -> Printed {
+    spawn(OPERATOR, arguments, b"", kubeconfig)
 }
 
 /// Runs a program with `input` at its standard input.
 pub(crate) fn run_command(program: &str, arguments: &[&str], input: &[u8]) -> Printed {
+    spawn(program, arguments, input, Path::new(NO_CLUSTER))
+}
+
+fn spawn(program: &str, arguments: &[&str], input: &[u8], kubeconfig: &Path) -> Printed {
     let mut process = Command::new(program)
         .args(arguments)
-        .env("KUBECONFIG", "/nonexistent/kubeconfig")
+        .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

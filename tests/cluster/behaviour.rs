@@ -115,7 +115,7 @@ async fn an_edit_that_is_taken_back_while_suspended_leaves_ready_as_it_was() {
     world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
     world.wait_ready("storefront").await;
     let calls = world.emulator.counters().calls;
-    assert_eq!((calls.reads, calls.uploads), (4, 2), "nothing was left to do");
+    assert_eq!((calls.reads, calls.uploads), (6, 2), "resumed, each was read once more, and nothing was left to do");
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! A token that Meta has not accepted makes no success: not even where all that is known of the numbers is good.
 
-use graph_emulator::{Fault, FaultAction, Token};
+use graph_emulator::{Fault, FaultAction, RateLimit, RetryAfter, Token};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::history::History;
-use crate::world::{TOKEN, World, condition_of, is_current};
+use crate::world::{TOKEN, World, condition_of, is_current, number_of};
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
 const NEW_TOKEN: &str = "EAANewTokenOfTheTests0123456789abc";
@@ -78,4 +78,27 @@ async fn a_new_token_after_a_refused_one_while_meta_is_away() {
     world.wait_reason("storefront", "TokenRefused").await;
     let change = world.set_secret("meta-token", "token", NEW_TOKEN);
     is_not_ready_before_meta_answers(&world, change, |_| true).await;
+}
+
+#[tokio::test]
+async fn a_new_token_during_a_rate_limit_says_that_it_waits_for_its_end() {
+    let world = settled().await;
+    let limit = RateLimit { code: 130_429, retry_after: Some(RetryAfter::Seconds(3)), ..RateLimit::default() };
+    let fault = world.emulator.inject(Fault::new(FaultAction::RateLimit(limit)));
+    world.request_sync("storefront", "now").await;
+    let is_limited = |resource: &FlowsEncryptionKey| NUMBERS.iter().all(|id| number_of(resource, id).error.is_some());
+    world.wait("storefront", "limited", is_limited).await;
+    world.emulator.add_token(NEW_TOKEN);
+    world.set_secret("meta-token", "token", NEW_TOKEN).await;
+
+    let resource = world.wait_reason("storefront", "RateLimited").await;
+    assert_eq!(condition_of(&resource, ConditionType::Reconciling).0, "True", "GitOps tools see progress");
+    for kind in [ConditionType::Ready, ConditionType::TokenAccepted] {
+        let (_, reason, message) = condition_of(&resource, kind);
+        assert_eq!(reason, "RateLimited");
+        assert!(message.contains("the access token is tried at ") && message.contains("code 130429"), "{message}");
+    }
+    world.emulator.clear_fault(fault);
+    world.wait_ready("storefront").await;
+    assert!(world.emulator.calls_with(NEW_TOKEN).reads > 0);
 }

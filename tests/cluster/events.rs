@@ -110,12 +110,12 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
     world.apply(about, World::spec(&numbers)).await.unwrap();
     world.wait_ready(about).await;
     let (kind, action) = ("Normal", "Upload");
-    expect(&world, Expected { about, reason: "KeyUploaded", kind, action, names: &[numbers[0], "and 1 more"] }).await;
+    expect(&world, Expected { about, reason: "KeyUploaded", kind, action, names: &numbers }).await;
 
     let new = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;
     let rotated = &new.fingerprint["sha256:".len()..][..12];
-    expect(&world, Expected { about, reason: "KeyRotated", kind, action, names: &[numbers[0], "and 1 more", rotated] })
+    expect(&world, Expected { about, reason: "KeyRotated", kind, action, names: &[numbers[0], numbers[1], rotated] })
         .await;
     world.wait_ready(about).await;
 
@@ -181,4 +181,16 @@ async fn what_a_person_must_mend_is_told() {
     let found = events(&world).await;
     assert_eq!(found.len(), 4, "one for each, and the owner's upload: {found:#?}");
     assert!(!serde_json::to_string(&found).unwrap().contains(expired), "no event holds a token");
+}
+
+#[tokio::test]
+async fn a_resource_whose_name_is_as_long_as_can_be_has_events() {
+    let world = World::new(&["106540352242922"]).await;
+    world.set_default_secrets().await;
+    let name = format!("{}.{}", "a".repeat(200), "b".repeat(52));
+    world.apply(&name, World::spec(&["106540352242922"])).await.unwrap();
+    world.wait_ready(&name).await;
+    let found = wait_times(&world, "KeyUploaded", 1).await;
+    assert!(found.iter().all(|event| event.regarding.as_ref().unwrap().name.as_ref() == Some(&name)), "{found:#?}");
+    assert!(!world.operator.log().contains("could not be published"), "{}", world.operator.log());
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use graph_emulator::{
-    Config, Fault, FaultAction, GraphError, KeyText, LineBreaks, NumberSettings, Presentation, RateLimit,
-    ResponseShape, RetryAfter, Token,
+    Config, Fault, FaultAction, GraphError, KeyText, LineBreaks, NoKey, NumberSettings, Presentation, RateLimit,
+    ResponseShape, RetryAfter, Token, Usage,
 };
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -56,6 +56,11 @@ fn holds(key: &str, status: &str, presentation: Presentation) -> Meta {
     })
 }
 
+fn never_had_a_key() -> Meta {
+    let presentation = Presentation { no_key: NoKey::BlankMismatch, ..Presentation::default() };
+    Meta::Holds(NumberSettings { presentation, ..NumberSettings::default() })
+}
+
 fn answers(status: u16, code: i64) -> Meta {
     Meta::Answers(FaultAction::GraphError(GraphError::new(status, code, "m")))
 }
@@ -84,6 +89,7 @@ fn rows() -> Vec<Row> {
         valid(holds("$KEY", "VALID", without(KeyText::Absent)), healed),
         valid(holds("$KEY", "MISMATCH", without(KeyText::Blank)), healed),
         valid(Meta::Holds(NumberSettings::default()), healed),
+        valid(never_had_a_key(), healed),
         row(holds("$KEY", "PENDING_REVIEW", plain()), S::Unreported, "StatusUnknown", unasked),
         row(holds("$KEY", "PENDING_REVIEW", without(KeyText::Absent)), S::Unreported, "StatusUnknown", unasked),
         refused(subcode(GraphError::new(403, 200, "m"), 1_349_174)),
@@ -270,6 +276,21 @@ async fn a_rate_limit_is_kept_to_the_second_and_passes() {
     world.wait_ready("storefront").await;
     let calls = world.emulator.calls();
     assert!(calls[1].at - calls[0].at >= wait, "{:?}", calls[1].at - calls[0].at);
+}
+
+#[tokio::test]
+async fn an_account_over_its_limit_costs_one_call_for_twenty_numbers() {
+    let ids = ids(20);
+    let world = World::new(&strs(&ids)).await;
+    world.set_default_secrets().await;
+    let usage = Usage { business_percent: Some(100), minutes_to_regain_access: 10, ..Usage::default() };
+    world.emulator.inject(Fault::new(FaultAction::RateLimit(RateLimit { usage, ..RateLimit::default() })));
+    world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
+    let resource = world.wait_reason("storefront", "RateLimited").await;
+    assert!(ids.iter().all(|id| number_of(&resource, id).next_attempt_time.is_some()), "{resource:?}");
+    assert_eq!(world.emulator.counters().calls.total(), 1);
+    let (_, _, message) = condition_of(&resource, ConditionType::Ready);
+    assert!(message.contains("(and 19 more): Meta limits the rate of calls. Next try "), "{message}");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn the_largest_resource_works_and_fails_beside_a_small_one() {
         "privateKeySecretRef": {"name": name('k'), "key": name('p')},
         "accessTokenSecretRef": {"name": name('t'), "key": name('q')},
         "phoneNumberIds": ids,
-        "checkInterval": format!("{}h", "9".repeat(6)),
+        "checkInterval": "000719h000060m0s",
     });
     let message = "🔑\u{80}\"".repeat(1000);
     let refusal = |id: &String| {

@@ -9,7 +9,7 @@ use crate::world::{Operator, World, new_control_plane};
 const NUMBERS: [&str; 1] = ["106540352242922"];
 
 /// Asks until the page has this status, and returns its text.
-async fn page_with(operator: &Operator, path: &str, status: u16) -> String {
+pub(crate) async fn page_with(operator: &Operator, path: &str, status: u16) -> String {
     let asked = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
             match operator.get(path).await {

@@ -1,6 +1,9 @@
-//! "Rotate" of docs/keys.md, step by step, while clients use the Flow.
+//! "Rotate" of docs/keys.md, step by step and twice, while clients use the Flow.
 
+use std::path::Path;
 use std::process::Command;
+
+use k8s_openapi::ByteString;
 
 use crate::flow::{Client, Endpoint};
 use crate::world::{World, control_plane};
@@ -8,68 +11,95 @@ use crate::world::{World, control_plane};
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_by_the_book_fails_no_request() {
+async fn rotations_by_the_book_fail_no_request() {
     let world = World::new(&NUMBERS).await;
-    let old = world.set_default_secrets().await;
+    let first = world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;
-    let endpoint = Endpoint::start().await;
-    endpoint.set_keys(&[&old.private_pem]);
-    let mut clients = NUMBERS.map(|number| (number, Client::new()));
-    ping(&world, &mut clients, &endpoint).await;
-
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name);
-    std::fs::write(file("private.pem"), &old.private_pem).unwrap();
-    for step in steps() {
+    std::fs::write(folder.path().join("private.pem"), &first.private_pem).unwrap();
+    let mut users = Users { clients: NUMBERS.map(|number| (number, Client::new())), endpoint: Endpoint::start().await };
+    users.endpoint.set_keys(&[&first.private_pem]);
+    users.ping(&world).await;
+
+    let (once, steps) = blocks();
+    users.use_while_running(&world, folder.path(), &once).await;
+    let mut fingerprints = vec![Some(first.fingerprint)];
+    for rotation in 1..=2 {
+        for step in &steps {
+            users.use_while_running(&world, folder.path(), step).await;
+            let refetches = users.refetches();
+            let expected = if step.contains("retired") { rotation } else { refetches[0].min(rotation) };
+            assert_eq!(refetches, [expected; 2], "those who hold the old key are told so once, at the end: {step}");
+        }
+        let fingerprint = world.wait_ready("storefront").await.status.unwrap().public_key_fingerprint;
+        assert!(!fingerprints.contains(&fingerprint), "the key is new");
+        assert!(NUMBERS.iter().all(|id| world.at_meta(id) == (fingerprint.clone(), Some("VALID".into()))));
+        assert_eq!(keys_of_the_endpoint(&world).await.len(), 1, "the endpoint forgets the old key");
+        fingerprints.push(fingerprint);
+    }
+}
+
+/// Those who use the Flow, and the endpoint that they reach.
+struct Users {
+    clients: [(&'static str, Client); 2],
+    endpoint: Endpoint,
+}
+
+impl Users {
+    /// Runs a block of the page. The endpoint is then restarted with its Secret as it is.
+    async fn use_while_running(&mut self, world: &World, folder: &Path, block: &str) {
         let mut commands = Command::new("bash");
-        commands.args(["-euo", "pipefail", "-c", &step]).current_dir(folder.path());
+        commands.args(["-euo", "pipefail", "-c", block]).current_dir(folder);
         commands.env("KUBECONFIG", control_plane().kubeconfig()).env("NAMESPACE", &world.namespace);
         let mut commands = commands.spawn().unwrap();
-        // Clients go on meanwhile.
         let status = loop {
             match commands.try_wait().unwrap() {
                 Some(status) => break status,
-                None => ping(&world, &mut clients, &endpoint).await,
+                None => self.ping(world).await,
             }
         };
-        assert!(status.success(), "{status}: {step}");
-        // The endpoint, as it is restarted with its new Secret.
-        if step.contains("new.pem=") {
-            let new = std::fs::read_to_string(file("private-2.pem")).unwrap();
-            let knows_both = step.contains("old.pem=");
-            endpoint.set_keys(&[old.private_pem.as_str(), new.as_str()][usize::from(!knows_both)..]);
-            assert!(knows_both || clients.iter().all(|(_, client)| client.refetches == 0), "nobody had to ask before");
+        assert!(status.success(), "{status}: {block}");
+        let keys = keys_of_the_endpoint(world).await;
+        self.endpoint.set_keys(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+        self.ping(world).await;
+    }
+
+    async fn ping(&mut self, world: &World) {
+        for (number, client) in &mut self.clients {
+            let pinged = client.ping(world, number, &self.endpoint).await;
+            assert_eq!(pinged, Ok(()), "a user of the Flow on {number} sees an error");
         }
-        ping(&world, &mut clients, &endpoint).await;
     }
-    let rotated = world.wait_ready("storefront").await.status.unwrap().public_key_fingerprint;
-    assert_ne!(rotated.as_ref(), Some(&old.fingerprint));
-    assert!(NUMBERS.iter().all(|id| world.at_meta(id) == (rotated.clone(), Some("VALID".into()))));
-    ping(&world, &mut clients, &endpoint).await;
-    assert!(clients.iter().all(|(_, client)| client.refetches == 1), "those who held the old key were told so once");
-}
 
-async fn ping(world: &World, clients: &mut [(&str, Client)], endpoint: &Endpoint) {
-    for (number, client) in clients {
-        let pinged = client.ping(world, number, endpoint).await;
-        assert_eq!(pinged, Ok(()), "a user of the Flow on {number} sees an error");
+    fn refetches(&self) -> [usize; 2] {
+        self.clients.each_ref().map(|(_, client)| client.refetches)
     }
 }
 
-/// The shell blocks of the page's steps, with kubectl as the tests have it.
-fn steps() -> Vec<String> {
+async fn keys_of_the_endpoint(world: &World) -> Vec<String> {
+    let secret = world.secrets().get("flow-endpoint").await.unwrap();
+    let keys = secret.data.unwrap_or_default().into_values();
+    keys.map(|ByteString(key)| String::from_utf8(key).unwrap()).collect()
+}
+
+/// The shell blocks of the section: the one that is run once, and the steps. They share a shell's variable, and have
+/// kubectl as the tests have it.
+fn blocks() -> (String, Vec<String>) {
     let page = include_str!("../../docs/keys.md");
     let rotate = page.split_once("\n## Rotate").expect("the section").1;
     let rotate = rotate.split_once("\nAn encrypted key").expect("what follows the steps").0;
     let program = control_plane().kubectl().get_program().to_str().unwrap().to_owned();
     let blocks = rotate.split("```sh ").skip(1).map(|block| block.split_once("```").expect("its end").0);
     // What is said of the endpoint's own Deployment is for its owner.
-    let steps = blocks.filter(|block| !block.starts_with("elsewhere")).map(|block| {
+    let blocks = blocks.filter(|block| !block.starts_with("elsewhere")).map(|block| {
         let commands = block.split_once('\n').expect("commands").1;
-        format!("kubectl() {{ {program} -n \"$NAMESPACE\" \"$@\"; }}\n{commands}")
+        format!(
+            "kubectl() {{ {program} -n \"$NAMESPACE\" \"$@\"; }}\n[ ! -e shell ] || . ./shell\n{commands}\n\
+             [ -z \"${{new-}}\" ] || declare -p new > shell"
+        )
     });
-    let steps: Vec<_> = steps.collect();
-    assert!(steps.len() == 5 && steps[3].contains("kubectl wait"), "{steps:?}");
-    steps
+    let mut blocks: Vec<_> = blocks.collect();
+    assert!(blocks.len() == 7 && blocks[4].contains("kubectl wait"), "{blocks:?}");
+    (blocks.remove(0), blocks)
 }

@@ -69,9 +69,11 @@ async fn each_of_two_shards_works_on_its_own_and_takes_on_what_is_relabelled() {
 }
 
 #[tokio::test]
-async fn a_wrong_selector_is_said() {
-    let world = World::with_flags(&[], &["--selector", "shard in a"]).await;
-    world.wait_until("said", || world.operator.log().contains("is --selector a label selector")).await;
+async fn a_wrong_selector_ends_the_process_and_is_said() {
+    let mut world = World::with_flags(&[], &["--selector", "a=,,"]).await;
+    assert_eq!(world.operator.wait(), Some(2));
+    let log = world.operator.log();
+    assert!(log.contains("--selector") && log.contains("no label selector such as team=checkout"), "{log}");
 }
 
 #[tokio::test]

@@ -15,10 +15,9 @@ async fn a_missing_secret_is_waited_for() {
     let resource = world.wait_reason("storefront", "SecretNotFound").await;
     let (status, _, message) = condition_of(&resource, ConditionType::Ready);
     assert_eq!(status, "False");
-    assert!(
-        message.contains(&format!("{}/flows-key", world.namespace)) && message.contains("private.pem"),
-        "{message}"
-    );
+    let place = format!("Secret {}/flows-key", world.namespace);
+    let remedy = "Create it with the private key in its entry private.pem, or correct privateKeySecretRef.name.";
+    assert_eq!(message, format!("{place} does not exist. {remedy}"));
     assert_eq!(condition_of(&resource, ConditionType::Reconciling).0, "True", "GitOps tools see progress");
     assert_eq!(world.emulator.counters().calls.reads, 0);
 
@@ -26,7 +25,8 @@ async fn a_missing_secret_is_waited_for() {
     world.set_secret("flows-key", "wrong.pem", "x").await;
     let resource = world.wait_reason("storefront", "SecretKeyNotFound").await;
     let (_, _, message) = condition_of(&resource, ConditionType::Ready);
-    assert!(message.contains("private.pem") && message.contains("has wrong.pem"), "{message}");
+    let remedy = "It has: wrong.pem. Correct privateKeySecretRef.key or add the entry.";
+    assert_eq!(message, format!("{place} has no entry private.pem. {remedy}"));
 
     world.set_secret("flows-key", "private.pem", TestKey::generate().private_pem).await;
     world.wait_ready("storefront").await;
@@ -44,7 +44,7 @@ async fn an_unusable_key_is_explained_and_others_go_on() {
 
     let bad = world.wait_reason("bad", "KeyNotRecognized").await;
     let (_, _, message) = condition_of(&bad, ConditionType::KeyLoaded);
-    assert!(message.contains(&format!("Secret {}/bad-key, key private.pem", world.namespace)), "{message}");
+    assert!(message.contains(&format!("Secret {}/bad-key, entry private.pem", world.namespace)), "{message}");
     assert_eq!(condition_of(&bad, ConditionType::Stalled).0, "True");
     world.wait_ready("good").await;
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).reads, 0);

@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use control_plane::{ControlPlane, tool};
-use graph_emulator::{Config, Emulator};
+use graph_emulator::{Config, Emulator, FOREIGN_PUBLIC_KEY};
 use tokio::task::JoinHandle;
 
 use crate::examples::{ROOT, control_plane, output};
@@ -109,7 +109,13 @@ async fn run(page: PathBuf, mut blocks: Vec<Block>) {
     }
     let emulator = Emulator::start(Config { accept_any_token: true, ..Config::default() }).await.unwrap();
     emulator.add_numbers(NUMBERS);
-    joined(tokio::task::spawn_blocking(move || Desk::new(&page, &blocks, &emulator).run(&page, &blocks))).await;
+    let run = move || {
+        let printed = Desk::new(&page, &blocks, &emulator).run(&page, &blocks);
+        if is_adopt(&page) {
+            assert_adopted(&printed, &emulator);
+        }
+    };
+    joined(tokio::task::spawn_blocking(run)).await;
 }
 
 /// Waits for a task, and fails as it does.
@@ -157,6 +163,9 @@ impl Desk {
         for name in ["charts", "crds", "docs", "examples", "install"] {
             symlink(Path::new(ROOT).join(name), path(name)).unwrap();
         }
+        if is_adopt(page) {
+            give_keys(&path("private.pem"), emulator);
+        }
         let needs = |place: &Place| blocks.iter().any(|block| block.place == *place);
         let operator = needs(&Place::Cluster).then(|| {
             let namespace = format!("page-{}", page.file_stem().unwrap().to_str().unwrap().to_lowercase());
@@ -179,7 +188,8 @@ impl Desk {
         Self { folder, operator, fresh }
     }
 
-    fn run(self, page: &Path, blocks: &[Block]) {
+    /// Runs the blocks, and returns what they printed.
+    fn run(self, page: &Path, blocks: &[Block]) -> String {
         let path = |name: &str| self.folder.path().join(name);
         let mut script = format!("set -euo pipefail\nexport KUBECONFIG=cluster.kubeconfig\n{}\n", before(page));
         for block in blocks {
@@ -210,7 +220,30 @@ impl Desk {
         let is_done = status.is_some_and(|status| status.success());
         assert!(is_done, "{}: {status:?}\n{}\n{}", page.display(), text("script.log"), text("operator.log"));
         drop((self.operator, self.fresh));
+        text("script.log")
     }
+}
+
+fn is_adopt(page: &Path) -> bool {
+    page.ends_with("adopt.md")
+}
+
+/// Numbers as they are where Flows are in use: two hold the key of the endpoint, the third another one.
+fn give_keys(private_key: &Path, emulator: &Emulator) {
+    output(Command::new("openssl").args(["genrsa", "-out"]).arg(private_key).arg("2048"));
+    let public_key = output(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(private_key));
+    for (number, key) in NUMBERS.into_iter().zip([&*public_key, &*public_key, FOREIGN_PUBLIC_KEY]) {
+        emulator.set_foreign_key(number, key).unwrap();
+    }
+}
+
+/// The page shows which number has another key, and no key was put on any number.
+fn assert_adopted(printed: &str, emulator: &Emulator) {
+    let states = ["Valid", "Valid", "Foreign"];
+    for (number, state) in NUMBERS.iter().zip(states) {
+        assert!(printed.contains(&format!("\n{number} {state} sha256:")), "{printed}");
+    }
+    assert!(emulator.uploads().is_empty(), "{:?}", emulator.uploads());
 }
 
 /// What the reader of a page has made before.
@@ -230,6 +263,7 @@ fn before(page: &Path) -> &'static str {
                node -p 'JSON.stringify(crypto.createPrivateKey(fs.readFileSync(\"other.pem\")).export({format: \"jwk\"}))' > key.jwk
              fi"
         }
+        "adopt" => "export TOKEN=EAA...",
         "operations" => "",
         _ => {
             "openssl genrsa -out private.pem 2048

@@ -1,5 +1,6 @@
 //! `examples/`, and the manifests of `docs/gitops.md`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -33,6 +34,32 @@ fn every_example_is_accepted_and_applied_again_changes_nothing() {
         let namespace = example.file_stem().unwrap().to_str().unwrap();
         apply(namespace, &std::fs::read_to_string(&example).unwrap());
     }
+}
+
+#[test]
+fn all_examples_together_are_accepted_and_share_nothing() {
+    let folder = Path::new(ROOT).join("examples");
+    output(control_plane().kubectl().args(["create", "namespace", "all-examples"]));
+    output(control_plane().kubectl().args(["-n", "all-examples", "apply", "-f"]).arg(&folder));
+    let listed = output(control_plane().kubectl().args(["-n", "all-examples", "get", "fek", "-o", "json"]));
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let specs: Vec<_> = listed["items"].as_array().unwrap().iter().map(|resource| &resource["spec"]).collect();
+    let resources = examples().iter().filter(|file| !file.ends_with("alerts.yaml")).count();
+    assert_eq!(specs.len(), resources, "each has a name of its own");
+
+    // A resource may take several entries of one Secret.
+    let claims = specs.iter().flat_map(|spec| {
+        let fields = spec.as_object().unwrap();
+        let secrets = fields.iter().filter(|(field, _)| field.ends_with("Ref"));
+        let secrets = secrets.map(|(_, secret)| secret["name"].to_string()).collect::<BTreeSet<_>>();
+        let numbers = spec["phoneNumberIds"].as_array().unwrap().iter().map(ToString::to_string);
+        secrets.into_iter().chain(numbers)
+    });
+    let claims: Vec<_> = claims.collect();
+    assert_eq!(claims.iter().collect::<BTreeSet<_>>().len(), claims.len(), "{claims:?}");
+
+    let mut check = Command::new(env!("CARGO_BIN_EXE_waflows-operator"));
+    output(check.args(["check", "--offline", "--allow-missing-secrets", "-f"]).arg(&folder));
 }
 
 #[test]

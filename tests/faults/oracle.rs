@@ -25,8 +25,9 @@ const DESCRIPTORS: usize = 6;
 pub(crate) type Uploads = BTreeMap<String, usize>;
 
 /// Parts of a status that tell when something happened, or how it came about.
-const HISTORY: [&str; 11] = [
+const HISTORY: [&str; 12] = [
     "lastCheckTime",
+    "lastSuccessfulCheckTime",
     "nextCheckTime",
     "publicKeySince",
     "ownedSince",

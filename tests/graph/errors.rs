@@ -98,8 +98,8 @@ async fn classic_mistakes_get_a_remedy() {
     let rows = [
         // The phone number, a Flow ID, an ID with a typo; the WABA ID; something that is no ID.
         (TOKEN, "15550783881", C::UnknownId, "not the phone number"),
-        (TOKEN, DEFAULT_WABA_ID, C::UnknownId, "the WABA ID"),
-        (TOKEN, "my/../number?x", C::UnknownId, "phone number ID from WhatsApp Manager"),
+        (TOKEN, DEFAULT_WABA_ID, C::UnknownId, "account or Flow ID"),
+        (TOKEN, "my/../number?x", C::UnknownId, "copy the ID from WhatsApp Manager"),
         ("EAAForeign", NUMBER, C::UnknownId, "assign its account to the system user"),
         ("EAAWeak", NUMBER, C::Permission, "Advanced Access"),
         ("EAAExpired", NUMBER, C::Token, "a user token expires"),

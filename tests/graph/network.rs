@@ -60,7 +60,10 @@ async fn a_proxys_page_in_place_of_an_answer() {
         let graph = Graph::faulty(fault).await;
         let error = error_of(graph.read().await);
         assert_eq!((error.class.clone(), graph.reads()), (ErrorClass::Transient, 3));
-        assert!(matches!(error.http_status, Some(502 | 503)) && error.message.contains("HTTP status 50"), "{error}");
+        assert!(
+            matches!(error.http_status, Some(502 | 503)) && error.message.starts_with("Meta answers HTTP 50"),
+            "{error}"
+        );
     }
 }
 

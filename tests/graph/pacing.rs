@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
-use graph_emulator::{Config, Fault, FaultAction, GraphError, RateLimit, RetryAfter, Token};
+use graph_emulator::{Config, Fault, FaultAction, GraphError, NumberSettings, RateLimit, RetryAfter, Token, Usage};
 use waflows_core::meta::ErrorClass;
 use waflows_operator::graph::{CallError, Credentials, PauseCause};
 
@@ -118,6 +118,39 @@ async fn a_limit_of_the_token_stops_its_resources_and_one_of_a_number_stops_the_
         let both = round(&graph, &good, "ns/a", &numbers).await + round(&graph, &good, "ns/b", &numbers).await;
         assert_eq!((both, graph.reads()), (answered, calls - u64::from(code == 130_429)), "{code}");
     }
+}
+
+/// Twenty numbers of two accounts, of which one is limited.
+async fn two_accounts(numbers: &[String]) -> Graph {
+    let graph = Graph::with(Config::default(), |_| {}).await;
+    let (limited, others) = numbers.split_at(10);
+    for id in others {
+        graph.emulator.set_number(id, NumberSettings { waba_id: "999".into(), ..NumberSettings::default() });
+        let usage = Usage { business_percent: Some(7), ..Usage::default() };
+        graph.emulator.inject(Fault::new(FaultAction::Usage(usage)).number(id));
+    }
+    for id in limited {
+        graph.emulator.add_number(id);
+        let usage = Usage { business_percent: Some(100), minutes_to_regain_access: 3, ..Usage::default() };
+        graph
+            .emulator
+            .inject(Fault::new(FaultAction::RateLimit(RateLimit { usage, ..RateLimit::default() })).number(id));
+    }
+    graph
+}
+
+#[tokio::test]
+async fn a_limited_account_costs_one_call_and_numbers_known_to_be_of_another_go_on() {
+    let numbers = numbers(20);
+    let graph = two_accounts(&numbers).await;
+    let good = credentials(TOKEN);
+    assert_eq!(round(&graph, &good, "ns/a", &numbers).await, 0);
+    assert_eq!(graph.reads(), 1, "nobody knows whose the other numbers are");
+
+    let graph = two_accounts(&numbers).await;
+    assert_eq!(round(&graph, &good, "ns/a", &numbers[10..]).await, 10);
+    assert_eq!(round(&graph, &good, "ns/a", &numbers).await, 10);
+    assert_eq!(graph.reads(), 10 + 1 + 10);
 }
 
 #[tokio::test]

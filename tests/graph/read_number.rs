@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         base_url: url.parse()?,
         api_version: "v25.0".to_owned(),
         allow_http: false,
-        ca_bundle: Some(std::fs::read(ca_file)?),
+        ca_bundle: Some(ca_file.into()),
         timeout: std::time::Duration::from_secs(10),
     };
     let ceilings = Ceilings { requests_per_second: None, concurrency: None, wait_scale: 1.0 };

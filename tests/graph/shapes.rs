@@ -75,6 +75,9 @@ async fn no_key_in_every_shape() {
             graph.emulator.set_number(NUMBER, NumberSettings { presentation, ..NumberSettings::default() });
             assert_eq!(graph.read().await, Ok(Reported::default()), "{shape:?} {no_key:?}");
         }
+        let presentation = Presentation { shape: Some(shape), no_key: NoKey::BlankMismatch, ..Presentation::default() };
+        graph.emulator.set_number(NUMBER, NumberSettings { presentation, ..NumberSettings::default() });
+        assert_eq!(graph.read().await, Ok(reported(None, Some("MISMATCH"))), "{shape:?}");
     }
 }
 

@@ -1,10 +1,13 @@
 //! Whom the client talks to, and how.
 
+use std::path::PathBuf;
+
 use futures::future::join_all;
 use graph_emulator::{Config, Emulator};
 use reqwest::Url;
+use tempfile::NamedTempFile;
 use waflows_core::meta::ErrorClass;
-use waflows_operator::graph::pacing::Pacing;
+use waflows_operator::graph::pacing::{Ceilings, Pacing};
 use waflows_operator::graph::{Client, ConfigError};
 
 use crate::world::{Graph, NUMBER, RESOURCE, TOKEN, class_of, client, config, credentials, error_of, unlimited};
@@ -78,9 +81,55 @@ fn a_base_url_has_neither_query_nor_password_and_errors_do_not_repeat_it() {
 #[test]
 fn a_ca_bundle_holds_certificates() {
     for bundle in ["", "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let error = refused("https://graph.test", |config| config.ca_bundle = Some(bundle.into()));
-        assert!(matches!(error, ConfigError::CaBundle | ConfigError::Http(_)), "{bundle}: {error:?}");
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(&file, bundle).unwrap();
+        let error = refused("https://graph.test", |config| config.ca_bundle = Some(file.path().into()));
+        assert!(matches!(error, ConfigError::CaBundle { .. } | ConfigError::Http(_)), "{bundle}: {error:?}");
     }
+    let error = refused("https://graph.test", |config| config.ca_bundle = Some("/nonexistent/ca.pem".into()));
+    assert!(error.to_string().starts_with("--graph-ca-bundle /nonexistent/ca.pem cannot be read: "), "{error}");
+}
+
+/// A file in a mounted ConfigMap: the kubelet puts another link in the place of one.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn with(pem: &str) -> Self {
+        let mounted = Self(tempfile::tempdir().unwrap());
+        mounted.change(pem);
+        mounted
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("data/ca.crt")
+    }
+
+    fn change(&self, pem: &str) {
+        let folder = tempfile::tempdir_in(&self.0).unwrap().keep();
+        std::fs::write(folder.join("ca.crt"), pem).unwrap();
+        let link = self.0.path().join("new");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        std::fs::rename(link, self.0.path().join("data")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_ca_bundle_that_changes_is_read_again_and_a_broken_one_changes_nothing() {
+    let another = Emulator::start(over_tls()).await.unwrap();
+    let mounted = Mounted::with(another.ca_pem().unwrap());
+    // It is looked at before each call.
+    let always = Ceilings { wait_scale: 0.0, ..unlimited() };
+    let graph = Graph::paced(over_tls(), |config| config.ca_bundle = Some(mounted.path()), always).await;
+    let is_refused = |result| error_of(result).message.contains("certificate");
+    assert!(is_refused(graph.read().await));
+    mounted.change(&std::fs::read_to_string(&graph.ca).unwrap());
+    graph.read().await.expect("the new one is trusted");
+    for broken in ["garbage", ""] {
+        mounted.change(broken);
+        graph.read().await.expect("the one before stays in force");
+    }
+    mounted.change(another.ca_pem().unwrap());
+    assert!(is_refused(graph.read().await), "what is not in it is trusted no more");
 }
 
 #[tokio::test]

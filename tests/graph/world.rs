@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graph_emulator::{Config, Emulator, FOREIGN_PUBLIC_KEY, Fault, FaultAction, appsecret_proof};
+use tempfile::NamedTempFile;
 use waflows_core::meta::{ErrorClass, GraphError, Reported};
 use waflows_key::PublicKey;
 use waflows_operator::graph::pacing::Ceilings;
@@ -20,6 +21,8 @@ pub(crate) struct Graph {
     pub(crate) emulator: Emulator,
     pub(crate) client: Client,
     pub(crate) credentials: Credentials,
+    /// The CA bundle that the client reads, where the emulator speaks TLS.
+    pub(crate) ca: NamedTempFile,
 }
 
 impl Graph {
@@ -37,9 +40,13 @@ impl Graph {
         emulator.add_token(TOKEN);
         emulator.add_number(NUMBER);
         let mut config = config(emulator.base_url());
-        config.ca_bundle = emulator.ca_pem().map(|pem| pem.as_bytes().to_vec());
+        let ca = NamedTempFile::new().unwrap();
+        config.ca_bundle = emulator.ca_pem().map(|pem| {
+            std::fs::write(&ca, pem).unwrap();
+            ca.path().to_owned()
+        });
         change(&mut config);
-        Self { client: client(&config, ceilings), emulator, credentials: credentials(TOKEN) }
+        Self { client: client(&config, ceilings), emulator, credentials: credentials(TOKEN), ca }
     }
 
     /// With a fault that is in force from the start.

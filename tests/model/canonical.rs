@@ -205,13 +205,16 @@ impl World {
             short_fingerprint: _,
             previous_fingerprints,
             observed_secrets,
+            suspended_since,
             valid: _,
             last_check_time: _,
+            last_successful_check_time: _,
             next_check_time: _,
             phone_numbers,
             conditions,
         } = status;
         (observed_generation, observed_spec_digest, last_handled_sync_request).hash(state);
+        suspended_since.is_some().hash(state);
         (public_key_fingerprint, previous_fingerprints).hash(state);
         observed_secrets.iter().for_each(|secret| (&secret.name, &secret.resource_version).hash(state));
         phone_numbers.iter().for_each(|number| self.hash_number(number, state));
@@ -253,6 +256,6 @@ impl World {
             let gap = pair[1].0.duration_since(pair[0].0).as_millis();
             i64::try_from(gap).unwrap().min(DAY).hash(state);
         }
-        error.as_ref().map(|error| error.http_status).hash(state);
+        error.as_ref().map(|error| (error.call, error.http_status)).hash(state);
     }
 }

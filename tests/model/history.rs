@@ -142,7 +142,9 @@ impl World {
                 status.conditions.iter().any(|condition| condition.type_ == "KeyLoaded" && condition.status == "False");
             let id = crate::objects::id(number);
             let stored = status.phone_numbers.iter().find(|stored| stored.phone_number_id == id)?;
-            (!has_bad_key && self.listed(x).any(|n| n == number)).then_some((stored.owned_since.as_ref()?.0, x))
+            // What it owned it gave up when it was suspended.
+            let counts = !has_bad_key && status.suspended_since.is_none();
+            (counts && self.listed(x).any(|n| n == number)).then_some((stored.owned_since.as_ref()?.0, x))
         });
         // Names are in the order of the resources.
         claims.min().map(|(_, x)| x)

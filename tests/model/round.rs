@@ -117,7 +117,9 @@ impl World {
             let upload = round.waiting.remove(0);
             let key = uploaded_key(&round);
             // Much can change while an upload waits for its turn.
-            let ownership = self.replicas[replica].index.owner(&upload.phone_number_id, &object_key(x), self.now);
+            let index = &self.replicas[replica].index;
+            let wanted = round.observation.expected();
+            let ownership = index.owner(&upload.phone_number_id, &object_key(x), wanted, self.now);
             if ownership == Ownership::Own || setup.has(Mutation::IgnoreOwnership) {
                 self.judge_upload(replica, x, upload.phone_number_id.parse().unwrap(), key);
                 round.in_flight = Some(InFlight { upload, sent: self.now, has_arrived: false, is_given_up: false });

@@ -59,7 +59,7 @@ token() {
 
 # Makes a key, or replaces it.
 new_key() {
-  openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$work/private.pem" 2>/dev/null
+  openssl genrsa -out "$work/private.pem" 2048 2>/dev/null
   messaging create secret generic flows-key --from-file="$work/private.pem" --dry-run=client --output yaml |
     messaging apply --filename -
 }

@@ -18,7 +18,9 @@
 - {{ printf "--selector=%s" . | quote }}
 {{- end }}
 - --leader-election
-- --lease-namespace={{ .Release.Namespace }}
+{{- with .Values.leaderElection.leaseNamespace }}
+- --lease-namespace={{ . }}
+{{- end }}
 - --lease-name={{ include "waflows-operator.fullname" . }}
 - --lease-duration={{ .Values.leaderElection.leaseDuration }}
 - --renew-deadline={{ .Values.leaderElection.renewDeadline }}

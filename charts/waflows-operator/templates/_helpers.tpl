@@ -96,3 +96,15 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
   name: {{ include "waflows-operator.serviceAccountName" . | quote }}
   namespace: {{ .Release.Namespace | quote }}
 {{- end }}
+
+{{/* Where the runbooks are. A path alone would lead nowhere: without a value, and without the address of the repository, which
+a published chart has, there is none. */}}
+{{- define "waflows-operator.runbookUrl" -}}
+{{- if .Values.prometheusRule.runbookUrl }}
+{{- .Values.prometheusRule.runbookUrl }}
+{{- else }}
+{{- with .Chart.Home | default (first (.Chart.Sources | default (list ""))) }}
+{{- printf "%s/blob/v%s/docs/runbooks.md" (trimSuffix "/" .) $.Chart.AppVersion }}
+{{- end }}
+{{- end }}
+{{- end }}

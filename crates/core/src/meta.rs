@@ -26,6 +26,9 @@ pub enum ReportedKey {
     Unreadable,
 }
 
+/// Of Meta's text so much stands in a sentence; the number's `error` has more.
+const MAX_BRIEF: usize = 100;
+
 /// A failed call, scrubbed of credentials, with what Meta's support asks for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.explain())]
@@ -177,23 +180,39 @@ impl ErrorClass {
         matches!(self, Self::Transient | Self::Unexpected)
     }
 
-    /// What to do, as a clause; none where waiting is enough.
+    /// What to do, as a clause after the place where the trouble lies; none where waiting is enough.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Token => Some(
-                "put a system-user access token into the Secret (a placeholder is none, and a user token expires within hours)",
+                "put a system-user access token there (a placeholder is none, and a user token expires within hours)",
             ),
             Self::AppSecretProof => Some("set appSecretRef to the secret of the app that issued the token"),
             Self::Permission => Some(
                 "give the system user whatsapp_business_messaging on this number's WhatsApp account (Advanced Access for another business)",
             ),
             Self::UnknownId => Some(
-                "use the phone number ID from WhatsApp Manager (not the phone number, the WABA ID or a Flow ID) and assign its account to the system user",
+                "this is not a phone number ID that the token can see: copy the ID from WhatsApp Manager (not the phone number, account or Flow ID) and assign its account to the system user",
             ),
             Self::NotRegistered => Some("register the number with the Cloud API"),
-            Self::Invalid => Some("see Meta's message"),
+            Self::Invalid => Some("Meta does not take the key or a parameter: see what it says"),
             Self::Policy => Some("resolve the block in Meta's Business Support Home"),
             Self::RateLimited { .. } | Self::Transient | Self::Unexpected => None,
+        }
+    }
+
+    /// Whether Meta's own text says more than the remedy.
+    pub fn has_telling_text(&self) -> bool {
+        match self {
+            // "Unsupported get request. Object with ID … does not exist, cannot be loaded due to missing permissions, …"
+            Self::UnknownId | Self::NotRegistered => false,
+            Self::Token
+            | Self::AppSecretProof
+            | Self::Permission
+            | Self::Invalid
+            | Self::Policy
+            | Self::RateLimited { .. }
+            | Self::Transient
+            | Self::Unexpected => true,
         }
     }
 }
@@ -213,6 +232,13 @@ impl GraphError {
         self
     }
 
+    /// Meta's part of a sentence, after the remedy and short.
+    pub fn brief(&self) -> String {
+        let is_explained = self.http_status.is_none_or(|status| self.message != unexplained(status));
+        let text = (is_explained && self.class.has_telling_text()).then_some(self.message.as_str());
+        brief(text, [self.http_status.map(i64::from), self.code, self.subcode], self.trace_id.as_deref())
+    }
+
     fn explain(&self) -> String {
         let code = match (self.http_status, self.code, self.subcode) {
             (_, Some(code), Some(subcode)) => format!(" (code {code}, subcode {subcode})"),
@@ -224,9 +250,49 @@ impl GraphError {
     }
 }
 
+/// What is told of an answer that does not explain itself.
+pub fn unexplained(status: u16) -> String {
+    match status {
+        200..=299 => format!("Meta answers HTTP {status} with something that cannot be read"),
+        _ => format!("Meta answers HTTP {status}"),
+    }
+}
+
+/// What Meta said of a failure, short: the beginning of its text, HTTP status or code and subcode, trace id.
+pub fn brief(text: Option<&str>, [http_status, code, subcode]: [Option<i64>; 3], trace_id: Option<&str>) -> String {
+    let number = match (http_status, code, subcode) {
+        (_, Some(code), Some(subcode)) => Some(format!("code {code}/{subcode}")),
+        (_, Some(code), None) => Some(format!("code {code}")),
+        (Some(status), None, _) => Some(format!("HTTP {status}")),
+        (None, None, _) => None,
+    };
+    let trace = trace_id.map(|trace_id| format!("trace {trace_id}"));
+    let facts = number.into_iter().chain(trace).collect::<Vec<_>>().join(", ");
+    match text.map(|text| truncate(text.trim_end_matches('.'), MAX_BRIEF)) {
+        Some(text) if facts.is_empty() => format!("Meta: {text}."),
+        Some(text) => format!("Meta: {text} ({facts})."),
+        None => format!("Meta: {facts}."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_meta_said_is_told_briefly() {
+        let long = "An error that goes on. ".repeat(9);
+        let table = [
+            (None, [Some(400), Some(100), Some(33)], Some("A0"), "Meta: code 100/33, trace A0."),
+            (Some("No."), [Some(400), Some(368), None], Some("A0"), "Meta: No (code 368, trace A0)."),
+            (Some("No"), [Some(503), None, None], None, "Meta: No (HTTP 503)."),
+            (Some("No"), [None; 3], None, "Meta: No."),
+        ];
+        for (text, numbers, trace_id, expected) in table {
+            assert_eq!(brief(text, numbers, trace_id), expected);
+        }
+        assert!(brief(Some(&long), [None; 3], None).len() <= MAX_BRIEF + "Meta: .".len());
+    }
 
     #[test]
     fn the_list_of_names_is_that_of_the_classes() {

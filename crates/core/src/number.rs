@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use waflows_key::Fingerprint;
 
 use crate::api::crd::{
-    MAX_NUMBER_TEXT, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus,
+    FailedCall, MAX_NUMBER_TEXT, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus,
 };
 use crate::api::text::truncate;
-use crate::meta::{GraphError, Reported, ReportedKey};
+use crate::meta::{GraphError, RateLimitScope, Reported, ReportedKey};
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{not_after, stale_at};
-use waflows_key::Fingerprint;
 
 /// How `status.phoneNumbers[].keyFingerprint` shows a key that cannot be read.
 pub const UNREADABLE: &str = "unreadable";
@@ -137,7 +137,8 @@ pub struct Terms {
 impl Terms {
     /// The state that an answer means, for a number whose last upload was of the key `uploaded`.
     ///
-    /// Meta sometimes tells the status and leaves out the key: then what was last uploaded is taken to be there.
+    /// Meta sometimes tells the status and leaves out the key: then what was last uploaded is taken to be there. A number
+    /// that never had a key is told as MISMATCH by some, and then nothing was.
     pub fn state(&self, reported: &Reported, uploaded: Option<&str>) -> NumberState {
         let status = reported.signature_status.as_deref();
         match (reported.key, status) {
@@ -151,6 +152,7 @@ impl Terms {
             }
             (Some(_), _) => NumberState::Foreign,
             (None, None) => NumberState::Missing,
+            (None, Some(MISMATCH)) if uploaded.is_none() => NumberState::Missing,
             (None, Some(MISMATCH)) => NumberState::Mismatch,
             (None, Some(VALID)) if self.is_expected(uploaded) => NumberState::Valid,
             (None, Some(_)) => NumberState::Unreported,
@@ -190,6 +192,7 @@ impl Terms {
     /// The status after an answer.
     pub fn answered(&self, mut number: PhoneNumberStatus, reported: &Reported, at: Timestamp) -> PhoneNumberStatus {
         let held_ours = self.is_expected(number.key_fingerprint.as_deref());
+        let former = number.state;
         number.state = self.state(reported, number.uploaded_fingerprint.as_deref());
         number.signature_status = reported.signature_status.as_deref().map(|text| truncate(text, MAX_SHORT_TEXT));
         number.key_fingerprint = reported.key.map(|key| match key {
@@ -198,9 +201,9 @@ impl Terms {
         });
         number.last_read_time = Some(Time(at));
         number.next_attempt_time = None;
-        number.error = None;
         // A number may be read and its upload put off, for the sake of the trial: a row of failed uploads goes on.
-        if self.mode == Mode::Observe || upload_reason(&number, self).is_none() {
+        let needs_upload = self.mode == Mode::Enforce && upload_reason(&number, self).is_some();
+        if !needs_upload {
             number.failures = 0;
         }
         if number.state == NumberState::Valid {
@@ -215,6 +218,10 @@ impl Terms {
         // Time alone does not end it: the same three stay three within the window.
         if is_replaced && self.is_contested(&number) {
             number.state = NumberState::Contested;
+        }
+        // That a number can be read tells nothing of why its upload failed: only another upload does.
+        if !(needs_upload && number.state == former && has_failed_upload(&number)) {
+            number.error = None;
         }
         number
     }
@@ -259,11 +266,15 @@ impl Terms {
         let is_accepted = match &upload.answer {
             UploadAnswer::Paused { limit, until } => return self.paused(number, limit.as_ref(), *until),
             UploadAnswer::Failed(error) if !upload.answer.may_have_taken_effect() => {
-                return self.failed(number, error, upload.at);
+                number = self.failed(number, error, upload.at);
+                number.error = Some(error_of(FailedCall::Upload, error));
+                return number;
             }
             UploadAnswer::Failed(_) => false,
             UploadAnswer::Accepted => true,
         };
+        // What an earlier upload failed with counts no longer.
+        number.error = upload.answer.error().map(|error| error_of(FailedCall::Upload, error));
         let former_failures = number.failures;
         number.last_upload_time = Some(Time(upload.at));
         if is_accepted {
@@ -275,6 +286,7 @@ impl Terms {
         }
         match after {
             Reading::Answered { reported, at } => {
+                let failure = number.error.take();
                 number = self.answered(number, reported, *at);
                 if self.is_expected(number.key_fingerprint.as_deref()) {
                     self.note_uploaded(&mut number);
@@ -283,6 +295,7 @@ impl Terms {
                     _ if number.state == NumberState::Valid => {}
                     true => number.upload_attempts = number.upload_attempts.saturating_add(1),
                     false => {
+                        number.error = failure;
                         // `answered` has cleared the count of failures, which goes on.
                         number.failures = former_failures.saturating_add(1);
                         number.next_attempt_time = Some(Time(*at + self.waits.after_failure(number.failures)));
@@ -341,9 +354,24 @@ impl Terms {
     }
 }
 
-/// What is kept of a failure.
+/// Whether what stands in the way of the number is that its last upload failed.
+pub fn has_failed_upload(number: &PhoneNumberStatus) -> bool {
+    number.error.as_ref().is_some_and(|error| error.call == Some(FailedCall::Upload))
+}
+
+/// Whether the failure is a rate limit.
+pub fn is_rate_limit(error: &NumberError) -> bool {
+    error.http_status == Some(429) || error.code.and_then(RateLimitScope::of_code).is_some()
+}
+
+/// What is kept of a reading that failed.
 pub fn number_error(error: &GraphError) -> NumberError {
+    error_of(FailedCall::Read, error)
+}
+
+fn error_of(call: FailedCall, error: &GraphError) -> NumberError {
     NumberError {
+        call: Some(call),
         http_status: error.http_status.map(i32::from),
         code: error.code,
         subcode: error.subcode,

@@ -14,7 +14,7 @@ use crate::api::crd::{
 use crate::meta::GraphError;
 use crate::number::{Ownership, Reading, Terms, Uploaded};
 use crate::schedule::backoff::Waits;
-use crate::schedule::due::Agenda;
+use crate::schedule::due::{Agenda, is_resumed};
 
 /// What a round knows.
 #[derive(Debug, Clone)]
@@ -69,18 +69,19 @@ impl Observation {
         now: Timestamp,
     ) -> Self {
         let stored = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
+        let has_given_up = is_resumed(&resource);
         let numbers = resource
             .spec
             .phone_number_ids
             .iter()
             .map(|id| {
                 let before = stored.iter().find(|number| &number.phone_number_id == id).cloned();
-                NumberObservation {
-                    before: before
-                        .unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..Default::default() }),
-                    reading: Reading::NotAsked,
-                    ownership: Ownership::Own,
+                let mut before =
+                    before.unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..Default::default() });
+                if has_given_up {
+                    before.owned_since = None;
                 }
+                NumberObservation { before, reading: Reading::NotAsked, ownership: Ownership::Own }
             })
             .collect();
         Self { resource, agenda, inputs: None, numbers, refusal: None, interval, waits, now }
@@ -112,7 +113,7 @@ impl Observation {
     }
 
     fn stored_fingerprint(&self) -> Option<Fingerprint> {
-        self.status()?.public_key_fingerprint.as_deref()?.parse().ok()
+        self.status()?.fingerprint()
     }
 
     /// The key that the numbers must hold: the one just read, else the last one known.

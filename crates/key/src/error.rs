@@ -26,10 +26,28 @@ impl fmt::Display for Expected {
     }
 }
 
+/// What opening a key would take too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// Memory.
+    Memory,
+    /// Time.
+    Time,
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Time => "time",
+        })
+    }
+}
+
 /// Why a value is not a usable key.
 ///
 /// Displays as what was found and the remedy, to be put behind the value's name
-/// (`Secret messaging/flows-key, key private.pem: `).
+/// (`Secret messaging/flows-key, entry private.pem: `).
 /// No variant holds or shows a byte of the value, except for the identifiers of algorithms.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
 pub enum KeyError {
@@ -40,11 +58,8 @@ pub enum KeyError {
     #[error("the value holds nothing but blanks: {}", self.remedy())]
     Blank,
     /// More than 64 KiB.
-    #[error("the value has {bytes} bytes, far more than a key: {}", self.remedy())]
-    TooLarge {
-        /// Length of the value.
-        bytes: usize,
-    },
+    #[error("the value is far longer than a key: {}", self.remedy())]
+    TooLarge,
     /// PEM without its END line, or DER shorter than it says it is.
     #[error("the file is cut off before its end: {}", self.remedy())]
     Truncated,
@@ -191,10 +206,12 @@ pub enum KeyError {
         scheme: Cow<'static, str>,
     },
     /// Opening the key would cost too much time or memory.
-    #[error("opening the private key would cost too much ({parameter}): {}", self.remedy())]
+    #[error("opening the private key would take too much {excess} ({cost}): {}", self.remedy())]
     ExcessiveKeyDerivation {
-        /// What is too high, with its value.
-        parameter: String,
+        /// Of what it is too much.
+        excess: Excess,
+        /// How much it is, and how much is allowed.
+        cost: String,
     },
     /// The numbers of the private key do not belong together.
     #[error("the numbers of the private key do not belong together: {}", self.remedy())]
@@ -209,6 +226,15 @@ impl KeyError {
     #[must_use]
     pub fn is_passphrase(&self) -> bool {
         matches!(self, Self::MissingPassphrase | Self::WrongPassphrase)
+    }
+
+    /// What is wrong with the text in a field of a resource, and the remedy there, where those of a file do not fit.
+    #[must_use]
+    pub fn in_field(&self, field: &str) -> String {
+        match remedy::in_field(self) {
+            Some((fault, remedy)) => format!("{field} {fault}: {remedy}"),
+            None => format!("{field}: {self}"),
+        }
     }
 
     /// The step that puts it right, mostly a command. Also the last part of the error's text.

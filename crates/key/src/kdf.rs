@@ -8,14 +8,16 @@ use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use super::encrypted::{damaged, parameters, unsupported};
-use super::error::KeyError;
+use super::error::{Excess, KeyError};
 
 /// Seconds of work. OpenSSL's default is 2048, OWASP's advice around a million.
 const MAX_ITERATIONS: u64 = 10_000_000;
-/// In bytes. OpenSSL itself refuses more than 32 MiB by default.
-const MAX_SCRYPT_MEMORY: u64 = 128 << 20;
+/// In bytes. OpenSSL's default takes 16 MiB, and OpenSSL itself opens no key that takes more than 32 MiB.
+const MAX_SCRYPT_MEMORY: u64 = 32 << 20;
 /// Bytes that all lanes together fill: seconds of work.
-const MAX_SCRYPT_WORK: u64 = 1 << 30;
+const MAX_SCRYPT_WORK: u64 = 4 * MAX_SCRYPT_MEMORY;
+
+const MEBIBYTE: u64 = 1 << 20;
 
 /// A key derivation with its parameters, all within the limits.
 pub(super) enum Kdf<'a> {
@@ -62,7 +64,10 @@ impl<'a> Kdf<'a> {
         match u32::try_from(iterations) {
             Ok(0) => Err(KeyError::Damaged),
             Ok(count) if iterations <= MAX_ITERATIONS => Ok((Self::Pbkdf2 { salt, iterations: count, hash }, key_len)),
-            _ => Err(excessive(format!("PBKDF2 with {iterations} iterations"))),
+            _ => Err(KeyError::ExcessiveKeyDerivation {
+                excess: Excess::Time,
+                cost: format!("PBKDF2 with {iterations} iterations, where {MAX_ITERATIONS} are allowed"),
+            }),
         }
     }
 
@@ -80,8 +85,14 @@ impl<'a> Kdf<'a> {
         let block = r.saturating_mul(128);
         let memory = block.saturating_mul(n.max(p));
         let work = block.saturating_mul(n).saturating_mul(p);
-        if memory > MAX_SCRYPT_MEMORY || work > MAX_SCRYPT_WORK {
-            return Err(excessive(format!("scrypt with N={n}, r={r}, p={p}")));
+        for (excess, bytes, most) in
+            [(Excess::Memory, memory, MAX_SCRYPT_MEMORY), (Excess::Time, work, MAX_SCRYPT_WORK)]
+        {
+            if bytes > most {
+                let (needed, most) = (bytes.div_ceil(MEBIBYTE), most / MEBIBYTE);
+                let cost = format!("scrypt with N={n}, r={r}, p={p} fills {needed} MiB, where {most} MiB are allowed");
+                return Err(KeyError::ExcessiveKeyDerivation { excess, cost });
+            }
         }
         let parameters = scrypt_params(n, r, p).ok_or(KeyError::Damaged)?;
         Ok((Self::Scrypt { salt, parameters }, key_len))
@@ -146,8 +157,4 @@ fn saturate(number: UintRef<'_>) -> u64 {
         return u64::MAX;
     }
     bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-}
-
-fn excessive(parameter: String) -> KeyError {
-    KeyError::ExcessiveKeyDerivation { parameter }
 }

@@ -12,7 +12,7 @@
 //! UTF-16, text around it.
 //!
 //! All of it is synchronous and bounded: a value has at most 64 KiB, and a key derivation that
-//! would cost more than seconds or 128 MiB is refused before it starts. Private bytes are held in
+//! would cost more than seconds or 32 MiB is refused before it starts. Private bytes are held in
 //! zeroizing buffers and dropped before a function returns.
 
 mod algorithm;
@@ -32,11 +32,12 @@ mod shape;
 mod sniff;
 mod source;
 
-pub use error::{Expected, KeyError};
+pub use error::{Excess, Expected, KeyError};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use inspection::{Inspection, KeyKind};
 
 use shape::Shape;
+pub use source::MAX_BYTES;
 use source::Source;
 
 /// An RSA-2048 public key ready for upload.

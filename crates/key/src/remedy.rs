@@ -1,6 +1,6 @@
 //! What to do about a [`KeyError`].
 
-use super::error::{Expected, KeyError};
+use super::error::{Excess, Expected, KeyError};
 
 const PUT_CONTENT: &str = "put the content of the file there, for example with \
     `kubectl create secret generic NAME --from-file=FILE`";
@@ -12,13 +12,33 @@ const ENCRYPT_AGAIN: &str = "encrypt it again with \
     `openssl pkcs8 -topk8 -v2 aes-256-cbc -in private.pem -out new.pem` \
     (with `-provider legacy -provider default` for old ciphers)";
 
+const DECRYPT_ELSEWHERE: &str = "openssl does not open it either: decrypt it with the tool that made it, and encrypt \
+    it again with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in private.pem -out new.pem`";
+const PASTE_AGAIN: &str = "paste all of it, from BEGIN PUBLIC KEY to END PUBLIC KEY";
+
+/// What is wrong with a text that a person pasted into a field, and the remedy; none where those for a file fit.
+pub(super) fn in_field(error: &KeyError) -> Option<(&'static str, &'static str)> {
+    use KeyError as E;
+    let fault = match error {
+        E::Empty | E::Blank => "is empty",
+        E::Truncated => "ends too early",
+        E::BadBase64 | E::Damaged | E::Inconsistent => "is damaged",
+        E::FileName => "is the name of a file instead of the key in it",
+        E::DoubleBase64 => {
+            return Some(("is base64-encoded once too often", "decode it with `base64 -d` and paste the result"));
+        }
+        _ => return None,
+    };
+    Some((fault, PASTE_AGAIN))
+}
+
 /// The remedy for `error`.
 pub(super) fn of(error: &KeyError) -> &'static str {
     use KeyError as E;
     match error {
         E::Empty | E::Blank | E::FileName => PUT_CONTENT,
         E::Truncated | E::BadBase64 | E::Damaged | E::Inconsistent => COPY_AGAIN,
-        E::TooLarge { .. } => "put only the key there; a value may have up to 65536 bytes",
+        E::TooLarge => "put only the key there; a value may have up to 65536 bytes",
         E::BrokenBeginLine => {
             "write five ASCII hyphens on both sides of `BEGIN …` and of `END …`, or copy the file \
              again without a word processor in between"
@@ -59,7 +79,8 @@ pub(super) fn of(error: &KeyError) -> &'static str {
             "correct the passphrase; `openssl pkey -in private.pem -noout` asks for it and tells \
              whether it is right"
         }
-        E::UnsupportedEncryption { .. } | E::ExcessiveKeyDerivation { .. } => ENCRYPT_AGAIN,
+        E::ExcessiveKeyDerivation { excess: Excess::Memory, .. } => DECRYPT_ELSEWHERE,
+        E::UnsupportedEncryption { .. } | E::ExcessiveKeyDerivation { excess: Excess::Time, .. } => ENCRYPT_AGAIN,
         E::CertificateMismatch => {
             "put both files of one issuance there; `openssl x509 -pubkey -noout -in tls.crt` and \
              `openssl pkey -pubout -in tls.key` must print the same"

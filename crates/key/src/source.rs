@@ -8,7 +8,7 @@ use super::shape::Shape;
 use super::{pem, sniff};
 
 /// Far more than any chain of certificates with a key; far less than what a Secret can hold.
-const MAX_BYTES: usize = 64 * 1024;
+pub const MAX_BYTES: usize = 64 * 1024;
 
 /// A file taken out of its PEM armor, or one that had none.
 pub(super) struct Source {
@@ -21,7 +21,7 @@ impl Source {
     pub(super) fn find(value: &[u8], expected: Expected) -> Result<Self, KeyError> {
         match value.len() {
             0 => return Err(KeyError::Empty),
-            bytes if bytes > MAX_BYTES => return Err(KeyError::TooLarge { bytes }),
+            bytes if bytes > MAX_BYTES => return Err(KeyError::TooLarge),
             _ => {}
         }
         let narrowed = narrow(value);

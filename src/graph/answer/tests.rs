@@ -1,7 +1,8 @@
-use super::super::redact::Redactor;
-use super::*;
 use waflows_core::api::crd::MAX_NUMBER_TEXT;
 use waflows_core::meta::{ErrorClass as C, GraphError};
+
+use super::super::redact::Redactor;
+use super::*;
 
 fn error(status: u16, body: &str) -> GraphError {
     let usage = Usage::default();
@@ -203,7 +204,7 @@ fn a_field_of_another_type_hides_no_other() {
     let error =
         error(400, r#"{"error":{"code":"190","message":7,"is_transient":null,"error_subcode":{},"type":null}}"#);
     assert_eq!((error.class, error.code, error.subcode), (C::Token, Some(190), None));
-    assert_eq!(error.message, "HTTP status 400 without an error that can be read");
+    assert_eq!(error.message, "Meta answers HTTP 400");
 }
 
 #[test]

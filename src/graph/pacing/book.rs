@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
+use waflows_core::meta::{ErrorClass, GraphError, PauseScope, RateLimitScope};
 
 use super::recent::Recent;
 use super::token::{Standing, Token, Turn};
 use super::{Caller, Pause, PauseCause, Paused};
 use crate::graph::credentials::CredentialsId;
 use crate::graph::usage::Usage;
-use waflows_core::meta::{ErrorClass, GraphError, PauseScope, RateLimitScope};
 
 /// The wait after a rate limit that names none; doubles with each that follows at once.
 pub(super) const DEFAULT_RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
@@ -43,20 +43,25 @@ enum Subject {
     Credentials(CredentialsId),
     BusinessAccount(Arc<str>),
     Resource(String),
+    /// The numbers of a resource of which nobody knows yet to which account they belong.
+    Unplaced(String),
     PhoneNumber(String),
 }
 
 impl Subject {
-    fn scope(&self) -> PauseScope {
+    /// What a pause of it counts as; none where it is told by another, of which it is a part.
+    fn scope(&self) -> Option<PauseScope> {
         match self {
-            Self::Credentials(_) => PauseScope::Token,
-            Self::BusinessAccount(_) => PauseScope::BusinessAccount,
-            Self::Resource(_) => PauseScope::Resource,
-            Self::PhoneNumber(_) => PauseScope::PhoneNumber,
+            Self::Credentials(_) => Some(PauseScope::Token),
+            Self::BusinessAccount(_) => Some(PauseScope::BusinessAccount),
+            Self::Resource(_) => Some(PauseScope::Resource),
+            Self::Unplaced(_) => None,
+            Self::PhoneNumber(_) => Some(PauseScope::PhoneNumber),
         }
     }
 }
 
+#[derive(Clone)]
 struct Limit {
     pause: Pause,
     wait: Duration,
@@ -111,15 +116,19 @@ impl Book {
 
     /// What stands against a call: refused credentials before limits, of those the longest.
     pub(super) fn pause(&self, caller: &Caller<'_>, now: Instant) -> Option<Pause> {
-        let refusal = match self.tokens.get(&caller.credentials).map(|token| &token.standing) {
-            Some(Standing::Refused { pause, .. }) if pause.until > now => Some(pause),
-            _ => None,
-        };
         let limits = || {
             let limits = self.subjects(caller).filter_map(|subject| self.limits.get(&subject));
             limits.map(|limit| &limit.pause).filter(|pause| pause.until > now).max_by_key(|pause| pause.until)
         };
-        refusal.or_else(limits).cloned()
+        self.refusal(caller.credentials, now).or_else(limits).cloned()
+    }
+
+    /// The refusal of credentials that is in force.
+    pub(super) fn refusal(&self, credentials: CredentialsId, now: Instant) -> Option<&Pause> {
+        match self.tokens.get(&credentials).map(|token| &token.standing) {
+            Some(Standing::Refused { pause, .. }) if pause.until > now => Some(pause),
+            _ => None,
+        }
     }
 
     fn subjects(&self, caller: &Caller<'_>) -> impl Iterator<Item = Subject> {
@@ -127,10 +136,18 @@ impl Book {
             Some(Subject::Credentials(caller.credentials)),
             Some(Subject::Resource(caller.resource.to_owned())),
             Some(Subject::PhoneNumber(caller.phone_number_id.to_owned())),
-            self.accounts.get(caller.phone_number_id).cloned().map(Subject::BusinessAccount),
+            Some(match self.accounts.get(caller.phone_number_id) {
+                Some(account) => Subject::BusinessAccount(Arc::clone(account)),
+                None => Subject::Unplaced(caller.resource.to_owned()),
+            }),
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// The business account of a number, as far as headers told.
+    pub(super) fn account(&self, phone_number_id: &str) -> Option<Arc<str>> {
+        self.accounts.get(phone_number_id).cloned()
     }
 
     /// How long a call waits so that the budget is not used up.
@@ -155,9 +172,13 @@ impl Book {
         usage: &Usage,
         now: Instant,
     ) {
+        let was_placed = self.accounts.get(caller.phone_number_id).is_some();
         self.record_usage(caller, usage, now);
         if let Some(error) = error.cloned().or_else(|| usage.announced_limit()) {
             self.record_limit(caller, error, now);
+        }
+        if !was_placed {
+            self.hold_unplaced(caller, error);
         }
         let wait_scale = self.wait_scale;
         let token = self.token(caller.credentials);
@@ -219,6 +240,20 @@ impl Book {
         self.limits.insert(subject, Limit { pause: Pause { cause, until }, wait });
     }
 
+    /// A number turned out to belong to an account whose calls are limited: others of its resource, of which nobody knows
+    /// that, would each be told the same. They wait as long. One of them goes ahead whenever that wait is over, so that
+    /// those of another account get their turn however long this one stays limited.
+    fn hold_unplaced(&mut self, caller: &Caller<'_>, error: Option<&GraphError>) {
+        let Some(ErrorClass::RateLimited { scope: RateLimitScope::BusinessAccount(Some(account)), .. }) =
+            error.map(|error| &error.class)
+        else {
+            return;
+        };
+        if let Some(limit) = self.limits.get(&Subject::BusinessAccount(account.as_str().into())).cloned() {
+            self.limits.insert(Subject::Unplaced(caller.resource.to_owned()), limit);
+        }
+    }
+
     pub(super) fn abandon_probe(&mut self, credentials: CredentialsId) {
         if let Some(token) = self.tokens.get_mut(&credentials) {
             token.end_probe();
@@ -232,7 +267,7 @@ impl Book {
             Standing::Refused { pause, .. } => Some((PauseScope::Token, pause.until)),
             Standing::Unknown | Standing::Accepted { .. } => None,
         });
-        let limits = self.limits.iter().map(|(subject, limit)| (subject.scope(), limit.pause.until));
+        let limits = self.limits.iter().filter_map(|(subject, limit)| Some((subject.scope()?, limit.pause.until)));
         for (scope, until) in refusals.chain(limits).filter(|(_, until)| *until > now) {
             for known in paused.iter_mut().filter(|known| known.scope == scope) {
                 known.count += 1;

@@ -1,14 +1,17 @@
+mod accounts;
+
 use std::cell::{Cell, RefCell};
+
+use waflows_core::meta::RateLimitScope;
 
 use super::super::credentials::{AccessToken, Credentials};
 use super::book::{DEFAULT_RATE_LIMIT_WAIT, USAGE_LIFETIME};
 use super::token::{HALF_TRUST, INCONCLUSIVE_PER_STEP, MAX_REFUSAL, TRUST, Token};
 use super::*;
-use waflows_core::meta::RateLimitScope;
 
 fn caller<'a>(token: &str, resource: &'a str, number: &'a str) -> Caller<'a> {
     let credentials = Credentials::new(AccessToken::new(token.as_bytes()).unwrap(), None).id();
-    Caller { credentials, resource, phone_number_id: number }
+    Caller { credentials, token: "Secret shop/token, entry token", resource, phone_number_id: number }
 }
 
 fn failed(class: ErrorClass) -> GraphError {

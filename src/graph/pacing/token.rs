@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
+use waflows_core::meta::GraphError;
 
 use super::{Pause, PauseCause};
-use waflows_core::meta::GraphError;
 
 /// A refused token is tried again after this, doubling.
 const FIRST_REFUSAL: Duration = Duration::from_secs(5 * 60);

@@ -28,7 +28,7 @@ async fn place_with_ready_resource() -> Place {
         "observedGeneration": 1,
         "valid": "2/3",
         "shortFingerprint": "sha256:0123456789ab",
-        "lastCheckTime": now,
+        "lastSuccessfulCheckTime": now,
         "conditions": [
             {"type": "KeyLoaded", "status": "True", "reason": "Loaded", "message": "Other.", "lastTransitionTime": now},
             {"type": "Ready", "status": "False", "reason": "NumbersRefused", "message": "Add number 1 to the token's WABA.",
@@ -50,14 +50,24 @@ async fn get_shows_the_columns_that_matter() {
     let place = place_with_ready_resource().await;
     let printed = kubectl_once_known(&place, &["get", "fek"]).await;
     let rows: Vec<_> = printed.stdout.lines().map(cells).collect();
-    assert_eq!(rows[0], ["NAME", "READY", "VALID", "KEY", "REASON", "AGE"]);
+    assert_eq!(rows[0], ["NAME", "READY", "VALID", "KEY", "REASON", "SUSPENDED", "AGE"]);
     assert_eq!(rows[1][..5], ["storefront", "False", "2/3", "sha256:0123456789ab", "NumbersRefused"]);
+    assert!(!printed.stdout.contains("true"), "{}", printed.stdout);
 
     let printed = kubectl_once_known(&place, &["get", "fek", "-o", "wide"]).await;
     let rows: Vec<_> = printed.stdout.lines().map(cells).collect();
-    assert_eq!(rows[0], ["NAME", "READY", "VALID", "KEY", "REASON", "AGE", "LAST CHECK", "MODE", "MESSAGE"]);
+    assert_eq!(
+        rows[0],
+        ["NAME", "READY", "VALID", "KEY", "REASON", "SUSPENDED", "AGE", "LAST CHECK", "MODE", "MESSAGE"]
+    );
     assert_eq!(rows[1][7..], ["Enforce", "Add number 1 to the token's WABA."]);
     assert!(rows[1][6].ends_with('s'), "a time span: {rows:?}");
+
+    let suspended = Patch::Merge(json!({"spec": {"suspend": true}}));
+    place.resources().patch("storefront", &PatchParams::default(), &suspended).await.unwrap();
+    let printed = kubectl_once_known(&place, &["get", "fek"]).await;
+    let rows: Vec<_> = printed.stdout.lines().map(cells).collect();
+    assert_eq!(rows[1][4..6], ["NumbersRefused", "true"]);
 }
 
 #[tokio::test]

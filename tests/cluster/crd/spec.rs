@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use waflows_operator::check::schema::validate;
 
+use crate::keys::openssl;
+use crate::world::TestKey;
+
 use super::{Place, minimal, phone_number_ids, resource, secret_ref, with, with_public_key, without};
 
 /// A spec, the field that the refusal must name, and what it must say.
@@ -70,6 +73,29 @@ async fn a_passphrase_needs_a_private_key() {
     certificate["passphraseSecretRef"] = secret_ref();
     assert_refused(vec![(public_key, field, message), (certificate, field, message)]).await;
     assert_accepted(vec![with(json!({"passphraseSecretRef": secret_ref()}))]).await;
+}
+
+/// It would be stored in etcd, where everyone sees it who may read the resource.
+#[tokio::test]
+async fn a_private_key_is_no_public_key() {
+    let key = TestKey::generate().private_pem;
+    let forms: [&[&str]; 3] = [&["pkey"], &["rsa", "-traditional"], &["pkcs8", "-topk8", "-passout", "pass:word"]];
+    let mut private: Vec<_> = forms.iter().map(|arguments| openssl(arguments, &key)).collect();
+    // As consoles show it, and as it looks once its blanks are lost.
+    let bare = |pem: &str| pem.lines().filter(|line| !line.starts_with("-----")).collect::<Vec<_>>().join("\n");
+    private.extend(private.clone().iter().map(|pem| format!(" \n{}", bare(pem))));
+    private.push(key.replace(' ', ""));
+    let told = "publicKey must not hold a private key, which would be stored with the resource";
+    assert_refused(private.iter().map(|text| (with_public_key(text), "spec.publicKey", told)).collect()).await;
+    let place = Place::new().await;
+    for text in &private {
+        let line = text.lines().nth(3).unwrap_or(text);
+        let refused = place.try_create(&with_public_key(text)).await.unwrap_err();
+        assert!(!refused.contains(line), "it is not repeated: {refused}");
+    }
+    let public = [openssl(&["pkey", "-pubout"], &key), openssl(&["rsa", "-RSAPublicKey_out"], &key)];
+    let public = public.iter().flat_map(|pem| [with_public_key(pem), with_public_key(&bare(pem))]);
+    assert_accepted(public.collect()).await;
 }
 
 #[tokio::test]
@@ -165,18 +191,35 @@ async fn modes_are_written_as_documented() {
 }
 
 #[tokio::test]
-async fn check_intervals_are_durations_of_at_least_a_minute() {
+async fn check_intervals_are_durations_of_a_minute_to_thirty_days() {
     let interval = |interval: Value| with(json!({"checkInterval": interval}));
     let field = "spec.checkInterval";
-    let at_least = "checkInterval must be a duration such as 30m or 1h30m, of at least 1m";
-    let wrong = ["59s", "59.999s", "0", "0h", "", "1 h", "soon", "-1h", "+1h", "1d", "1H", "60", "99999999999h"];
+    let at_least = "checkInterval must be a duration such as 30m or 1h30m, of at least 1m and at most 720h (30 days)";
+    let wrong = [
+        "59s",
+        "720h1s",
+        "43201m",
+        "999999h",
+        "999999h999999h9h",
+        "59.999s",
+        "0",
+        "0h",
+        "",
+        "1 h",
+        "soon",
+        "-1h",
+        "+1h",
+        "1d",
+        "1H",
+        "60",
+        "99999999999h",
+    ];
     let mut refusals: Vec<Refusal> = wrong.iter().map(|text| (interval(json!(text)), field, at_least)).collect();
     refusals.push((interval(json!("1h1h1h1h1h1h1h1h1h")), field, "Too long: may not be more than 16 bytes"));
     refusals.push((interval(json!(3600)), field, "must be of type string: \"integer\""));
     assert_refused(refusals).await;
 
-    // The last is the longest that can be written.
-    let right = ["1m", "60s", "90s", "60000ms", "30m", "1h30m", "1.5h", "168h", "604800s", "999999h999999h9h"];
+    let right = ["1m", "60s", "90s", "60000ms", "30m", "1h30m", "1.5h", "168h", "604800s", "720h", "719h59m60s"];
     assert_accepted(right.iter().map(|text| interval(json!(text))).collect()).await;
 }
 

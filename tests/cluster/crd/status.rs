@@ -142,6 +142,7 @@ async fn numbers_and_choices_are_checked() {
         (number(json!({"ownedSince": "yesterday"})), "status.phoneNumbers[0].ownedSince"),
         (error("httpStatus", json!(99)), "status.phoneNumbers[0].error.httpStatus"),
         (error("httpStatus", json!(1000)), "status.phoneNumbers[0].error.httpStatus"),
+        (error("call", json!("Delete")), "status.phoneNumbers[0].error.call: Unsupported value"),
         (condition("status", "Maybe"), "status.conditions[0].status: Unsupported value: \"Maybe\""),
         (condition("reason", ""), "status.conditions[0].reason"),
     ];
@@ -154,6 +155,7 @@ async fn numbers_and_choices_are_checked() {
         error("subcode", json!(i64::MAX)),
         error("httpStatus", json!(100)),
         error("httpStatus", json!(999)),
+        error("call", json!("Read")),
         number(json!({"failures": i32::MAX, "uploadAttempts": 0})),
         condition("status", "Unknown"),
     ];
@@ -179,7 +181,7 @@ fn largest_status(ids: &[String], from_meta: &str) -> Value {
     // As the operator's time type prints it: to the microsecond.
     let time = "2026-11-22T10:00:00.123456Z";
     let error = json!({
-        "httpStatus": 503, "code": i64::MIN, "subcode": i64::MIN, "type": text(MAX_SHORT_TEXT),
+        "call": "Upload", "httpStatus": 503, "code": i64::MIN, "subcode": i64::MIN, "type": text(MAX_SHORT_TEXT),
         "message": text(MAX_NUMBER_TEXT), "traceId": text(MAX_SHORT_TEXT),
     });
     let number = json!({
@@ -204,7 +206,7 @@ fn largest_status(ids: &[String], from_meta: &str) -> Value {
         "lastHandledSyncRequest": text(MAX_SHORT_TEXT), "publicKeyFingerprint": fingerprint,
         "shortFingerprint": fingerprint[..19], "previousFingerprints": vec![fingerprint.as_str(); 5],
         "observedSecrets": vec![json!({"name": "n".repeat(253), "uid": "u".repeat(64), "resourceVersion": "1".repeat(64)}); 8],
-        "valid": "0/500", "lastCheckTime": time, "nextCheckTime": time,
+        "valid": "0/500", "lastCheckTime": time, "lastSuccessfulCheckTime": time, "nextCheckTime": time,
         "phoneNumbers": numbers.collect::<Vec<_>>(),
         "conditions": (0..8).map(condition).collect::<Vec<_>>(),
     })

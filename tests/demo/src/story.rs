@@ -129,7 +129,7 @@ async fn heal(scene: &Scene) -> Result<(), Error> {
 
 /// Makes a key as a user would, and returns its fingerprint as `openssl` computes it.
 async fn generate_key(scene: &Scene, file: &str) -> Result<String, Error> {
-    let generate = format!("openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {file}");
+    let generate = format!("openssl genrsa -out {file} 2048");
     scene.shell.run(&generate).await?;
     let digest = format!("openssl pkey -in {file} -pubout -outform DER | openssl dgst -sha256 -r");
     let digest = scene.shell.run(&digest).await?;

@@ -95,6 +95,8 @@ pub enum NoKey {
     EmptyEntry,
     /// `{}` in every shape.
     EmptyObject,
+    /// The shape with a blank key whose status is `MISMATCH`: seen of numbers that never had one.
+    BlankMismatch,
 }
 
 #[derive(Serialize)]
@@ -165,6 +167,7 @@ impl View {
             (None, NoKey::NoEntry) => None,
             (None, NoKey::EmptyEntry) => Some(Node::EMPTY),
             (None, NoKey::EmptyObject) => return Bytes::from_static(b"{}"),
+            (None, NoKey::BlankMismatch) => Some(self.blank_mismatch()),
         };
         match shape.unwrap_or(self.shape) {
             ResponseShape::Flat => json(&node.unwrap_or(Node::EMPTY)),
@@ -183,6 +186,14 @@ impl View {
             }),
             business_public_key_signature_status: self.fields.status.then_some(self.state.status.as_ref()),
             extra: presentation.map(|presentation| &presentation.extra_fields),
+        }
+    }
+
+    fn blank_mismatch(&self) -> Node<'_> {
+        Node {
+            business_public_key: self.fields.key.then_some(Cow::Borrowed(" ")),
+            business_public_key_signature_status: self.fields.status.then_some("MISMATCH"),
+            extra: None,
         }
     }
 }

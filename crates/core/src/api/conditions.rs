@@ -26,6 +26,9 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ready, Self::KeyLoaded, Self::TokenAccepted, Self::Reconciling, Self::Stalled];
+
     /// The type as it stands in the resource.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -176,7 +179,7 @@ reasons! {
     PassphraseMissing => Stalled,
     /// The passphrase does not open the private key. Correct one of the two Secrets.
     PassphraseWrong => Stalled,
-    /// The access token or app secret cannot be one: empty, or with characters that none has. Correct the Secret.
+    /// The access token or app secret cannot be one: empty, in quotes, encoded, or with characters that none has. Correct the Secret.
     CredentialMalformed => Stalled,
     /// Meta refuses the access token. Put a valid one into the Secret.
     TokenRefused => Stalled,
@@ -194,7 +197,8 @@ reasons! {
     /// Some number does not hold the key with a valid signature, and mode Observe forbids an upload. Set mode Enforce.
     DriftObserved => Stalled,
 
-    /// Work on the resource is suspended, and its spec was changed since. Set `suspend` to false.
+    /// Work on the resource is suspended, and its spec was changed since or nothing was checked yet. Set `suspend` to
+    /// false.
     Suspended => Suspended,
 }
 
@@ -262,6 +266,16 @@ pub fn follow(shown: &[Condition], next: &mut [Condition], now: Timestamp) {
     }
 }
 
+/// Whether the operator cannot have written these conditions, of whichever version it is: `Ready` and one condition for
+/// each input are always there, and `Reconciling` and `Stalled` neither both nor beside a `Ready` that is True.
+pub fn are_altered(conditions: &[Condition]) -> bool {
+    let has = |kind| find(conditions, kind).is_some();
+    let is_ready = find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+    let beside = [ConditionType::Reconciling, ConditionType::Stalled].into_iter().filter(|kind| has(*kind)).count();
+    let always = [ConditionType::Ready, ConditionType::KeyLoaded, ConditionType::TokenAccepted];
+    !always.into_iter().all(has) || beside > usize::from(!is_ready)
+}
+
 /// The condition of a type.
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
@@ -313,6 +327,43 @@ mod tests {
         let mut same = after.clone();
         follow(&after, &mut same, at(4));
         assert_eq!(same, after);
+    }
+
+    #[test]
+    fn what_the_operator_cannot_have_written_is_told_from_what_it_writes() {
+        let input = Verdict::new(Reason::KeyLoaded, "");
+        let inputs = [ConditionType::KeyLoaded, ConditionType::TokenAccepted];
+        let written = |reason| {
+            let verdict = Verdict::new(reason, "");
+            let mut wanted = ready(&verdict);
+            wanted.extend(inputs.map(|kind| (kind, ConditionStatus::True, &input)));
+            list(&[], &wanted, 1, at(1))
+        };
+        for &reason in Reason::ALL {
+            assert!(!are_altered(&written(reason)), "{reason:?}");
+            let mut with_a_stranger = written(reason);
+            with_a_stranger.push(Condition { type_: "Approved".into(), ..with_a_stranger[0].clone() });
+            assert!(!are_altered(&with_a_stranger), "which harms nobody");
+            for kind in [ConditionType::Ready, ConditionType::KeyLoaded, ConditionType::TokenAccepted] {
+                let mut without = written(reason);
+                without.retain(|condition| condition.type_ != kind.as_str());
+                assert!(are_altered(&without), "{reason:?} without {kind:?}");
+            }
+        }
+        let with = |reason, kind: ConditionType| {
+            let mut conditions = written(reason);
+            conditions.push(Condition { type_: kind.as_str().into(), ..conditions[0].clone() });
+            conditions
+        };
+        for (reason, kind) in [
+            (Reason::AllNumbersValid, ConditionType::Reconciling),
+            (Reason::AllNumbersValid, ConditionType::Stalled),
+            (Reason::SignatureLost, ConditionType::Stalled),
+            (Reason::NumberConflict, ConditionType::Reconciling),
+        ] {
+            assert!(are_altered(&with(reason, kind)), "{kind:?} beside {reason:?}");
+        }
+        assert!(are_altered(&[]));
     }
 
     #[test]

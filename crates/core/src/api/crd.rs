@@ -15,11 +15,15 @@ use kube_core::CustomResourceExt;
 use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use waflows_key::Fingerprint;
 
 /// Annotation whose change asks for a check of every number now. Any value will do; a time stamp is usual.
 pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
 /// The shortest time between two checks of a number, as the rule on `checkInterval` has it.
 pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// The longest time between two checks of a number, as the rule on `checkInterval` has it. A lost signature would never
+/// be noticed otherwise.
+pub const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many earlier keys of a resource are remembered, to tell them from foreign ones.
 pub const MAX_PREVIOUS_FINGERPRINTS: usize = 5;
 /// How many replacements of our key by someone else are remembered for each number.
@@ -35,13 +39,11 @@ pub const MAX_SHORT_TEXT: usize = 64;
 pub const MAX_PHONE_NUMBERS: usize = 500;
 /// The most digits of a phone number ID.
 const MAX_PHONE_NUMBER_ID: usize = 20;
-/// The longest check interval that the schema admits: `999999h999999h`. Times that are far longer cannot be reckoned with.
-const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(2 * 999_999 * 3600);
 /// Bound of a condition's message, in bytes.
 pub const MAX_CONDITION_MESSAGE: usize = 1024;
 
-/// FlowsEncryptionKey keeps the public half of an RSA key on phone numbers of a WhatsApp business, so that WhatsApp
-/// Flows with a data endpoint can encrypt what they send.
+/// Which key belongs on which phone numbers, and the access token to put it there with. Exactly one of
+/// `privateKeySecretRef`, `certificateSecretRef` and `publicKey` says which key.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[kube(
@@ -79,13 +81,19 @@ pub const MAX_CONDITION_MESSAGE: usize = 1024;
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         description = "Why Ready is what it is"
     ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "boolean",
+        json_path = ".spec.suspend",
+        description = "true while nobody looks at the numbers: the other columns are as they were"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Last Check",
         type_ = "date",
-        json_path = ".status.lastCheckTime",
+        json_path = ".status.lastSuccessfulCheckTime",
         priority = 1,
-        description = "When Meta was last asked"
+        description = "How old the oldest answer of Meta is that VALID rests on"
     ),
     printcolumn(
         name = "Mode",
@@ -109,6 +117,11 @@ pub const MAX_CONDITION_MESSAGE: usize = 1024;
     validation = Rule::new("!has(self.passphraseSecretRef) || has(self.privateKeySecretRef)")
         .message("passphraseSecretRef is only allowed together with privateKeySecretRef")
         .field_path(".passphraseSecretRef"),
+    // With its BEGIN line, or the bare base64 of a DER file as long as private keys are. A rule on the field itself would
+    // have the API server repeat the key in its answer.
+    validation = Rule::new("!has(self.publicKey) || !self.publicKey.matches('PRIVATE ?KEY|^[[:space:]]*MII[EF]')")
+        .message("publicKey must not hold a private key, which would be stored with the resource: put it into a Secret that privateKeySecretRef names, or set what `openssl pkey -in private.pem -pubout` prints")
+        .field_path(".publicKey"),
 )]
 pub struct FlowsEncryptionKeySpec {
     /// Secret key that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. Only the public
@@ -154,17 +167,18 @@ pub struct FlowsEncryptionKeySpec {
     pub mode: Mode,
 
     /// How often Meta is asked again what each number holds, as a duration such as `30m` or `1h30m`; at least one
-    /// minute. Without it the operator's default counts.
+    /// minute, at most 30 days. Without it the operator's default counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     // Six digits in sixteen characters never exceed what a duration holds in CEL, which would end in an error of types.
     #[schemars(length(max = 16))]
     #[x_kube(
-        validation = Rule::new("self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1m')")
-            .message("checkInterval must be a duration such as 30m or 1h30m, of at least 1m")
+        validation = Rule::new("self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1m') && duration(self) <= duration('720h')")
+            .message("checkInterval must be a duration such as 30m or 1h30m, of at least 1m and at most 720h (30 days)")
     )]
     pub check_interval: Option<String>,
 
-    /// True stops all work on this resource. What was last reported stays.
+    /// True stops all work on this resource. What was last reported stays, and the resource owns no number. Once it is
+    /// false again, every number is read at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
@@ -200,8 +214,7 @@ impl FlowsEncryptionKeySpec {
             .as_deref()
             .and_then(|text| text.parse::<kube_core::Duration>().ok())
             .map(Duration::from)
-            .filter(|interval| *interval <= MAX_CHECK_INTERVAL)
-            .map_or(default, |interval| interval.max(MIN_CHECK_INTERVAL))
+            .map_or(default, |interval| interval.clamp(MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL))
     }
 
     /// Every Secret key the resource refers to.
@@ -297,6 +310,10 @@ pub struct FlowsEncryptionKeyStatus {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub observed_secrets: Vec<ObservedSecret>,
 
+    /// Since when the operator has seen that work is suspended; absent while work goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_since: Option<Time>,
+
     /// How many numbers hold this key with a valid signature, of how many: `2/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -305,6 +322,11 @@ pub struct FlowsEncryptionKeyStatus {
     /// End of the last round that asked Meta, whatever came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check_time: Option<Time>,
+
+    /// The oldest of the numbers' last answers: since then some number was not read. Numbers that were never read do not
+    /// count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_successful_check_time: Option<Time>,
 
     /// When Meta will be asked again, unless something changes before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -321,6 +343,13 @@ pub struct FlowsEncryptionKeyStatus {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+impl FlowsEncryptionKeyStatus {
+    /// Fingerprint of the key that was last read.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.public_key_fingerprint.as_deref()?.parse().ok()
+    }
 }
 
 /// Which version of a Secret was read.
@@ -478,6 +507,9 @@ impl NumberState {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NumberError {
+    /// The call that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<FailedCall>,
     /// HTTP status of the answer; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 999))]
@@ -501,6 +533,15 @@ pub struct NumberError {
     pub trace_id: Option<String>,
 }
 
+/// The call that failed: reading what the number holds, or uploading the key.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailedCall {
+    /// Reading what the number holds.
+    Read,
+    /// Uploading the key.
+    Upload,
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn is_zero(count: &i32) -> bool {
     *count == 0
@@ -508,17 +549,21 @@ fn is_zero(count: &i32) -> bool {
 
 /// The definition to install, as `crds/` holds it.
 ///
-/// Differs from the derived one in three points. Optional fields are not nullable, so that an explicit `null` means
-/// "absent", as in Kubernetes' own types. `status` has a default, so that tools which compare `observedGeneration`
-/// with `generation` never take a resource without status for a finished one. And conditions are bounded, as those of
-/// Kubernetes are, which the Rust type of a condition leaves out.
+/// Differs from the derived one in four points. Optional fields are not nullable, so that an explicit `null` means
+/// "absent", as in Kubernetes' own types. Descriptions have no line breaks of the source, which `kubectl explain` would
+/// show. `status` has a default, so that tools which compare `observedGeneration` with `generation` never take a
+/// resource without status for a finished one. And conditions are bounded, as those of Kubernetes are, which the Rust
+/// type of a condition leaves out.
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = FlowsEncryptionKey::crd();
     for version in &mut definition.spec.versions {
         let Some(schema) = version.schema.as_mut().and_then(|v| v.open_api_v3_schema.as_mut()) else {
             continue;
         };
-        forbid_null(schema);
+        for_each_schema(schema, &mut |schema| {
+            schema.nullable = None;
+            schema.description = schema.description.as_deref().map(unwrapped);
+        });
         if let Some(status) = schema.properties.as_mut().and_then(|p| p.get_mut("status")) {
             status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
             bound_conditions(status);
@@ -527,16 +572,23 @@ pub fn definition() -> CustomResourceDefinition {
     definition
 }
 
-fn forbid_null(schema: &mut JSONSchemaProps) {
-    schema.nullable = None;
+fn for_each_schema(schema: &mut JSONSchemaProps, change: &mut impl FnMut(&mut JSONSchemaProps)) {
+    change(schema);
     for property in schema.properties.iter_mut().flat_map(|p| p.values_mut()) {
-        forbid_null(property);
+        for_each_schema(property, change);
     }
     match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => forbid_null(items),
-        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(forbid_null),
+        Some(JSONSchemaPropsOrArray::Schema(items)) => for_each_schema(items, change),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => {
+            items.iter_mut().for_each(|item| for_each_schema(item, change));
+        }
         None => {}
     }
+}
+
+/// A text whose paragraphs are lines.
+fn unwrapped(text: &str) -> String {
+    text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
 
 fn bound_conditions(status: &mut JSONSchemaProps) {
@@ -589,5 +641,19 @@ mod tests {
         for wrong in ["1".repeat(MAX_PHONE_NUMBER_ID + 1), String::new(), "1a".into(), "+1".into(), "1/2".into()] {
             assert!(fault(vec!["1".into(), wrong.clone()]).unwrap().contains("phoneNumberIds[1]"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_field_is_explained_in_whole_lines_and_the_spec_by_itself() {
+        let version = definition().spec.versions.remove(0);
+        let mut schema = version.schema.unwrap().open_api_v3_schema.unwrap();
+        let mut explained = Vec::new();
+        for_each_schema(&mut schema, &mut |schema| explained.extend(schema.description.clone()));
+        assert!(explained.len() > 50, "{explained:?}");
+        assert!(explained.iter().all(|text| !text.replace("\n\n", "").contains('\n')), "{explained:?}");
+
+        let spec = schema.properties.as_ref().unwrap()["spec"].description.clone();
+        assert!(spec.is_some() && spec != schema.description, "{spec:?}");
+        assert_eq!(unwrapped("one\ntwo\n\nthree"), "one two\n\nthree");
     }
 }

@@ -1,12 +1,37 @@
-//! Bounds for texts that are echoed into objects of the API server.
+//! Texts for people: bounds for what is echoed into objects of the API server, times, and lists of numbers.
+
+use jiff::Timestamp;
 
 const ELLIPSIS: char = '…';
+/// How many phone numbers a sentence names. More of them would bury what it says.
+const MAX_NAMED: usize = 10;
+
+/// The time in UTC, to the second.
+pub fn utc(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The text as a sentence begins.
+pub fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// `phone number ID 1`, or `phone number IDs 1, 2 and 30 more` where there are many.
+pub fn phone_numbers(ids: &[impl AsRef<str>]) -> String {
+    let named: Vec<_> = ids.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
+    let more = match ids.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("phone number {} {}{more}", if ids.len() == 1 { "ID" } else { "IDs" }, named.join(", "))
+}
 
 /// The text, cut at a character boundary to at most `max` bytes as the API server stores it; a cut ends in an ellipsis.
 ///
 /// Stored is JSON in which Go escapes what HTML could misread, so that a `<` takes six bytes; counting that keeps an
 /// HTML page in the place of an answer from making a status too large to be written. Control characters become spaces,
-/// because server-side apply reads YAML, which has no place for most of them.
+/// because people read a status as YAML, which has no place for most of them.
 pub fn truncate(text: &str, max: usize) -> String {
     let mut cut = String::with_capacity(text.len().min(max));
     let mut stored = 0;
@@ -24,6 +49,16 @@ pub fn truncate(text: &str, max: usize) -> String {
         }
     }
     cut
+}
+
+/// A time of today or tomorrow, to the minute.
+pub fn clock(time: Timestamp) -> String {
+    time.strftime("%H:%M UTC").to_string()
+}
+
+/// Any time, to the minute.
+pub fn date_and_clock(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn printable(character: char) -> char {
@@ -48,6 +83,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ten_numbers_are_named() {
+        let ids: Vec<_> = (1..=12).map(|id| id.to_string()).collect();
+        assert_eq!(phone_numbers(&ids[..1]), "phone number ID 1");
+        assert_eq!(phone_numbers(&ids[..2]), "phone number IDs 1, 2");
+        assert_eq!(phone_numbers(&ids[..10]), "phone number IDs 1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
+        assert_eq!(phone_numbers(&ids), "phone number IDs 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
+    }
+
+    #[test]
+    fn times_are_of_utc_and_without_fractions() {
+        let time = "2026-11-27T05:27:03.75+01:00".parse().unwrap();
+        assert_eq!(utc(time), "2026-11-27T04:27:03Z");
+    }
+
+    #[test]
     fn cuts_between_characters_and_only_where_needed() {
         assert_eq!(truncate("abc", 3), "abc");
         assert_eq!(truncate("abcdef", 5), "ab…");
@@ -60,6 +110,17 @@ mod tests {
         assert_eq!(truncate("<html>", 16), "<html>");
         assert_eq!(truncate("<html>", 15), "<html…");
         assert_eq!(truncate("\"\"\"", 5), "\"…");
+    }
+
+    #[test]
+    fn times_are_told_to_the_minute() {
+        let time = "2026-11-22T04:27:59.9Z".parse().unwrap();
+        assert_eq!((clock(time).as_str(), date_and_clock(time).as_str()), ("04:27 UTC", "2026-11-22 04:27 UTC"));
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_letter() {
+        assert_eq!(["no key", "No key", "éa", ""].map(capitalized), ["No key", "No key", "éa", ""]);
     }
 
     #[test]

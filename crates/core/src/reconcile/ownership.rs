@@ -21,13 +21,13 @@ pub struct Unowned {
 /// Those of the resource.
 pub fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
     let mut unowned = Unowned::default();
-    let numbers = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
-    for number in numbers.iter().filter(|number| number.state == NumberState::Conflict) {
+    let Some(status) = &resource.status else { return unowned };
+    for number in status.phone_numbers.iter().filter(|number| number.state == NumberState::Conflict) {
         let id = &number.phone_number_id;
         if resource.spec.is_suspended() || !resource.spec.phone_number_ids.contains(id) {
             continue;
         }
-        match index.owner(id, key, now) {
+        match index.owner(id, key, status.fingerprint(), now) {
             Ownership::Own => unowned.free.push(id.clone()),
             Ownership::Vacant { until } => unowned.next = Some(unowned.next.map_or(until, |next| next.min(until))),
             Ownership::Other { .. } => {}
@@ -56,12 +56,13 @@ pub fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &Obj
         return;
     }
     let may_claim = observation.key().is_some();
-    let now = observation.now;
+    // The key that was read just now: the status of a new resource has none yet.
+    let (fingerprint, now) = (observation.expected(), observation.now);
     for number in &mut observation.numbers {
         let id = number.before.phone_number_id.as_str();
         number.ownership = match number.reading {
-            Reading::Answered { .. } if may_claim => index.claim(id, key, now),
-            _ => index.owner(id, key, now),
+            Reading::Answered { .. } if may_claim => index.claim(id, key, fingerprint, now),
+            _ => index.owner(id, key, fingerprint, now),
         };
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::crd::{NumberState, PhoneNumberStatus};
-use crate::number::{Reading, Terms, UploadAnswer, Uploaded};
+use crate::number::{Reading, Terms, UploadAnswer, Uploaded, has_failed_upload};
 
 /// How far the trial of the key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub fn on_trial_until(number: &PhoneNumberStatus, terms: &Terms) -> Option<Times
                 let is_taken = terms.is_expected(number.uploaded_fingerprint.as_deref());
                 // The answer to the upload was lost, and so was every answer since.
                 let is_unread = number.last_read_time.as_ref().is_none_or(|read| read.0 <= uploaded);
-                let is_unknown = number.error.is_some() && is_unread;
+                let is_unknown = number.error.is_some() && !has_failed_upload(number) && is_unread;
                 (until > terms.now && (is_taken || is_unknown)).then_some(until)
             }
         }

@@ -1,8 +1,8 @@
 //! Whether a round has done all it may. Pure.
 
 use super::outcome::Outcome;
-use super::plan::Plan;
 use crate::observation::Observation;
+use crate::rollout::plan::Plan;
 
 /// Whether a round is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

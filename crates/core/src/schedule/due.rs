@@ -11,7 +11,6 @@ use crate::api::crd::{
     PhoneNumberStatus, SYNC_ANNOTATION,
 };
 use crate::api::text::truncate;
-use waflows_key::Fingerprint;
 
 /// No wait is longer; one that is was computed by a clock that was wrong.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -58,6 +57,19 @@ pub fn sync_request(resource: &FlowsEncryptionKey) -> Option<String> {
     Some(truncate(value, MAX_SHORT_TEXT))
 }
 
+/// Whether work goes on after a suspension. What the resource owned it had given up, and nobody has looked at its numbers.
+pub fn is_resumed(resource: &FlowsEncryptionKey) -> bool {
+    let was_suspended = resource.status.as_ref().is_some_and(|status| status.suspended_since.is_some());
+    was_suspended && !resource.spec.is_suspended()
+}
+
+/// Whether somebody else has put conditions into the status that the operator cannot have written.
+pub fn is_altered(resource: &FlowsEncryptionKey) -> bool {
+    resource.status.as_ref().is_some_and(|status| {
+        status.observed_generation == resource.metadata.generation && conditions::are_altered(&status.conditions)
+    })
+}
+
 /// Why a round is needed, and what it has to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agenda {
@@ -89,7 +101,8 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let is_observed = status.observed_generation == resource.metadata.generation;
     if spec.is_suspended() {
         let agenda = Agenda { inputs: false, numbers: Vec::new(), afresh: false };
-        return if is_observed { Due::Later(None) } else { Due::Now(agenda) };
+        let is_told = is_observed && status.suspended_since.is_some() && !is_altered(resource);
+        return if is_told { Due::Later(None) } else { Due::Now(agenda) };
     }
 
     let spec_changed = status.observed_spec_digest.as_deref() != Some(&spec_digest(spec));
@@ -97,7 +110,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let sync_requested = request.is_some() && status.last_handled_sync_request != request;
     let secrets_changed = status.observed_secrets != secrets;
     let afresh = spec_changed || sync_requested;
-    let everything = afresh || secrets_changed;
+    let everything = afresh || secrets_changed || is_resumed(resource) || is_altered(resource);
     let wants_second_try = has_reason(status, ConditionType::KeyLoaded, &[Reason::PassphraseRejected]);
 
     let pace = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
@@ -146,7 +159,7 @@ fn next_attempt(status: &FlowsEncryptionKeyStatus, id: &str, pace: Duration, now
 /// Whether Meta cannot be asked until a Secret changes, as the status says.
 fn lacks_inputs(status: &FlowsEncryptionKeyStatus) -> bool {
     let absent = [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::CredentialMalformed];
-    let never_had_a_key = status.public_key_fingerprint.as_deref().is_none_or(|text| text.parse::<Fingerprint>().is_err())
+    let never_had_a_key = status.fingerprint().is_none()
         && conditions::find(&status.conditions, ConditionType::KeyLoaded)
             .is_some_and(|condition| condition.status == "False")
         // What may be read is changed without any event: it is tried again.

@@ -4,9 +4,11 @@
 //! flood.
 
 use crate::api::conditions::{self, ConditionType, Reason, Standing};
-use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState};
-use crate::number::UploadReason;
+use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
+use crate::api::text::{phone_numbers, utc};
+use crate::number::{UploadReason, has_failed_upload};
 use crate::rollout::outcome::Outcome;
+use crate::status::number_message as message;
 
 /// An event to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +21,19 @@ pub struct Note {
     pub action: &'static str,
     /// `note` of the event.
     pub text: String,
+    /// The same without times. Two notes of a reason that agree in this tell that the same has happened again.
+    pub gist: String,
 }
+
+impl Note {
+    /// Whether it tells why Ready is what it is, rather than what was done to a number.
+    pub fn is_of_ready(&self) -> bool {
+        self.action == RECONCILE
+    }
+}
+
+const UPLOAD: &str = "Upload";
+const RECONCILE: &str = "Reconcile";
 
 /// The events of a round.
 pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, outcomes: &[Outcome]) -> Vec<Note> {
@@ -35,18 +49,55 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
     .filter_map(|(reason, name, did)| {
         let done =
             outcomes.iter().filter(|outcome| outcome.reason == reason && is_valid(after, outcome)).collect::<Vec<_>>();
-        let first = done.first()?;
-        let others = if done.len() > 1 { format!(" and {} more", done.len() - 1) } else { String::new() };
-        Some(Note {
-            is_warning: reason == UploadReason::Foreign,
-            reason: name,
-            action: "Upload",
-            text: format!("Key {key} was {did} phone number ID {}{others}.", first.phone_number_id),
-        })
+        done.first()?;
+        let ids: Vec<_> = done.iter().map(|outcome| outcome.phone_number_id.clone()).collect();
+        let said = |ids: &[String]| format!("Key {key} was {did} {}.", phone_numbers(ids));
+        let gist = said(&ids);
+        let text = match reason {
+            UploadReason::SignatureLost => said(&ids.iter().map(|id| last_seen_valid(before, id)).collect::<Vec<_>>()),
+            UploadReason::Missing | UploadReason::Unconfirmed | UploadReason::Outdated | UploadReason::Foreign => {
+                gist.clone()
+            }
+        };
+        Some(Note { is_warning: reason == UploadReason::Foreign, reason: name, action: UPLOAD, text, gist })
     })
     .collect();
-    notes.extend(trouble(before, after));
+    notes.extend(failed_uploads(before, after, key));
+    notes.extend(trouble(before, after).or_else(|| recovery(before, after)));
     notes
+}
+
+/// Numbers whose upload failed for a passing reason, and did not do so before: retries are not told again.
+fn failed_uploads(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, key: &str) -> Option<Note> {
+    let had_failed = |id: &str| {
+        before.phone_numbers.iter().find(|number| number.phone_number_id == id).is_some_and(has_failed_upload)
+    };
+    let failed: Vec<_> = after
+        .phone_numbers
+        .iter()
+        // What Meta refuses is told by the reason of Ready.
+        .filter(|number| number.state != NumberState::Refused && has_failed_upload(number))
+        .filter(|number| !had_failed(&number.phone_number_id))
+        .collect();
+    let (cause, _) = message::cause(failed.first()?.error.as_ref()?);
+    let ids: Vec<_> = failed.iter().map(|number| &number.phone_number_id).collect();
+    let text = format!("Key {key} could not be put on {}: {cause}.", phone_numbers(&ids));
+    Some(Note { is_warning: true, reason: "UploadFailed", action: UPLOAD, gist: text.clone(), text })
+}
+
+/// The ID, and until when the signature was there as far as is known.
+fn last_seen_valid(before: &FlowsEncryptionKeyStatus, id: &str) -> String {
+    let number = before.phone_numbers.iter().find(|number| number.phone_number_id == id);
+    let (what, time) = match number {
+        Some(PhoneNumberStatus { state: NumberState::Valid, last_read_time, .. }) => {
+            ("last seen valid", last_read_time)
+        }
+        Some(PhoneNumberStatus { state: NumberState::Mismatch, last_transition_time, .. }) => {
+            ("seen without it since", last_transition_time)
+        }
+        Some(_) | None => return id.to_owned(),
+    };
+    time.as_ref().map_or_else(|| id.to_owned(), |time| format!("{id} ({what} {})", utc(time.0)))
 }
 
 fn is_valid(status: &FlowsEncryptionKeyStatus, outcome: &Outcome) -> bool {
@@ -58,12 +109,34 @@ fn is_valid(status: &FlowsEncryptionKeyStatus, outcome: &Outcome) -> bool {
 fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
     let now = conditions::find(&after.conditions, ConditionType::Ready)?;
     let then = conditions::find(&before.conditions, ConditionType::Ready);
-    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == now.reason)?;
-    let is_trouble = matches!(reason.standing(), Standing::Stalled | Standing::Waiting);
-    (is_trouble && then.is_none_or(|then| then.reason != now.reason)).then(|| Note {
+    let reason = Reason::parse(&now.reason)?;
+    (is_trouble(reason) && then.is_none_or(|then| then.reason != now.reason)).then(|| Note {
         is_warning: true,
         reason: reason.as_str(),
-        action: "Reconcile",
+        action: RECONCILE,
         text: now.message.clone(),
+        gist: now.message.clone(),
     })
+}
+
+fn is_trouble(reason: Reason) -> bool {
+    match reason.standing() {
+        // A rejected passphrase is tried once more within seconds: only then it is known to be wrong.
+        Standing::Waiting if reason == Reason::PassphraseRejected => false,
+        Standing::Stalled | Standing::Waiting => true,
+        // Nobody knows any more what the numbers hold.
+        Standing::Underway => reason == Reason::CheckOverdue,
+        Standing::Ready | Standing::Suspended => false,
+    }
+}
+
+/// That a trouble is over.
+fn recovery(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
+    let now = conditions::find(&after.conditions, ConditionType::Ready)?;
+    let then = conditions::find(&before.conditions, ConditionType::Ready)?;
+    let reason = Reason::parse(&now.reason).filter(|reason| reason.standing() == Standing::Ready)?;
+    Reason::parse(&then.reason).filter(|reason| is_trouble(*reason))?;
+    let gist = format!("{} Ready was {} ({})", now.message, then.status, then.reason);
+    let text = format!("{gist} since {}.", utc(then.last_transition_time.0));
+    Some(Note { is_warning: false, reason: reason.as_str(), action: RECONCILE, text, gist })
 }

@@ -1,20 +1,15 @@
-//! What users are told of the key and the credentials in their Secrets. Pure.
+//! Why a key cannot be used, as users are told. Pure.
 
 use waflows_key::KeyError;
 
-use crate::api::conditions::{Reason, Verdict};
-
-/// What is wrong with the key in this place.
-pub fn key_verdict(place: &str, error: &KeyError) -> Verdict {
-    Verdict::new(key_reason(error), format!("{place}: {error}."))
-}
+use crate::api::conditions::Reason;
 
 /// Kinds of problem that share a remedy share a reason; the message tells them apart.
-fn key_reason(error: &KeyError) -> Reason {
+pub fn key_reason(error: &KeyError) -> Reason {
     use KeyError as E;
     match error {
         E::Empty | E::Blank => Reason::KeyEmpty,
-        E::TooLarge { .. } => Reason::KeyTooLarge,
+        E::TooLarge => Reason::KeyTooLarge,
         E::Truncated | E::BadBase64 | E::BrokenBeginLine | E::Damaged | E::Inconsistent => Reason::KeyDamaged,
         E::OtherText { .. } | E::OtherBinary { .. } | E::DoubleBase64 | E::FileName | E::Json => {
             Reason::KeyNotRecognized

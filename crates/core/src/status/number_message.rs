@@ -1,11 +1,14 @@
-//! What is said of a number: one sentence with what to know or do. Pure.
+//! What is said of a number: what to know or do, and what Meta said last. Pure.
 
-use crate::api::crd::{MAX_NUMBER_TEXT, Mode, NumberState, PhoneNumberStatus};
-use crate::api::text::truncate;
-use crate::meta::GraphError;
-use crate::number::{Ownership, Reading, Terms, UPLOADS_BEFORE_STALLED};
+use crate::api::crd::{MAX_NUMBER_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus};
+use crate::api::text::{capitalized, clock, date_and_clock, truncate};
+use crate::meta::{GraphError, brief};
+use crate::number::{Ownership, Reading, Terms, UPLOADS_BEFORE_STALLED, has_failed_upload, is_rate_limit};
 use crate::observation::NumberObservation;
 use crate::rollout::outcome::Outcome;
+
+/// Of what went wrong on the way to Meta so much stands in a sentence; the number's `error` has more.
+const MAX_CAUSE: usize = 120;
 
 /// The message for a number in its new state.
 pub fn for_number(
@@ -14,17 +17,7 @@ pub fn for_number(
     outcome: Option<&Outcome>,
     terms: &Terms,
 ) -> String {
-    let drift = |what: &str| {
-        let next = match terms.mode {
-            Mode::Observe => "mode Observe forbids an upload".to_owned(),
-            Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => format!(
-                "{} uploads landed without a valid signature; check that the number is registered with the Cloud API",
-                number.upload_attempts
-            ),
-            Mode::Enforce => "the key will be uploaded".to_owned(),
-        };
-        format!("{what}; {next}.")
-    };
+    let drift = |what| drift(what, number, terms);
     let text = match number.state {
         NumberState::Valid if number.key_fingerprint.is_none() => {
             "Meta reports a valid signature but not the key itself; this key was the last one uploaded.".to_owned()
@@ -48,28 +41,77 @@ pub fn for_number(
             Ownership::Vacant { .. } => {
                 "The former owner of this number has just gone; if it does not come back, this resource takes over.".to_owned()
             }
-            Ownership::Own => number.message.clone(),
+            Ownership::Own => return number.message.clone(),
         },
         NumberState::Contested => {
             "Someone else replaced the key three times; find the other writer, then set the annotation waflows.dev/sync-requested-at."
                 .to_owned()
         }
-        NumberState::Refused => refused(number, observed, outcome),
+        NumberState::Refused => return truncate(&refused(number, observed, outcome), MAX_NUMBER_TEXT),
+        NumberState::Unreachable if number.error.is_some() => String::new(),
         NumberState::Unreachable => "Nothing was learnt of the number for more than three check intervals.".to_owned(),
     };
-    truncate(&text, MAX_NUMBER_TEXT)
+    let parts = std::iter::once(text).chain(failure_of(number)).filter(|part| !part.is_empty());
+    truncate(&parts.collect::<Vec<_>>().join(" "), MAX_NUMBER_TEXT)
+}
+
+/// A state that an upload would mend.
+fn drift(what: &str, number: &PhoneNumberStatus, terms: &Terms) -> String {
+    let next = match terms.mode {
+        Mode::Observe => "mode Observe forbids an upload".to_owned(),
+        Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => format!(
+            "{} uploads landed without a valid signature; check that the number is registered with the Cloud API",
+            number.upload_attempts
+        ),
+        Mode::Enforce if has_failed_upload(number) => "the last upload failed".to_owned(),
+        Mode::Enforce => "the key will be uploaded".to_owned(),
+    };
+    format!("{what}; {next}.")
+}
+
+/// The failure that stands in the way and passes by itself, when the number was last known, and when it is tried again.
+/// All of it is stored, so that the sentence changes with the rest of the status and never alone.
+fn failure_of(number: &PhoneNumberStatus) -> Option<String> {
+    let error = number.error.as_ref()?;
+    let is_current = match number.state {
+        NumberState::Valid | NumberState::Pending | NumberState::Unreachable => false,
+        NumberState::Mismatch
+        | NumberState::Missing
+        | NumberState::Outdated
+        | NumberState::Foreign
+        | NumberState::Unreported
+        | NumberState::Conflict
+        | NumberState::Contested
+        | NumberState::Refused => true,
+    };
+    let read = number.last_read_time.as_ref().filter(|_| !is_current);
+    let status = number.signature_status.as_deref().unwrap_or("no key");
+    let last_known = read.map(|time| format!("Last known: {status} at {}.", date_and_clock(time.0)));
+    let next = number.next_attempt_time.as_ref().map(|time| format!("Next try {}.", clock(time.0)));
+    let (cause, said) = cause(error);
+    let parts = [Some(format!("{cause}.")), last_known, next, said].into_iter().flatten();
+    Some(parts.collect::<Vec<_>>().join(" "))
+}
+
+/// What went wrong, and what Meta said of it where it did.
+pub fn cause(error: &NumberError) -> (String, Option<String>) {
+    let status = error.http_status.map(i64::from);
+    let said = || Some(brief(Some(&error.message), [status, error.code, error.subcode], error.trace_id.as_deref()));
+    match error.http_status {
+        _ if is_rate_limit(error) => ("Meta limits the rate of calls".to_owned(), said()),
+        Some(status) if error.code.is_some() || error.message.is_empty() => {
+            (format!("Meta answers HTTP {status}"), said().filter(|_| error.code.is_some()))
+        }
+        // What went wrong on the way, in our own words.
+        _ => (capitalized(&truncate(error.message.trim_end_matches('.'), MAX_CAUSE)), None),
+    }
 }
 
 fn refused(number: &PhoneNumberStatus, observed: &NumberObservation, outcome: Option<&Outcome>) -> String {
     let last = outcome.and_then(|outcome| failure(&outcome.after).or(outcome.upload.answer.error()));
-    match last.or(failure(&observed.reading)).and_then(|error| error.class.remedy()) {
-        Some(remedy) => {
-            let mut sentence = remedy.to_owned();
-            if let Some(first) = sentence.get_mut(..1) {
-                first.make_ascii_uppercase();
-            }
-            sentence + "."
-        }
+    let error = last.or(failure(&observed.reading));
+    match error.and_then(|error| Some((error.class.remedy()?, error.brief()))) {
+        Some((remedy, said)) => format!("{}. {said}", capitalized(remedy)),
         // Not asked this time: what was said stays true.
         None => number.message.clone(),
     }

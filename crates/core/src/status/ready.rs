@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::conditions::{self, ConditionStatus, ConditionType, Reason, Verdict};
-use crate::api::crd::{
-    FlowsEncryptionKeyStatus, Mode, NumberError, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef,
-};
-use crate::meta::{ErrorClass, GraphError, RateLimitScope};
-use crate::number::{Reading, UPLOADS_BEFORE_STALLED};
+use crate::api::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
+use crate::api::text::{capitalized, clock, phone_numbers, utc};
+use crate::meta::{ErrorClass, GraphError};
+use crate::number::{Reading, UPLOADS_BEFORE_STALLED, is_rate_limit};
 use crate::observation::Observation;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
@@ -39,15 +38,19 @@ pub fn conditions(
     conditions::list(before, &wanted, generation, now)
 }
 
-/// The conditions of a suspended resource: as they were, unless the spec says something else by now.
+/// The conditions of a suspended resource: as they were, unless the spec says something else by now or somebody else has
+/// altered them.
 pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, now: Timestamp) -> Vec<Condition> {
     let spec = &observation.resource.spec;
     let generation = observation.resource.metadata.generation.unwrap_or_default();
     let same_numbers = before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(&spec.phone_number_ids);
     let is_as_reconciled = same_numbers && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
     let shown = conditions::find(&before.conditions, ConditionType::Ready);
-    if is_as_reconciled && shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str()) {
+    let can_stay = shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str())
+        && !conditions::are_altered(&before.conditions);
+    if is_as_reconciled && can_stay {
         let mut conditions = before.conditions.clone();
+        conditions.retain(|condition| ConditionType::ALL.iter().any(|kind| condition.type_ == kind.as_str()));
         for condition in &mut conditions {
             condition.observed_generation = Some(generation);
         }
@@ -58,6 +61,11 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
     let verdict = if is_as_reconciled {
         // The change that was suspended is taken back: what is known of the numbers counts again.
         ready(observation, &key, &token, &before.phone_numbers, Progress::Finished)
+    } else if before.observed_spec_digest.is_none() {
+        Verdict::new(
+            Reason::Suspended,
+            "Nothing was checked yet: work on this resource is suspended. Set spec.suspend to false to begin.",
+        )
     } else {
         Verdict::new(
             Reason::Suspended,
@@ -114,10 +122,19 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     if answered {
         let verdict = Verdict::new(Reason::TokenAccepted, "Meta accepts the access token.");
         Input { status: ConditionStatus::True, verdict }
-    } else if has_same_credentials(observation, &inputs.secrets) {
-        carried(before, ConditionType::TokenAccepted, not_asked)
     } else {
-        Input { status: ConditionStatus::Unknown, verdict: Verdict::new(Reason::NotAsked, not_asked) }
+        let before = if has_same_credentials(observation, &inputs.secrets) { before } else { &[] };
+        let known = carried(before, ConditionType::TokenAccepted, not_asked);
+        if known.status != ConditionStatus::Unknown {
+            return known;
+        }
+        let has_failed = observation.numbers.iter().any(|number| matches!(number.reading, Reading::Failed { .. }));
+        match limit(observation) {
+            Some(verdict) => Input { verdict, ..known },
+            // It was tried, and the limit that is told of is over.
+            None if has_failed => Input { verdict: Verdict::new(Reason::NotAsked, not_asked), ..known },
+            None => known,
+        }
     }
 }
 
@@ -138,20 +155,28 @@ fn refusal(observation: &Observation, error: &GraphError) -> Verdict {
     let spec = &observation.resource.spec;
     let namespace = observation.resource.metadata.namespace.as_deref().unwrap_or_default();
     let (reason, what, reference) = match (&error.class, &spec.app_secret_ref) {
-        (ErrorClass::AppSecretProof, Some(reference)) => (Reason::AppSecretRefused, "app secret", reference),
+        (ErrorClass::AppSecretProof, Some(reference)) => (Reason::AppSecretRefused, "this app secret", reference),
         (ErrorClass::AppSecretProof, None) => {
-            (Reason::AppSecretRefused, "call without app secret", &spec.access_token_secret_ref)
+            (Reason::AppSecretRefused, "calls with the token alone", &spec.access_token_secret_ref)
         }
-        _ => (Reason::TokenRefused, "access token", &spec.access_token_secret_ref),
+        _ => (Reason::TokenRefused, "this token", &spec.access_token_secret_ref),
     };
-    let remedy = error.class.remedy().unwrap_or("see Meta's message");
-    Verdict::new(
-        reason,
-        format!(
-            "Meta refuses the {what} (Secret {namespace}/{}, key {}): {error}; {remedy}.",
-            reference.name, reference.key
-        ),
-    )
+    let place = format!("Secret {namespace}/{}, entry {}", reference.name, reference.key);
+    let remedy = error.class.remedy().unwrap_or("see what Meta says");
+    Verdict::new(reason, format!("{place}: {remedy}; Meta refuses {what}. {}", error.brief()))
+}
+
+/// The rate limit for which Meta is not asked with the token, if there is one.
+fn limit(observation: &Observation) -> Option<Verdict> {
+    observation.numbers.iter().find_map(|number| match &number.reading {
+        Reading::Paused { limit: Some(limit), until } => Some(Verdict::new(
+            Reason::RateLimited,
+            format!("Meta limits the rate of calls; the access token is tried at {}. {}", clock(*until), limit.brief()),
+        )),
+        Reading::Paused { limit: None, .. } | Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => {
+            None
+        }
+    })
 }
 
 /// The condition as it was, where a round learnt nothing about it.
@@ -164,6 +189,9 @@ fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input 
     match parsed {
         Some((status, verdict)) if status == "True" => Input { status: ConditionStatus::True, verdict },
         Some((status, verdict)) if status == "False" => Input { status: ConditionStatus::False, verdict },
+        Some((_, verdict)) if verdict.reason == Reason::RateLimited => {
+            Input { status: ConditionStatus::Unknown, verdict }
+        }
         _ => Input { status: ConditionStatus::Unknown, verdict: Verdict::new(Reason::NotAsked, otherwise) },
     }
 }
@@ -195,7 +223,7 @@ fn ready(
     match worst {
         // What is stored of the numbers was read with other credentials.
         None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
-        None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers.len())),
+        None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers)),
         Some(worst) => {
             let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();
             Verdict::new(worst, sentence(&concerned))
@@ -203,11 +231,25 @@ fn ready(
     }
 }
 
-fn all_valid(count: usize) -> String {
-    match count {
-        1 => "The number holds the key with a valid signature.".to_owned(),
-        _ => format!("All {count} numbers hold the key with a valid signature."),
+fn all_valid(numbers: &[PhoneNumberStatus]) -> String {
+    let all = match numbers.len() {
+        1 => "The number holds the key with a valid signature".to_owned(),
+        count => format!("All {count} numbers hold the key with a valid signature"),
+    };
+    let silent: Vec<_> = numbers.iter().filter(|number| number.error.is_some()).collect();
+    let Some(as_of) = silent.iter().filter_map(|number| number.last_read_time.as_ref()).min() else {
+        return all + ".";
+    };
+    let as_of = utc(as_of.0);
+    let since = match silent.iter().filter_map(|number| number.error.as_ref()).all(is_rate_limit) {
+        true => "Meta has limited the rate of calls since",
+        false => "Meta has not answered since",
+    };
+    if silent.len() == numbers.len() {
+        return format!("{all} as of {as_of}; {since}.");
     }
+    let ids: Vec<_> = silent.iter().map(|number| &number.phone_number_id).collect();
+    format!("{all}, {} as of {as_of}; for {} {since}.", phone_numbers(&ids), if ids.len() == 1 { "it" } else { "them" })
 }
 
 /// What keeps a number from being Valid.
@@ -237,10 +279,6 @@ pub fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
     }
 }
 
-fn is_rate_limit(error: &NumberError) -> bool {
-    error.http_status == Some(429) || error.code.and_then(RateLimitScope::of_code).is_some()
-}
-
 /// Which reason is told where numbers differ: first what a person must mend, then what mends itself.
 fn rank(reason: Reason) -> u8 {
     use conditions::Standing;
@@ -256,17 +294,7 @@ fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
     let Some(first) = concerned.first() else {
         return String::new();
     };
-    let more = match concerned.len() - 1 {
-        0 => String::new(),
-        1 => " (and 1 more)".to_owned(),
-        more => format!(" (and {more} more)"),
-    };
-    let error = first.error.as_ref().map(|error| error.message.trim_end_matches('.')).unwrap_or_default();
-    let detail = match (first.message.as_str(), error) {
-        ("", "") => "not asked yet.".to_owned(),
-        ("", error) => format!("{error}."),
-        (message, "") => message.to_owned(),
-        (message, error) => format!("{error}. {message}"),
-    };
-    format!("Phone number ID {}{more}: {detail}", first.phone_number_id)
+    let ids: Vec<_> = concerned.iter().map(|number| &number.phone_number_id).collect();
+    let detail = if first.message.is_empty() { "not asked yet." } else { &first.message };
+    format!("{}: {detail}", capitalized(&phone_numbers(&ids)))
 }

@@ -35,11 +35,15 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
     let mut status = before.clone();
     status.observed_generation = observation.resource.metadata.generation;
     if spec.is_suspended() {
+        status.suspended_since.get_or_insert(Time(now));
         status.conditions = ready::suspended(observation, &before, now);
         return finish(observation, &before, status, outcomes, now);
     }
 
+    status.suspended_since = None;
     status.phone_numbers = numbers(observation, outcomes, now);
+    let reads = status.phone_numbers.iter().filter_map(|number| number.last_read_time.as_ref());
+    status.last_successful_check_time = reads.min().cloned();
     let valid = status.phone_numbers.iter().filter(|number| number.state == NumberState::Valid).count();
     status.valid = Some(format!("{valid}/{}", status.phone_numbers.len()));
     status.observed_spec_digest = Some(spec_digest(spec));
@@ -77,6 +81,26 @@ fn finish(
     status.next_check_time = next.map(Time);
     let notes = events::notes(before, &status, outcomes);
     Summary { status, notes, next }
+}
+
+/// Makes the times of transition tell when something last changed as people saw it: since `shown`, the status that was
+/// last written, rather than since the one that a long round began with.
+pub fn follow(shown: Option<&FlowsEncryptionKeyStatus>, status: &mut FlowsEncryptionKeyStatus, now: Timestamp) {
+    let nothing_yet = FlowsEncryptionKeyStatus::default();
+    let shown = shown.unwrap_or(&nothing_yet);
+    conditions::follow(&shown.conditions, &mut status.conditions, now);
+    let by_id: HashMap<&str, &PhoneNumberStatus> =
+        shown.phone_numbers.iter().map(|number| (number.phone_number_id.as_str(), number)).collect();
+    for number in &mut status.phone_numbers {
+        match by_id.get(number.phone_number_id.as_str()) {
+            Some(shown) if shown.state != number.state => number.last_transition_time = Some(Time(now)),
+            Some(shown) if shown.last_transition_time.is_some() => {
+                number.last_transition_time.clone_from(&shown.last_transition_time);
+            }
+            // Nobody saw it yet, or nobody noted when.
+            Some(_) | None => {}
+        }
+    }
 }
 
 fn asked_meta(observation: &Observation) -> bool {

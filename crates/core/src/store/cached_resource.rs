@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube_core::ObjectMeta;
+use waflows_key::Fingerprint;
 
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
-use crate::schedule::due::sync_request;
+use crate::schedule::due::{is_altered, sync_request};
 use crate::store::resource_summary::Vitals;
-use waflows_key::Fingerprint;
 
 /// A resource as it was last seen. What every event is compared with lies open; the whole, which only its own round
 /// needs, is packed: most of a fleet's memory would otherwise be fingerprints and times that repeat from number to
@@ -22,6 +22,8 @@ pub struct Known {
     version: Option<u64>,
     is_being_deleted: bool,
     sync_request: Option<Box<str>>,
+    /// Whether its status cannot be the operator's.
+    is_altered: bool,
     /// `metadata.creationTimestamp`
     pub created: Option<Timestamp>,
     /// Fingerprint of the key that was last read.
@@ -61,7 +63,6 @@ impl Known {
     /// What to remember of a resource.
     pub fn of(resource: &FlowsEncryptionKey) -> Self {
         let metadata = &resource.metadata;
-        let fingerprint = resource.status.as_ref().and_then(|status| status.public_key_fingerprint.as_deref());
         let mut secrets: Vec<Box<str>> = resource.spec.secret_refs().map(|to| to.name.as_str().into()).collect();
         secrets.sort_unstable();
         secrets.dedup();
@@ -71,8 +72,9 @@ impl Known {
             version: version(metadata),
             is_being_deleted: metadata.deletion_timestamp.is_some(),
             sync_request: sync_request(resource).map(Box::from),
+            is_altered: is_altered(resource),
             created: metadata.creation_timestamp.as_ref().map(|time| time.0),
-            fingerprint: fingerprint.and_then(|text| text.parse().ok()),
+            fingerprint: resource.status.as_ref().and_then(FlowsEncryptionKeyStatus::fingerprint),
             standing: standing(resource),
             secrets: secrets.into(),
             numbers: numbers(resource),
@@ -103,12 +105,14 @@ impl Known {
             && self.version.zip(version(metadata)).is_some_and(|(known, other)| other <= known)
     }
 
-    /// Whether someone changed what the resource asks for. A mere change of its status or metadata is none.
+    /// Whether someone changed what the resource asks for, or left a status that cannot be the operator's. Any other
+    /// change of its status or metadata is none.
     pub fn asks_for_more(&self, before: &Self) -> bool {
         !self.is_same_object(before)
             || self.generation != before.generation
             || self.is_being_deleted != before.is_being_deleted
             || self.sync_request != before.sync_request
+            || self.is_altered
     }
 
     /// Since when the resource owns the number, as its status says.
@@ -140,9 +144,12 @@ fn standing(resource: &FlowsEncryptionKey) -> Standing {
 
 fn numbers(resource: &FlowsEncryptionKey) -> Box<[KnownNumber]> {
     let nothing_yet = FlowsEncryptionKeyStatus::default();
-    let stored = &resource.status.as_ref().unwrap_or(&nothing_yet).phone_numbers;
-    let mut owned: Vec<_> = stored
+    let status = resource.status.as_ref().unwrap_or(&nothing_yet);
+    let mut owned: Vec<_> = status
+        .phone_numbers
         .iter()
+        // What it owned it gave up when it was suspended, and after that it owns what it has read again.
+        .filter(|_| status.suspended_since.is_none())
         .filter_map(|number| Some((number.phone_number_id.as_str(), number.owned_since.as_ref()?.0)))
         .collect();
     owned.sort_unstable();
@@ -213,10 +220,13 @@ mod tests {
     #[test]
     fn only_some_changes_ask_for_more() {
         type Change = fn(&mut FlowsEncryptionKey);
-        let changes: [(bool, &str, Change); 7] = [
+        let changes: [(bool, &str, Change); 8] = [
             (false, "nothing", |_| {}),
             (false, "a label", |it| it.metadata.labels = Some([("a".into(), "b".into())].into())),
             (false, "its status", |it| it.status = None),
+            (true, "conditions that are not the operator's", |it| {
+                it.status.get_or_insert_default().observed_generation = it.metadata.generation;
+            }),
             (true, "its spec", |it| it.metadata.generation = Some(2)),
             (true, "a deletion", |it| it.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH))),
             (true, "a new object", |it| it.metadata.uid = Some("b".into())),
@@ -260,6 +270,9 @@ mod tests {
         assert_eq!(Known::of(&resource).owned().collect::<Vec<_>>(), ["1"]);
         resource.spec.suspend = Some(true);
         assert_eq!(Known::of(&resource).owned().count(), 0);
+        resource.status.get_or_insert_default().suspended_since = Some(Time(Timestamp::UNIX_EPOCH));
+        resource.spec.suspend = None;
+        assert_eq!(Known::of(&resource).owned().count(), 0, "resumed, and not read again");
     }
 
     #[test]

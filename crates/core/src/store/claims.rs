@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use smallvec::{SmallVec, smallvec};
+use waflows_key::Fingerprint;
 
 use crate::number::Ownership;
 use crate::store::cached_resource::{Known, Standing};
 use crate::store::object_key::ObjectKey;
-use waflows_key::Fingerprint;
 
 /// The resources that there are.
 pub type Resources = HashMap<ObjectKey, Box<Known>>;
@@ -97,8 +97,15 @@ impl Claims {
         Some(Vacated { contenders: contenders.into_keys().collect() })
     }
 
-    /// Whose number it is, as seen by one of those who list it.
-    pub fn owner(&self, id: &str, claimant: &ObjectKey, resources: &Resources, now: Timestamp) -> Ownership {
+    /// Whose number it is, as seen by one of those who list it, whose key has this fingerprint.
+    pub fn owner(
+        &self,
+        id: &str,
+        claimant: &ObjectKey,
+        fingerprint: Option<Fingerprint>,
+        resources: &Resources,
+        now: Timestamp,
+    ) -> Ownership {
         let claimants = self.claimants.get(id).map(SmallVec::as_slice).unwrap_or_default();
         let best = claimants
             .iter()
@@ -111,7 +118,7 @@ impl Claims {
                 Ownership::Other { owner: is_neighbour.then(|| owner.name.to_string()) }
             }
             None => match self.vacant.get(id).filter(|vacancy| vacancy.lasts(now)) {
-                Some(vacancy) if !vacancy.may_be_taken_by(claimant, resources) => {
+                Some(vacancy) if !vacancy.may_be_taken_by(claimant, fingerprint) => {
                     Ownership::Vacant { until: vacancy.until }
                 }
                 Some(_) | None => Ownership::Own,
@@ -120,8 +127,15 @@ impl Claims {
     }
 
     /// The same for a resource that has just read the number: where nobody owns it, it is reserved for this one.
-    pub fn claim_now(&mut self, id: &str, claimant: &ObjectKey, resources: &Resources, now: Timestamp) -> Ownership {
-        let ownership = self.owner(id, claimant, resources, now);
+    pub fn claim_now(
+        &mut self,
+        id: &str,
+        claimant: &ObjectKey,
+        fingerprint: Option<Fingerprint>,
+        resources: &Resources,
+        now: Timestamp,
+    ) -> Ownership {
+        let ownership = self.owner(id, claimant, fingerprint, resources, now);
         if ownership == Ownership::Own {
             self.reserved.insert(id.into(), claimant.clone());
         }
@@ -155,8 +169,7 @@ impl Vacancy {
     }
 
     /// At once: by its former owner, and by whoever has the same key, for whom nothing would be uploaded.
-    fn may_be_taken_by(&self, claimant: &ObjectKey, resources: &Resources) -> bool {
-        let fingerprint = resources.get(claimant).and_then(|known| known.fingerprint);
+    fn may_be_taken_by(&self, claimant: &ObjectKey, fingerprint: Option<Fingerprint>) -> bool {
         self.former == *claimant || (fingerprint.is_some() && fingerprint == self.fingerprint)
     }
 }
@@ -185,9 +198,9 @@ mod tests {
             index.apply_resource(&serde_json::from_value(resource).unwrap(), now);
             ObjectKey::new("messaging", name)
         });
-        assert_eq!(index.claim("1", &keys[1], now), Ownership::Own);
-        assert!(matches!(index.claim("1", &keys[0], now), Ownership::Other { .. }));
+        assert_eq!(index.claim("1", &keys[1], None, now), Ownership::Own);
+        assert!(matches!(index.claim("1", &keys[0], None, now), Ownership::Other { .. }));
         index.finish_round(&keys[1]);
-        assert_eq!(index.claim("1", &keys[0], now), Ownership::Own);
+        assert_eq!(index.claim("1", &keys[0], None, now), Ownership::Own);
     }
 }

@@ -22,6 +22,8 @@ pub struct Vitals {
     pub next_check: Option<i64>,
     /// When the current key was first seen, in Unix time.
     pub key_since: Option<i64>,
+    /// Since when work on it has been suspended, in Unix time; none while work goes on.
+    pub suspended_since: Option<i64>,
     /// Secret and key of the access token, where Meta refuses it.
     pub refused_token: Option<Box<(String, String)>>,
 }
@@ -41,6 +43,7 @@ impl Vitals {
             last_check: reads.min().flatten(),
             next_check: status.next_check_time.as_ref().map(unix),
             key_since: status.public_key_since.as_ref().map(unix),
+            suspended_since: status.suspended_since.as_ref().filter(|_| resource.spec.is_suspended()).map(unix),
             refused_token: refuses_token(status).then(|| Box::new((token.name.clone(), token.key.clone()))),
         }
     }
@@ -121,6 +124,25 @@ mod tests {
         assert_eq!((vitals.last_check, vitals.next_check, vitals.key_since), (Some(1200), Some(3600), Some(60)));
         assert_eq!((vitals.ready, vitals.reason), (ConditionStatus::True, "AllNumbersValid"));
         assert_eq!((counted(&vitals), vitals.refused_token), (vec![(NumberState::Valid, 2)], None));
+    }
+
+    #[test]
+    fn a_suspension_lasts_until_the_spec_ends_it() {
+        for (suspend, expected) in [(Some(true), Some(60)), (Some(false), None), (None, None)] {
+            let resource = json!({
+                "apiVersion": "waflows.dev/v1alpha1",
+                "kind": "FlowsEncryptionKey",
+                "metadata": {"namespace": "messaging", "name": "storefront"},
+                "spec": {
+                    "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
+                    "phoneNumberIds": ["1"],
+                    "suspend": suspend,
+                },
+                "status": {"suspendedSince": "1970-01-01T00:01:00Z"},
+            });
+            let vitals = Vitals::of(&serde_json::from_value(resource).unwrap());
+            assert_eq!(vitals.suspended_since, expected, "{suspend:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube_core::ObjectMeta;
 use smallvec::SmallVec;
+use waflows_key::Fingerprint;
 
 use crate::api::crd::{FlowsEncryptionKey, ObservedSecret};
 use crate::number::Ownership;
@@ -28,7 +29,8 @@ struct SecretVersion {
 /// What a change of a resource brings about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Someone changed what the resource asks for. A mere change of its status or metadata is none.
+    /// Someone changed what the resource asks for, or left a status that cannot be the operator's. Any other change of
+    /// its status or metadata is none.
     pub asks_for_more: bool,
     /// It has lost numbers that others list.
     pub vacated: Option<Vacated>,
@@ -43,6 +45,8 @@ pub struct Index {
     by_secret: HashMap<ObjectKey, SmallVec<[ObjectKey; 1]>>,
     claims: Claims,
     takeover_patience: Duration,
+    /// The resources that have to look whether their credentials were refused.
+    in_doubt: HashSet<ObjectKey>,
     resource_lists: Vec<Listing>,
     secret_lists: Vec<Listing>,
 }
@@ -173,19 +177,20 @@ impl Index {
     /// The resource is gone, or no longer one that can be read.
     pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Vacated> {
         let known = self.resources.remove(key)?;
+        self.in_doubt.remove(key);
         self.unlink(key, &known);
         self.claims.release(key);
         self.claims.note_change(key, &known, None, self.takeover_patience, now)
     }
 
-    /// Whose number it is, as seen by a resource that lists it.
-    pub fn owner(&self, id: &str, key: &ObjectKey, now: Timestamp) -> Ownership {
-        self.claims.owner(id, key, &self.resources, now)
+    /// Whose number it is, as seen by a resource that lists it and wants the number to hold the key of this fingerprint.
+    pub fn owner(&self, id: &str, key: &ObjectKey, wanted: Option<Fingerprint>, now: Timestamp) -> Ownership {
+        self.claims.owner(id, key, wanted, &self.resources, now)
     }
 
     /// The same for a resource whose token has just read the number, which makes it the owner where there is none.
-    pub fn claim(&mut self, id: &str, key: &ObjectKey, now: Timestamp) -> Ownership {
-        self.claims.claim_now(id, key, &self.resources, now)
+    pub fn claim(&mut self, id: &str, key: &ObjectKey, wanted: Option<Fingerprint>, now: Timestamp) -> Ownership {
+        self.claims.claim_now(id, key, wanted, &self.resources, now)
     }
 
     /// The round of a resource is over.
@@ -232,6 +237,25 @@ impl Index {
     pub fn finish_secrets(&mut self, watch: usize) -> Vec<ObjectKey> {
         let gone = self.secret_lists[watch].finish(self.secrets.keys());
         gone.iter().flat_map(|key| self.delete_secret(key)).collect()
+    }
+
+    /// What a resource read from this Secret was refused: those that refer to it have to look whether theirs was, too.
+    /// Returns them, but for those that are about to look anyway.
+    pub fn doubt(&mut self, secret: &ObjectKey) -> Vec<ObjectKey> {
+        let concerned = self.referring_to(secret);
+        concerned.into_iter().filter(|key| self.in_doubt.insert(key.clone())).collect()
+    }
+
+    /// The resource could not look.
+    pub fn keep_in_doubt(&mut self, key: &ObjectKey) {
+        if self.resources.contains_key(key) {
+            self.in_doubt.insert(key.clone());
+        }
+    }
+
+    /// Whether the resource has to look whether its credentials were refused. It does so now.
+    pub fn take_doubt(&mut self, key: &ObjectKey) -> bool {
+        self.in_doubt.remove(key)
     }
 
     fn referring_to(&self, secret: &ObjectKey) -> Vec<ObjectKey> {

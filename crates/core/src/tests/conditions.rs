@@ -102,15 +102,15 @@ fn every_situation_has_its_conditions() {
             &["not asked"],
         ),
         (
-            "another reference to a token, and Meta cannot be asked",
+            "another reference to a token during a rate limit",
             || {
                 checked(|s, m| {
                     s.edit(|spec| spec.access_token_secret_ref.key = "token-2".into());
                     all(m, |l| l.fault = Some(Fault::Limited));
                 })
             },
-            ["Unknown", WAITING, "NotAsked"],
-            &[],
+            ["False", WAITING, "RateLimited"],
+            &["the access token is tried at", " UTC", "Meta: what Meta said (code 130429, trace trace)"],
         ),
         (
             "the key's Secret was touched, and Meta cannot be asked",
@@ -139,13 +139,13 @@ fn every_situation_has_its_conditions() {
             "limited at first",
             || new(|_, m| all(m, |l| l.fault = Some(Fault::Limited))),
             ["False", WAITING, "RateLimited"],
-            &["ID 1 (and 1 more)", "Meta said"],
+            &["IDs 1, 2:", "Meta said"],
         ),
         (
             "unreachable at first",
             || new(|_, m| all(m, |l| l.fault = Some(Fault::Down))),
             ["False", WAITING, "GraphUnreachable"],
-            &["ID 1", "Meta said"],
+            &["IDs 1, 2:", "Meta said"],
         ),
         (
             "drift that may heal: missing",
@@ -157,6 +157,29 @@ fn every_situation_has_its_conditions() {
             },
             ["False", WAITING, "KeyMissing"],
             &["ID 2:", "will be uploaded"],
+        ),
+        (
+            "drift that an upload would heal, which fails",
+            || {
+                checked(|_, m| {
+                    m.line("2").set(None, None);
+                    m.line("2").fault = Some(Fault::UploadFails);
+                })
+            },
+            ["False", WAITING, "KeyMissing"],
+            &["ID 2: The number holds no key; the last upload failed. What Meta said. Next try "],
+        ),
+        (
+            "never had a key, which some tell as a lost signature",
+            || {
+                new(|s, m| {
+                    s.resource.spec.mode = Mode::Observe;
+                    m.line("1").set(Some(1), Some("VALID"));
+                    m.line("2").set(None, Some("MISMATCH"));
+                })
+            },
+            ["False", STALLED, "DriftObserved"],
+            &["ID 2: The number holds no key"],
         ),
         (
             "drift that may heal: signature",
@@ -196,19 +219,22 @@ fn every_situation_has_its_conditions() {
             "refused token",
             || checked(|_, m| m.refuses_token = true),
             ["False", STALLED, "TokenRefused"],
-            &["messaging/meta-token", "put a system-user access token"],
+            &[
+                "Secret messaging/meta-token, entry token: put a system-user access token",
+                "Meta: what Meta said (code 190",
+            ],
         ),
         (
             "refused number",
             || checked(|_, m| m.line("2").fault = Some(Fault::Refused)),
             ["False", STALLED, "NumberRefused"],
-            &["ID 2:", "Meta said", "Use the phone number ID"],
+            &["ID 2: This is not", "opy the ID from WhatsApp Manager", "system user. Meta: code 100, trace trace."],
         ),
         (
             "refused upload",
             || new(|_, m| m.line("2").fault = Some(Fault::UploadRefused)),
             ["False", STALLED, "NumberRefused"],
-            &["ID 2:", "Meta said", "Give the system user"],
+            &["ID 2: Give the system user", "another business). Meta: what Meta said (code 100, trace trace)."],
         ),
         (
             "conflict with a neighbour",
@@ -266,13 +292,19 @@ fn every_situation_has_its_conditions() {
             "a check fails in passing",
             || checked(|_, m| all(m, |l| l.fault = Some(Fault::Down))),
             ["True", "", "AllNumbersValid"],
-            &[],
+            &["All 2 numbers", "as of 2026-", "Meta has not answered since"],
+        ),
+        (
+            "a check of one number fails in passing",
+            || checked(|_, m| m.line("2").fault = Some(Fault::Down)),
+            ["True", "", "AllNumbersValid"],
+            &["All 2 numbers", ", phone number ID 2 as of 2026-", "for it Meta has not answered since"],
         ),
         (
             "a check is limited in passing",
             || checked(|_, m| all(m, |l| l.fault = Some(Fault::Limited))),
             ["True", "", "AllNumbersValid"],
-            &[],
+            &["as of 2026-", "Meta has limited the rate of calls since"],
         ),
         (
             "checks fail for long",
@@ -328,7 +360,7 @@ fn every_situation_has_its_conditions() {
                 after_round(s, Model::new(&["1"]))
             },
             ["Unknown", "", "Suspended"],
-            &["suspend to false"],
+            &["Nothing was checked yet", "suspend to false"],
         ),
     ];
     for (what, situation, expected, words) in rows {
@@ -379,30 +411,21 @@ fn look(stage: &Stage) -> Observation {
 fn a_refusal_names_what_is_refused_and_where_it_stands() {
     let app = || Some(secret_ref("meta-app", "secret"));
     let table = [
-        (ErrorClass::Token, None, "TokenRefused", "the access token (Secret messaging/meta-token, key token)"),
-        (ErrorClass::Token, app(), "TokenRefused", "the access token (Secret messaging/meta-token, key token)"),
-        (
-            ErrorClass::AppSecretProof,
-            app(),
-            "AppSecretRefused",
-            "the app secret (Secret messaging/meta-app, key secret)",
-        ),
-        (
-            ErrorClass::AppSecretProof,
-            None,
-            "AppSecretRefused",
-            "the call without app secret (Secret messaging/meta-token, key token)",
-        ),
+        (ErrorClass::Token, None, "TokenRefused", "meta-token, entry token", "this token"),
+        (ErrorClass::Token, app(), "TokenRefused", "meta-token, entry token", "this token"),
+        (ErrorClass::AppSecretProof, app(), "AppSecretRefused", "meta-app, entry secret", "this app secret"),
+        (ErrorClass::AppSecretProof, None, "AppSecretRefused", "meta-token, entry token", "calls with the token alone"),
     ];
-    for (class, app_secret, reason, words) in table {
+    for (class, app_secret, reason, place, what) in table {
         let mut stage = Stage::new(&["1"]);
         stage.resource.spec.app_secret_ref = app_secret;
         let mut observation = look(&stage);
-        observation.refusal = Some(error(class));
+        observation.refusal = Some(error(class.clone()));
         stage.sum_up(&observation, Progress::Finished);
         let condition = stage.condition(ConditionType::TokenAccepted).unwrap();
         assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", reason));
-        assert!(condition.message.contains(words), "{}", condition.message);
+        let begin = format!("Secret messaging/{place}: {}; Meta refuses {what}. Meta: ", class.remedy().unwrap());
+        assert!(condition.message.starts_with(&begin), "{}", condition.message);
     }
 }
 
@@ -437,7 +460,7 @@ fn of_several_troubles_the_one_for_people_is_told_and_of_those_the_first() {
         ([Refused, Contested], "NumberRefused", "ID 1:"),
         ([Unreported, Refused], "NumberRefused", "ID 2:"),
         ([Refused, Unreported], "NumberRefused", "ID 1:"),
-        ([Refused, Refused], "NumberRefused", "ID 1 (and 1 more):"),
+        ([Refused, Refused], "NumberRefused", "IDs 1, 2:"),
     ];
     for (states, reason, words) in table {
         let (mut stage, _) = Stage::settled(&["1", "2"]);

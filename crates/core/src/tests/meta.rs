@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use waflows_key::PublicKey;
 
 use super::{MINUTE, error, fingerprint, rate_limit, reported};
 use crate::api::crd::NumberState;
@@ -13,7 +14,6 @@ use crate::observation::Observation;
 use crate::rollout::canary::Next;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::Plan;
-use waflows_key::PublicKey;
 
 /// What a round asks of Meta.
 pub(super) trait Meta {
@@ -40,6 +40,8 @@ pub(super) enum Fault {
     Limited,
     /// Uploads are acknowledged and have no effect.
     UploadLost,
+    /// Uploads fail and have no effect; reads go well.
+    UploadFails,
     /// Uploads take effect, and the answer is lost.
     AnswerLost,
     /// Uploads take effect and are acknowledged, and no call after them is answered in that round.
@@ -161,6 +163,7 @@ impl Line {
         match self.fault {
             Some(Fault::UploadRefused) => return failed(ErrorClass::Permission),
             Some(Fault::UploadLost) => return UploadAnswer::Accepted,
+            Some(Fault::UploadFails) => return failed(ErrorClass::Transient),
             Some(Fault::Swallowed) => {
                 self.muted_at = Some(now);
                 return failed(ErrorClass::Transient);

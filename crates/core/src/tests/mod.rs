@@ -4,6 +4,8 @@
 //! Meta does is told by a [`Meta`].
 
 mod conditions;
+mod events;
+mod failures;
 mod meta;
 mod number;
 mod ownership;
@@ -12,6 +14,7 @@ mod properties;
 mod schedule;
 mod simulation;
 mod summarize;
+mod suspension;
 mod trial;
 
 use std::sync::{Arc, LazyLock};
@@ -19,6 +22,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use waflows_key::{Fingerprint, PublicKey};
 
 use self::meta::Meta;
 use crate::api::conditions::{ConditionType, Reason, Verdict, find};
@@ -28,15 +32,13 @@ use crate::api::crd::{
 };
 use crate::meta::{ErrorClass, GraphError, Reported, ReportedKey};
 use crate::number::{Reading, Terms, UploadAnswer, Uploaded};
-use crate::observation::Inputs;
-use crate::observation::Observation;
+use crate::observation::{Inputs, Observation};
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
 use crate::rollout::progress::Progress;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Agenda, Due, due, jitter};
 use crate::status::summarize::{Summary, summarize};
-use waflows_key::{Fingerprint, PublicKey};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -340,7 +342,13 @@ impl Stage {
     /// Times lose their fractions of a second on the way.
     fn store(&mut self, status: &FlowsEncryptionKeyStatus) {
         let mut status = status.clone();
-        let of_status = [&mut status.public_key_since, &mut status.last_check_time, &mut status.next_check_time];
+        let of_status = [
+            &mut status.public_key_since,
+            &mut status.suspended_since,
+            &mut status.last_check_time,
+            &mut status.last_successful_check_time,
+            &mut status.next_check_time,
+        ];
         let of_numbers = status.phone_numbers.iter_mut().flat_map(|number| {
             let stored = [
                 &mut number.owned_since,
@@ -373,5 +381,5 @@ fn read_number(observation: &mut Observation, position: usize, meta: &mut impl M
 }
 
 fn verdict(reason: Reason) -> Verdict {
-    Verdict::new(reason, "Secret messaging/flows-key, key private.pem: what is wrong with it.")
+    Verdict::new(reason, "Secret messaging/flows-key, entry private.pem: what is wrong with it.")
 }

@@ -118,7 +118,7 @@ proptest! {
                         Some((_, name)) if name != claimant.name => Ownership::Other { owner: Some(name.into()) },
                         _ => Ownership::Own,
                     };
-                    prop_assert_eq!(index.owner(id, &claimant.key(), at(120)), expected, "{} of {}", id, claimant.name);
+                    prop_assert_eq!(index.owner(id, &claimant.key(), None, at(120)), expected, "{} of {}", id, claimant.name);
                 }
             }
         }
@@ -133,12 +133,12 @@ proptest! {
                 continue;
             }
             let winner = able[first % able.len()];
-            prop_assert_eq!(index.claim(id, &winner.key(), at(120)), Ownership::Own);
+            prop_assert_eq!(index.claim(id, &winner.key(), None, at(120)), Ownership::Own);
             for other in able.iter().filter(|other| other.name != winner.name) {
-                prop_assert_ne!(index.claim(id, &other.key(), at(120)), Ownership::Own);
+                prop_assert_ne!(index.claim(id, &other.key(), None, at(120)), Ownership::Own);
             }
             index.finish_round(&winner.key());
-            prop_assert_eq!(index.owner(id, &able[0].key(), at(120)), Ownership::Own);
+            prop_assert_eq!(index.owner(id, &able[0].key(), None, at(120)), Ownership::Own);
         }
     }
 }
@@ -166,12 +166,59 @@ fn rivals(key_of_b: usize) -> (Index, Claimant, Claimant) {
 fn when_an_owner_goes_the_next_is_told_and_takes_over_at_once_only_with_the_same_key() {
     for (key_of_b, expected) in [(1, Ownership::Own), (2, Ownership::Vacant { until: at(70) })] {
         let (mut index, a, b) = rivals(key_of_b);
-        assert_eq!(index.owner("1", &b.key(), at(10)), Ownership::Other { owner: Some("a".into()) });
+        let wanted = Some(fingerprint(key_of_b));
+        assert_eq!(index.owner("1", &b.key(), wanted, at(10)), Ownership::Other { owner: Some("a".into()) });
         let vacated = index.delete_resource(&a.key(), at(10)).expect("it owned a number");
         assert_eq!(vacated.contenders, [b.key()]);
-        assert_eq!(index.owner("1", &b.key(), at(10)), expected);
-        assert_eq!(index.owner("1", &b.key(), at(70)), Ownership::Own);
+        assert_eq!(index.owner("1", &b.key(), wanted, at(10)), expected);
+        assert_eq!(index.owner("1", &b.key(), wanted, at(70)), Ownership::Own);
     }
+}
+
+/// A GitOps tool renames a resource: the new one has no status when it reads its key.
+#[test]
+fn who_comes_after_an_owner_has_gone_takes_over_at_once_with_the_key_that_it_has_just_read() {
+    let readings = [answered(Some(1), Some("VALID"), at(10)), failed(ErrorClass::Transient, at(10))];
+    for (key_number, expected) in [(1, Ownership::Own), (2, Ownership::Vacant { until: at(70) })] {
+        for reading in &readings {
+            let (mut index, a, _) = rivals(2);
+            index.delete_resource(&a.key(), at(10));
+            let mut stage = Stage::new(&["1"]).after(Duration::from_secs(10));
+            stage.resource.metadata.namespace = Some("elsewhere".into());
+            stage.key = Ok(key(key_number));
+            index.apply_resource(&stage.resource, at(10));
+            let mut observation = stage.look(stage.agenda());
+            observation.numbers[0].reading = reading.clone();
+            claim_numbers(&mut index, &mut observation, &ObjectKey::of(&stage.resource.metadata));
+            assert_eq!(observation.numbers[0].ownership, expected, "key {key_number}, {reading:?}");
+        }
+    }
+}
+
+/// Its status tells of the key before.
+#[test]
+fn who_has_just_read_another_key_than_the_owner_s_waits() {
+    let (mut index, a, b) = rivals(1);
+    index.delete_resource(&a.key(), at(10));
+    assert_eq!(index.claim("1", &b.key(), Some(fingerprint(2)), at(10)), Ownership::Vacant { until: at(70) });
+}
+
+/// An older claim that was given up for a while does not come before one that was made meanwhile.
+#[test]
+fn who_took_a_number_from_a_suspended_resource_keeps_it_when_that_one_is_resumed() {
+    let (mut index, a, b) = rivals(2);
+    let mut suspended = a.resource(2);
+    suspended.spec.suspend = Some(true);
+    suspended.status.as_mut().unwrap().suspended_since = time(10);
+    index.apply_resource(&suspended, at(10));
+    let taken = Claimant { numbers: first_number(Some(80)), ..b.clone() };
+    index.apply_resource(&taken.resource(3), at(80));
+    let mut resumed = suspended;
+    resumed.spec.suspend = None;
+    resumed.metadata.resource_version = Some("4".into());
+    index.apply_resource(&resumed, at(100));
+    assert_eq!(index.claim("1", &a.key(), None, at(100)), Ownership::Other { owner: Some("b".into()) });
+    assert_eq!(index.owner("1", &b.key(), None, at(100)), Ownership::Own);
 }
 
 #[test]
@@ -189,8 +236,8 @@ fn who_lacked_a_key_and_has_just_read_one_may_hold_a_free_number() {
     let a = Claimant { name: "a", created: 0, is_observer: false, has_key: true, numbers };
     let b = Claimant { name: "b", has_key: false, ..a.clone() };
     let mut index = index_of(&[a.clone(), b.clone()], &[], false);
-    assert_eq!(index.claim("1", &b.key(), at(120)), Ownership::Own);
-    assert_eq!(index.owner("1", &a.key(), at(120)), Ownership::Other { owner: Some("b".into()) });
+    assert_eq!(index.claim("1", &b.key(), None, at(120)), Ownership::Own);
+    assert_eq!(index.owner("1", &a.key(), None, at(120)), Ownership::Other { owner: Some("b".into()) });
 }
 
 #[test]
@@ -200,8 +247,8 @@ fn an_owner_that_comes_back_in_time_finds_its_number_free() {
     let mut anew = Claimant { numbers: first_number(None), ..a.clone() }.resource(2);
     anew.metadata.uid = Some("another".into());
     index.apply_resource(&anew, at(20));
-    assert_eq!(index.claim("1", &a.key(), at(20)), Ownership::Own);
-    assert!(matches!(index.claim("1", &b.key(), at(20)), Ownership::Other { .. }));
+    assert_eq!(index.claim("1", &a.key(), None, at(20)), Ownership::Own);
+    assert!(matches!(index.claim("1", &b.key(), None, at(20)), Ownership::Other { .. }));
 }
 
 #[test]
@@ -217,7 +264,7 @@ fn who_is_suspended_or_observes_or_lost_its_key_gives_its_numbers_up() {
         change(&mut resource);
         let vacated = index.apply_resource(&resource, at(10)).vacated.expect("it owned a number");
         assert_eq!(vacated.contenders, [b.key()]);
-        assert!(matches!(index.owner("1", &b.key(), at(70)), Ownership::Own));
+        assert!(matches!(index.owner("1", &b.key(), None, at(70)), Ownership::Own));
     }
 }
 
@@ -230,7 +277,7 @@ fn the_name_of_an_owner_stays_within_its_namespace() {
     stranger.status = None;
     index.apply_resource(&stranger, at(0));
     let key = ObjectKey::new("elsewhere", "a");
-    assert_eq!(index.owner("1", &key, at(0)), Ownership::Other { owner: None });
+    assert_eq!(index.owner("1", &key, None, at(0)), Ownership::Other { owner: None });
 }
 
 #[test]
@@ -283,7 +330,7 @@ fn whoever_has_a_key_and_has_read_a_free_number_holds_it_until_its_round_ends() 
         observation.numbers[0].reading = reading;
         claim_numbers(&mut index, &mut observation, &ObjectKey::new("messaging", "storefront"));
         assert_eq!(observation.numbers[0].ownership, Ownership::Own, "{what}");
-        assert_eq!(index.owner("1", &rival, at(0)) != Ownership::Own, is_held, "{what}");
+        assert_eq!(index.owner("1", &rival, None, at(0)) != Ownership::Own, is_held, "{what}");
     }
 }
 

@@ -4,6 +4,7 @@ use super::meta::{Fault, Model};
 use super::*;
 use crate::api::crd::{MAX_CONDITION_MESSAGE, MAX_NUMBER_TEXT, MAX_SHORT_TEXT, NumberError};
 use crate::api::text::truncate;
+use crate::status::summarize::follow;
 
 #[test]
 fn the_status_tells_all_of_a_first_round() {
@@ -37,6 +38,7 @@ fn a_good_check_moves_nothing_but_its_times() {
     stage.round(&mut meta).unwrap();
     let mut after = stage.status().clone();
     after.last_check_time.clone_from(&before.last_check_time);
+    after.last_successful_check_time.clone_from(&before.last_successful_check_time);
     after.next_check_time.clone_from(&before.next_check_time);
     after.phone_numbers[0].last_read_time.clone_from(&before.phone_numbers[0].last_read_time);
     assert_eq!(after, before);
@@ -68,7 +70,10 @@ fn many_numbers_in_the_same_trouble_are_one_event() {
     let mut meta = Model::new(&ids);
     let notes = stage.round(&mut meta).unwrap().summary.notes;
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(!notes[0].is_warning && notes[0].text.ends_with("phone number ID 0 and 99 more."), "{notes:?}");
+    assert!(
+        !notes[0].is_warning && notes[0].text.ends_with("phone number IDs 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 90 more."),
+        "{notes:?}"
+    );
     meta.lines.values_mut().for_each(|line| line.fault = Some(Fault::Refused));
     stage.now += stage.pace();
     let notes = stage.round(&mut meta).unwrap().summary.notes;
@@ -103,6 +108,7 @@ fn a_suspended_status_stays_as_it_was() {
     stage.round(&mut meta).unwrap();
     let mut after = stage.status().clone();
     assert_eq!((after.observed_generation, &after.next_check_time), (Some(2), &None));
+    assert_eq!(after.suspended_since.take(), time(0), "which is all that is new");
     after.observed_generation = before.observed_generation;
     after.next_check_time.clone_from(&before.next_check_time);
     for (after, before) in after.conditions.iter_mut().zip(&before.conditions) {
@@ -193,6 +199,28 @@ fn a_state_dates_from_the_end_of_its_round() {
     let observation = stage.observe(stage.agenda(), &mut Model::new(&["1"]));
     let status = summarize(&observation, &[], Progress::Underway, at(5)).status;
     assert_eq!(status.phone_numbers[0].last_transition_time, time(5));
+}
+
+/// One round writes more than one status: what people saw last is what a state follows upon.
+#[test]
+fn a_state_dates_from_when_it_was_first_shown() {
+    use NumberState::{Missing, Outdated, Valid};
+    let status = |state, since| FlowsEncryptionKeyStatus {
+        phone_numbers: vec![PhoneNumberStatus { state, last_transition_time: since, ..valid_number() }],
+        ..FlowsEncryptionKeyStatus::default()
+    };
+    let cases = [
+        ("it stays as a checkpoint showed it", Some(status(Missing, time(5))), status(Missing, time(9)), time(5)),
+        ("it is again what it was at the start", Some(status(Outdated, time(5))), status(Valid, time(0)), time(9)),
+        ("it changes", Some(status(Valid, time(0))), status(Missing, time(9)), time(9)),
+        ("nobody noted when", Some(status(Valid, None)), status(Valid, time(9)), time(9)),
+        ("it is new", Some(FlowsEncryptionKeyStatus::default()), status(Valid, time(9)), time(9)),
+        ("all is new", None, status(Valid, time(9)), time(9)),
+    ];
+    for (what, shown, mut next, expected) in cases {
+        follow(shown.as_ref(), &mut next, at(9));
+        assert_eq!(next.phone_numbers[0].last_transition_time, expected, "{what}");
+    }
 }
 
 #[test]

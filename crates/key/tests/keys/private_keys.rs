@@ -35,7 +35,7 @@ fn a_value_of_64_kib_is_read_and_a_longer_one_is_not() {
     value.resize(1 << 16, b'\n');
     assert!(PublicKey::from_private_key(&value, None).is_ok());
     value.push(b'\n');
-    assert_eq!(PublicKey::from_private_key(&value, None), Err(KeyError::TooLarge { bytes: (1 << 16) + 1 }));
+    assert_eq!(PublicKey::from_private_key(&value, None), Err(KeyError::TooLarge));
 }
 
 #[test]

@@ -102,6 +102,12 @@ fn the_remedies_work() {
     let again = openssl("pkcs8 -topk8 -v2 aes-256-cbc -passin PASS -passout PASS", &pbes1);
     assert!(PublicKey::from_private_key(&again, Some(PASSPHRASE)).is_ok());
 
+    let costly = openssl("pkcs8 -topk8 -scrypt -scrypt_p 16 -passout PASS", &KEY);
+    let error = PublicKey::from_private_key(&costly, Some(PASSPHRASE)).unwrap_err();
+    assert!(matches!(error, KeyError::ExcessiveKeyDerivation { .. }), "{error}");
+    let again = openssl("pkcs8 -topk8 -v2 aes-256-cbc -passin PASS -passout PASS", &costly);
+    assert!(PublicKey::from_private_key(&again, Some(PASSPHRASE)).is_ok());
+
     let encrypted = openssl("rsa -aes256 -passout PASS", &KEY);
     let plain = openssl("pkey -passin PASS", &encrypted);
     assert!(PublicKey::from_private_key(&plain, None).is_ok());

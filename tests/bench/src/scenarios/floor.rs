@@ -10,7 +10,7 @@ use kube::{Api, Resource};
 use serde_json::{Value, json};
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_operator::controller::status_writer::FIELD_MANAGER;
-use waflows_operator::controller::status_writer::status_body;
+use waflows_operator::controller::status_writer::status_patch;
 
 use crate::error::Error;
 use crate::fleet::{Fleet, NAMESPACE, key_secret};
@@ -41,8 +41,8 @@ pub(super) async fn run(report: &mut Report, programs: &Programs) -> Result<(), 
         let (resources, resource) = (resources.clone(), &listed[index]);
         async move {
             let (name, status) = (resource.metadata.name.as_deref().unwrap_or_default(), other_status(resource));
-            let params = PatchParams::apply(FIELD_MANAGER).force();
-            resources.patch_status(name, &params, &Patch::Apply(status)).await.map(drop)
+            let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            resources.patch_status(name, &params, &Patch::Merge(status)).await.map(drop)
         }
     });
     let write = write.await?;
@@ -73,7 +73,7 @@ where
 fn other_status(resource: &FlowsEncryptionKey) -> Value {
     let mut status = resource.status.clone().unwrap_or_default();
     status.valid = Some("0/5".to_owned());
-    status_body(&resource.metadata, &status)
+    status_patch(resource, &status)
 }
 
 fn event(resource: &FlowsEncryptionKey) -> Result<Event, kube::Error> {
@@ -83,7 +83,7 @@ fn event(resource: &FlowsEncryptionKey) -> Result<Event, kube::Error> {
         "type": "Normal",
         "reason": "KeyUploaded",
         "action": "Upload",
-        "note": "Key sha256:0add4ddbaeac was put on phone number ID 100000000000005 and 4 more.",
+        "note": "Key sha256:0add4ddbaeac was put on phone number IDs 100000000000005, 100000000000006, 100000000000007, 100000000000008, 100000000000009.",
         "regarding": resource.object_ref(&()),
         "reportingController": FIELD_MANAGER,
         "reportingInstance": FIELD_MANAGER,

@@ -43,8 +43,11 @@ async fn every_shape_with_a_key() {
 #[tokio::test]
 async fn every_shape_without_key() {
     let graph = Graph::start().await;
+    let blank = json!({"business_public_key": " ", "business_public_key_signature_status": "MISMATCH"});
     let expected = [
         (ResponseShape::Flat, NoKey::NoEntry, json!({})),
+        (ResponseShape::Flat, NoKey::BlankMismatch, blank.clone()),
+        (ResponseShape::DataList, NoKey::BlankMismatch, json!({"data": [blank]})),
         (ResponseShape::Flat, NoKey::EmptyEntry, json!({})),
         (ResponseShape::DataList, NoKey::NoEntry, json!({"data": []})),
         (ResponseShape::DataList, NoKey::EmptyEntry, json!({"data": [{}]})),

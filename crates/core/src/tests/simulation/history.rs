@@ -9,7 +9,7 @@ use super::world::World;
 const IDS: [&str; 4] = ["1", "2", "3", "4"];
 const NAMES: [&str; 2] = ["first", "second"];
 const FOREIGN: usize = 9;
-const FAULTS: [Option<Fault>; 13] = [
+const FAULTS: [Option<Fault>; 14] = [
     None,
     Some(Fault::Down),
     Some(Fault::Refused),
@@ -17,6 +17,7 @@ const FAULTS: [Option<Fault>; 13] = [
     Some(Fault::Limited),
     Some(Fault::UploadLimited),
     Some(Fault::UploadLost),
+    Some(Fault::UploadFails),
     Some(Fault::AnswerLost),
     Some(Fault::Unreadable),
     Some(Fault::Silent),
@@ -142,6 +143,7 @@ impl History {
         let is_fruitless = self.world.meta.lines.values().any(|line| {
             let without_effect = [
                 Fault::UploadLost,
+                Fault::UploadFails,
                 Fault::AnswerLost,
                 Fault::Unreadable,
                 Fault::Silent,

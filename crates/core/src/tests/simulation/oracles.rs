@@ -32,7 +32,8 @@ fn claim(stage: &Stage, id: &str) -> Option<(Timestamp, Option<Timestamp>, Objec
         find(&status.conditions, ConditionType::KeyLoaded).is_none_or(|condition| condition.status != "False");
     let is_listed = stage.resource.spec.phone_number_ids.iter().any(|listed| listed == id);
     let number = status.phone_numbers.iter().find(|number| number.phone_number_id == id)?;
-    let since = number.owned_since.as_ref().filter(|_| is_listed && has_key && may_upload(&stage.resource))?.0;
+    let may_own = is_listed && has_key && status.suspended_since.is_none() && may_upload(&stage.resource);
+    let since = number.owned_since.as_ref().filter(|_| may_own)?.0;
     Some((since, stage.resource.metadata.creation_timestamp.as_ref().map(|time| time.0), key_of(stage)))
 }
 
@@ -63,6 +64,17 @@ pub(super) fn check_conditions(before: &[Condition], status: &FlowsEncryptionKey
     // While work is suspended the status stays as it is, whoever wrote it.
     if !is_suspended {
         assert_eq!(status.valid, Some(format!("{valid}/{}", status.phone_numbers.len())));
+    }
+}
+
+/// A number's time of transition moves when its state does as people saw it, and not otherwise.
+pub(super) fn check_transitions(shown: &FlowsEncryptionKeyStatus, status: &FlowsEncryptionKeyStatus, now: Timestamp) {
+    for number in &status.phone_numbers {
+        let shown = shown.phone_numbers.iter().find(|shown| shown.phone_number_id == number.phone_number_id);
+        match shown.filter(|shown| shown.state == number.state) {
+            Some(shown) => assert_eq!(number.last_transition_time, shown.last_transition_time, "{number:?}"),
+            None => assert_eq!(number.last_transition_time.as_ref().map(|t| t.0.as_second()), Some(now.as_second())),
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
+use waflows_key::PublicKey;
 
 use super::super::meta::{Meta, Model};
 use crate::api::crd::{FlowsEncryptionKeySpec, ObservedSecret};
 use crate::meta::GraphError;
 use crate::number::{Reading, UploadAnswer};
-use waflows_key::PublicKey;
 
 /// What Meta told each resource, by its UID.
 #[derive(Clone, Default)]

@@ -9,10 +9,9 @@ use super::super::meta::{self, Model};
 use super::super::*;
 use super::oracles;
 use super::process::{Life, Process, Told, token};
-use crate::api::conditions;
 use crate::number::Ownership;
 use crate::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
-use crate::status::summarize::MIN_PAUSE;
+use crate::status::summarize::{MIN_PAUSE, follow};
 use crate::store::object_key::ObjectKey;
 use crate::store::store::{Change, Index};
 
@@ -70,6 +69,7 @@ fn remembered(stage: &Stage) -> FlowsEncryptionKey {
     if let Some(status) = &mut resource.status {
         (status.public_key, status.previous_fingerprints) = (None, Vec::new());
         (status.last_check_time, status.next_check_time, status.valid) = (None, None, None);
+        status.last_successful_check_time = None;
         status.conditions.iter_mut().for_each(|condition| condition.message.clear());
         for number in &mut status.phone_numbers {
             let (phone_number_id, owned_since) =
@@ -274,7 +274,8 @@ impl World {
         if !self.is_permitted(&begun) {
             plan.uploads.clear();
         }
-        plan.uploads.retain(|u| self.index.owner(&u.phone_number_id, &begun.key, self.now) == Ownership::Own);
+        let wanted = begun.observation.expected();
+        plan.uploads.retain(|u| self.index.owner(&u.phone_number_id, &begun.key, wanted, self.now) == Ownership::Own);
         oracles::check_plan(self, &begun.observation, &plan);
         let uid = begun.observation.resource.metadata.uid.clone().unwrap_or_default();
         let now = self.now;
@@ -329,11 +330,12 @@ impl World {
     }
 
     fn store(&mut self, position: usize, begun: &mut Begun, mut status: FlowsEncryptionKeyStatus) {
-        let before = begun.shown.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        conditions::follow(before, &mut status.conditions, self.now);
+        let before = begun.shown.clone().unwrap_or_default();
+        follow(Some(&before), &mut status, self.now);
         let stage = &mut self.stages[position];
         stage.store(&status);
-        oracles::check_conditions(before, stage.status(), begun.observation.resource.spec.is_suspended());
+        oracles::check_conditions(&before.conditions, stage.status(), begun.observation.resource.spec.is_suspended());
+        oracles::check_transitions(&before, stage.status(), self.now);
         self.told.note(&begun.told);
         oracles::check_ready(stage, &self.told);
         begun.shown.clone_from(&stage.resource.status);

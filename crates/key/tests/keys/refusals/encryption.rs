@@ -1,7 +1,7 @@
 //! Encrypted keys that are not opened.
 
 use waflows_key::Expected::PrivateKey;
-use waflows_key::KeyError;
+use waflows_key::{Excess, KeyError};
 
 use super::{Case, cases};
 use crate::forge::{self, AES_256_CBC, TRIPLE_DES_CBC, integer};
@@ -22,7 +22,7 @@ fn without_passphrase() -> Vec<Case> {
     ];
     // What costs as much as is allowed.
     let costly =
-        [forge::pbkdf2(&[&integer(10_000_000)], AES_256_CBC, IV), forge::scrypt(1 << 17, 8, 8), forge::scrypt(2, 8, 1)];
+        [forge::pbkdf2(&[&integer(10_000_000)], AES_256_CBC, IV), forge::scrypt(1 << 15, 8, 4), forge::scrypt(2, 8, 1)];
     let costly = costly.map(|file| (file, KeyError::MissingPassphrase));
     [cases(PrivateKey, "passphraseSecretRef", files), cases(PrivateKey, "passphraseSecretRef", costly)].concat()
 }
@@ -84,19 +84,31 @@ fn damaged_parameters() -> Vec<Case> {
 fn excessive() -> Vec<Case> {
     let pbkdf2 = [10_000_001, u64::from(u32::MAX), u64::MAX].map(|iterations| {
         let file = forge::pbkdf2(&[&integer(iterations)], AES_256_CBC, IV);
-        (file, too_much(format!("PBKDF2 with {iterations} iterations")))
+        (file, too_much(Excess::Time, format!("PBKDF2 with {iterations} iterations, where 10000000 are allowed")))
     });
-    let scrypt = [
-        (1 << 18, 8, 1),
-        (1 << 62, 8, 1),
-        (u64::MAX, u64::MAX, u64::MAX),
-        // Each little enough alone.
-        (1 << 17, 8, 9),
-        (2, 1 << 20, 1),
-        (2, 8, 1 << 18),
+    let scrypt = |excess, (n, r, p): (u64, u64, u64), fills: u64| {
+        let most = if excess == Excess::Memory { 32 } else { 128 };
+        let cost = format!("scrypt with N={n}, r={r}, p={p} fills {fills} MiB, where {most} MiB are allowed");
+        (forge::scrypt(n, r, p), too_much(excess, cost))
+    };
+    let memory = [
+        ((1 << 16, 8, 1), 64),
+        // What one tenant took the operator down with.
+        ((1 << 17, 8, 1), 128),
+        ((1 << 62, 8, 1), u64::MAX.div_ceil(1 << 20)),
+        ((u64::MAX, u64::MAX, u64::MAX), u64::MAX.div_ceil(1 << 20)),
+        ((2, 1 << 20, 1), 256),
+        ((2, 8, 1 << 18), 256),
     ];
-    let scrypt = scrypt.map(|(n, r, p)| (forge::scrypt(n, r, p), too_much(format!("scrypt with N={n}, r={r}, p={p}"))));
-    [cases(PrivateKey, ENCRYPT_AGAIN, pbkdf2), cases(PrivateKey, ENCRYPT_AGAIN, scrypt)].concat()
+    let memory = memory.map(|(parameters, fills)| scrypt(Excess::Memory, parameters, fills));
+    // Each little enough alone.
+    let time = [scrypt(Excess::Time, (1 << 15, 8, 5), 160), scrypt(Excess::Time, (1 << 14, 8, 16), 256)];
+    [
+        cases(PrivateKey, ENCRYPT_AGAIN, pbkdf2),
+        cases(PrivateKey, "decrypt it with the tool that made it", memory),
+        cases(PrivateKey, ENCRYPT_AGAIN, time),
+    ]
+    .concat()
 }
 
 /// An encrypted key in OpenSSL's old form with another `DEK-Info`.
@@ -110,6 +122,6 @@ fn unsupported(scheme: &'static str) -> KeyError {
     KeyError::UnsupportedEncryption { scheme: scheme.into() }
 }
 
-fn too_much(parameter: String) -> KeyError {
-    KeyError::ExcessiveKeyDerivation { parameter }
+fn too_much(excess: Excess, cost: String) -> KeyError {
+    KeyError::ExcessiveKeyDerivation { excess, cost }
 }

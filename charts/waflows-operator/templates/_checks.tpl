@@ -1,0 +1,55 @@
+{{/* Refuses what the operator would refuse when it starts, and the schema of the values cannot see. */}}
+{{- define "waflows-operator.check" -}}
+{{- if and (hasPrefix "http://" .Values.graph.url) (not (has "--allow-http-graph-url" .Values.extraArgs)) }}
+{{- fail (printf "graph.url %s is not https: name an https URL, since access tokens are only sent over TLS (for a test, add --allow-http-graph-url to extraArgs)" .Values.graph.url) }}
+{{- end }}
+{{- $level := "([^\\s,=]+=)?(off|error|warn|info|debug|trace)" }}
+{{- if not (regexMatch (printf "^%s(,%s)*$" $level $level) .Values.logLevel) }}
+{{- fail (printf "logLevel %q is no level (error, warn, info, debug, trace), nor a list of levels and targets such as info,kube=debug" .Values.logLevel) }}
+{{- end }}
+{{- if not (include "waflows-operator.isSelector" .Values.selector) }}
+{{- fail (printf "selector %q is no label selector such as team=checkout or 'shard in (a,b),!legacy'" .Values.selector) }}
+{{- end }}
+{{- with .Values.httpAddress }}
+{{- if gt (regexFind "[0-9]+$" . | atoi) 65535 }}
+{{- fail (printf "httpAddress %s: a port is at most 65535" .) }}
+{{- end }}
+{{- end }}
+{{- $interval := include "waflows-operator.milliseconds" .Values.defaultCheckInterval | float64 }}
+{{- if or (lt $interval 60000.0) (gt $interval 31536000000.0) }}
+{{- fail (printf "defaultCheckInterval %s must be between 1m and 8760h" .Values.defaultCheckInterval) }}
+{{- end }}
+{{- with .Values.leaderElection }}
+{{- $lease := include "waflows-operator.milliseconds" .leaseDuration | float64 }}
+{{- $deadline := include "waflows-operator.milliseconds" .renewDeadline | float64 }}
+{{- if or (lt $lease 1000.0) (gt $lease 31536000000.0) }}
+{{- fail (printf "leaderElection.leaseDuration %s must be between 1s and 8760h" .leaseDuration) }}
+{{- end }}
+{{- if or (le $deadline 0.0) (gt (addf $deadline 4500.0) $lease) }}
+{{- fail (printf "leaderElection.renewDeadline %s must be longer than nothing and at least 4.5s shorter than leaderElection.leaseDuration %s: a call to Meta that a leader began may take that long" .renewDeadline .leaseDuration) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A duration such as 1h30m, in milliseconds. */}}
+{{- define "waflows-operator.milliseconds" -}}
+{{- $scale := dict "h" 3600000.0 "m" 60000.0 "s" 1000.0 "ms" 1.0 }}
+{{- $sum := 0.0 }}
+{{- range regexFindAll "[0-9.]+(h|ms|m|s)" . -1 }}
+{{- $unit := regexFind "[a-z]+$" . }}
+{{- $sum = addf $sum (mulf (trimSuffix $unit . | float64) (get $scale $unit)) }}
+{{- end }}
+{{- printf "%f" $sum }}
+{{- end }}
+
+{{/* Not empty where a text is a label selector. */}}
+{{- define "waflows-operator.isSelector" -}}
+{{- $key := "[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?" }}
+{{- $value := "([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?" }}
+{{- $equals := printf "%s *(=|==|!=) *%s" $key $value }}
+{{- $compares := printf "%s *[<>] *-?[0-9]+" $key }}
+{{- $lists := printf "%s +(in|notin) *\\( *%s *(, *%s *)*\\)" $key $value $value }}
+{{- $requirement := printf "(!?%s|%s|%s|%s)" $key $equals $compares $lists }}
+{{- $isList := regexMatch (printf "^ *(%s *(, *%s *)*)?$" $requirement $requirement) . }}
+{{- if and $isList (not (regexMatch "\\( *\\)" .)) }}yes{{ end }}
+{{- end }}

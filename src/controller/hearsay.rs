@@ -1,0 +1,61 @@
+//! What resources hear of each other: a token that was refused for one is refused for all that use it. They are told at
+//! once, and it costs no further call to Meta.
+
+use kube::Api;
+use waflows_core::api::conditions::{self, ConditionType, Reason};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::schedule::due::Agenda;
+use waflows_core::store::object_key::ObjectKey;
+
+use super::context::Context;
+use super::queue::Urgency;
+use super::secrets::{self, ReadSecretError};
+
+/// Whether the status says that the credentials are refused.
+fn is_refused(status: Option<&FlowsEncryptionKeyStatus>) -> bool {
+    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let reason = conditions::find(conditions, ConditionType::TokenAccepted).map(|condition| condition.reason.as_str());
+    [Reason::TokenRefused, Reason::AppSecretRefused].iter().any(|refused| reason == Some(refused.as_str()))
+}
+
+/// Lets the resources that share a Secret with this one look, if its round found the credentials refused.
+pub(super) fn spread(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &FlowsEncryptionKey,
+    after: &FlowsEncryptionKeyStatus,
+) {
+    if !is_refused(Some(after)) || is_refused(resource.status.as_ref()) {
+        return;
+    }
+    let secret = ObjectKey::new(&key.namespace, &resource.spec.access_token_secret_ref.name);
+    let others = { context.index().doubt(&secret) };
+    for other in others.iter().filter(|other| *other != key) {
+        context.queue.add(other, Urgency::Due);
+    }
+}
+
+/// Whether a refusal that a resource has heard of is one of its own credentials: they may be others from the same
+/// Secret. In that case every call of its round stops before it is made.
+pub(super) async fn concerns(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &FlowsEncryptionKey,
+) -> Result<bool, ReadSecretError> {
+    if resource.spec.is_suspended() || is_refused(resource.status.as_ref()) {
+        return Ok(false);
+    }
+    let api = Api::namespaced(context.client.clone(), &key.namespace);
+    match secrets::read_credentials(resource, &api).await {
+        Ok(credentials) => Ok(credentials.is_some_and(|it| context.graph.pacing().refusal(it.id()).is_some())),
+        Err(error) => {
+            context.index().keep_in_doubt(key);
+            Err(error)
+        }
+    }
+}
+
+/// What there is to do for whoever shares refused credentials: a round that asks for all, and gets no answer.
+pub(super) fn agenda(resource: &FlowsEncryptionKey) -> Agenda {
+    Agenda { inputs: true, numbers: resource.spec.phone_number_ids.clone(), afresh: false }
+}

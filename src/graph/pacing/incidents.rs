@@ -1,0 +1,254 @@
+//! When Meta stops answering, and when calls have to wait: told once when it begins and once when it is over, however many
+//! resources it concerns. Pure: what came of calls goes in, lines for the log come out.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use waflows_core::api::text::utc;
+use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope};
+
+use super::{Caller, PauseCause, PauseScope};
+
+/// So many calls in a row must come to nothing before Meta is said to be silent.
+const FAILURES: u32 = 5;
+/// And for so long: a connection that breaks fails all calls on it at once, and those that follow go well.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Holds that are remembered. One that is forgotten costs the line that tells its end.
+const MAX_HOLDS: usize = 1024;
+
+/// What came of a call.
+pub(super) struct Call<'a> {
+    pub(super) caller: Caller<'a>,
+    /// The business account of the number, where it is known.
+    pub(super) account: Option<&'a str>,
+    /// How it failed, if it did.
+    pub(super) error: Option<&'a GraphError>,
+    /// What makes the next call wait, and until when.
+    pub(super) hold: Option<(&'a PauseCause, Timestamp)>,
+    pub(super) at: Timestamp,
+}
+
+/// What has to wait.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Waiting {
+    /// All calls with a token, by the Secret that holds it.
+    Token(String),
+    /// All calls for the numbers of a business account.
+    BusinessAccount(String),
+    /// All calls for a resource.
+    Resource(String),
+    /// All calls for a phone number ID.
+    PhoneNumber(String),
+}
+
+/// A line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Meta has stopped answering.
+    Silent { since: Timestamp, failures: u32, resource: String, phone_number_id: String, error: String },
+    /// It answers again.
+    AnswersAgain { since: Timestamp, failures: u32, lasted: SignedDuration },
+    /// Calls begin to wait. They were refused to this resource, for this number.
+    HoldBegins { waiting: Waiting, until: Timestamp, resource: String, phone_number_id: String, error: String },
+    /// They go on.
+    HoldEnds { waiting: Waiting, since: Timestamp, lasted: SignedDuration },
+}
+
+/// What goes on now.
+pub(super) struct Incidents {
+    silence: Silence,
+    holds: HashMap<Waiting, Hold>,
+    patience: Duration,
+}
+
+/// Calls in a row that came to nothing.
+#[derive(Default)]
+struct Silence {
+    failures: u32,
+    since: Option<Timestamp>,
+    /// The number of the first of them.
+    phone_number_id: String,
+    /// Whether they were for more than one number.
+    is_of_several: bool,
+    is_told: bool,
+    /// The number for which Meta last answered.
+    answered_for: Option<String>,
+}
+
+struct Hold {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Incidents {
+    pub(super) fn new(wait_scale: f64) -> Self {
+        Self { silence: Silence::default(), holds: HashMap::new(), patience: PATIENCE.mul_f64(wait_scale) }
+    }
+
+    /// Takes in what came of a call, and says what is news.
+    pub(super) fn note(&mut self, call: &Call<'_>) -> Vec<Line> {
+        let mut lines = Vec::new();
+        match call.error.filter(|error| is_no_answer(&error.class)) {
+            Some(error) => lines.extend(self.silence.failed(call, error, self.patience)),
+            None => lines.extend(self.silence.ended(call)),
+        }
+        match call.hold {
+            Some((cause, until)) => lines.extend(self.begin_hold(call, cause, until)),
+            None if call.error.is_none_or(|error| error.class.refuses_number()) => self.end_holds(call, &mut lines),
+            None => {}
+        }
+        lines
+    }
+
+    fn begin_hold(&mut self, call: &Call<'_>, cause: &PauseCause, until: Timestamp) -> Option<Line> {
+        let (waiting, error) = Waiting::of(&call.caller, cause);
+        if let Some(known) = self.holds.get_mut(&waiting) {
+            known.until = known.until.max(until);
+            return None;
+        }
+        if self.holds.len() >= MAX_HOLDS {
+            let first = self.holds.iter().min_by_key(|(_, hold)| hold.until).map(|(waiting, _)| waiting.clone());
+            first.map(|first| self.holds.remove(&first));
+        }
+        self.holds.insert(waiting.clone(), Hold { since: call.at, until });
+        let Caller { resource, phone_number_id, .. } = call.caller;
+        let (resource, phone_number_id) = (resource.to_owned(), phone_number_id.to_owned());
+        Some(Line::HoldBegins { waiting, until, resource, phone_number_id, error: error.to_string() })
+    }
+
+    /// A call that Meta served while nothing made it wait ends whatever made such calls wait before.
+    fn end_holds(&mut self, call: &Call<'_>, lines: &mut Vec<Line>) {
+        if self.holds.is_empty() {
+            return;
+        }
+        let Caller { token, resource, phone_number_id, .. } = call.caller;
+        let served = [
+            Some(Waiting::Token(token.to_owned())),
+            call.account.map(|account| Waiting::BusinessAccount(account.to_owned())),
+            Some(Waiting::Resource(resource.to_owned())),
+            Some(Waiting::PhoneNumber(phone_number_id.to_owned())),
+        ];
+        for waiting in served.into_iter().flatten() {
+            if let Some(Hold { since, .. }) = self.holds.remove(&waiting) {
+                lines.push(Line::HoldEnds { waiting, since, lasted: call.at.duration_since(since) });
+            }
+        }
+    }
+}
+
+/// Whether such a failure shows nothing of Meta but that it does not work.
+fn is_no_answer(class: &ErrorClass) -> bool {
+    match class {
+        ErrorClass::Transient | ErrorClass::Unexpected => true,
+        ErrorClass::Token
+        | ErrorClass::AppSecretProof
+        | ErrorClass::Permission
+        | ErrorClass::UnknownId
+        | ErrorClass::NotRegistered
+        | ErrorClass::Invalid
+        | ErrorClass::Policy
+        | ErrorClass::RateLimited { .. } => false,
+    }
+}
+
+impl Silence {
+    fn failed(&mut self, call: &Call<'_>, error: &GraphError, patience: Duration) -> Option<Line> {
+        let Caller { resource, phone_number_id, .. } = call.caller;
+        if self.failures == 0 {
+            phone_number_id.clone_into(&mut self.phone_number_id);
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.is_of_several |= self.phone_number_id != phone_number_id;
+        let since = *self.since.get_or_insert(call.at);
+        // A number that fails alone, while Meta answers for others, has a status of its own that says so.
+        let may_be_alone = !self.is_of_several && self.answered_for.as_ref().is_some_and(|id| id != phone_number_id);
+        let is_lasting = call.at.duration_since(since).unsigned_abs() >= patience;
+        if self.is_told || may_be_alone || self.failures < FAILURES || !is_lasting {
+            return None;
+        }
+        self.is_told = true;
+        let (resource, phone_number_id) = (resource.to_owned(), phone_number_id.to_owned());
+        Some(Line::Silent { since, failures: self.failures, resource, phone_number_id, error: error.to_string() })
+    }
+
+    fn ended(&mut self, call: &Call<'_>) -> Option<Line> {
+        let Self { failures, since, is_told, answered_for, .. } = std::mem::take(self);
+        let mut answered_for = answered_for.unwrap_or_default();
+        call.caller.phone_number_id.clone_into(&mut answered_for);
+        self.answered_for = Some(answered_for);
+        let since = since.filter(|_| is_told)?;
+        Some(Line::AnswersAgain { since, failures, lasted: call.at.duration_since(since) })
+    }
+}
+
+impl Waiting {
+    /// What a pause makes wait, and the answer that is its reason.
+    fn of<'a>(caller: &Caller<'_>, cause: &'a PauseCause) -> (Self, &'a GraphError) {
+        let error = match cause {
+            PauseCause::CredentialsRefused(error) => return (Self::Token(caller.token.to_owned()), error),
+            PauseCause::RateLimited(error) => error,
+        };
+        let scope = match &error.class {
+            ErrorClass::RateLimited { scope, .. } => scope,
+            ErrorClass::Token
+            | ErrorClass::AppSecretProof
+            | ErrorClass::Permission
+            | ErrorClass::UnknownId
+            | ErrorClass::NotRegistered
+            | ErrorClass::Invalid
+            | ErrorClass::Policy
+            | ErrorClass::Transient
+            | ErrorClass::Unexpected => &RateLimitScope::BusinessAccount(None),
+        };
+        let waiting = match scope {
+            RateLimitScope::Token => Self::Token(caller.token.to_owned()),
+            RateLimitScope::BusinessAccount(Some(account)) => Self::BusinessAccount(account.clone()),
+            RateLimitScope::BusinessAccount(None) => Self::Resource(caller.resource.to_owned()),
+            RateLimitScope::PhoneNumber => Self::PhoneNumber(caller.phone_number_id.to_owned()),
+        };
+        (waiting, error)
+    }
+
+    fn scope(&self) -> PauseScope {
+        match self {
+            Self::Token(_) => PauseScope::Token,
+            Self::BusinessAccount(_) => PauseScope::BusinessAccount,
+            Self::Resource(_) => PauseScope::Resource,
+            Self::PhoneNumber(_) => PauseScope::PhoneNumber,
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Token(name) | Self::BusinessAccount(name) | Self::Resource(name) | Self::PhoneNumber(name) => name,
+        }
+    }
+}
+
+impl Line {
+    /// Writes it.
+    pub(super) fn log(&self) {
+        match self {
+            Self::Silent { since, failures, resource, phone_number_id, error } => {
+                let since = utc(*since);
+                tracing::warn!(%since, failures, resource, phone_number_id, error, "Meta has stopped answering; every call is tried again, ever more slowly");
+            }
+            Self::AnswersAgain { since, failures, lasted } => {
+                let since = utc(*since);
+                tracing::info!(%since, failures, lasted_s = lasted.as_secs(), "Meta answers again");
+            }
+            Self::HoldBegins { waiting, until, resource, phone_number_id, error } => {
+                let (scope, name, until) = (waiting.scope().as_str(), waiting.name(), utc(*until));
+                tracing::warn!(scope, name, %until, resource, phone_number_id, error, "calls to Meta wait");
+            }
+            Self::HoldEnds { waiting, since, lasted } => {
+                let (scope, name, since) = (waiting.scope().as_str(), waiting.name(), utc(*since));
+                tracing::info!(scope, name, %since, lasted_s = lasted.as_secs(), "calls to Meta go on");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

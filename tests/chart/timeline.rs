@@ -1,0 +1,95 @@
+//! A night of many hours, lived through in minutes: the operator's waits are shortened, and what Prometheus scrapes is
+//! stretched to the length that it would have had.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::chart::Objects;
+use crate::pod::Pod;
+use crate::scene::wait_until;
+use crate::scrape::Scrapes;
+
+/// So many times faster than life.
+const HASTE: u32 = 180;
+/// A minute of the night, after which Prometheus scrapes again.
+const MINUTE: Duration = Duration::from_nanos(60_000_000_000 / HASTE as u64);
+
+/// Makes the operator of a Deployment live as fast as the night does.
+pub(crate) fn hasten(objects: &mut Objects) {
+    let deployment = objects.of_kind_mut("Deployment").next().expect("there is one");
+    let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array_mut().unwrap();
+    let interval = "--default-check-interval=";
+    arguments.retain(|argument| !argument.as_str().unwrap().starts_with(interval));
+    arguments.push(format!("{interval}{}s", 3600 / HASTE).into());
+    arguments.push(format!("--wait-scale={}", 1.0 / f64::from(HASTE)).into());
+}
+
+/// A night, while it lasts.
+pub(crate) struct Night<'a> {
+    pod: &'a Pod,
+    begun: Instant,
+}
+
+impl Night<'_> {
+    /// Lives through a night of a pod, and returns what Prometheus has of it.
+    pub(crate) fn live(namespace: &str, pod: &Pod, events: impl FnOnce(&Night<'_>)) -> Scrapes {
+        let start = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let night = Night { pod, begun: Instant::now() };
+        let (scrapes, is_over) = (Mutex::new(Scrapes::each_minute_from(start.as_secs())), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            // Set also where an expectation fails, which would otherwise wait for the scrapes to end.
+            let _end = OnDrop(&is_over);
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    night.scrape(namespace, start.as_secs_f64(), &mut scrapes.lock().unwrap());
+                    std::thread::sleep(MINUTE / 2);
+                }
+            });
+            events(&night);
+        });
+        scrapes.into_inner().unwrap()
+    }
+
+    /// Lets so many minutes pass.
+    pub(crate) fn pass(&self, minutes: u32) {
+        let until = self.begun.elapsed() + MINUTE * minutes;
+        wait_until(self.pod, "over", || self.begun.elapsed() >= until);
+    }
+
+    /// Waits until something is so.
+    pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
+        wait_until(self.pod, what, condition);
+    }
+
+    /// Scrapes for every minute that has begun.
+    fn scrape(&self, namespace: &str, start: f64, scrapes: &mut Scrapes) {
+        let (status, page) = self.pod.page("/metrics").expect("the pod serves metrics");
+        assert_eq!(status, 200, "{page}");
+        let minutes = usize::try_from(self.begun.elapsed().as_nanos() / MINUTE.as_nanos()).unwrap();
+        while scrapes.count() <= minutes {
+            scrapes.add_page(namespace, &page, |series, value| stretched(series, value, start));
+        }
+    }
+}
+
+/// The value that it would have if the night took as long as others.
+fn stretched(series: &str, value: &str, start: f64) -> String {
+    let haste = f64::from(HASTE);
+    let name = series.split('{').next().unwrap_or_default();
+    let is_time = name.ends_with("_timestamp_seconds") || name == "process_start_time_seconds";
+    let is_duration = ["waflows_graph_pause_remaining_seconds", "waflows_queue_oldest_seconds"].contains(&name);
+    match value.parse::<f64>() {
+        Ok(time) if is_time => (start + (time - start) * haste).to_string(),
+        Ok(duration) if is_duration => (duration * haste).to_string(),
+        _ => value.to_owned(),
+    }
+}
+
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

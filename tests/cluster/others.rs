@@ -1,0 +1,39 @@
+//! An operator without election beside one that leads.
+
+use crate::rights::Account;
+use crate::world::{Operator, World};
+
+const WARNING: &str = "another operator is running and holds this Lease";
+
+#[tokio::test]
+async fn who_starts_without_election_beside_a_leader_is_warned() {
+    let world = World::with_flags(&[], &["--lease-name", "other-name"]).await;
+    let namespace = &world.namespace;
+    let flags = ["--leader-election", "--lease-namespace", namespace, "--lease-name", "flows"];
+    let leader = Operator::start(namespace, &world.emulator, &flags);
+    world.wait_until("leading", || leader.log().contains("leading")).await;
+    assert!(!leader.log().contains(WARNING), "it takes part");
+
+    // Whatever Lease it would compete for: the other one has a label.
+    let lease = format!("{namespace}/flows");
+    let same_name = ["--lease-namespace", namespace, "--lease-name", "flows"];
+    for flags in [&same_name[..], &[]] {
+        let operator = Operator::start(namespace, &world.emulator, flags);
+        let is_warned = || {
+            let log = operator.log();
+            log.lines().any(|line| line.contains(" WARN ") && line.contains(WARNING) && line.contains(&lease))
+        };
+        world.wait_until("warned", is_warned).await;
+        let holder = operator.log().split(&lease).nth(1).unwrap().split("holder=").nth(1).map(str::to_owned).unwrap();
+        assert!(leader.log().contains(holder.split_whitespace().next().unwrap()), "{holder}");
+    }
+
+    // Who may not look says nothing of it to people.
+    let account = Account::new(namespace);
+    account.grant_all(namespace);
+    let operator = Operator::start_on(&account.kubeconfig(), namespace, &world.emulator, &[]);
+    let has_looked = || operator.log().matches("cannot see whether another operator leads").count() == 2;
+    world.wait_until("refused twice", has_looked).await;
+    let log = operator.log();
+    assert!(log.lines().all(|line| !line.contains(" WARN ") && !line.contains("ERROR ")), "{log}");
+}

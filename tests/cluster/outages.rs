@@ -1,0 +1,64 @@
+//! The API server is away for a while, and forgets: what happens once it is back.
+
+use std::time::{Duration, Instant};
+
+use control_plane::ControlPlane;
+use graph_emulator::Config;
+
+use crate::probes::page_with;
+use crate::world::{World, new_control_plane};
+
+const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
+/// What changes is looked at so long after the API server is back, at the latest.
+const SOON: Duration = Duration::from_secs(10);
+
+/// An operator at rest, whose API server goes away and forgets what its watches would ask for.
+async fn without_api_server(control_plane: &ControlPlane, flags: &[&str], failures: usize) -> World {
+    let world = World::on(control_plane, Config::default(), &NUMBERS, flags).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
+    world.wait_ready("storefront").await;
+    assert_eq!(page_with(&world.operator, "/readyz", 200).await, "ok\n");
+    control_plane.compact_etcd().unwrap();
+    control_plane.stop_api_server().unwrap();
+    let seen = || world.operator.log().matches("a watch failed").count();
+    world.wait_until("it has tried more than once", || seen() >= failures).await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_long_absence_it_is_ready_once_its_watches_are_open_and_sees_changes_soon() {
+    let control_plane = new_control_plane();
+    // It is blind after three seconds of silence. After a few attempts in vain it waits long for the next.
+    let world = without_api_server(&control_plane, &["--wait-scale", "0.1"], 5).await;
+    page_with(&world.operator, "/readyz", 503).await;
+    let warnings =
+        |log: &str| log.lines().filter(|line| line.contains(" WARN ") && line.contains("a watch failed")).count();
+    assert!(warnings(&world.operator.log()) <= 4, "a failure is told once: {}", world.operator.log());
+
+    control_plane.start_api_server().unwrap();
+    let back = Instant::now();
+    page_with(&world.operator, "/readyz", 200).await;
+    let log = world.operator.log();
+    for watch in ["secrets", "flowsencryptionkeys"] {
+        let of_watch = |line: &&str| line.contains(&format!("what=\"{watch}\""));
+        assert!(log.lines().rfind(of_watch).unwrap().contains("the watch is open again"), "{log}");
+    }
+    world.apply("second", World::spec(&NUMBERS[1..])).await.unwrap();
+    world.wait_ready("second").await;
+    assert!(back.elapsed() < SOON, "{:?}\n{}", back.elapsed(), world.operator.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_short_absence_watches_that_missed_their_history_are_listed_soon() {
+    let control_plane = new_control_plane();
+    let world = without_api_server(&control_plane, &[], 4).await;
+    control_plane.start_api_server().unwrap();
+    let back = Instant::now();
+    world.apply("second", World::spec(&NUMBERS[1..])).await.unwrap();
+    world.wait_ready("second").await;
+    assert!(back.elapsed() < SOON, "{:?}\n{}", back.elapsed(), world.operator.log());
+    let log = world.operator.log();
+    assert!(log.contains("too old resource version"), "{log}");
+    assert_eq!(page_with(&world.operator, "/readyz", 200).await, "ok\n");
+}

@@ -1,0 +1,75 @@
+//! `lastTransitionTime` of a number tells when its state last changed as people saw it, however often a round writes.
+
+use std::time::Duration;
+
+use serde_json::json;
+use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
+
+use crate::history::History;
+use crate::world::{TestKey, World, is_current, many_numbers, number_of, strs};
+
+/// From version to version, the time of a number stays with its state.
+fn check_times(versions: &[FlowsEncryptionKey]) {
+    for pair in versions.windows(2) {
+        let [before, after] = [&pair[0], &pair[1]].map(|version| &version.status.as_ref().unwrap().phone_numbers);
+        for number in after {
+            let id = &number.phone_number_id;
+            let Some(before) = before.iter().find(|before| before.phone_number_id == *id) else { continue };
+            if before.state == number.state {
+                assert_eq!(before.last_transition_time, number.last_transition_time, "{id} stays {:?}", number.state);
+            } else {
+                assert!(before.last_transition_time <= number.last_transition_time, "{id}: back in time");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_a_checkpoint_showed_dates_from_then() {
+    let ids = many_numbers(60);
+    let world = World::new(&strs(&ids)).await;
+    world.emulator.set_latency(Duration::from_millis(400));
+    world.set_default_secrets().await;
+    // Nothing is uploaded, so that what a checkpoint shows after a second is what the round comes to.
+    let mut spec = World::spec(&strs(&ids));
+    spec["mode"] = json!("Observe");
+    world.apply("storefront", spec).await.unwrap();
+    let history = History::of(&world, "storefront").await;
+    let resource = world.wait_reason("storefront", "DriftObserved").await;
+    let versions = history.up_to(&world, &resource).await;
+    let is_partly_read = |version: &&FlowsEncryptionKey| {
+        let numbers = &version.status.as_ref().unwrap().phone_numbers;
+        let missing = numbers.iter().filter(|number| number.state == NumberState::Missing).count();
+        (1..ids.len()).contains(&missing)
+    };
+    assert!(versions.iter().any(|version| is_partly_read(&version)), "a checkpoint came in between");
+    check_times(&versions);
+}
+
+#[tokio::test]
+async fn a_state_that_was_left_and_came_back_in_one_round_dates_from_its_return() {
+    let number = "106540352242922";
+    let world = World::new(&[number]).await;
+    world.set_default_secrets().await;
+    world.apply("storefront", World::spec(&[number])).await.unwrap();
+    let before = world.wait_ready("storefront").await;
+    let history = History::of(&world, "storefront").await;
+    // Stored times are whole seconds: the announcement comes more than one after the beginning.
+    world.emulator.set_latency(Duration::from_millis(1100));
+    let new = TestKey::generate();
+    world.set_secret("flows-key", "private.pem", &new.private_pem).await;
+    let resource = world
+        .wait("storefront", "rotated", |resource| {
+            let status = resource.status.as_ref().unwrap();
+            is_current(resource)
+                && status.public_key_fingerprint.as_ref() == Some(&new.fingerprint)
+                && number_of(resource, number).state == NumberState::Valid
+        })
+        .await;
+    let versions = history.up_to(&world, &resource).await;
+    check_times(&versions);
+    let time = |resource| number_of(resource, number).last_transition_time.clone().unwrap();
+    let announced = versions.iter().find(|version| number_of(version, number).state == NumberState::Outdated);
+    assert!(time(announced.expect("an announcement")) > time(&before));
+    assert!(time(&resource) > time(announced.expect("an announcement")));
+}
