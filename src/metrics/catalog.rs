@@ -167,7 +167,7 @@ pub(super) static KEY: Descriptor = seconds(
 pub(super) static SUSPENDED: Descriptor = seconds(
     "waflows_resource_suspended_timestamp",
     MetricType::Gauge,
-    &[NAMESPACE, NAME],
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "Since when work on the resource has been suspended, in Unix time; absent while work goes on.",
 );
 pub(super) static TOKENS_REFUSED: Descriptor = gauge(
