@@ -62,12 +62,13 @@ fn releases_stand_side_by_side() {
             ok(helm(cluster, &arguments, &values));
         }
     }
-    // Its namespace and its name.
+    // Its namespace, which is the pods' own, and what says its name.
     let lease_of = |deployment: &str, namespace: &str| {
         let deployment = cluster.get(namespace, &["deployment", deployment]);
         let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].clone();
         let of_the_lease = |argument: &&Value| argument.as_str().unwrap().starts_with("--lease-name");
-        arguments.as_array().unwrap().iter().filter(of_the_lease).cloned().collect::<Vec<_>>()
+        let arguments: Vec<_> = arguments.as_array().unwrap().iter().filter(of_the_lease).cloned().collect();
+        (namespace.to_owned(), arguments)
     };
     let leases = [
         lease_of("flows-waflows-operator", &first),

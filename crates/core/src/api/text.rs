@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_sentence_begins_with_a_capital_letter() {
-        assert_eq!(["no key", "No key", "éa", ""].map(capitalized), ["No key", "No key", "éa", ""]);
+        assert_eq!(["no key", "No key", "éa", ""].map(capitalized), ["No key", "No key", "Éa", ""]);
     }
 
     #[test]
