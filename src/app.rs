@@ -11,15 +11,15 @@ use tower::limit::ConcurrencyLimitLayer;
 use tower::util::MapResponseLayer;
 use waflows_core::api::crd::{MAX_CHECK_INTERVAL, MIN_CHECK_INTERVAL};
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::store::store::Index;
+use waflows_core::store::store::Store;
 
 use crate::cli::{GraphArgs, RunArgs};
-use crate::controller::event_publisher::Publisher;
+use crate::controller::event_publisher::EventPublisher;
 use crate::controller::queue::Queue;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
 use crate::controller::{self, Context};
-use crate::graph::pacing::{Ceilings, Pacing};
+use crate::graph::pacing::{CallLimiter, Limits};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::Metrics;
@@ -128,11 +128,11 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let waits = Waits::scaled(args.wait_scale);
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
     let context = Arc::new(Context {
-        publisher: Publisher::new(client.clone(), reporter),
+        publisher: EventPublisher::new(client.clone(), reporter),
         client,
         watch_client: watch_client(kubernetes)?,
         graph,
-        index: Mutex::new(Index::new(&namespaces, waits.before_takeover())),
+        store: Mutex::new(Store::new(&namespaces, waits.before_takeover())),
         queue: Queue::default(),
         metrics,
         health: Health::new(args.wait_scale),
@@ -151,7 +151,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let leader = leadership.as_ref().map_or_else(Leader::alone, Leadership::leader);
     let metrics = Exposition::new(Arc::clone(&context), leader.clone(), args.metrics_per_resource);
     if let Some(leadership) = &leadership {
-        context.health.follow("the election", leadership.pulse(), health::PATIENCE.max(2 * args.lease_duration));
+        context.health.follow("the election", leadership.heartbeat(), health::PATIENCE.max(2 * args.lease_duration));
     }
     let pages = Pages { context: Arc::clone(&context), leader: leader.clone(), metrics };
     let server = tokio::spawn(server::serve(listener, pages, stop.clone()));
@@ -237,12 +237,12 @@ pub(crate) fn graph_client(
         ca_bundle: args.graph_ca_bundle.clone(),
         timeout: GRAPH_TIMEOUT,
     };
-    let ceilings = Ceilings {
+    let ceilings = Limits {
         requests_per_second: args.graph_requests_per_second.try_into().ok(),
         concurrency: args.graph_concurrency.try_into().ok(),
         wait_scale,
     };
-    Ok(graph::Client::new(&config, Arc::new(Pacing::new(ceilings)), metrics)?)
+    Ok(graph::Client::new(&config, Arc::new(CallLimiter::new(ceilings)), metrics)?)
 }
 
 /// The client for watches, which drops what tenants may write at length before anything is held of it.

@@ -4,14 +4,14 @@ use std::io::{self, ErrorKind, Write};
 
 /// A text for standard output, and how the process ends after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Printout {
+pub struct CommandOutput {
     /// With the line break at its end.
     pub text: String,
     /// 0 all is well, 1 a person must act, 2 it could not be told.
     pub exit_code: u8,
 }
 
-impl Printout {
+impl CommandOutput {
     /// A text, when all is well.
     pub fn new(text: String) -> Self {
         Self { text, exit_code: 0 }

@@ -1,6 +1,6 @@
 //! Whether the process lives and is ready, for the probes of the kubelet.
 //!
-//! It lives while its loops move. Each shows its [`Pulse`] also while it has nothing to do, whether or not the API
+//! It lives while its loops move. Each shows its [`Heartbeat`] also while it has nothing to do, whether or not the API
 //! server or Meta answers: a restart would mend neither. What a loop waits for is bounded, so that a silent pulse means
 //! a fault of this process.
 //!
@@ -35,19 +35,19 @@ const FAILED: Duration = Duration::from_secs(60);
 
 /// The sign of life of one loop.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     origin: Instant,
     /// Milliseconds from the origin to the last beat.
     beaten: AtomicU64,
 }
 
-impl Default for Pulse {
+impl Default for Heartbeat {
     fn default() -> Self {
         Self { origin: Instant::now(), beaten: AtomicU64::new(0) }
     }
 }
 
-impl Pulse {
+impl Heartbeat {
     /// The loop moves.
     pub fn beat(&self) {
         self.beaten.store(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -59,7 +59,7 @@ impl Pulse {
     }
 
     /// Waits for something that may take any time, and shows meanwhile that the loop can move.
-    pub async fn rest<T>(&self, something: impl Future<Output = T>) -> T {
+    pub async fn while_waiting<T>(&self, something: impl Future<Output = T>) -> T {
         let mut something = std::pin::pin!(something);
         loop {
             self.beat();
@@ -73,7 +73,7 @@ impl Pulse {
 
 struct Loop {
     name: &'static str,
-    pulse: Weak<Pulse>,
+    heartbeat: Weak<Heartbeat>,
     patience: Duration,
 }
 
@@ -112,30 +112,30 @@ impl Health {
     }
 
     /// A loop begins. It ends when its pulse is dropped.
-    pub fn begin(&self, name: &'static str) -> Arc<Pulse> {
-        let pulse = Arc::new(Pulse::default());
-        self.follow(name, &pulse, PATIENCE);
-        pulse
+    pub fn begin(&self, name: &'static str) -> Arc<Heartbeat> {
+        let heartbeat = Arc::new(Heartbeat::default());
+        self.follow(name, &heartbeat, PATIENCE);
+        heartbeat
     }
 
     /// Follows the pulse of a loop that makes its own.
-    pub fn follow(&self, name: &'static str, pulse: &Arc<Pulse>, patience: Duration) {
+    pub fn follow(&self, name: &'static str, heartbeat: &Arc<Heartbeat>, patience: Duration) {
         let mut loops = locked(&self.loops);
-        loops.retain(|known| known.pulse.strong_count() > 0);
-        loops.push(Loop { name, pulse: Arc::downgrade(pulse), patience });
+        loops.retain(|known| known.heartbeat.strong_count() > 0);
+        loops.push(Loop { name, heartbeat: Arc::downgrade(heartbeat), patience });
     }
 
     /// The loops that are stuck, each in a clause.
-    pub fn stuck(&self) -> Vec<String> {
+    pub fn not_live_reasons(&self) -> Vec<String> {
         let silent = |known: &Loop| {
-            let silence = known.pulse.upgrade()?.silence();
+            let silence = known.heartbeat.upgrade()?.silence();
             (silence > known.patience).then(|| format!("{} has not moved for {} s", known.name, silence.as_secs()))
         };
         locked(&self.loops).iter().filter_map(silent).collect()
     }
 
     /// What this process does not see of the cluster, each in a clause.
-    pub fn blind_spots(&self) -> Vec<String> {
+    pub fn not_ready_reasons(&self) -> Vec<String> {
         let mut clauses = Vec::new();
         let contact = locked(&self.contact);
         if self.is_out_of_contact(&contact) {
@@ -235,38 +235,38 @@ mod tests {
     async fn a_loop_at_rest_lives_and_one_that_hangs_does_not() {
         let health = Arc::new(Health::new(1.0));
         let resting = health.begin("the loop at rest");
-        let rests = tokio::spawn(async move { resting.rest(std::future::pending::<()>()).await });
+        let rests = tokio::spawn(async move { resting.while_waiting(std::future::pending::<()>()).await });
         let hanging = health.begin("the loop that hangs");
         hanging.beat();
         sleep(PATIENCE).await;
-        assert_eq!(health.stuck(), Vec::<String>::new());
+        assert_eq!(health.not_live_reasons(), Vec::<String>::new());
         sleep(Duration::from_secs(60)).await;
-        assert_eq!(health.stuck(), ["the loop that hangs has not moved for 180 s"]);
+        assert_eq!(health.not_live_reasons(), ["the loop that hangs has not moved for 180 s"]);
 
         drop(hanging);
-        assert_eq!(health.stuck(), Vec::<String>::new(), "it ended");
+        assert_eq!(health.not_live_reasons(), Vec::<String>::new(), "it ended");
         rests.abort();
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_waited_for_arrives() {
-        let pulse = Pulse::default();
-        assert_eq!(pulse.rest(async { sleep(3 * REST).await }).await, ());
-        assert!(pulse.silence() <= REST);
+        let heartbeat = Heartbeat::default();
+        assert_eq!(heartbeat.while_waiting(async { sleep(3 * REST).await }).await, ());
+        assert!(heartbeat.silence() <= REST);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_api_server_must_have_answered_lately() {
         let health = Health::new(1.0);
-        assert_eq!(health.blind_spots(), ["the API server has not answered for 0 s"]);
+        assert_eq!(health.not_ready_reasons(), ["the API server has not answered for 0 s"]);
         health.note_contact(None);
         pass(25).await;
         health.note_contact(Some("no route to host".to_owned()));
-        assert_eq!(health.blind_spots(), Vec::<String>::new(), "it may be restarting");
+        assert_eq!(health.not_ready_reasons(), Vec::<String>::new(), "it may be restarting");
         pass(10).await;
-        assert_eq!(health.blind_spots(), ["the API server has not answered for 35 s: no route to host"]);
+        assert_eq!(health.not_ready_reasons(), ["the API server has not answered for 35 s: no route to host"]);
         health.note_contact(None);
-        assert_eq!(health.blind_spots(), Vec::<String>::new());
+        assert_eq!(health.not_ready_reasons(), Vec::<String>::new());
     }
 
     #[tokio::test(start_paused = true)]
@@ -279,15 +279,15 @@ mod tests {
             pass(20).await;
             health.note_contact(None);
         }
-        assert_eq!(health.blind_spots(), ["the watch of secrets has failed for 80 s: secrets is forbidden"]);
+        assert_eq!(health.not_ready_reasons(), ["the watch of secrets has failed for 80 s: secrets is forbidden"]);
         secrets.hear();
-        assert_eq!(health.blind_spots().len(), 1, "it may be listed, and not watched");
+        assert_eq!(health.not_ready_reasons().len(), 1, "it may be listed, and not watched");
         assert!(secrets.opened());
-        assert_eq!(health.blind_spots(), Vec::<String>::new());
+        assert_eq!(health.not_ready_reasons(), Vec::<String>::new());
         assert!(!secrets.opened());
 
         secrets.failed("secrets is forbidden");
-        assert_eq!(health.blind_spots(), Vec::<String>::new(), "it may be over in a moment");
+        assert_eq!(health.not_ready_reasons(), Vec::<String>::new(), "it may be over in a moment");
     }
 
     #[test]
@@ -318,16 +318,16 @@ mod tests {
             "the watch of secrets has failed for 20 s: connection refused",
             "the watch of flowsencryptionkeys has failed for 20 s: it is begun anew, since the API server was away",
         ];
-        assert_eq!(health.blind_spots(), clauses);
+        assert_eq!(health.not_ready_reasons(), clauses);
         assert!(!secrets.opened(), "an attempt from before, which may yet turn out to have missed something");
-        assert_eq!(health.blind_spots(), clauses);
+        assert_eq!(health.not_ready_reasons(), clauses);
         for sight in [&secrets, &resources] {
             assert!(sight.take_lost() && !sight.take_lost(), "begun anew once");
         }
         resources.opened();
-        assert_eq!(health.blind_spots(), clauses[..1]);
+        assert_eq!(health.not_ready_reasons(), clauses[..1]);
         secrets.opened();
-        assert_eq!(health.blind_spots(), Vec::<String>::new());
+        assert_eq!(health.not_ready_reasons(), Vec::<String>::new());
     }
 
     #[tokio::test(start_paused = true)]
@@ -347,7 +347,7 @@ mod tests {
         secrets.hear();
         health.note_contact(None);
         assert!(!secrets.take_lost(), "it is alive");
-        assert_eq!(health.blind_spots(), Vec::<String>::new());
+        assert_eq!(health.not_ready_reasons(), Vec::<String>::new());
         let returns = health.returns();
         health.note_contact(None);
         assert!(!returns.has_changed().unwrap(), "it was not away");

@@ -9,7 +9,7 @@ use waflows_key::{Inspection, KeyError, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::cli::{InspectArgs, OutputFormat};
-use crate::command_output::Printout;
+use crate::command_output::CommandOutput;
 
 /// Far more than any key. What is longer is cut, and refused as too large.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -37,7 +37,7 @@ pub enum InspectError {
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn run(args: &InspectArgs) -> Result<Printout, InspectError> {
+pub fn run(args: &InspectArgs) -> Result<CommandOutput, InspectError> {
     if is_stdin(&args.key_file) && args.passphrase_file.as_deref().is_some_and(is_stdin) {
         return Err(InspectError::BothFromStdin);
     }
@@ -54,9 +54,9 @@ pub fn run(args: &InspectArgs) -> Result<Printout, InspectError> {
     {
         // Where a key is expected, for example in a file, there is none.
         eprintln!("waflows-operator: {}", problem(error));
-        return Ok(Printout { text: String::new(), exit_code: 1 });
+        return Ok(CommandOutput { text: String::new(), exit_code: 1 });
     }
-    Ok(Printout { text, exit_code: u8::from(inspection.key.is_err()) })
+    Ok(CommandOutput { text, exit_code: u8::from(inspection.key.is_err()) })
 }
 
 fn is_stdin(path: &Path) -> bool {

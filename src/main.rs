@@ -8,7 +8,7 @@ use tikv_jemallocator::Jemalloc;
 use waflows_core::api::crd;
 use waflows_operator::app::StartError;
 use waflows_operator::cli::{Cli, Command};
-use waflows_operator::command_output::Printout;
+use waflows_operator::command_output::CommandOutput;
 use waflows_operator::{app, check, inspect};
 
 /// Wrong usage ends so, as clap has it. So does a command that looks and could not tell.
@@ -39,11 +39,11 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Check(args) => runtime()?.block_on(check::run(&args))?,
         Command::Inspect(args) => inspect::run(&args)?,
-        Command::Crd => Printout::new(crd::manifest()?),
+        Command::Crd => CommandOutput::new(crd::manifest()?),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "waflows-operator", &mut script);
-            Printout::new(String::from_utf8(script)?)
+            CommandOutput::new(String::from_utf8(script)?)
         }
     };
     output.print()?;

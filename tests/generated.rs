@@ -11,7 +11,7 @@ mod reference;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use waflows_core::api::conditions::{Reason, Standing};
+use waflows_core::api::conditions::{ReadyEffect, Reason};
 use waflows_operator::metrics::catalog::{self, Label, Values};
 
 #[test]
@@ -42,14 +42,14 @@ fn docs_list_every_metric() {
 fn reasons() -> String {
     let mut table = String::from("\n| reason | `Ready` | beside it | meaning and remedy |\n|---|---|---|---|\n");
     for reason in Reason::ALL {
-        let (ready, beside) = match reason.standing() {
+        let (ready, beside) = match reason.ready_effect() {
             // These tell of an input, never of Ready.
             _ if matches!(reason, Reason::KeyLoaded | Reason::TokenAccepted | Reason::NotAsked) => ("", ""),
-            Standing::Ready => ("True", ""),
-            Standing::Underway => ("Unknown", "Reconciling"),
-            Standing::Waiting => ("False", "Reconciling"),
-            Standing::Stalled => ("False", "Stalled"),
-            Standing::Suspended => ("Unknown", ""),
+            ReadyEffect::Ready => ("True", ""),
+            ReadyEffect::Underway => ("Unknown", "Reconciling"),
+            ReadyEffect::Waiting => ("False", "Reconciling"),
+            ReadyEffect::Stalled => ("False", "Stalled"),
+            ReadyEffect::Suspended => ("Unknown", ""),
         };
         writeln!(table, "| `{}` | {ready} | {beside} | {} |", reason.as_str(), reason.doc()).unwrap();
     }

@@ -8,7 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep_until};
 use waflows_core::meta::{ErrorClass, GraphError};
-use waflows_operator::graph::pacing::{Ceilings, Pacing};
+use waflows_operator::graph::pacing::{CallLimiter, Limits};
 use waflows_operator::graph::{AccessToken, AppSecret, CallError, Credentials, replay};
 
 /// No part of a token's usual form, so that only knowing it helps.
@@ -70,7 +70,7 @@ fn converse(answers: impl Iterator<Item = Option<Response<Vec<u8>>>>) {
             let token = AccessToken::new(TOKEN.as_bytes()).expect("a token");
             let secret = AppSecret::new(APP_SECRET.as_bytes()).expect("an app secret");
             let credentials = Credentials::new(token, Some(&secret));
-            let pacing = Pacing::new(Ceilings { requests_per_second: None, concurrency: None, wait_scale: 1.0 });
+            let pacing = CallLimiter::new(Limits { requests_per_second: None, concurrency: None, wait_scale: 1.0 });
             for answer in answers.flatten() {
                 let is_success = answer.status().is_success();
                 let result = replay::read(answer, &credentials, "messaging/storefront", "1", &pacing).await;

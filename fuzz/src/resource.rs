@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use waflows_core::api::conditions::{ConditionType, Reason, Verdict, are_altered};
+use waflows_core::api::conditions::{ConditionReason, ConditionType, Reason, are_altered};
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 use waflows_core::api::text::truncate;
 use waflows_core::meta::RateLimitScope;
@@ -18,9 +18,9 @@ use waflows_core::rollout::outcome::Outcome;
 use waflows_core::rollout::plan::{Plan, plan};
 use waflows_core::rollout::progress::Progress;
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::schedule::due::{Agenda, Due, due};
+use waflows_core::schedule::due::{Due, Work, due};
 use waflows_core::status::summarize::summarize;
-use waflows_core::store::cached_resource::Known;
+use waflows_core::store::cached_resource::CachedResource;
 use waflows_key::{Fingerprint, PublicKey};
 
 const ROUNDS: usize = 4;
@@ -80,10 +80,10 @@ fn is_admitted(resource: &FlowsEncryptionKey) -> bool {
 }
 
 fn check_known(resource: &FlowsEncryptionKey) {
-    let known = Known::of(resource);
+    let known = CachedResource::of(resource);
     let value = |resource: &FlowsEncryptionKey| serde_json::to_value(resource).expect("JSON");
     assert_eq!(value(&known.resource()), value(resource), "a resource is remembered as it is");
-    assert!(!known.asks_for_more(&known));
+    assert!(!known.spec_changed(&known));
     assert_eq!(known.numbers.len(), resource.spec.phone_number_ids.len());
     known.owned().for_each(|id| assert!(known.owned_since(id).is_some()));
 }
@@ -97,7 +97,7 @@ fn stored(status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
 
 fn observe(
     resource: &FlowsEncryptionKey,
-    agenda: Agenda,
+    agenda: Work,
     interval: Duration,
     secrets: Vec<waflows_core::api::crd::ObservedSecret>,
     now: Timestamp,
@@ -139,14 +139,14 @@ fn round(observation: &Observation, now: Timestamp, choices: &mut Choices<'_>) -
 fn check_plan(observation: &Observation, plan: &Plan) {
     for upload in &plan.uploads {
         let number = observation.number(&upload.phone_number_id).expect("a number of the spec");
-        assert!(matches!(number.reading, Reading::Answered { .. }) && number.ownership == Ownership::Own);
+        assert!(matches!(number.reading, Reading::Answered { .. }) && number.ownership == Ownership::Uncontested);
     }
     let is_allowed = observation.resource.spec.mode == Mode::Enforce && observation.key().is_some();
     assert!(is_allowed || plan.uploads.is_empty());
 }
 
 fn execute(observation: &Observation, plan: &Plan, now: Timestamp, choices: &mut Choices<'_>) -> Vec<Outcome> {
-    let terms = observation.terms();
+    let criteria = observation.criteria();
     let mut outcomes = Vec::new();
     for upload in &plan.uploads {
         let answer = choices.upload_answer(now);
@@ -154,9 +154,9 @@ fn execute(observation: &Observation, plan: &Plan, now: Timestamp, choices: &mut
         let number = observation.number(&upload.phone_number_id).expect("planned");
         let uploaded = Uploaded { at: now, answer, may_be_crossed: choices.one_in(4) };
         let refusal = choices.one_in(16).then(|| choices.error());
-        let (outcome, next) = Outcome::judge(number, &terms, upload.reason, uploaded, after, refusal);
+        let (outcome, next) = Outcome::judge(number, &criteria, upload.reason, uploaded, after, refusal);
         outcomes.push(outcome);
-        if plan.is_trial && next == Next::None {
+        if plan.is_canary && next == Next::None {
             break;
         }
     }
@@ -193,9 +193,9 @@ impl Choices<'_> {
         text.repeat(usize::from(self.next()) + 1)
     }
 
-    fn verdict(&mut self) -> Verdict {
+    fn verdict(&mut self) -> ConditionReason {
         let reason = Reason::ALL[usize::from(self.next()) % Reason::ALL.len()];
-        Verdict::new(reason, self.text())
+        ConditionReason::new(reason, self.text())
     }
 
     fn error(&mut self) -> GraphError {
@@ -256,7 +256,7 @@ impl Choices<'_> {
             13 => Ownership::Other { owner: Some("another".to_owned()) },
             14 => Ownership::Other { owner: None },
             15 => Ownership::Vacant { until: now + HOUR },
-            _ => Ownership::Own,
+            _ => Ownership::Uncontested,
         }
     }
 }

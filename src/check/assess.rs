@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use waflows_core::api::conditions::{self, ConditionType, Reason, Standing};
+use waflows_core::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use waflows_core::api::crd::{
     FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus, SecretKeyRef,
 };
-use waflows_core::number::{Ownership, Reading, Terms, upload_reason};
+use waflows_core::number::{Criteria, Ownership, Reading, upload_reason};
 use waflows_core::observation::{NumberObservation, Observation};
 use waflows_core::rollout::plan::{Plan, plan};
 use waflows_core::rollout::progress::Progress;
@@ -20,7 +20,7 @@ use super::report::{Action, NumberReport, Outcome, ResourceReport};
 
 /// What an observation could not know, and how that counts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gaps {
+pub(super) struct Unknowns {
     /// Meta was left out.
     pub(super) offline: bool,
     /// Secrets that may or may not exist, by name, with a sentence on why that is not known.
@@ -38,11 +38,12 @@ struct Finding {
 }
 
 /// What would become of a resource in a round that begins with this observation.
-pub(super) fn assess(observation: &Observation, origin: &str, gaps: &Gaps) -> ResourceReport {
+pub(super) fn assess(observation: &Observation, origin: &str, gaps: &Unknowns) -> ResourceReport {
     let status = summarize(observation, &[], Progress::Finished, observation.now).status;
     let is_suspended = observation.resource.spec.is_suspended();
     let general = if is_suspended { Some(suspended()) } else { of_inputs(observation, &status, gaps) };
-    let assessment = Assessment { terms: observation.terms(), plan: plan(observation), general, observation, gaps };
+    let assessment =
+        Assessment { criteria: observation.criteria(), plan: plan(observation), general, observation, gaps };
     // Of a suspended resource the status keeps what was last known of the numbers, also of those that have gone.
     let stored = || observation.numbers.iter().map(|number| number.before.clone()).collect();
     let numbers = if is_suspended { stored() } else { status.phone_numbers };
@@ -65,7 +66,7 @@ fn suspended() -> Finding {
 }
 
 /// What is wrong with key or credentials, for all numbers alike.
-fn of_inputs(observation: &Observation, status: &FlowsEncryptionKeyStatus, gaps: &Gaps) -> Option<Finding> {
+fn of_inputs(observation: &Observation, status: &FlowsEncryptionKeyStatus, gaps: &Unknowns) -> Option<Finding> {
     let spec = &observation.resource.spec;
     [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
         .into_iter()
@@ -81,7 +82,7 @@ fn of_input(
     kind: ConditionType,
     spec: &FlowsEncryptionKeySpec,
     status: &FlowsEncryptionKeyStatus,
-    gaps: &Gaps,
+    gaps: &Unknowns,
 ) -> Option<Finding> {
     let condition = conditions::find(&status.conditions, kind).filter(|condition| condition.status == "False")?;
     let reason = match Reason::parse(&condition.reason)? {
@@ -111,10 +112,10 @@ fn references(kind: ConditionType, spec: &FlowsEncryptionKeySpec) -> [Option<&Se
 
 /// What a reason calls for where no upload is to come.
 fn outcome_of(reason: Reason) -> Outcome {
-    match reason.standing() {
-        Standing::Ready | Standing::Suspended => Outcome::Fine,
-        Standing::Stalled => Outcome::ActionNeeded,
-        Standing::Waiting | Standing::Underway => match reason {
+    match reason.ready_effect() {
+        ReadyEffect::Ready | ReadyEffect::Suspended => Outcome::Fine,
+        ReadyEffect::Stalled => Outcome::ActionNeeded,
+        ReadyEffect::Waiting | ReadyEffect::Underway => match reason {
             // The operator waits for these; it is a person who brings them.
             Reason::SecretNotFound | Reason::SecretKeyNotFound => Outcome::ActionNeeded,
             _ => Outcome::Unknown,
@@ -125,8 +126,8 @@ fn outcome_of(reason: Reason) -> Outcome {
 /// What all numbers of a resource are assessed by.
 struct Assessment<'a> {
     observation: &'a Observation,
-    gaps: &'a Gaps,
-    terms: Terms,
+    gaps: &'a Unknowns,
+    criteria: Criteria,
     plan: Plan,
     /// What is wrong with the resource as a whole.
     general: Option<Finding>,
@@ -136,12 +137,12 @@ impl Assessment<'_> {
     fn number(&self, observed: &NumberObservation, mut number: PhoneNumberStatus) -> NumberReport {
         if number.next_attempt_time.take().is_some() && !self.observation.resource.spec.is_suspended() {
             // Nobody tries again here.
-            number.message = message::for_number(&number, observed, None, &self.terms);
+            number.message = message::for_number(&number, observed, None, &self.criteria);
         }
         if number.state == NumberState::Pending && matches!(observed.ownership, Ownership::Other { .. }) {
             // The operator would learn of it with its first reading; manifests tell before.
             number.state = NumberState::Conflict;
-            number.message = message::for_number(&number, observed, None, &self.terms);
+            number.message = message::for_number(&number, observed, None, &self.criteria);
         }
         let action = self.action(observed, &number);
         let own = self.finding(observed, &number, action);
@@ -169,12 +170,12 @@ impl Assessment<'_> {
     fn action(&self, observed: &NumberObservation, number: &PhoneNumberStatus) -> Action {
         let is_planned = self.plan.uploads.iter().any(|upload| upload.phone_number_id == number.phone_number_id);
         let was_read = matches!(observed.reading, Reading::Answered { .. });
-        let may_upload = self.terms.mode == Mode::Enforce
+        let may_upload = self.criteria.mode == Mode::Enforce
             && self.observation.key().is_some()
-            && observed.ownership == Ownership::Own;
+            && observed.ownership == Ownership::Uncontested;
         if is_planned {
             Action::Upload
-        } else if was_read && may_upload && upload_reason(number, &self.terms).is_some() {
+        } else if was_read && may_upload && upload_reason(number, &self.criteria).is_some() {
             Action::UploadLater
         } else {
             Action::None
@@ -190,7 +191,7 @@ impl Assessment<'_> {
             let message = "Meta was not asked.".to_owned();
             return Some(Finding { reason: Reason::NotAsked, message, outcome: Outcome::Fine });
         }
-        let reason = match trouble(number, self.terms.mode) {
+        let reason = match trouble(number, self.criteria.mode) {
             Some(reason) => reason,
             // It was Valid when it was last read; now it could not be.
             None if !was_read && !self.gaps.offline && self.general.is_none() => match observed.reading {

@@ -13,16 +13,16 @@ use waflows_core::api::crd::{FlowsEncryptionKey, Mode};
 use waflows_core::number::Reading;
 use waflows_core::observation::Observation;
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::schedule::due::{Agenda, Due, due};
+use waflows_core::schedule::due::{Due, Work, due};
 use waflows_core::store::object_key::ObjectKey;
-use waflows_core::store::store::Index;
+use waflows_core::store::store::Store;
 
-use super::assess::{Gaps, assess};
+use super::assess::{Unknowns, assess};
 use super::cluster::Cluster;
 use super::manifests::SecretManifest;
 use super::progress::Progress;
 use super::report::{Problem, ResourceReport};
-use crate::controller::fence::Permit;
+use crate::controller::fence::WriteFence;
 use crate::controller::reads;
 use crate::controller::secrets::{self, Fetched};
 use crate::graph;
@@ -65,16 +65,16 @@ pub(super) struct Examined {
 /// A resource whose Secrets were read and whose numbers were asked for.
 struct Observed {
     observation: Observation,
-    gaps: Gaps,
+    gaps: Unknowns,
     problems: Vec<Problem>,
 }
 
 /// Examines every subject; without asking Meta where there is no reader.
 pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>, progress: &Progress<'_>) -> Examined {
-    let permit = Permit::new(CancellationToken::new(), Leader::alone().acquired().await);
+    let fence = WriteFence::new(CancellationToken::new(), Leader::alone().acquired().await);
     let specs = scene.subjects.iter().map(|subject| &subject.resource.spec).filter(|spec| !spec.is_suspended());
     progress.begin(specs.map(|spec| spec.phone_number_ids.len()).sum());
-    let observing = scene.subjects.iter().map(|subject| observe(scene, subject, graph, &permit, progress));
+    let observing = scene.subjects.iter().map(|subject| observe(scene, subject, graph, &fence, progress));
     let mut observed: Vec<Observed> = futures::stream::iter(observing).buffered(PARALLEL_RESOURCES).collect().await;
     settle_owners(scene, &mut observed);
     let mut examined = Examined::default();
@@ -94,15 +94,16 @@ async fn observe(
     scene: &Scene,
     subject: &Subject,
     graph: Option<&graph::Reader>,
-    permit: &Permit,
+    fence: &WriteFence,
     progress: &Progress<'_>,
 ) -> Observed {
     let resource = &subject.resource;
     let interval = resource.spec.check_interval_or(DEFAULT_CHECK_INTERVAL);
     let now = Timestamp::now();
-    let agenda = Agenda { inputs: true, numbers: resource.spec.phone_number_ids.clone(), afresh: false };
+    let agenda = Work { inputs: true, numbers: resource.spec.phone_number_ids.clone(), reset_backoff: false };
     let mut observation = Observation::new(Arc::clone(resource), agenda, interval, Waits::default(), now);
-    let mut gaps = Gaps { offline: graph.is_none(), allow_unseen: scene.allow_missing_secrets, ..Gaps::default() };
+    let mut gaps =
+        Unknowns { offline: graph.is_none(), allow_unseen: scene.allow_missing_secrets, ..Unknowns::default() };
     let mut problems = Vec::new();
     if resource.spec.is_suspended() {
         return Observed { observation, gaps, problems };
@@ -117,12 +118,12 @@ async fn observe(
     let inputs = opened.inputs;
     // Whether the operator would forget its waits, because of what a person changed.
     if let Due::Now(due) = due(resource, &inputs.secrets, interval, now) {
-        observation.agenda.afresh = due.afresh;
+        observation.agenda.reset_backoff = due.reset_backoff;
     }
     observation.inputs = Some(inputs);
     let credentials = opened.credentials.filter(|_| observation.can_ask());
     if let Some((graph, credentials)) = graph.zip(credentials) {
-        let readings = reads::readings(&observation, credentials, graph, permit).inspect(|_| progress.step());
+        let readings = reads::readings(&observation, credentials, graph, fence).inspect(|_| progress.step());
         let readings: Vec<_> = readings.collect().await;
         observation.note(&readings, Timestamp::now());
     } else {
@@ -133,7 +134,7 @@ async fn observe(
 
 impl Secrets {
     /// A Secret; where it is not known whether there is one, `gaps` says why.
-    async fn fetch(&self, namespace: &str, name: &str, gaps: &mut Gaps, problems: &mut Vec<Problem>) -> Fetched {
+    async fn fetch(&self, namespace: &str, name: &str, gaps: &mut Unknowns, problems: &mut Vec<Problem>) -> Fetched {
         if let Some(manifest) = self.manifests.get(&ObjectKey::new(namespace, name)) {
             return match manifest.open() {
                 Ok(secret) => Fetched::Found(secret.into()),
@@ -169,12 +170,12 @@ impl Secrets {
 /// all of them read their numbers at the same time.
 fn settle_owners(scene: &Scene, observed: &mut [Observed]) {
     let now = Timestamp::now();
-    let mut index = Index::new(&[None], Duration::ZERO);
+    let mut store = Store::new(&[None], Duration::ZERO);
     for other in &scene.others {
-        index.apply_resource(other, now);
+        store.apply_resource(other, now);
     }
     for subject in &scene.subjects {
-        index.apply_resource(&subject.resource, now);
+        store.apply_resource(&subject.resource, now);
     }
     let mut by_seniority: Vec<&mut Observed> = observed.iter_mut().collect();
     by_seniority.sort_by_key(|observed| {
@@ -183,11 +184,11 @@ fn settle_owners(scene: &Scene, observed: &mut [Observed]) {
         (created, ObjectKey::of(metadata))
     });
     for observed in by_seniority {
-        claim(&mut index, observed, now);
+        claim(&mut store, observed, now);
     }
 }
 
-fn claim(index: &mut Index, observed: &mut Observed, now: Timestamp) {
+fn claim(store: &mut Store, observed: &mut Observed, now: Timestamp) {
     let observation = &mut observed.observation;
     let resource = Arc::clone(&observation.resource);
     if resource.spec.mode != Mode::Enforce || resource.spec.is_suspended() {
@@ -204,9 +205,9 @@ fn claim(index: &mut Index, observed: &mut Observed, now: Timestamp) {
         let is_refused = matches!(&number.reading, Reading::Failed { error, .. } if error.class.refuses_number());
         let id = &number.before.phone_number_id;
         number.ownership = if may_have_key && !is_refused && observation.refusal.is_none() {
-            index.claim(id, &key, wanted, now)
+            store.claim(id, &key, wanted, now)
         } else {
-            index.owner(id, &key, wanted, now)
+            store.owner(id, &key, wanted, now)
         };
     }
 }

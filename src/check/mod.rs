@@ -32,7 +32,7 @@ use waflows_core::store::object_key::ObjectKey;
 
 use crate::app::{StartError, graph_client};
 use crate::cli::CheckArgs;
-use crate::command_output::Printout;
+use crate::command_output::CommandOutput;
 use crate::graph;
 
 /// Where a resource comes from that no manifest holds.
@@ -104,7 +104,7 @@ struct Given {
 ///
 /// # Errors
 /// When nothing could be told, for want of a file, a cluster or a resource.
-pub async fn run(args: &CheckArgs) -> Result<Printout, CheckError> {
+pub async fn run(args: &CheckArgs) -> Result<CommandOutput, CheckError> {
     let graph = if args.offline { None } else { Some(graph_client(&args.graph, WAIT_SCALE, Arc::default())?.reader()) };
     let selection = Selection::of(args)?;
     let given = if args.filenames.is_empty() {

@@ -6,7 +6,7 @@ use waflows_core::store::object_key::ObjectKey;
 
 use super::table::table;
 use crate::cli::OutputFormat;
-use crate::command_output::Printout;
+use crate::command_output::CommandOutput;
 
 /// Why a resource is left alone that the operator does not work on. No reason of a condition: its status stays empty.
 const NOT_SELECTED: &str = "NotSelected";
@@ -177,12 +177,12 @@ impl Report {
     ///
     /// # Errors
     /// Never in practice: what is written as JSON are plain strings.
-    pub(super) fn printout(&self, format: OutputFormat) -> Result<Printout, serde_json::Error> {
+    pub(super) fn printout(&self, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
         let text = match format {
             OutputFormat::Table => table(self),
             OutputFormat::Json => serde_json::to_string_pretty(self)? + "\n",
         };
-        Ok(Printout { text, exit_code: self.outcome.exit_code() })
+        Ok(CommandOutput { text, exit_code: self.outcome.exit_code() })
     }
 }
 

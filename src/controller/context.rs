@@ -8,9 +8,9 @@ use kube::Client;
 use tokio::time::Instant;
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::store::object_key::ObjectKey;
-use waflows_core::store::store::{Change, Index};
+use waflows_core::store::store::{Change, Store};
 
-use super::event_publisher::Publisher;
+use super::event_publisher::EventPublisher;
 use super::queue::{Queue, Urgency};
 use crate::graph;
 use crate::health::Health;
@@ -25,9 +25,9 @@ pub struct Context {
     /// Meta.
     pub graph: graph::Client,
     /// Publishes events.
-    pub publisher: Publisher,
+    pub publisher: EventPublisher,
     /// What exists.
-    pub index: Mutex<Index>,
+    pub store: Mutex<Store>,
     /// What is worked on next.
     pub queue: Queue,
     /// What is counted.
@@ -46,14 +46,14 @@ pub struct Context {
 
 impl Context {
     /// The index, locked. Never held across an await.
-    pub fn index(&self) -> MutexGuard<'_, Index> {
+    pub fn store(&self) -> MutexGuard<'_, Store> {
         // Every method of the index leaves it consistent.
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Queues whatever a change of a resource calls for.
     pub fn react(&self, key: &ObjectKey, change: Change) {
-        if change.asks_for_more {
+        if change.spec_changed {
             self.queue.add(key, Urgency::Changed);
         }
         for contender in change.vacated.iter().flat_map(|vacated| &vacated.contenders) {

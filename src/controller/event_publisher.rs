@@ -29,7 +29,7 @@ const MAX_INSTANCE: usize = 128;
 
 /// Publishes events; those that repeat become one series. Unlike kube's recorder it finds a name for the events of every
 /// resource, however long the resource's own name is.
-pub struct Publisher {
+pub struct EventPublisher {
     client: Client,
     controller: String,
     instance: String,
@@ -55,7 +55,7 @@ struct Series {
     last: Timestamp,
 }
 
-impl Publisher {
+impl EventPublisher {
     /// A publisher of events that name `reporter`.
     pub fn new(client: Client, reporter: Reporter) -> Self {
         let mut instance = reporter.instance.unwrap_or_else(|| reporter.controller.clone());

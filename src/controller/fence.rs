@@ -10,12 +10,12 @@ use crate::leader::Term;
 /// Holds while the resource stays as it was when the round began, the process leads, and nobody asked it to stop. To
 /// be asked before every write.
 #[derive(Debug, Clone)]
-pub struct Permit {
+pub struct WriteFence {
     round: CancellationToken,
     term: Term,
 }
 
-impl Permit {
+impl WriteFence {
     /// Leave for one round, within a term of leading.
     pub fn new(round: CancellationToken, term: Term) -> Self {
         Self { round, term }

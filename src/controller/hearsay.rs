@@ -4,7 +4,7 @@
 use kube::Api;
 use waflows_core::api::conditions::{self, ConditionType, Reason};
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
-use waflows_core::schedule::due::Agenda;
+use waflows_core::schedule::due::Work;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::context::Context;
@@ -29,7 +29,7 @@ pub(super) fn spread(
         return;
     }
     let secret = ObjectKey::new(&key.namespace, &resource.spec.access_token_secret_ref.name);
-    let others = { context.index().doubt(&secret) };
+    let others = { context.store().doubt(&secret) };
     for other in others.iter().filter(|other| *other != key) {
         context.queue.add(other, Urgency::Due);
     }
@@ -49,13 +49,13 @@ pub(super) async fn concerns(
     match secrets::read_credentials(resource, &api).await {
         Ok(credentials) => Ok(credentials.is_some_and(|it| context.graph.pacing().refusal(it.id()).is_some())),
         Err(error) => {
-            context.index().keep_in_doubt(key);
+            context.store().keep_in_doubt(key);
             Err(error)
         }
     }
 }
 
 /// What there is to do for whoever shares refused credentials: a round that asks for all, and gets no answer.
-pub(super) fn agenda(resource: &FlowsEncryptionKey) -> Agenda {
-    Agenda { inputs: true, numbers: resource.spec.phone_number_ids.clone(), afresh: false }
+pub(super) fn agenda(resource: &FlowsEncryptionKey) -> Work {
+    Work { inputs: true, numbers: resource.spec.phone_number_ids.clone(), reset_backoff: false }
 }

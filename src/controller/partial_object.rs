@@ -34,7 +34,7 @@ impl Watchable for Secret {
 /// the rest, and with a Secret made by `kubectl apply` they hold its contents.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(bound = "")]
-pub struct Received<K> {
+pub struct PartialObject<K> {
     #[serde(deserialize_with = "read_metadata")]
     metadata: ObjectMeta,
     spec: Option<Value>,
@@ -43,7 +43,7 @@ pub struct Received<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-impl Received<FlowsEncryptionKey> {
+impl PartialObject<FlowsEncryptionKey> {
     /// The resource.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ fn read_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMet
     Metadata::deserialize(deserializer).map(ObjectMeta::from)
 }
 
-impl<K: Watchable> Resource for Received<K> {
+impl<K: Watchable> Resource for PartialObject<K> {
     type DynamicType = ();
     type Scope = NamespaceResourceScope;
 
@@ -154,7 +154,7 @@ mod tests {
         })
     }
 
-    fn received(object: &Value) -> Received<FlowsEncryptionKey> {
+    fn received(object: &Value) -> PartialObject<FlowsEncryptionKey> {
         serde_json::from_value(object.clone()).unwrap()
     }
 
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn of_secrets_metadata_is_asked_for() {
-        assert!(Received::<Secret>::metadata_api());
-        assert!(!Received::<FlowsEncryptionKey>::metadata_api());
+        assert!(PartialObject::<Secret>::metadata_api());
+        assert!(!PartialObject::<FlowsEncryptionKey>::metadata_api());
     }
 }

@@ -8,8 +8,8 @@ use waflows_core::meta::{GraphError, Reported};
 use waflows_core::number::Reading;
 use waflows_core::observation::{NumberReading, Observation};
 
-use super::fence::Permit;
-use crate::graph::{self, CallError, Credentials, Pause, PauseCause};
+use super::fence::WriteFence;
+use crate::graph::{self, CallError, Credentials, Hold, HoldCause};
 
 /// Calls for one resource under way at once.
 pub const PARALLEL_CALLS: usize = 8;
@@ -22,7 +22,7 @@ pub fn readings<'a>(
     observation: &Observation,
     credentials: Credentials,
     graph: &'a graph::Reader,
-    permit: &'a Permit,
+    fence: &'a WriteFence,
 ) -> impl Stream<Item = NumberReading> + use<'a> {
     let due: Vec<_> = observation
         .numbers
@@ -36,7 +36,7 @@ pub fn readings<'a>(
     let mut calls = due.into_iter().map(move |(position, id)| {
         let of = Arc::clone(&of);
         async move {
-            let (reading, refusal) = read_number(&of.0, &of.1, &id, graph, permit).await;
+            let (reading, refusal) = read_number(&of.0, &of.1, &id, graph, fence).await;
             NumberReading { position, reading, refusal }
         }
     });
@@ -51,9 +51,9 @@ async fn read_number(
     resource: &str,
     id: &str,
     graph: &graph::Reader,
-    permit: &Permit,
+    fence: &WriteFence,
 ) -> (Reading, Option<GraphError>) {
-    match permit.run(graph.read(credentials, resource, id)).await {
+    match fence.run(graph.read(credentials, resource, id)).await {
         Some(answer) => reading_of(answer),
         None => (Reading::NotAsked, None),
     }
@@ -74,14 +74,14 @@ pub(super) fn reading_of(answer: Result<Reported, CallError>) -> (Reading, Optio
 }
 
 /// Why calls have to wait: a rate limit, or a refusal of the credentials.
-pub(super) fn cause_of(pause: &Pause) -> (Option<GraphError>, Option<GraphError>) {
+pub(super) fn cause_of(pause: &Hold) -> (Option<GraphError>, Option<GraphError>) {
     match &pause.cause {
-        PauseCause::RateLimited(limit) => (Some((**limit).clone()), None),
-        PauseCause::CredentialsRefused(error) => (None, Some((**error).clone())),
+        HoldCause::RateLimited(limit) => (Some((**limit).clone()), None),
+        HoldCause::CredentialsRefused(error) => (None, Some((**error).clone())),
     }
 }
 
 /// The end of a pause, by the clock of the status.
-pub(super) fn end_of(pause: &Pause) -> Timestamp {
+pub(super) fn end_of(pause: &Hold) -> Timestamp {
     Timestamp::now() + pause.until.saturating_duration_since(tokio::time::Instant::now())
 }

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use kube::Api;
 use tokio::time::Instant;
 use tracing::Instrument;
-use waflows_core::api::conditions::{self, ConditionType, Reason, Standing};
+use waflows_core::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use waflows_core::api::crd::NumberState;
 use waflows_core::number::{Ownership, UploadAnswer};
 use waflows_core::observation::{NumberReading, Observation};
-use waflows_core::reconcile::machine::must_announce;
+use waflows_core::reconcile::machine::needs_status_before_upload;
 use waflows_core::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
 use waflows_core::rollout::outcome::Outcome;
 use waflows_core::rollout::plan::{Plan, plan};
@@ -23,7 +23,7 @@ use waflows_core::status::summarize::{MIN_PAUSE, Summary, summarize};
 use waflows_core::store::object_key::ObjectKey;
 
 use super::context::Context;
-use super::fence::Permit;
+use super::fence::WriteFence;
 use super::secrets::ReadSecretError;
 use super::status_writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
 use super::uploads::Execution;
@@ -51,8 +51,8 @@ impl RoundError {
 }
 
 /// One round, and the time of the next.
-pub(super) async fn reconcile(context: &Context, key: &ObjectKey, permit: &Permit) {
-    match round(context, key, permit).await {
+pub(super) async fn reconcile(context: &Context, key: &ObjectKey, fence: &WriteFence) {
+    match round(context, key, fence).await {
         Ok(Some(next)) => {
             let wait = Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default();
             context.queue.add_at(key, Instant::now() + wait.max(MIN_PAUSE));
@@ -69,13 +69,13 @@ pub(super) async fn reconcile(context: &Context, key: &ObjectKey, permit: &Permi
     }
 }
 
-async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Option<Timestamp>, RoundError> {
+async fn round(context: &Context, key: &ObjectKey, fence: &WriteFence) -> Result<Option<Timestamp>, RoundError> {
     let (resource, secrets) = {
-        let index = context.index();
-        let Some(resource) = index.resource(key) else {
+        let store = context.store();
+        let Some(resource) = store.resource(key) else {
             return Ok(None);
         };
-        let secrets = index.referenced_secrets(&resource);
+        let secrets = store.referenced_secrets(&resource);
         (resource, secrets)
     };
     if resource.metadata.deletion_timestamp.is_some() {
@@ -83,8 +83,8 @@ async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Op
     }
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(context.default_check_interval);
-    let unowned = unowned_numbers(&context.index(), &resource, key, begun);
-    let has_heard = context.index().take_doubt(key);
+    let unowned = unowned_numbers(&context.store(), &resource, key, begun);
+    let has_heard = context.store().take_doubt(key);
     let agenda = match agenda(due(&resource, &secrets, interval, begun), unowned) {
         Due::Later(_) if has_heard && hearsay::concerns(context, key, &resource).await? => hearsay::agenda(&resource),
         Due::Later(next) => return Ok(next),
@@ -93,14 +93,14 @@ async fn round(context: &Context, key: &ObjectKey, permit: &Permit) -> Result<Op
 
     let observation = Observation::new(Arc::new(resource), agenda, interval, context.waits, begun);
     let span = spans::round(&key.namespace, &key.name);
-    carry_out(context, key, permit, observation).instrument(span).await
+    carry_out(context, key, fence, observation).instrument(span).await
 }
 
 /// A round for which there is a reason.
 async fn carry_out(
     context: &Context,
     key: &ObjectKey,
-    permit: &Permit,
+    fence: &WriteFence,
     mut observation: Observation,
 ) -> Result<Option<Timestamp>, RoundError> {
     let (timer, begun, observing) = (context.metrics.round(), observation.now, spans::observe());
@@ -109,7 +109,7 @@ async fn carry_out(
         let api = Api::namespaced(context.client.clone(), &key.namespace);
         // Other keys may have to be opened before this one: what need not be waited for any more is not.
         let reading = secrets::read(&observation.resource, &api).instrument(observing.clone());
-        let Some(opened) = permit.run(reading).await else {
+        let Some(opened) = fence.run(reading).await else {
             timer.end(RoundOutcome::Dropped);
             return Ok(None);
         };
@@ -119,25 +119,25 @@ async fn carry_out(
     }
     observation.now = Timestamp::now();
     let _reservation = Reservation { context, key };
-    let writer = StatusWriter::new(context, key, permit, Arc::clone(&observation.resource));
+    let writer = StatusWriter::new(context, key, fence, Arc::clone(&observation.resource));
     let mut checkpoints = Checkpoints::new(writer, &observation);
     // Boxed, as is what follows: a round then takes as much memory as the step it is at, not as both.
-    let reading = read_numbers(context, key, &mut observation, credentials.clone(), permit, &mut checkpoints);
+    let reading = read_numbers(context, key, &mut observation, credentials.clone(), fence, &mut checkpoints);
     Box::pin(reading).instrument(observing).await;
     let plan = plan(&observation);
     // What is uploaded is known from the status alone: where that may not be stored, nothing is uploaded again.
-    let must_write = must_announce(&observation, &plan) || (!plan.uploads.is_empty() && context.queue.has_failed(key));
-    if must_write && permit.is_valid() {
+    let must_write =
+        needs_status_before_upload(&observation, &plan) || (!plan.uploads.is_empty() && context.queue.has_failed(key));
+    if must_write && fence.is_valid() {
         checkpoints.writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
     }
     let span = spans::execute(plan.uploads.len());
-    let executing =
-        Box::pin(execute(context, key, &observation, credentials.as_ref(), &plan, permit, &mut checkpoints));
+    let executing = Box::pin(execute(context, key, &observation, credentials.as_ref(), &plan, fence, &mut checkpoints));
     let outcomes = executing.instrument(span).await;
-    let progress = Progress::of(permit.is_valid(), &observation, &plan, &outcomes);
+    let progress = Progress::of(fence.is_valid(), &observation, &plan, &outcomes);
     let summary = summarize(&observation, &outcomes, progress, Timestamp::now());
     hearsay::spread(context, key, &observation.resource, &summary.status);
-    if checkpoints.writer.write_surely(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
+    if checkpoints.writer.write_until_stored(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
         timer.end(RoundOutcome::Dropped);
         return Ok(None);
     }
@@ -155,7 +155,7 @@ struct Reservation<'a> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.context.index().finish_round(self.key);
+        self.context.store().finish_round(self.key);
     }
 }
 
@@ -165,12 +165,12 @@ async fn read_numbers(
     key: &ObjectKey,
     observation: &mut Observation,
     credentials: Option<Credentials>,
-    permit: &Permit,
+    fence: &WriteFence,
     checkpoints: &mut Checkpoints<'_>,
 ) {
     let settle = |observation: &mut Observation, readings: &[NumberReading]| {
         observation.note(readings, Timestamp::now());
-        claim_numbers(&mut context.index(), observation, key);
+        claim_numbers(&mut context.store(), observation, key);
     };
     let graph = context.graph.reader();
     let mut readings = Vec::new();
@@ -180,7 +180,7 @@ async fn read_numbers(
             settle(&mut so_far, readings);
             summarize(&so_far, &[], Progress::Underway, Timestamp::now()).status
         };
-        let asking = reads::readings(observation, credentials, &graph, permit);
+        let asking = reads::readings(observation, credentials, &graph, fence);
         readings = checkpoints.collect(asking, so_far).await;
     }
     settle(observation, &readings);
@@ -193,12 +193,12 @@ async fn execute(
     observation: &Observation,
     credentials: Option<&Credentials>,
     plan: &Plan,
-    permit: &Permit,
+    fence: &WriteFence,
     checkpoints: &mut Checkpoints<'_>,
 ) -> Vec<Outcome> {
     let wanted = observation.expected();
-    let is_own = |id: &str| context.index().owner(id, key, wanted, Timestamp::now()) == Ownership::Own;
-    let outcomes = Execution::new(observation, credentials, plan, &context.graph, permit, &is_own).outcomes();
+    let is_own = |id: &str| context.store().owner(id, key, wanted, Timestamp::now()) == Ownership::Uncontested;
+    let outcomes = Execution::new(observation, credentials, plan, &context.graph, fence, &is_own).outcomes();
     let outcomes = outcomes.inspect(|outcome| count_upload(&context.metrics, outcome));
     let so_far = |outcomes: &[_]| summarize(observation, outcomes, Progress::Underway, Timestamp::now()).status;
     checkpoints.collect(outcomes, so_far).await
@@ -221,7 +221,7 @@ fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summ
     let valid = summary.status.valid.as_deref().unwrap_or_default();
     let is_change = ready.map(|c| &c.reason) != before.map(|c| &c.reason)
         || Some(valid) != observation.status().and_then(|status| status.valid.as_deref());
-    let is_news = is_change || !outcomes.is_empty();
+    let changed_since_last = is_change || !outcomes.is_empty();
     let duration_ms = Timestamp::now().duration_since(begun).as_millis();
     let reason = ready.map(|condition| condition.reason.as_str()).unwrap_or_default();
     let detail = detail(summary, ready.map(|condition| condition.message.as_str()).unwrap_or_default());
@@ -229,7 +229,7 @@ fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summ
     let failed = outcomes.iter().filter(|outcome| outcome.upload.answer.error().is_some()).count();
     if is_change && needs_a_person(reason) {
         tracing::warn!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "not ready until a person acts");
-    } else if is_news {
+    } else if changed_since_last {
         tracing::info!(resource = %key, reason, valid, uploads, failed, duration_ms, detail, "reconciled");
     } else {
         tracing::debug!(resource = %key, reason, valid, duration_ms, "reconciled");
@@ -248,6 +248,6 @@ fn detail(summary: &Summary, ready: &str) -> String {
 fn needs_a_person(reason: &str) -> bool {
     Reason::parse(reason).is_some_and(|reason| match reason {
         Reason::TokenRefused | Reason::AppSecretRefused => false,
-        reason => reason.standing() == Standing::Stalled,
+        reason => reason.ready_effect() == ReadyEffect::Stalled,
     })
 }

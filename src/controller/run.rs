@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Turn};
-use super::fence::Permit;
+use super::fence::WriteFence;
 use super::queue::Urgency;
 use super::reconcile::reconcile;
 use super::watch::{self, Scope};
@@ -46,25 +46,25 @@ async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
     // Another process may have led meanwhile, and rounds of a former term may not have been able to write what they
     // came to.
     if context.started.load(Ordering::Acquire) {
-        let keys = { context.index().keys() };
+        let keys = { context.store().keys() };
         for key in keys {
             context.queue.add(&key, Urgency::Due);
         }
     }
     context.queue.open();
-    let pulse = context.health.begin("the loop that takes from the queue");
+    let heartbeat = context.health.begin("the loop that takes from the queue");
     // Rounds end early for either reason.
     let rounds = term.lost().child_token();
     let slots = Arc::new(Semaphore::new(context.concurrency));
     let mut running = JoinSet::new();
     let taking = async {
         // The semaphore is never closed, so it always yields a permit.
-        while let Ok(slot) = pulse.rest(Arc::clone(&slots).acquire_owned()).await {
-            let (key, round) = pulse.rest(context.queue.next(&rounds)).await;
-            let (context, permit) = (Arc::clone(context), Permit::new(round, term.clone()));
+        while let Ok(slot) = heartbeat.while_waiting(Arc::clone(&slots).acquire_owned()).await {
+            let (key, round) = heartbeat.while_waiting(context.queue.next(&rounds)).await;
+            let (context, fence) = (Arc::clone(context), WriteFence::new(round, term.clone()));
             running.spawn(async move {
                 let _turn = Turn { context: &context, key: &key };
-                reconcile(&context, &key, &permit).await;
+                reconcile(&context, &key, &fence).await;
                 drop(slot);
             });
             while let Some(ended) = running.try_join_next() {

@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use tokio::sync::Semaphore;
-use waflows_core::api::conditions::{Reason, Verdict};
+use waflows_core::api::conditions::{ConditionReason, Reason};
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
 use waflows_core::observation::Inputs;
 use waflows_core::status::inputs::key_reason;
@@ -34,8 +34,8 @@ pub struct Opened {
 
 impl Opened {
     fn new(
-        key: Result<PublicKey, Verdict>,
-        credentials: Result<Credentials, Verdict>,
+        key: Result<PublicKey, ConditionReason>,
+        credentials: Result<Credentials, ConditionReason>,
         secrets: Vec<ObservedSecret>,
     ) -> Self {
         let (told, credentials) = match credentials {
@@ -235,11 +235,11 @@ struct Sources {
 }
 
 impl Sources {
-    fn key(&self) -> Result<PublicKey, Verdict> {
+    fn key(&self) -> Result<PublicKey, ConditionReason> {
         let spec = &self.spec;
         if let Some(text) = &spec.public_key {
             return PublicKey::from_public_key(text)
-                .map_err(|error| Verdict::new(key_reason(&error), error.in_field("spec.publicKey") + "."));
+                .map_err(|error| ConditionReason::new(key_reason(&error), error.in_field("spec.publicKey") + "."));
         }
         if let Some(reference) = &spec.certificate_secret_ref {
             let certificate = self.value(reference, "certificateSecretRef", "certificate")?;
@@ -252,7 +252,7 @@ impl Sources {
                 .map_err(|error| self.key_verdict(reference, &error));
         }
         let Some(reference) = &spec.private_key_secret_ref else {
-            return Err(Verdict::new(
+            return Err(ConditionReason::new(
                 Reason::KeyNotSet,
                 "Set one of spec.privateKeySecretRef, spec.certificateSecretRef and spec.publicKey.",
             ));
@@ -265,7 +265,7 @@ impl Sources {
             .map_err(|error| self.key_verdict(reference, &error))
     }
 
-    fn key_verdict(&self, reference: &SecretKeyRef, error: &KeyError) -> Verdict {
+    fn key_verdict(&self, reference: &SecretKeyRef, error: &KeyError) -> ConditionReason {
         let place = self.place(reference);
         let message = match (error, &self.spec.passphrase_secret_ref) {
             (KeyError::WrongPassphrase, Some(passphrase)) => format!(
@@ -275,7 +275,7 @@ impl Sources {
             ),
             _ => format!("{place}: {error}."),
         };
-        Verdict::new(key_reason(error), message)
+        ConditionReason::new(key_reason(error), message)
     }
 
     /// A Secret of type kubernetes.io/tls holds both halves; where both are readable they must belong together.
@@ -294,7 +294,7 @@ impl Sources {
         }
     }
 
-    fn credentials(&self) -> Result<Credentials, Verdict> {
+    fn credentials(&self) -> Result<Credentials, ConditionReason> {
         let reference = &self.spec.access_token_secret_ref;
         let token = AccessToken::new(self.value(reference, "accessTokenSecretRef", "access token")?)
             .map_err(|error| self.malformed(reference, "access token", error))?;
@@ -314,8 +314,8 @@ impl Sources {
         format!("Secret {}/{}, entry {}", self.namespace, reference.name, reference.key)
     }
 
-    fn malformed(&self, reference: &SecretKeyRef, what: &str, error: impl std::fmt::Display) -> Verdict {
-        Verdict::new(Reason::CredentialMalformed, format!("{}: the {what} {error}.", self.place(reference)))
+    fn malformed(&self, reference: &SecretKeyRef, what: &str, error: impl std::fmt::Display) -> ConditionReason {
+        ConditionReason::new(Reason::CredentialMalformed, format!("{}: the {what} {error}.", self.place(reference)))
     }
 
     fn find(&self, secret: &str, key: &str) -> Option<&[u8]> {
@@ -326,17 +326,17 @@ impl Sources {
     }
 
     /// What a reference in a field of the spec leads to.
-    fn value(&self, reference: &SecretKeyRef, field: &str, what: &str) -> Result<&[u8], Verdict> {
+    fn value(&self, reference: &SecretKeyRef, field: &str, what: &str) -> Result<&[u8], ConditionReason> {
         let SecretKeyRef { name, key } = reference;
         let namespace = &self.namespace;
         match self.secrets.iter().find(|(secret, _)| secret == name).map(|(_, fetched)| fetched) {
-            Some(Fetched::Forbidden) => Err(Verdict::new(
+            Some(Fetched::Forbidden) => Err(ConditionReason::new(
                 Reason::SecretForbidden,
                 format!(
                     "The operator may not read Secret {namespace}/{name}: grant its ServiceAccount get on Secrets there."
                 ),
             )),
-            Some(Fetched::NotFound) | None => Err(Verdict::new(
+            Some(Fetched::NotFound) | None => Err(ConditionReason::new(
                 Reason::SecretNotFound,
                 format!(
                     "Secret {namespace}/{name} does not exist. Create it with the {what} in its entry {key}, or correct \
@@ -345,7 +345,7 @@ impl Sources {
             )),
             Some(Fetched::Found(contents)) => self.find(name, key).ok_or_else(|| {
                 let has = contents.described();
-                Verdict::new(
+                ConditionReason::new(
                     Reason::SecretKeyNotFound,
                     format!(
                         "Secret {namespace}/{name} has no entry {key}. It {has}. Correct {field}.key or add the entry."

@@ -17,8 +17,8 @@ use waflows_core::status::summarize::follow;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::context::Context;
-use super::fence::Permit;
-use super::partial_object::Received;
+use super::fence::WriteFence;
+use super::partial_object::PartialObject;
 use super::queue::Urgency;
 use crate::apiserver::describe;
 use crate::telemetry::spans;
@@ -60,7 +60,7 @@ impl WriteStatusError {
 pub struct StatusWriter<'a> {
     context: &'a Context,
     key: &'a ObjectKey,
-    permit: &'a Permit,
+    fence: &'a WriteFence,
     /// The resource that the status was computed from, with the status that was last written.
     resource: Arc<FlowsEncryptionKey>,
     has_written: bool,
@@ -72,10 +72,10 @@ impl<'a> StatusWriter<'a> {
     pub fn new(
         context: &'a Context,
         key: &'a ObjectKey,
-        permit: &'a Permit,
+        fence: &'a WriteFence,
         resource: Arc<FlowsEncryptionKey>,
     ) -> Self {
-        Self { context, key, permit, resource, has_written: false, is_dropped: false }
+        Self { context, key, fence, resource, has_written: false, is_dropped: false }
     }
 
     /// Whether anything had to be written so far.
@@ -93,12 +93,12 @@ impl<'a> StatusWriter<'a> {
     /// # Errors
     /// When the API server does not answer, or refuses.
     pub async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, WriteStatusError> {
-        let status = self.following(status);
+        let status = self.with_transition_times(status);
         self.store(&status).await
     }
 
     /// The status, with the times of transition as they follow from what was last written.
-    fn following(&self, status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
+    fn with_transition_times(&self, status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
         let mut status = status.clone();
         follow(self.resource.status.as_ref(), &mut status, Timestamp::now());
         status
@@ -111,10 +111,11 @@ impl<'a> StatusWriter<'a> {
         if self.resource.status.as_ref() == Some(status) {
             return Ok(Written::Stored);
         }
-        let api: Api<Received<FlowsEncryptionKey>> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        let api: Api<PartialObject<FlowsEncryptionKey>> =
+            Api::namespaced(self.context.client.clone(), &self.key.namespace);
         let mut conflicts = 0;
         // Who does not lead any more leaves the word to who does.
-        while self.permit.is_leading() {
+        while self.fence.is_leading() {
             let span = spans::write_status();
             let answer = self.patch(&api, status).instrument(span.clone()).await;
             if answer.is_err() {
@@ -126,14 +127,14 @@ impl<'a> StatusWriter<'a> {
                     self.has_written = true;
                     self.resource = Arc::new(written);
                     // The answer may bring a change of the spec before the watch does.
-                    let change = { self.context.index().status_written(&self.resource, Timestamp::now()) };
+                    let change = { self.context.store().status_written(&self.resource, Timestamp::now()) };
                     self.context.react(self.key, change);
                     return Ok(Written::Stored);
                 }
                 Err(kube::Error::Api(answer)) if is_gone(&answer, &self.key.name) => return Ok(Written::Dropped),
                 Err(kube::Error::Api(answer)) if answer.code == 409 && conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
-                    if !self.catch_up(&api, status).await? {
+                    if !self.rebase_on_conflict(&api, status).await? {
                         tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
                         self.context.queue.add(self.key, Urgency::Changed);
                         self.is_dropped = true;
@@ -150,21 +151,21 @@ impl<'a> StatusWriter<'a> {
     ///
     /// # Errors
     /// When the API server refuses for good, or does not answer and nothing was uploaded or the permit is revoked.
-    pub async fn write_surely(
+    pub async fn write_until_stored(
         &mut self,
         status: &FlowsEncryptionKeyStatus,
         has_uploads: bool,
     ) -> Result<Written, WriteStatusError> {
         // The same for every attempt, to be known again where one of them was stored and its answer lost.
-        let status = self.following(status);
+        let status = self.with_transition_times(status);
         let mut attempt = 0;
         loop {
             match self.store(&status).await {
                 // Not once the round is revoked: the process may be asked to stop.
-                Err(error) if has_uploads && error.may_pass_soon() && self.permit.is_valid() => {
+                Err(error) if has_uploads && error.may_pass_soon() && self.fence.is_valid() => {
                     tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
                     attempt += 1;
-                    self.permit.run(tokio::time::sleep(self.context.waits.after_failure(attempt))).await;
+                    self.fence.run(tokio::time::sleep(self.context.waits.after_failure(attempt))).await;
                 }
                 result => return result,
             }
@@ -173,7 +174,7 @@ impl<'a> StatusWriter<'a> {
 
     async fn patch(
         &self,
-        api: &Api<Received<FlowsEncryptionKey>>,
+        api: &Api<PartialObject<FlowsEncryptionKey>>,
         status: &FlowsEncryptionKeyStatus,
     ) -> Result<FlowsEncryptionKey, kube::Error> {
         let body = status_patch(&self.resource, status);
@@ -183,9 +184,9 @@ impl<'a> StatusWriter<'a> {
 
     /// Moves on to the current version of the resource. False where its status is neither the one that was last seen
     /// nor `wanted`, which was stored already if an answer was lost.
-    async fn catch_up(
+    async fn rebase_on_conflict(
         &mut self,
-        api: &Api<Received<FlowsEncryptionKey>>,
+        api: &Api<PartialObject<FlowsEncryptionKey>>,
         wanted: &FlowsEncryptionKeyStatus,
     ) -> Result<bool, WriteStatusError> {
         let current = api.get_opt(&self.key.name).await.and_then(|current| current.map(readable).transpose());
@@ -198,7 +199,7 @@ impl<'a> StatusWriter<'a> {
         self.resource = Arc::new(current);
         if !is_ours {
             // The next round starts from what is there, also before the watch brings it.
-            let change = { self.context.index().status_written(&self.resource, Timestamp::now()) };
+            let change = { self.context.store().status_written(&self.resource, Timestamp::now()) };
             self.context.react(self.key, change);
         }
         Ok(is_ours)
@@ -217,7 +218,7 @@ impl<'a> Checkpoints<'a> {
     /// Checkpoints every ten seconds; the first already after one where someone has changed the resource or its key, and
     /// waits to see that it was noticed.
     pub fn new(writer: StatusWriter<'a>, observation: &Observation) -> Self {
-        let first = if observation.is_news() { NEWS_INTERVAL } else { CHECKPOINT_INTERVAL };
+        let first = if observation.changed_since_last() { NEWS_INTERVAL } else { CHECKPOINT_INTERVAL };
         let mut clock = tokio::time::interval_at(Instant::now() + first, CHECKPOINT_INTERVAL);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { writer, clock }
@@ -283,7 +284,7 @@ fn as_stored(status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
     serde_json::to_value(status).and_then(serde_json::from_value).unwrap_or_default()
 }
 
-fn readable(answer: Received<FlowsEncryptionKey>) -> Result<FlowsEncryptionKey, kube::Error> {
+fn readable(answer: PartialObject<FlowsEncryptionKey>) -> Result<FlowsEncryptionKey, kube::Error> {
     answer.into_resource().map_err(kube::Error::SerdeError)
 }
 

@@ -16,7 +16,7 @@ use waflows_core::rollout::outcome::Outcome;
 use waflows_core::rollout::plan::{Plan, Upload};
 use waflows_key::PublicKey;
 
-use super::fence::Permit;
+use super::fence::WriteFence;
 use super::reads::{PARALLEL_CALLS, cause_of, end_of, reading_of};
 use crate::graph::{self, CallError, Credentials};
 
@@ -32,8 +32,8 @@ pub struct Execution<'a> {
     uploader: Option<Uploader<'a>>,
     waiting: VecDeque<&'a Upload>,
     under_way: FuturesUnordered<BoxFuture<'a, Option<(Outcome, Next)>>>,
-    in_trial: bool,
-    permit: &'a Permit,
+    in_canary: bool,
+    fence: &'a WriteFence,
 }
 
 impl<'a> Execution<'a> {
@@ -44,7 +44,7 @@ impl<'a> Execution<'a> {
         credentials: Option<&'a Credentials>,
         plan: &'a Plan,
         graph: &'a graph::Client,
-        permit: &'a Permit,
+        fence: &'a WriteFence,
         may_upload: MayUpload<'a>,
     ) -> Self {
         let uploader = observation.key().zip(credentials).map(|(key, credentials)| Uploader {
@@ -52,11 +52,11 @@ impl<'a> Execution<'a> {
             graph,
             key,
             credentials,
-            permit,
+            fence,
             may_upload,
         });
         let waiting = plan.uploads.iter().collect();
-        Self { uploader, waiting, under_way: FuturesUnordered::new(), in_trial: plan.is_trial, permit }
+        Self { uploader, waiting, under_way: FuturesUnordered::new(), in_canary: plan.is_canary, fence }
     }
 
     /// The outcomes as they come in, each with its number read back.
@@ -67,16 +67,16 @@ impl<'a> Execution<'a> {
     async fn next(&mut self) -> Option<Outcome> {
         let uploader = self.uploader?;
         loop {
-            let at_once = if self.in_trial { 1 } else { PARALLEL_CALLS };
-            while self.under_way.len() < at_once && self.permit.is_valid() {
+            let at_once = if self.in_canary { 1 } else { PARALLEL_CALLS };
+            while self.under_way.len() < at_once && self.fence.is_valid() {
                 let Some(upload) = self.waiting.pop_front() else { break };
                 self.under_way.push(uploader.upload(upload).boxed());
             }
             // One that did not begin has no outcome.
             let Some((outcome, next)) = self.under_way.next().await? else { continue };
-            if self.in_trial {
+            if self.in_canary {
                 match next {
-                    Next::All => self.in_trial = false,
+                    Next::All => self.in_canary = false,
                     Next::One => {}
                     Next::None => self.waiting.clear(),
                 }
@@ -92,7 +92,7 @@ struct Uploader<'a> {
     graph: &'a graph::Client,
     key: &'a PublicKey,
     credentials: &'a Credentials,
-    permit: &'a Permit,
+    fence: &'a WriteFence,
     may_upload: MayUpload<'a>,
 }
 
@@ -102,16 +102,17 @@ impl<'a> Uploader<'a> {
         let number = self.observation.number(id)?;
         let resource = self.observation.resource_name();
         let at = Timestamp::now();
-        let may_begin = || self.permit.is_valid() && (self.may_upload)(id);
+        let may_begin = || self.fence.is_valid() && (self.may_upload)(id);
         let (answer, refusal) =
             answer_of(self.graph.upload(self.credentials, &resource, id, self.key, may_begin).await)?;
         let (after, refused_after) = match answer.may_have_taken_effect() {
             true => self.read_back(&resource, id).await,
             false => (Reading::NotAsked, None),
         };
-        let terms = self.observation.terms();
+        let criteria = self.observation.criteria();
         let uploaded = Uploaded { at, answer, may_be_crossed: self.may_be_crossed() };
-        let (outcome, next) = Outcome::judge(number, &terms, upload.reason, uploaded, after, refusal.or(refused_after));
+        let (outcome, next) =
+            Outcome::judge(number, &criteria, upload.reason, uploaded, after, refusal.or(refused_after));
         self.log(&resource, &outcome);
         Some((outcome, next))
     }
@@ -135,13 +136,13 @@ impl<'a> Uploader<'a> {
     }
 
     fn may_be_crossed(&self) -> bool {
-        self.permit.may_be_crossed(self.observation.waits.after_unknown_outcome())
+        self.fence.may_be_crossed(self.observation.waits.after_unknown_outcome())
     }
 
     /// Reads the number until it shows the key as VALID, a few times: Meta may lag behind its own answer. Once the
     /// permit is revoked, a number that was not read back yet is read once more, and that is all.
     async fn read_back(&self, resource: &str, id: &str) -> (Reading, Option<GraphError>) {
-        let terms = self.observation.terms();
+        let criteria = self.observation.criteria();
         let fingerprint = self.key.fingerprint().to_string();
         let read = || async { reading_of(self.graph.read_once(self.credentials, resource, id).await) };
         let mut last = (Reading::NotAsked, None);
@@ -150,15 +151,15 @@ impl<'a> Uploader<'a> {
                 tokio::time::sleep(wait).await;
                 read().await
             };
-            let Some(reading) = self.permit.run(attempt).await else {
-                let is_unread = last.0 == Reading::NotAsked && self.permit.is_leading();
+            let Some(reading) = self.fence.run(attempt).await else {
+                let is_unread = last.0 == Reading::NotAsked && self.fence.is_leading();
                 let reading = if is_unread { tokio::time::timeout(LAST_READ_TIMEOUT, read()).await.ok() } else { None };
                 return reading.unwrap_or(last);
             };
             last = reading;
             match &last.0 {
                 Reading::Answered { reported, .. }
-                    if terms.state(reported, Some(&fingerprint)) == NumberState::Valid =>
+                    if criteria.state(reported, Some(&fingerprint)) == NumberState::Valid =>
                 {
                     break;
                 }

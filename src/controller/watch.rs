@@ -7,11 +7,11 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::store::object_key::ObjectKey;
-use waflows_core::store::store::{Change, Index};
+use waflows_core::store::store::{Change, Store};
 
 use super::attempts::{Attempts, attentive};
 use super::context::Context;
-use super::partial_object::{Received, Watchable};
+use super::partial_object::{PartialObject, Watchable};
 use super::queue::Urgency;
 use crate::apiserver::describe;
 use crate::health::Sight;
@@ -35,7 +35,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    fn api<K: Watchable>(&self, client: &Client) -> Api<Received<K>> {
+    fn api<K: Watchable>(&self, client: &Client) -> Api<PartialObject<K>> {
         match &self.namespace {
             Some(namespace) => Api::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
@@ -51,37 +51,37 @@ pub async fn resources(context: &Context, scope: &Scope) {
         config = config.labels(selector);
     }
     let begin = |client: &Client| watcher(scope.api::<FlowsEncryptionKey>(client), config.clone());
-    follow(context, Watched::Resources, begin, |index, event| match event {
-        Event::Init => index.begin_resources(scope.watch),
+    follow(context, Watched::Resources, begin, |store, event| match event {
+        Event::Init => store.begin_resources(scope.watch),
         Event::InitApply(resource) => {
-            index.list_resource(scope.watch, &ObjectKey::of(resource.meta()));
-            apply(context, index, resource);
+            store.list_resource(scope.watch, &ObjectKey::of(resource.meta()));
+            apply(context, store, resource);
         }
-        Event::Apply(resource) => apply(context, index, resource),
+        Event::Apply(resource) => apply(context, store, resource),
         Event::Delete(resource) => {
-            delete(context, index, &ObjectKey::of(resource.meta()));
+            delete(context, store, &ObjectKey::of(resource.meta()));
         }
         Event::InitDone => {
-            for key in index.finish_resources(scope.watch) {
-                delete(context, index, &key);
+            for key in store.finish_resources(scope.watch) {
+                delete(context, store, &key);
             }
-            start_if_complete(context, index);
+            start_if_complete(context, store);
         }
     })
     .await;
 }
 
-fn apply(context: &Context, index: &mut Index, resource: Received<FlowsEncryptionKey>) {
+fn apply(context: &Context, store: &mut Store, resource: PartialObject<FlowsEncryptionKey>) {
     let key = ObjectKey::of(resource.meta());
     // The operator's own status writes come back to it here.
-    if index.is_up_to_date_with(&key, resource.meta()) {
+    if store.is_up_to_date_with(&key, resource.meta()) {
         return;
     }
     let fault = match resource.into_resource() {
         Ok(resource) => match resource.spec.fault() {
             None => {
-                let change = index.apply_resource(&resource, Timestamp::now());
-                if index.is_complete() {
+                let change = store.apply_resource(&resource, Timestamp::now());
+                if store.is_complete() {
                     context.react(&key, change);
                 }
                 return;
@@ -91,14 +91,14 @@ fn apply(context: &Context, index: &mut Index, resource: Received<FlowsEncryptio
         Err(error) => error.to_string(),
     };
     tracing::error!(resource = %key, error = %fault, "this FlowsEncryptionKey cannot be read and is left alone; was it written for another version of the definition?");
-    delete(context, index, &key);
+    delete(context, store, &key);
 }
 
-fn delete(context: &Context, index: &mut Index, key: &ObjectKey) {
-    let vacated = index.delete_resource(key, Timestamp::now());
+fn delete(context: &Context, store: &mut Store, key: &ObjectKey) {
+    let vacated = store.delete_resource(key, Timestamp::now());
     context.queue.remove(key);
-    if index.is_complete() {
-        context.react(key, Change { asks_for_more: false, vacated });
+    if store.is_complete() {
+        context.react(key, Change { spec_changed: false, vacated });
     }
 }
 
@@ -106,26 +106,26 @@ fn delete(context: &Context, index: &mut Index, key: &ObjectKey) {
 pub async fn secrets(context: &Context, scope: &Scope) {
     let config = watcher::Config::default().page_size(PAGE_SIZE).fields(NOT_HELM);
     let begin = |client: &Client| watcher(scope.api::<Secret>(client), config.clone());
-    follow(context, Watched::Secrets, begin, |index, event| {
+    follow(context, Watched::Secrets, begin, |store, event| {
         let concerned = match event {
             Event::Init => {
-                index.begin_secrets(scope.watch);
+                store.begin_secrets(scope.watch);
                 Vec::new()
             }
             Event::InitApply(secret) => {
-                index.list_secret(scope.watch, &ObjectKey::of(secret.meta()));
-                index.apply_secret(secret.meta())
+                store.list_secret(scope.watch, &ObjectKey::of(secret.meta()));
+                store.apply_secret(secret.meta())
             }
-            Event::Apply(secret) => index.apply_secret(secret.meta()),
-            Event::Delete(secret) => index.delete_secret(&ObjectKey::of(secret.meta())),
-            Event::InitDone => index.finish_secrets(scope.watch),
+            Event::Apply(secret) => store.apply_secret(secret.meta()),
+            Event::Delete(secret) => store.delete_secret(&ObjectKey::of(secret.meta())),
+            Event::InitDone => store.finish_secrets(scope.watch),
         };
-        if index.is_complete() {
+        if store.is_complete() {
             for key in concerned {
                 context.queue.add(&key, Urgency::Changed);
             }
         }
-        start_if_complete(context, index);
+        start_if_complete(context, store);
     })
     .await;
 }
@@ -136,9 +136,9 @@ async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
     context: &Context,
     watched: Watched,
     begin: impl Fn(&Client) -> S,
-    mut handle: impl FnMut(&mut Index, Event<K>),
+    mut handle: impl FnMut(&mut Store, Event<K>),
 ) {
-    let pulse = context.health.begin(watched.loop_name());
+    let heartbeat = context.health.begin(watched.loop_name());
     let sight = context.health.sight(watched.as_str());
     let client = attentive(&context.watch_client, watched, &sight);
     let mut attempts = Attempts::new(&context.health);
@@ -147,15 +147,15 @@ async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
         let mut is_over = false;
         while !is_over {
             tokio::select! {
-                event = pulse.rest(events.next()) => match event {
+                event = heartbeat.while_waiting(events.next()) => match event {
                     Some(Ok(event)) => {
                         sight.hear();
-                        handle(&mut context.index(), event);
+                        handle(&mut context.store(), event);
                     }
                     Some(Err(error)) => {
                         context.metrics.watch_failed(watched);
                         report(watched, &sight, &error);
-                        pulse.rest(attempts.pause()).await;
+                        heartbeat.while_waiting(attempts.pause()).await;
                         is_over = sight.take_lost() || is_expired(&error);
                     }
                     None => return,
@@ -190,10 +190,10 @@ fn is_expired(error: &watcher::Error) -> bool {
 }
 
 /// Once everything was listed, every resource is looked at. Most then turn out to have nothing due.
-fn start_if_complete(context: &Context, index: &Index) {
-    if index.is_complete() && !context.started.swap(true, std::sync::atomic::Ordering::AcqRel) {
-        tracing::info!(resources = index.keys().len(), "all resources and Secrets are listed");
-        for key in index.keys() {
+fn start_if_complete(context: &Context, store: &Store) {
+    if store.is_complete() && !context.started.swap(true, std::sync::atomic::Ordering::AcqRel) {
+        tracing::info!(resources = store.keys().len(), "all resources and Secrets are listed");
+        for key in store.keys() {
             context.queue.add(&key, Urgency::Due);
         }
     }

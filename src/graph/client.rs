@@ -11,7 +11,7 @@ use waflows_core::meta::{ErrorClass, GraphError, Reported};
 use waflows_key::PublicKey;
 
 use super::exchange::exchange;
-use super::pacing::{Caller, Pacing};
+use super::pacing::{CallLimiter, Caller};
 use super::transport::Transport;
 use super::{CallError, Credentials, wire};
 use crate::metrics::{Metrics, Operation};
@@ -64,7 +64,7 @@ pub struct Client {
     transport: Arc<Transport>,
     /// The base URL with the version.
     base: Arc<Url>,
-    pacing: Arc<Pacing>,
+    pacing: Arc<CallLimiter>,
     metrics: Arc<Metrics>,
 }
 
@@ -75,7 +75,7 @@ impl Client {
     ///
     /// # Errors
     /// When the configuration is unusable.
-    pub fn new(config: &Config, pacing: Arc<Pacing>, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
+    pub fn new(config: &Config, pacing: Arc<CallLimiter>, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
         let url = &config.base_url;
         if url.scheme() != "https" && !(config.allow_http && url.scheme() == "http") {
             return Err(ConfigError::NotHttps(without_password(url)));
@@ -90,7 +90,7 @@ impl Client {
     }
 
     /// What its calls wait for.
-    pub fn pacing(&self) -> &Pacing {
+    pub fn pacing(&self) -> &CallLimiter {
         &self.pacing
     }
 

@@ -21,7 +21,7 @@ pub mod wire;
 
 pub use client::{Client, Config, ConfigError};
 pub use credentials::{AccessToken, AppSecret, Credentials};
-pub use pacing::{Pacing, Pause, PauseCause};
+pub use pacing::{CallLimiter, Hold, HoldCause};
 pub use reader::Reader;
 
 use waflows_core::meta::GraphError;
@@ -32,7 +32,7 @@ pub enum CallError {
     /// The call failed, for this number.
     Failed(GraphError),
     /// An answer, to this call or to an earlier one, refused the credentials or asked for patience.
-    Paused(Pause),
+    Paused(Hold),
     /// The call was not made: while it waited for its turn, its caller lost the leave to make it.
     Withdrawn,
 }

@@ -1,7 +1,7 @@
 //! When a call may be made: what earlier answers asked for, for the token, the business account, the number.
 //!
-//! Every resource goes through the same [`Pacing`], so that a refused token costs one call and not one per number.
-//! [`book`] decides and is synchronous; `Pacing` waits where it says so, and holds the operator's own ceilings.
+//! Every resource goes through the same [`CallLimiter`], so that a refused token costs one call and not one per number.
+//! [`book`] decides and is synchronous; `CallLimiter` waits where it says so, and holds the operator's own ceilings.
 //! [`incidents`] says what the log tells of all this.
 
 mod book;
@@ -17,9 +17,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
-use waflows_core::meta::{ErrorClass, GraphError, PauseScope};
+use waflows_core::meta::{ErrorClass, GraphError, HoldScope};
 
-use self::book::{Book, Verdict};
+use self::book::{Admission, LimiterState};
 use self::incidents::{Call, Incidents};
 use self::rate::Rate;
 use super::credentials::CredentialsId;
@@ -27,7 +27,7 @@ use super::usage::Usage;
 
 /// Ceilings over everything that this process sends, and the scale of its waits.
 #[derive(Debug, Clone, Copy)]
-pub struct Ceilings {
+pub struct Limits {
     /// Requests begun per second, evenly spaced; none lifts the ceiling.
     pub requests_per_second: Option<NonZeroU32>,
     /// Requests under way at once; none lifts the ceiling. One token gets at most three quarters of them.
@@ -51,16 +51,16 @@ pub struct Caller<'a> {
 
 /// A call that was not made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pause {
+pub struct Hold {
     /// Why.
-    pub cause: PauseCause,
+    pub cause: HoldCause,
     /// From when on it makes sense to try again.
     pub until: Instant,
 }
 
 /// Why a call was not made, with the answer that is the reason.
 #[derive(Debug, Clone, PartialEq)]
-pub enum PauseCause {
+pub enum HoldCause {
     /// The credentials were refused.
     CredentialsRefused(Arc<GraphError>),
     /// A rate limit is in force.
@@ -71,7 +71,7 @@ pub enum PauseCause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paused {
     /// What they apply to.
-    pub scope: PauseScope,
+    pub scope: HoldScope,
     /// How many there are.
     pub count: usize,
     /// The longest time until one of them ends.
@@ -79,18 +79,18 @@ pub struct Paused {
 }
 
 /// Shared by all calls of the process.
-pub struct Pacing {
-    book: Mutex<Book>,
+pub struct CallLimiter {
+    book: Mutex<LimiterState>,
     incidents: Mutex<Incidents>,
     rate: Option<Rate>,
     slots: Option<Semaphore>,
     wait_scale: f64,
 }
 
-/// Permission for one call. Must be told what came of it with [`Pass::finish`]; dropped without, the call counts
+/// Permission for one call. Must be told what came of it with [`CallPermit::finish`]; dropped without, the call counts
 /// as never made.
-pub struct Pass<'a> {
-    pacing: &'a Pacing,
+pub struct CallPermit<'a> {
+    pacing: &'a CallLimiter,
     caller: Caller<'a>,
     begun: Instant,
     /// Whether others wait for what comes of this call.
@@ -98,14 +98,14 @@ pub struct Pass<'a> {
     _slots: Option<(OwnedSemaphorePermit, SemaphorePermit<'a>)>,
 }
 
-impl Pacing {
+impl CallLimiter {
     /// Pacing with nothing known yet.
-    pub fn new(ceilings: Ceilings) -> Self {
+    pub fn new(ceilings: Limits) -> Self {
         let slots = ceilings.concurrency.map(|n| n.get() as usize);
         // One slow token must leave slots to the others.
         let share = slots.map_or(Semaphore::MAX_PERMITS, |slots| (slots * 3 / 4).max(1));
         Self {
-            book: Mutex::new(Book::new(ceilings.wait_scale, share)),
+            book: Mutex::new(LimiterState::new(ceilings.wait_scale, share)),
             incidents: Mutex::new(Incidents::new(ceilings.wait_scale)),
             rate: ceilings.requests_per_second.map(Rate::new),
             slots: slots.map(Semaphore::new),
@@ -117,7 +117,7 @@ impl Pacing {
     ///
     /// # Errors
     /// The pause that is in force, at once: rounds end and come back, they do not sleep.
-    pub async fn enter<'a>(&'a self, caller: Caller<'a>) -> Result<Pass<'a>, Pause> {
+    pub async fn enter<'a>(&'a self, caller: Caller<'a>) -> Result<CallPermit<'a>, Hold> {
         loop {
             let mut pass = self.admit(caller).await?;
             // Slept through before a slot is taken: others can use it meanwhile.
@@ -135,17 +135,17 @@ impl Pacing {
         }
     }
 
-    async fn admit<'a>(&'a self, caller: Caller<'a>) -> Result<Pass<'a>, Pause> {
+    async fn admit<'a>(&'a self, caller: Caller<'a>) -> Result<CallPermit<'a>, Hold> {
         loop {
             let now = Instant::now();
             // Scoped so that the lock is not held while waiting.
             let verdict = { self.book().admit(&caller, now) };
             match verdict {
-                Verdict::Go { is_probe } => {
-                    return Ok(Pass { pacing: self, caller, begun: now, is_probe, _slots: None });
+                Admission::Go { is_probe } => {
+                    return Ok(CallPermit { pacing: self, caller, begun: now, is_probe, _slots: None });
                 }
-                Verdict::Stop(pause) => return Err(pause),
-                Verdict::Wait(turn) => turn.await,
+                Admission::Stop(pause) => return Err(pause),
+                Admission::Wait(turn) => turn.await,
             }
         }
     }
@@ -160,7 +160,7 @@ impl Pacing {
     }
 
     /// The refusal of these credentials that is in force, if one is: learnt without a call.
-    pub fn refusal(&self, credentials: CredentialsId) -> Option<Pause> {
+    pub fn refusal(&self, credentials: CredentialsId) -> Option<Hold> {
         self.book().refusal(credentials, Instant::now()).cloned()
     }
 
@@ -180,16 +180,16 @@ impl Pacing {
         lines.iter().for_each(incidents::Line::log);
     }
 
-    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+    fn book(&self) -> std::sync::MutexGuard<'_, LimiterState> {
         // The book is consistent after every method, even one that panicked.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pass<'_> {
+impl CallPermit<'_> {
     /// Begins the call, unless what was heard while it waited speaks against it. False where it has to line up again:
     /// nothing has shown lately that the token is good, and another call is about to.
-    fn begin(&mut self) -> Result<bool, Pause> {
+    fn begin(&mut self) -> Result<bool, Hold> {
         let now = Instant::now();
         let mut book = self.pacing.book();
         self.begun = now;
@@ -199,17 +199,17 @@ impl Pass<'_> {
             return pause.map_or(Ok(true), Err);
         }
         match book.admit(&self.caller, now) {
-            Verdict::Go { is_probe } => {
+            Admission::Go { is_probe } => {
                 self.is_probe = is_probe;
                 Ok(true)
             }
-            Verdict::Wait(_) => Ok(false),
-            Verdict::Stop(pause) => Err(pause),
+            Admission::Wait(_) => Ok(false),
+            Admission::Stop(pause) => Err(pause),
         }
     }
 
     /// Records what came of the call. Returns the pause that its failure brought about, if it did.
-    pub(super) fn finish(mut self, error: Option<&GraphError>, usage: &Usage) -> Option<Pause> {
+    pub(super) fn finish(mut self, error: Option<&GraphError>, usage: &Usage) -> Option<Hold> {
         let now = Instant::now();
         let pacing = self.pacing;
         let mut book = pacing.book();
@@ -235,7 +235,7 @@ impl Pass<'_> {
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
         if self.is_probe {
             self.pacing.book().abandon_probe(self.caller.credentials);

@@ -5,7 +5,7 @@ use waflows_core::meta::Reported;
 
 use super::client::redacted;
 use super::exchange::receive;
-use super::pacing::{Caller, Pacing};
+use super::pacing::{CallLimiter, Caller};
 use super::{CallError, Credentials, wire};
 
 /// What a GET of a phone number's key comes to that Meta answers like this: as [`super::Client::read`], but for the
@@ -18,7 +18,7 @@ pub async fn read(
     credentials: &Credentials,
     resource: &str,
     number: &str,
-    pacing: &Pacing,
+    pacing: &CallLimiter,
 ) -> Result<Reported, CallError> {
     let caller =
         Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: number };

@@ -19,7 +19,7 @@ use super::others::OF_AN_OPERATOR;
 use super::record::{Claim, Record};
 use super::request::{Answer, Request, Trouble};
 use super::term::Term;
-use crate::health::Pulse;
+use crate::health::Heartbeat;
 
 pub(super) struct Candidate {
     lease: LeaseConfig,
@@ -29,8 +29,8 @@ pub(super) struct Candidate {
     object: Lease,
     /// Origin of the election's clock.
     origin: Instant,
-    terms: watch::Sender<Option<Term>>,
-    pulse: Arc<Pulse>,
+    criteria: watch::Sender<Option<Term>>,
+    heartbeat: Arc<Heartbeat>,
     /// The guard cancels the term also where this task ends unasked.
     term: Option<(Term, DropGuard)>,
     /// What stands in the log already.
@@ -42,8 +42,8 @@ impl Candidate {
     pub(super) fn new(
         lease: LeaseConfig,
         client: Client,
-        terms: watch::Sender<Option<Term>>,
-        pulse: Arc<Pulse>,
+        criteria: watch::Sender<Option<Term>>,
+        heartbeat: Arc<Heartbeat>,
     ) -> Self {
         Self {
             api: Api::namespaced(client, &lease.namespace),
@@ -51,8 +51,8 @@ impl Candidate {
             lease,
             object: Lease::default(),
             origin: Instant::now(),
-            terms,
-            pulse,
+            criteria,
+            heartbeat,
             term: None,
             trouble: None,
             other_holder: None,
@@ -62,7 +62,7 @@ impl Candidate {
     /// Competes until `release` is cancelled, then gives the Lease back.
     pub(super) async fn run(mut self, release: CancellationToken) {
         loop {
-            self.pulse.beat();
+            self.heartbeat.beat();
             if release.is_cancelled() {
                 self.election.release(self.now());
             }
@@ -153,12 +153,12 @@ impl Candidate {
         }
         let term = Term::new(Some(until), seizes.then(Instant::now));
         self.term = Some((term.clone(), term.lost().clone().drop_guard()));
-        self.terms.send_replace(Some(term));
+        self.criteria.send_replace(Some(term));
         tracing::info!(lease = %self.lease, identity = self.lease.identity, "leading");
     }
 
     fn step_down(&mut self) {
-        self.terms.send_replace(None);
+        self.criteria.send_replace(None);
         self.term = None;
         tracing::info!(lease = %self.lease, holder = self.election.other_holder(), "no longer leading");
     }

@@ -31,14 +31,14 @@ pub use others::warn_of_others;
 pub use term::{Leader, Term};
 
 use crate::apiserver;
-use crate::health::Pulse;
+use crate::health::Heartbeat;
 
 /// This process's part in the election. Dropping it ends the part without giving the Lease back, so that others wait
 /// for as long as work that is still under way may take.
 #[derive(Debug)]
 pub struct Leadership {
     leader: Leader,
-    pulse: Arc<Pulse>,
+    heartbeat: Arc<Heartbeat>,
     release: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -51,12 +51,12 @@ impl Leadership {
     pub fn start(lease: LeaseConfig, mut cluster: kube::Config) -> Result<Self, kube::Error> {
         cluster.default_retry = false;
         let client = apiserver::client(cluster)?;
-        let (terms, term) = watch::channel(None);
+        let (criteria, term) = watch::channel(None);
         let release = CancellationToken::new();
-        let pulse = Arc::new(Pulse::default());
-        let candidate = Candidate::new(lease, client, terms, Arc::clone(&pulse));
+        let heartbeat = Arc::new(Heartbeat::default());
+        let candidate = Candidate::new(lease, client, criteria, Arc::clone(&heartbeat));
         let task = tokio::spawn(candidate.run(release.clone()));
-        Ok(Self { leader: Leader::new(term), pulse, release, task })
+        Ok(Self { leader: Leader::new(term), heartbeat, release, task })
     }
 
     /// Whether this process leads, for whoever asks.
@@ -65,8 +65,8 @@ impl Leadership {
     }
 
     /// The pulse of the election: it beats several times in each lease duration, whether or not the API server answers.
-    pub fn pulse(&self) -> &Arc<Pulse> {
-        &self.pulse
+    pub fn heartbeat(&self) -> &Arc<Heartbeat> {
+        &self.heartbeat
     }
 
     /// Gives the Lease back, so that another replica need not wait for its end. To be called once no write is under

@@ -3,7 +3,7 @@
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 use waflows_core::api::crd::NumberState;
-use waflows_core::meta::{ErrorClass, PauseScope};
+use waflows_core::meta::{ErrorClass, HoldScope};
 use waflows_core::number::UploadReason;
 
 /// One metric.
@@ -93,7 +93,7 @@ const RESOURCE_NAMESPACE: Label =
     open("resource_namespace", "the same as `namespace`, also after a scrape that overwrites that one");
 const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
 const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
-const SCOPE: Label = one_of("scope", || PauseScope::ALL.map(PauseScope::as_str).to_vec());
+const SCOPE: Label = one_of("scope", || HoldScope::ALL.map(HoldScope::as_str).to_vec());
 
 pub(crate) static BUILD: Descriptor = Descriptor {
     name: "waflows_build",

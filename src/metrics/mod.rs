@@ -18,7 +18,7 @@ use waflows_core::meta::GraphError;
 use waflows_core::number::UploadReason;
 
 use self::catalog::{Descriptor, Values};
-use crate::health::Pulse;
+use crate::health::Heartbeat;
 
 /// Name and value of a label.
 pub(crate) type Label = (&'static str, &'static str);
@@ -35,7 +35,7 @@ const ROUND_BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 #[derive(Debug)]
 pub struct Metrics {
     /// Beats with whatever becomes of the work, good or bad.
-    pub progress: Pulse,
+    pub progress: Heartbeat,
     pub(crate) rounds: Histograms,
     pub(crate) requests: Counters<2>,
     pub(crate) request_durations: Histograms,
@@ -120,7 +120,7 @@ impl Watched {
 impl Default for Metrics {
     fn default() -> Self {
         Self {
-            progress: Pulse::default(),
+            progress: Heartbeat::default(),
             rounds: histograms(&catalog::RECONCILE_DURATION, || Histogram::new(ROUND_BUCKETS)),
             requests: counters_by_two(&catalog::GRAPH_REQUESTS),
             request_durations: histograms(&catalog::GRAPH_REQUEST_DURATION, || Histogram::new(CALL_BUCKETS)),

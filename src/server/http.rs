@@ -69,13 +69,13 @@ async fn serve_metrics(State(pages): State<Pages>) -> Response {
 /// Fails while a restart may help. Takes the locks that every part of the process takes: where one is never given back
 /// there is no answer, which fails the probe, too.
 async fn healthz(State(pages): State<Pages>) -> (StatusCode, String) {
-    verdict(&pages.context.stuck(pages.leader.is_leader()))
+    verdict(&pages.context.not_live_reasons(pages.leader.is_leader()))
 }
 
 /// Ready once every watch was listed: a replica that waits for the lease has warm caches and is ready, too. Not ready
 /// while the cluster is out of sight.
 async fn readyz(State(pages): State<Pages>) -> (StatusCode, String) {
-    verdict(&pages.context.blind_spots())
+    verdict(&pages.context.not_ready_reasons())
 }
 
 fn verdict(troubles: &[String]) -> (StatusCode, String) {

@@ -76,9 +76,9 @@ impl Collector for Sources {
 impl Sources {
     /// The resources, where this process speaks for them: what a replica in waiting says of them would be counted twice.
     fn resources(&self, is_leader: bool) -> Resources {
-        let index = self.context.index();
-        let vitals = if is_leader && index.is_complete() { index.vitals() } else { Vec::new() };
-        Resources { vitals, per_resource: self.per_resource }
+        let store = self.context.store();
+        let summary = if is_leader && store.is_complete() { store.summary() } else { Vec::new() };
+        Resources { summary, per_resource: self.per_resource }
     }
 
     fn pauses(&self, page: &mut Page<'_>) -> fmt::Result {

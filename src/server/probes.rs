@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::controller::Context;
 use crate::controller::queue::Queue;
-use crate::health::Pulse;
+use crate::health::Heartbeat;
 
 /// Three times the longest wait inside a round, which is that between two attempts to store the note of an upload.
 const STANDSTILL: Duration = Duration::from_secs(15 * 60);
@@ -12,16 +12,16 @@ const STANDSTILL: Duration = Duration::from_secs(15 * 60);
 impl Context {
     /// Why the process is to be restarted, each reason in a clause: loops that do not move, and rounds that come to
     /// nothing, neither good nor bad.
-    pub fn stuck(&self, is_leader: bool) -> Vec<String> {
+    pub fn not_live_reasons(&self, is_leader: bool) -> Vec<String> {
         let standstill = standstill(&self.queue, &self.metrics.progress, is_leader);
         let clause = standstill.map(|time| format!("the rounds have come to a standstill for {} s", time.as_secs()));
-        self.health.stuck().into_iter().chain(clause).collect()
+        self.health.not_live_reasons().into_iter().chain(clause).collect()
     }
 
     /// What keeps the process from seeing the cluster, each in a clause.
-    pub fn blind_spots(&self) -> Vec<String> {
-        let mut clauses = self.health.blind_spots();
-        if !self.index().is_complete() {
+    pub fn not_ready_reasons(&self) -> Vec<String> {
+        let mut clauses = self.health.not_ready_reasons();
+        if !self.store().is_complete() {
             clauses.push("the lists of FlowsEncryptionKeys and Secrets are not complete".to_owned());
         }
         clauses
@@ -30,7 +30,7 @@ impl Context {
 
 /// For how long nothing came of the work, where there is some. A round ends, calls Meta or asks the API server long
 /// before this, also where neither answers.
-fn standstill(queue: &Queue, progress: &Pulse, is_leader: bool) -> Option<Duration> {
+fn standstill(queue: &Queue, progress: &Heartbeat, is_leader: bool) -> Option<Duration> {
     let has_work = queue.running() > 0 || (is_leader && queue.oldest() > STANDSTILL);
     Some(progress.silence()).filter(|silence| has_work && *silence > STANDSTILL)
 }
@@ -49,7 +49,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_has_nothing_to_do_does_not_stand_still() {
-        let (queue, progress) = (Queue::default(), Pulse::default());
+        let (queue, progress) = (Queue::default(), Heartbeat::default());
         pass(10 * STANDSTILL).await;
         assert_eq!(standstill(&queue, &progress, true), None);
         queue.add(&ObjectKey::new("ns", "a"), Urgency::Due);
@@ -61,7 +61,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_round_moves_on_and_one_that_hangs_does_not() {
-        let (queue, progress) = (Queue::default(), Pulse::default());
+        let (queue, progress) = (Queue::default(), Heartbeat::default());
         queue.add(&ObjectKey::new("ns", "a"), Urgency::Due);
         let (key, _) = queue.next(&CancellationToken::new()).await;
         for _ in 0..5 {

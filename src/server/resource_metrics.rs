@@ -7,7 +7,7 @@ use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder, MetricEncoder
 use waflows_core::api::conditions::ConditionStatus;
 use waflows_core::api::crd::NumberState;
 use waflows_core::store::object_key::ObjectKey;
-use waflows_core::store::resource_summary::Vitals;
+use waflows_core::store::resource_summary::ResourceSummary;
 
 use super::openmetrics::Page;
 use crate::metrics::catalog::{self, Descriptor};
@@ -16,7 +16,7 @@ type Counts = [u64; NumberState::ALL.len()];
 
 /// The resources that this process speaks for.
 pub(super) struct Resources {
-    pub(super) vitals: Vec<(ObjectKey, Vitals)>,
+    pub(super) summary: Vec<(ObjectKey, ResourceSummary)>,
     /// Whether each has series of its own.
     pub(super) per_resource: bool,
 }
@@ -26,10 +26,10 @@ impl Resources {
         self.phone_numbers(page)?;
         self.ready(page)?;
         self.by_ready(page)?;
-        self.times(page, &catalog::LAST_CHECK, |vitals| vitals.last_check)?;
-        self.times(page, &catalog::NEXT_CHECK, |vitals| vitals.next_check)?;
-        self.times(page, &catalog::KEY, |vitals| vitals.key_since)?;
-        self.times(page, &catalog::SUSPENDED, |vitals| vitals.suspended_since)?;
+        self.times(page, &catalog::LAST_CHECK, |summary| summary.last_check)?;
+        self.times(page, &catalog::NEXT_CHECK, |summary| summary.next_check)?;
+        self.times(page, &catalog::KEY, |summary| summary.key_since)?;
+        self.times(page, &catalog::SUSPENDED, |summary| summary.suspended_since)?;
         page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))?;
         self.refused_resources(page)
     }
@@ -37,25 +37,25 @@ impl Resources {
     fn phone_numbers(&self, page: &mut Page<'_>) -> fmt::Result {
         let mut family = page.family(&catalog::PHONE_NUMBERS)?;
         let mut sums = Counts::default();
-        for (key, vitals) in &self.vitals {
+        for (key, summary) in &self.summary {
             if self.per_resource {
-                numbers(&mut family, Some(key), &vitals.numbers.map(u64::from))?;
+                numbers(&mut family, Some(key), &summary.numbers.map(u64::from))?;
             } else {
-                sums.iter_mut().zip(vitals.numbers).for_each(|(sum, count)| *sum += u64::from(count));
+                sums.iter_mut().zip(summary.numbers).for_each(|(sum, count)| *sum += u64::from(count));
             }
         }
-        if self.per_resource || self.vitals.is_empty() { Ok(()) } else { numbers(&mut family, None, &sums) }
+        if self.per_resource || self.summary.is_empty() { Ok(()) } else { numbers(&mut family, None, &sums) }
     }
 
     fn ready(&self, page: &mut Page<'_>) -> fmt::Result {
         let mut family = page.family(&catalog::RESOURCE_READY)?;
-        for (key, vitals) in self.vitals.iter().filter(|_| self.per_resource) {
-            let value: i64 = match vitals.ready {
+        for (key, summary) in self.summary.iter().filter(|_| self.per_resource) {
+            let value: i64 = match summary.ready {
                 ConditionStatus::True => 1,
                 ConditionStatus::False => 0,
                 ConditionStatus::Unknown => -1,
             };
-            family.encode_family(&(Names(Some(key)), [("reason", vitals.reason)]))?.encode_gauge(&value)?;
+            family.encode_family(&(Names(Some(key)), [("reason", summary.reason)]))?.encode_gauge(&value)?;
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Resources {
     fn by_ready(&self, page: &mut Page<'_>) -> fmt::Result {
         let mut family = page.family(&catalog::RESOURCES)?;
         let mut sums: Vec<((ConditionStatus, &str), u64)> = Vec::new();
-        for readiness in self.vitals.iter().map(|(_, vitals)| (vitals.ready, vitals.reason)) {
+        for readiness in self.summary.iter().map(|(_, summary)| (summary.ready, summary.reason)) {
             match sums.iter_mut().find(|(known, _)| *known == readiness) {
                 Some((_, count)) => *count += 1,
                 None => sums.push((readiness, 1)),
@@ -76,9 +76,14 @@ impl Resources {
     }
 
     /// A point in time of each resource, or the earliest of all.
-    fn times(&self, page: &mut Page<'_>, metric: &'static Descriptor, of: fn(&Vitals) -> Option<i64>) -> fmt::Result {
+    fn times(
+        &self,
+        page: &mut Page<'_>,
+        metric: &'static Descriptor,
+        of: fn(&ResourceSummary) -> Option<i64>,
+    ) -> fmt::Result {
         let mut family = page.family(metric)?;
-        let times = self.vitals.iter().filter_map(|(key, vitals)| Some((key, of(vitals)?)));
+        let times = self.summary.iter().filter_map(|(key, summary)| Some((key, of(summary)?)));
         if !self.per_resource {
             let earliest = times.map(|(_, time)| time).min();
             return earliest.map_or(Ok(()), |earliest| family.encode_gauge(&earliest));
@@ -109,7 +114,7 @@ impl Resources {
 
     /// Namespace, and Secret and key of the token, of each resource whose token is refused.
     fn refused(&self) -> impl Iterator<Item = (&str, &(String, String))> {
-        self.vitals.iter().filter_map(|(key, vitals)| Some((&*key.namespace, vitals.refused_token.as_deref()?)))
+        self.summary.iter().filter_map(|(key, summary)| Some((&*key.namespace, summary.refused_token.as_deref()?)))
     }
 }
 
@@ -160,11 +165,11 @@ mod tests {
     }
 
     /// A resource with two numbers in a state.
-    fn resource(name: &str, state: NumberState, last_check: i64) -> (ObjectKey, Vitals) {
+    fn resource(name: &str, state: NumberState, last_check: i64) -> (ObjectKey, ResourceSummary) {
         let mut numbers = [0; NumberState::ALL.len()];
         numbers[state as usize] = 2;
         let is_valid = state == NumberState::Valid;
-        let vitals = Vitals {
+        let summary = ResourceSummary {
             numbers,
             ready: if is_valid { ConditionStatus::True } else { ConditionStatus::False },
             reason: if is_valid { "AllNumbersValid" } else { "TokenRefused" },
@@ -174,13 +179,13 @@ mod tests {
             suspended_since: is_valid.then_some(last_check + 1),
             refused_token: (!is_valid).then(|| Box::new(("meta-token".to_owned(), "token".to_owned()))),
         };
-        (ObjectKey::new("messaging", name), vitals)
+        (ObjectKey::new("messaging", name), summary)
     }
 
     /// The samples, without what describes them.
-    fn samples(vitals: Vec<(ObjectKey, Vitals)>, per_resource: bool) -> Vec<String> {
+    fn samples(summary: Vec<(ObjectKey, ResourceSummary)>, per_resource: bool) -> Vec<String> {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Source(Resources { vitals, per_resource })));
+        registry.register_collector(Box::new(Source(Resources { summary, per_resource })));
         let mut page = String::new();
         text::encode(&mut page, &registry).unwrap();
         page.lines().filter(|line| !line.starts_with('#')).map(|line| line.replace("waflows_", "")).collect()

@@ -8,7 +8,7 @@ use graph_emulator::{
 };
 use waflows_core::meta::ErrorClass as C;
 use waflows_core::meta::RateLimitScope;
-use waflows_operator::graph::{CallError, PauseCause};
+use waflows_operator::graph::{CallError, HoldCause};
 
 use crate::world::{APP_SECRET, Graph, NUMBER, RESOURCE, TOKEN, class_of, credentials, error_of, proven_credentials};
 
@@ -74,7 +74,7 @@ async fn limits_name_what_they_pause_and_for_how_long() {
         let wait = seconds.map(Duration::from_secs);
         let result = graph.read().await;
         let Err(CallError::Paused(pause)) = &result else { panic!("{code}: {result:?}") };
-        assert!(matches!(pause.cause, PauseCause::RateLimited(_)));
+        assert!(matches!(pause.cause, HoldCause::RateLimited(_)));
         assert_eq!(class_of(result), C::RateLimited { scope, wait }, "{code}");
         assert!(matches!(graph.read().await, Err(CallError::Paused(_))), "{code}");
         assert_eq!(graph.reads(), 1, "{code}");

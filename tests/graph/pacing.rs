@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use graph_emulator::{Config, Fault, FaultAction, GraphError, NumberSettings, RateLimit, RetryAfter, Token, Usage};
 use waflows_core::meta::ErrorClass;
-use waflows_operator::graph::{CallError, Credentials, PauseCause};
+use waflows_operator::graph::{CallError, Credentials, HoldCause};
 
 use crate::world::{
     APP_SECRET, Graph, NUMBER, RESOURCE, TOKEN, ceilings, class_of, credentials, proven_credentials, unlimited,
@@ -82,7 +82,7 @@ async fn a_token_that_is_revoked_in_the_middle_stops_what_has_not_begun() {
     assert!((1..=8).contains(&refusals), "only those under way: {refusals}");
     let result = graph.client.read(&good, "ns/b", NUMBER).await;
     assert!(
-        matches!(&result, Err(CallError::Paused(pause)) if matches!(pause.cause, PauseCause::CredentialsRefused(_)))
+        matches!(&result, Err(CallError::Paused(pause)) if matches!(pause.cause, HoldCause::CredentialsRefused(_)))
     );
     assert_eq!(graph.reads() as usize, answered + refusals);
 }
@@ -92,7 +92,7 @@ async fn a_refused_token_gets_one_call_after_its_wait() {
     let graph = Graph::paced(
         Config::default(),
         |_| {},
-        waflows_operator::graph::pacing::Ceilings {
+        waflows_operator::graph::pacing::Limits {
             // 5 minutes become 30 milliseconds.
             wait_scale: 0.0001,
             ..unlimited()

@@ -7,7 +7,7 @@ use graph_emulator::{Config, Emulator};
 use reqwest::Url;
 use tempfile::NamedTempFile;
 use waflows_core::meta::ErrorClass;
-use waflows_operator::graph::pacing::{Ceilings, Pacing};
+use waflows_operator::graph::pacing::{CallLimiter, Limits};
 use waflows_operator::graph::{Client, ConfigError};
 
 use crate::world::{Graph, NUMBER, RESOURCE, TOKEN, class_of, client, config, credentials, error_of, unlimited};
@@ -19,7 +19,7 @@ fn over_tls() -> Config {
 fn refused(url: &str, change: impl FnOnce(&mut waflows_operator::graph::Config)) -> ConfigError {
     let mut config = config(url);
     change(&mut config);
-    Client::new(&config, Pacing::new(unlimited()).into(), Default::default()).err().expect("it is refused")
+    Client::new(&config, CallLimiter::new(unlimited()).into(), Default::default()).err().expect("it is refused")
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_ca_bundle_that_changes_is_read_again_and_a_broken_one_changes_nothing
     let another = Emulator::start(over_tls()).await.unwrap();
     let mounted = Mounted::with(another.ca_pem().unwrap());
     // It is looked at before each call.
-    let always = Ceilings { wait_scale: 0.0, ..unlimited() };
+    let always = Limits { wait_scale: 0.0, ..unlimited() };
     let graph = Graph::paced(over_tls(), |config| config.ca_bundle = Some(mounted.path()), always).await;
     let is_refused = |result| error_of(result).message.contains("certificate");
     assert!(is_refused(graph.read().await));

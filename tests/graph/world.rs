@@ -8,8 +8,8 @@ use graph_emulator::{Config, Emulator, FOREIGN_PUBLIC_KEY, Fault, FaultAction, a
 use tempfile::NamedTempFile;
 use waflows_core::meta::{ErrorClass, GraphError, Reported};
 use waflows_key::PublicKey;
-use waflows_operator::graph::pacing::Ceilings;
-use waflows_operator::graph::{self, AccessToken, AppSecret, CallError, Client, Credentials, Pacing, PauseCause};
+use waflows_operator::graph::pacing::Limits;
+use waflows_operator::graph::{self, AccessToken, AppSecret, CallError, CallLimiter, Client, Credentials, HoldCause};
 
 pub(crate) const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";
 pub(crate) const APP_SECRET: &str = "0123456789abcdef-app-secret";
@@ -35,7 +35,7 @@ impl Graph {
         Self::paced(emulator, change, unlimited()).await
     }
 
-    pub(crate) async fn paced(emulator: Config, change: impl FnOnce(&mut graph::Config), ceilings: Ceilings) -> Self {
+    pub(crate) async fn paced(emulator: Config, change: impl FnOnce(&mut graph::Config), ceilings: Limits) -> Self {
         let emulator = Emulator::start(emulator).await.unwrap();
         emulator.add_token(TOKEN);
         emulator.add_number(NUMBER);
@@ -73,12 +73,12 @@ impl Graph {
     }
 }
 
-pub(crate) fn unlimited() -> Ceilings {
-    Ceilings { requests_per_second: None, concurrency: None, wait_scale: 0.01 }
+pub(crate) fn unlimited() -> Limits {
+    Limits { requests_per_second: None, concurrency: None, wait_scale: 0.01 }
 }
 
-pub(crate) fn ceilings(per_second: u32, concurrency: u32) -> Ceilings {
-    Ceilings {
+pub(crate) fn ceilings(per_second: u32, concurrency: u32) -> Limits {
+    Limits {
         requests_per_second: NonZeroU32::new(per_second),
         concurrency: NonZeroU32::new(concurrency),
         ..unlimited()
@@ -97,8 +97,8 @@ pub(crate) fn config(base_url: &str) -> graph::Config {
     }
 }
 
-pub(crate) fn client(config: &graph::Config, ceilings: Ceilings) -> Client {
-    Client::new(config, Arc::new(Pacing::new(ceilings)), Arc::default()).unwrap()
+pub(crate) fn client(config: &graph::Config, ceilings: Limits) -> Client {
+    Client::new(config, Arc::new(CallLimiter::new(ceilings)), Arc::default()).unwrap()
 }
 
 /// A time-out that a test can wait for.
@@ -136,7 +136,7 @@ pub(crate) fn error_of<T: std::fmt::Debug>(result: Result<T, CallError>) -> Grap
         CallError::Failed(error) => error,
         CallError::Withdrawn => panic!("withdrawn"),
         CallError::Paused(pause) => match pause.cause {
-            PauseCause::CredentialsRefused(error) | PauseCause::RateLimited(error) => (*error).clone(),
+            HoldCause::CredentialsRefused(error) | HoldCause::RateLimited(error) => (*error).clone(),
         },
     }
 }

@@ -139,7 +139,7 @@ impl World {
             }
         }
         let observation = &round.observation;
-        (self.age(observation.now), observation.agenda.inputs, observation.agenda.afresh).hash(state);
+        (self.age(observation.now), observation.agenda.inputs, observation.agenda.reset_backoff).hash(state);
         observation.agenda.numbers.hash(state);
         observation.key().map(|key| key.fingerprint().to_string()).hash(state);
         observation
@@ -150,7 +150,7 @@ impl World {
         for NumberObservation { before: _, reading, ownership } in &observation.numbers {
             self.hash_reading(reading, state);
             match ownership {
-                Ownership::Own => 0.hash(state),
+                Ownership::Uncontested => 0.hash(state),
                 Ownership::Other { owner } => owner.hash(state),
                 Ownership::Vacant { until } => self.due_in(*until).hash(state),
             }
@@ -167,7 +167,7 @@ impl World {
             (self.age(*at), matches!(answer, UploadAnswer::Accepted), may_be_crossed).hash(state);
             self.hash_reading(after, state);
         }
-        (round.in_trial, round.is_revoked, round.is_orphaned).hash(state);
+        (round.in_canary, round.is_revoked, round.is_orphaned).hash(state);
     }
 
     fn hash_reading<H: Hasher>(&self, reading: &Reading, state: &mut H) {

@@ -9,7 +9,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use crate::environment::{Fate, STEP};
 use crate::history::Violation;
-use crate::rest::{Known, steps_to_rest};
+use crate::rest::{CachedResource, steps_to_rest};
 use crate::setup::Setup;
 use crate::world::{CALL_TIMEOUT, World};
 
@@ -47,7 +47,7 @@ pub(crate) enum Action {
 /// The model of a setup.
 pub(crate) struct Operator {
     setup: Setup,
-    known: Known,
+    known: CachedResource,
 }
 
 /// How each violated property came about.

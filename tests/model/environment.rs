@@ -48,11 +48,11 @@ impl World {
         self.history.call_for_all();
         let secrets = secrets(x, self.keys[x].1, key.is_some());
         for replica in 0..self.replicas.len() {
-            let index = Arc::make_mut(&mut self.replicas[replica].index);
+            let store = Arc::make_mut(&mut self.replicas[replica].store);
             let mut concerned: Vec<_> =
-                secrets.iter().flat_map(|secret| index.apply_secret(&secret_metadata(secret))).collect();
+                secrets.iter().flat_map(|secret| store.apply_secret(&secret_metadata(secret))).collect();
             if key.is_none() {
-                concerned.extend(index.delete_secret(&key_secret(x)));
+                concerned.extend(store.delete_secret(&key_secret(x)));
             }
             for resource in concerned {
                 self.enqueue(replica, crate::objects::resource_number(&resource), Urgency::Changed);

@@ -2,7 +2,7 @@
 //!
 //! A [`world::World`] is what the API server stores, what Meta holds, and what each process has in memory. What may
 //! happen in it stands in [`environment`]; a round's steps, which call the operator's own functions (`due`,
-//! `unowned_numbers`, `claim_numbers`, `plan`, `must_announce`, `Outcome::judge`, `summarize`, the `Index`, and the
+//! `unowned_numbers`, `claim_numbers`, `plan`, `needs_status_before_upload`, `Outcome::judge`, `summarize`, the `Store`, and the
 //! `Election`), in [`round`]. The `stateright` crate visits every state, breadth first, so that a trace is a shortest
 //! one. In each state it asks for
 //!

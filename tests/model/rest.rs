@@ -23,13 +23,13 @@ const MOST_ELECTIONS: usize = 6;
 const WRITES_OF_A_CONTEST: u8 = 3;
 
 /// How many steps known states are from rest.
-pub(crate) type Known = Mutex<HashMap<u64, u16>>;
+pub(crate) type CachedResource = Mutex<HashMap<u64, u16>>;
 
 /// How many steps the state is from rest, where everything goes well from now on.
 ///
 /// # Errors
 /// What is still not as it should be after [`MOST_STEPS`].
-pub(crate) fn steps_to_rest(setup: &Setup, from: &World, known: &Known) -> Result<u16, String> {
+pub(crate) fn steps_to_rest(setup: &Setup, from: &World, known: &CachedResource) -> Result<u16, String> {
     let mut world = from.clone();
     heal(setup, &mut world)?;
     let mut path = Vec::new();

@@ -9,7 +9,7 @@ use waflows_core::number::UploadReason;
 use waflows_core::number::{Ownership, Reading, UploadAnswer, Uploaded};
 use waflows_core::observation::Inputs;
 use waflows_core::observation::Observation;
-use waflows_core::reconcile::machine::must_announce;
+use waflows_core::reconcile::machine::needs_status_before_upload;
 use waflows_core::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
 use waflows_core::rollout::canary::Next;
 use waflows_core::rollout::outcome::Outcome;
@@ -46,11 +46,11 @@ impl World {
     pub(crate) fn begin(&mut self, setup: &Setup, replica: usize, x: usize) {
         self.replicas[replica].queue[x] = Entry::default();
         let name = object_key(x);
-        let index = Arc::clone(&self.replicas[replica].index);
-        // The same as `index.resource`, and far faster than to unpack it.
+        let store = Arc::clone(&self.replicas[replica].store);
+        // The same as `store.resource`, and far faster than to unpack it.
         let Some(resource) = self.replicas[replica].known[x].clone() else { return };
-        let unowned = unowned_numbers(&index, &resource, &name, self.now);
-        let due = due(&resource, &index.referenced_secrets(&resource), setup.interval, self.now);
+        let unowned = unowned_numbers(&store, &resource, &name, self.now);
+        let due = due(&resource, &store.referenced_secrets(&resource), setup.interval, self.now);
         let agenda = match agenda(due, unowned) {
             Due::Later(next) => {
                 self.replicas[replica].queue[x].timer = next;
@@ -60,20 +60,20 @@ impl World {
         };
         let mut observation =
             self.observe(x, Observation::new(resource, agenda, setup.interval, setup.waits(), self.now));
-        claim_numbers(Arc::make_mut(&mut self.replicas[replica].index), &mut observation, &name);
+        claim_numbers(Arc::make_mut(&mut self.replicas[replica].store), &mut observation, &name);
         let plan = planned(setup, &observation);
         let round = Round {
             written: Arc::clone(&observation.resource),
             waiting: plan.uploads.clone(),
             in_flight: None,
             outcomes: Vec::new(),
-            in_trial: plan.is_trial && !setup.has(Mutation::SkipTrial),
+            in_canary: plan.is_canary && !setup.has(Mutation::SkipTrial),
             is_revoked: false,
             is_orphaned: false,
             observation: Arc::new(observation),
             plan: Arc::new(plan),
         };
-        let announces = must_announce(&round.observation, &round.plan);
+        let announces = needs_status_before_upload(&round.observation, &round.plan);
         let status = announces.then(|| summarize(&round.observation, &[], Progress::Underway, self.now).status);
         self.replicas[replica].rounds[x] = Some(round);
         if let Some(status) = status {
@@ -84,7 +84,8 @@ impl World {
     fn observe(&mut self, x: usize, mut observation: Observation) -> Observation {
         if observation.agenda.inputs {
             let (n, version) = self.keys[x];
-            let missing = conditions::Verdict::new(conditions::Reason::SecretNotFound, "The Secret is not there.");
+            let missing =
+                conditions::ConditionReason::new(conditions::Reason::SecretNotFound, "The Secret is not there.");
             observation.inputs = Some(Inputs {
                 key: n.map(|n| key(n).clone()).ok_or(missing),
                 credentials: Ok(()),
@@ -117,10 +118,10 @@ impl World {
             let upload = round.waiting.remove(0);
             let key = uploaded_key(&round);
             // Much can change while an upload waits for its turn.
-            let index = &self.replicas[replica].index;
+            let store = &self.replicas[replica].store;
             let wanted = round.observation.expected();
-            let ownership = index.owner(&upload.phone_number_id, &object_key(x), wanted, self.now);
-            if ownership == Ownership::Own || setup.has(Mutation::IgnoreOwnership) {
+            let ownership = store.owner(&upload.phone_number_id, &object_key(x), wanted, self.now);
+            if ownership == Ownership::Uncontested || setup.has(Mutation::IgnoreOwnership) {
                 self.judge_upload(replica, x, upload.phone_number_id.parse().unwrap(), key);
                 round.in_flight = Some(InFlight { upload, sent: self.now, has_arrived: false, is_given_up: false });
             }
@@ -174,10 +175,10 @@ impl World {
     fn conclude(&self, round: &mut Round, planned: Upload, upload: Uploaded, after: Reading) {
         let observation = &round.observation;
         let number = observation.number(&planned.phone_number_id).unwrap();
-        let (outcome, next) = Outcome::judge(number, &observation.terms(), planned.reason, upload, after, None);
-        if round.in_trial {
+        let (outcome, next) = Outcome::judge(number, &observation.criteria(), planned.reason, upload, after, None);
+        if round.in_canary {
             match next {
-                Next::All => round.in_trial = false,
+                Next::All => round.in_canary = false,
                 Next::One => {}
                 Next::None => round.waiting.clear(),
             }
@@ -199,7 +200,7 @@ impl World {
             round.outcomes.iter().for_each(|it| self.history.call_for(it.phone_number_id.parse().unwrap()));
         }
         let state = &mut self.replicas[replica];
-        Arc::make_mut(&mut state.index).finish_round(&object_key(x));
+        Arc::make_mut(&mut state.store).finish_round(&object_key(x));
         state.rounds[x] = None;
         if is_stored && next.is_some() {
             state.queue[x].timer = next;
@@ -245,16 +246,16 @@ impl World {
         let now = self.now;
         let state = &mut self.replicas[replica];
         let before = std::mem::replace(&mut state.known[x], self.resources[x].clone());
-        let index = Arc::make_mut(&mut state.index);
+        let store = Arc::make_mut(&mut state.store);
         let change = match &self.resources[x] {
-            Some(resource) => index.apply_resource(resource, now),
-            None => Change { asks_for_more: false, vacated: index.delete_resource(&object_key(x), now) },
+            Some(resource) => store.apply_resource(resource, now),
+            None => Change { spec_changed: false, vacated: store.delete_resource(&object_key(x), now) },
         };
         if change.vacated.is_some() {
             let status = before.and_then(|before| before.status.clone());
             state.vacated[x] = Some((now, status.and_then(|status| status.public_key_fingerprint)));
         }
-        if change.asks_for_more {
+        if change.spec_changed {
             self.enqueue(replica, x, Urgency::Changed);
         }
         for contender in change.vacated.iter().flat_map(|vacated| &vacated.contenders) {
@@ -297,7 +298,7 @@ fn planned(setup: &Setup, observation: &Observation) -> Plan {
                 phone_number_id: number.before.phone_number_id.clone(),
                 reason: UploadReason::Missing,
             });
-            return Plan { uploads: uploads.filter(|_| seen.key().is_some()).collect(), is_trial: false };
+            return Plan { uploads: uploads.filter(|_| seen.key().is_some()).collect(), is_canary: false };
         }
         _ => return plan(observation),
     }

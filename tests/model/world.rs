@@ -9,7 +9,7 @@ use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::observation::Observation;
 use waflows_core::rollout::outcome::Outcome;
 use waflows_core::rollout::plan::{Plan, Upload};
-use waflows_core::store::store::Index;
+use waflows_core::store::store::Store;
 use waflows_operator::controller::queue::Urgency;
 use waflows_operator::leader::election::Election;
 use waflows_operator::leader::record::Record;
@@ -77,7 +77,7 @@ pub(crate) struct Replica {
     pub(crate) election: Option<Election>,
     /// Since when it works in its present term, and whether it took the Lease from another.
     pub(crate) term: Option<(Timestamp, bool)>,
-    pub(crate) index: Arc<Index>,
+    pub(crate) store: Arc<Store>,
     /// The resources as the index has them.
     pub(crate) known: Vec<Option<Arc<FlowsEncryptionKey>>>,
     /// When each resource last lost numbers that others list, and its key then: what the index keeps of it is private.
@@ -106,7 +106,7 @@ pub(crate) struct Round {
     pub(crate) waiting: Vec<Upload>,
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) in_trial: bool,
+    pub(crate) in_canary: bool,
     pub(crate) is_revoked: bool,
     /// The term in which it began is over.
     pub(crate) is_orphaned: bool,
@@ -150,20 +150,20 @@ impl World {
 
     /// A process that has just started. No two bear the same identity.
     pub(crate) fn started(&self, setup: &Setup, replica: usize, life: u8) -> Replica {
-        let mut index = Index::new(&[None], setup.waits().before_takeover());
+        let mut store = Store::new(&[None], setup.waits().before_takeover());
         for (x, resource) in self.resources.iter().enumerate() {
             if let Some(resource) = resource {
                 for secret in secrets(x, self.keys[x].1, self.keys[x].0.is_some()) {
-                    index.apply_secret(&secret_metadata(&secret));
+                    store.apply_secret(&secret_metadata(&secret));
                 }
-                index.apply_resource(resource, self.now);
+                store.apply_resource(resource, self.now);
             }
         }
         let is_alone = setup.replicas == 1;
         Replica {
             election: (!is_alone).then(|| Election::new(format!("{replica}-{life}"), setup.timing())),
             term: is_alone.then_some((self.now, false)),
-            index: Arc::new(index),
+            store: Arc::new(store),
             known: self.resources.clone(),
             vacated: vec![None; self.resources.len()],
             queue: vec![Entry { queued: Some(Urgency::Due), timer: None }; self.resources.len()],

@@ -105,7 +105,7 @@ impl RateLimitScope {
 
 /// What a pause applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PauseScope {
+pub enum HoldScope {
     /// Every call with the same token.
     Token,
     /// A WhatsApp Business Account.
@@ -116,7 +116,7 @@ pub enum PauseScope {
     PhoneNumber,
 }
 
-impl PauseScope {
+impl HoldScope {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Token, Self::BusinessAccount, Self::Resource, Self::PhoneNumber];
 

@@ -54,9 +54,9 @@ pub enum Reading {
 /// Who owns a number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Ownership {
-    /// This resource, or nobody who counts.
+    /// No other resource has a claim that counts: this resource may work on the number.
     #[default]
-    Own,
+    Uncontested,
     /// Another resource; its name where it is in the same namespace.
     Other {
         /// `metadata.name`.
@@ -117,7 +117,7 @@ impl UploadAnswer {
 
 /// What every number of a resource is judged by.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Terms {
+pub struct Criteria {
     /// The key that the numbers must hold; none where none was ever known.
     pub expected: Option<Fingerprint>,
     /// Earlier keys of the resource.
@@ -129,12 +129,12 @@ pub struct Terms {
     /// The waits.
     pub waits: Waits,
     /// A person changed something: what was held against a number no longer counts.
-    pub afresh: bool,
+    pub reset_backoff: bool,
     /// The time of judgement.
     pub now: Timestamp,
 }
 
-impl Terms {
+impl Criteria {
     /// The state that an answer means, for a number whose last upload was of the key `uploaded`.
     ///
     /// Meta sometimes tells the status and leaves out the key: then what was last uploaded is taken to be there. A number
@@ -181,7 +181,7 @@ impl Terms {
         if before.uploaded_fingerprint.is_some() && !self.is_expected(before.uploaded_fingerprint.as_deref()) {
             number.upload_attempts = 0;
         }
-        if self.afresh {
+        if self.reset_backoff {
             number.upload_attempts = 0;
             number.failures = 0;
             number.replaced_times.clear();
@@ -413,7 +413,7 @@ impl UploadReason {
 }
 
 /// Why the number needs an upload, if it does.
-pub fn upload_reason(number: &PhoneNumberStatus, terms: &Terms) -> Option<UploadReason> {
+pub fn upload_reason(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<UploadReason> {
     match number.state {
         NumberState::Missing => Some(UploadReason::Missing),
         NumberState::Mismatch => Some(UploadReason::SignatureLost),
@@ -421,7 +421,7 @@ pub fn upload_reason(number: &PhoneNumberStatus, terms: &Terms) -> Option<Upload
         NumberState::Foreign => Some(UploadReason::Foreign),
         NumberState::Unreported => {
             let says_valid = number.key_fingerprint.is_none() && number.signature_status.as_deref() == Some("VALID");
-            (says_valid && !terms.is_expected(number.uploaded_fingerprint.as_deref()))
+            (says_valid && !criteria.is_expected(number.uploaded_fingerprint.as_deref()))
                 .then_some(UploadReason::Unconfirmed)
         }
         NumberState::Pending

@@ -6,15 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use waflows_key::{Fingerprint, PublicKey};
 
-use crate::api::conditions::Verdict;
+use crate::api::conditions::ConditionReason;
 use crate::api::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeyStatus, MAX_PREVIOUS_FINGERPRINTS, NumberState, ObservedSecret,
     PhoneNumberStatus,
 };
 use crate::meta::GraphError;
-use crate::number::{Ownership, Reading, Terms, Uploaded};
+use crate::number::{Criteria, Ownership, Reading, Uploaded};
 use crate::schedule::backoff::Waits;
-use crate::schedule::due::{Agenda, is_resumed};
+use crate::schedule::due::{Work, is_resumed};
 
 /// What a round knows.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Observation {
     /// The resource as it was when the round began, with the status of the last round.
     pub resource: Arc<FlowsEncryptionKey>,
     /// Why there is a round.
-    pub agenda: Agenda,
+    pub agenda: Work,
     /// What the Secrets hold; none where nothing called for reading them.
     pub inputs: Option<Inputs>,
     /// The numbers of the spec, in its order.
@@ -41,9 +41,9 @@ pub struct Observation {
 #[derive(Debug, Clone)]
 pub struct Inputs {
     /// The key that the numbers must hold.
-    pub key: Result<PublicKey, Verdict>,
+    pub key: Result<PublicKey, ConditionReason>,
     /// Whether there is something that authenticates calls to Meta.
-    pub credentials: Result<(), Verdict>,
+    pub credentials: Result<(), ConditionReason>,
     /// The versions of the Secrets that were read, by name.
     pub secrets: Vec<ObservedSecret>,
 }
@@ -63,7 +63,7 @@ impl Observation {
     /// An observation before anything was read.
     pub fn new(
         resource: Arc<FlowsEncryptionKey>,
-        agenda: Agenda,
+        agenda: Work,
         interval: Duration,
         waits: Waits,
         now: Timestamp,
@@ -81,7 +81,7 @@ impl Observation {
                 if has_given_up {
                     before.owned_since = None;
                 }
-                NumberObservation { before, reading: Reading::NotAsked, ownership: Ownership::Own }
+                NumberObservation { before, reading: Reading::NotAsked, ownership: Ownership::Uncontested }
             })
             .collect();
         Self { resource, agenda, inputs: None, numbers, refusal: None, interval, waits, now }
@@ -127,7 +127,7 @@ impl Observation {
     }
 
     /// Whether someone has changed the resource or its key since the last round.
-    pub fn is_news(&self) -> bool {
+    pub fn changed_since_last(&self) -> bool {
         let observed = self.status().and_then(|status| status.observed_generation);
         observed != self.resource.metadata.generation || self.has_new_key()
     }
@@ -149,20 +149,20 @@ impl Observation {
     }
 
     /// What the numbers are judged by.
-    pub fn terms(&self) -> Terms {
-        Terms {
+    pub fn criteria(&self) -> Criteria {
+        Criteria {
             expected: self.expected(),
             previous: self.previous_fingerprints(),
             mode: self.resource.spec.mode,
             interval: self.interval,
             waits: self.waits,
-            afresh: self.agenda.afresh || self.has_new_key(),
+            reset_backoff: self.agenda.reset_backoff || self.has_new_key(),
             now: self.now,
         }
     }
 
     /// Whether the number was to be read and was not, because the round was cut short.
-    pub fn has_left_out(&self, number: &NumberObservation) -> bool {
+    pub fn was_skipped(&self, number: &NumberObservation) -> bool {
         self.can_ask()
             && number.reading == Reading::NotAsked
             && self.agenda.numbers.contains(&number.before.phone_number_id)
@@ -189,28 +189,28 @@ impl Observation {
 
 impl NumberObservation {
     /// The number's status as the reading alone makes it.
-    pub fn as_read(&self, terms: &Terms) -> PhoneNumberStatus {
-        let number = terms.rebase(&self.before);
+    pub fn as_read(&self, criteria: &Criteria) -> PhoneNumberStatus {
+        let number = criteria.rebase(&self.before);
         let mut number = match &self.reading {
             Reading::NotAsked => number,
-            Reading::Answered { reported, at } => terms.answered(number, reported, *at),
-            Reading::Failed { error, at } => terms.failed(number, error, *at),
-            Reading::Paused { limit, until } => terms.paused(number, limit.as_ref(), *until),
+            Reading::Answered { reported, at } => criteria.answered(number, reported, *at),
+            Reading::Failed { error, at } => criteria.failed(number, error, *at),
+            Reading::Paused { limit, until } => criteria.paused(number, limit.as_ref(), *until),
         };
         match (&self.ownership, number.state) {
             // Its owner has gone, and what it holds was not seen yet.
-            (Ownership::Own, NumberState::Conflict) => number.state = NumberState::Pending,
-            (Ownership::Own, _) | (_, NumberState::Pending) => {}
+            (Ownership::Uncontested, NumberState::Conflict) => number.state = NumberState::Pending,
+            (Ownership::Uncontested, _) | (_, NumberState::Pending) => {}
             (Ownership::Other { .. } | Ownership::Vacant { .. }, _) => number.state = NumberState::Conflict,
         }
         number
     }
 
     /// The number's status after an upload that followed the reading.
-    pub fn uploaded(&self, terms: &Terms, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
+    pub fn uploaded(&self, criteria: &Criteria, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
         // A row of failed uploads is not ended by the reading that goes before each of them.
-        let failures = terms.rebase(&self.before).failures;
-        terms.uploaded(PhoneNumberStatus { failures, ..self.as_read(terms) }, upload, after)
+        let failures = criteria.rebase(&self.before).failures;
+        criteria.uploaded(PhoneNumberStatus { failures, ..self.as_read(criteria) }, upload, after)
     }
 }
 

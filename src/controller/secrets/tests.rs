@@ -55,11 +55,11 @@ async fn inputs(resource: &FlowsEncryptionKey, key: Fetched, token: Fetched) -> 
     open(resource, vec![("flows-key".to_owned(), key), ("meta-token".to_owned(), token)]).await.inputs
 }
 
-async fn key_verdict(resource: &FlowsEncryptionKey, key: Fetched) -> Verdict {
+async fn key_verdict(resource: &FlowsEncryptionKey, key: Fetched) -> ConditionReason {
     inputs(resource, key, Fetched::NotFound).await.key.unwrap_err()
 }
 
-fn says(verdict: &Verdict, reason: Reason, message: &str) {
+fn says(verdict: &ConditionReason, reason: Reason, message: &str) {
     assert_eq!((verdict.reason, verdict.message.as_str()), (reason, message));
 }
 

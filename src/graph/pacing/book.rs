@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
-use waflows_core::meta::{ErrorClass, GraphError, PauseScope, RateLimitScope};
+use waflows_core::meta::{ErrorClass, GraphError, HoldScope, RateLimitScope};
 
 use super::recent::Recent;
-use super::token::{Standing, Token, Turn};
-use super::{Caller, Pause, PauseCause, Paused};
+use super::token::{BreakerState, Token, Turn};
+use super::{Caller, Hold, HoldCause, Paused};
 use crate::graph::credentials::CredentialsId;
 use crate::graph::usage::Usage;
 
@@ -29,13 +29,13 @@ const SLOW_PER_PERCENT: Duration = Duration::from_millis(100);
 pub(super) const USAGE_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Whether a call may go now.
-pub(super) enum Verdict {
+pub(super) enum Admission {
     /// Yes. A probe is ahead of the others with its token.
     Go { is_probe: bool },
     /// When another call has shown what the token is worth.
     Wait(OwnedNotified),
     /// No.
-    Stop(Pause),
+    Stop(Hold),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,25 +50,25 @@ enum Subject {
 
 impl Subject {
     /// What a pause of it counts as; none where it is told by another, of which it is a part.
-    fn scope(&self) -> Option<PauseScope> {
+    fn scope(&self) -> Option<HoldScope> {
         match self {
-            Self::Credentials(_) => Some(PauseScope::Token),
-            Self::BusinessAccount(_) => Some(PauseScope::BusinessAccount),
-            Self::Resource(_) => Some(PauseScope::Resource),
+            Self::Credentials(_) => Some(HoldScope::Token),
+            Self::BusinessAccount(_) => Some(HoldScope::BusinessAccount),
+            Self::Resource(_) => Some(HoldScope::Resource),
             Self::Unplaced(_) => None,
-            Self::PhoneNumber(_) => Some(PauseScope::PhoneNumber),
+            Self::PhoneNumber(_) => Some(HoldScope::PhoneNumber),
         }
     }
 }
 
 #[derive(Clone)]
 struct Limit {
-    pause: Pause,
+    pause: Hold,
     wait: Duration,
 }
 
 /// What is known of tokens and limits.
-pub(super) struct Book {
+pub(super) struct LimiterState {
     tokens: HashMap<CredentialsId, Token>,
     limits: HashMap<Subject, Limit>,
     /// Which business account a number belongs to, as far as headers told.
@@ -79,7 +79,7 @@ pub(super) struct Book {
     share: usize,
 }
 
-impl Book {
+impl LimiterState {
     /// A book that multiplies its own waits by `wait_scale`, and gives each token `share` slots.
     pub(super) fn new(wait_scale: f64, share: usize) -> Self {
         Self {
@@ -93,15 +93,15 @@ impl Book {
         }
     }
 
-    pub(super) fn admit(&mut self, caller: &Caller<'_>, now: Instant) -> Verdict {
+    pub(super) fn admit(&mut self, caller: &Caller<'_>, now: Instant) -> Admission {
         if let Some(pause) = self.pause(caller, now) {
-            return Verdict::Stop(pause);
+            return Admission::Stop(pause);
         }
         self.sweep(now);
         match self.token(caller.credentials).turn(now) {
-            Turn::Free => Verdict::Go { is_probe: false },
-            Turn::Ahead => Verdict::Go { is_probe: true },
-            Turn::After(turn) => Verdict::Wait(turn),
+            Turn::Free => Admission::Go { is_probe: false },
+            Turn::Ahead => Admission::Go { is_probe: true },
+            Turn::After(turn) => Admission::Wait(turn),
         }
     }
 
@@ -115,7 +115,7 @@ impl Book {
     }
 
     /// What stands against a call: refused credentials before limits, of those the longest.
-    pub(super) fn pause(&self, caller: &Caller<'_>, now: Instant) -> Option<Pause> {
+    pub(super) fn pause(&self, caller: &Caller<'_>, now: Instant) -> Option<Hold> {
         let limits = || {
             let limits = self.subjects(caller).filter_map(|subject| self.limits.get(&subject));
             limits.map(|limit| &limit.pause).filter(|pause| pause.until > now).max_by_key(|pause| pause.until)
@@ -124,9 +124,9 @@ impl Book {
     }
 
     /// The refusal of credentials that is in force.
-    pub(super) fn refusal(&self, credentials: CredentialsId, now: Instant) -> Option<&Pause> {
-        match self.tokens.get(&credentials).map(|token| &token.standing) {
-            Some(Standing::Refused { pause, .. }) if pause.until > now => Some(pause),
+    pub(super) fn refusal(&self, credentials: CredentialsId, now: Instant) -> Option<&Hold> {
+        match self.tokens.get(&credentials).map(|token| &token.breaker_state) {
+            Some(BreakerState::Refused { pause, .. }) if pause.until > now => Some(pause),
             _ => None,
         }
     }
@@ -236,8 +236,8 @@ impl Book {
         };
         // A call that began earlier may have been told a shorter wait.
         let until = known.map_or(now + wait, |known| known.pause.until.max(now + wait));
-        let cause = PauseCause::RateLimited(Arc::new(error));
-        self.limits.insert(subject, Limit { pause: Pause { cause, until }, wait });
+        let cause = HoldCause::RateLimited(Arc::new(error));
+        self.limits.insert(subject, Limit { pause: Hold { cause, until }, wait });
     }
 
     /// A number turned out to belong to an account whose calls are limited: others of its resource, of which nobody knows
@@ -262,10 +262,10 @@ impl Book {
     }
 
     pub(super) fn paused(&self, now: Instant) -> [Paused; 4] {
-        let mut paused = PauseScope::ALL.map(|scope| Paused { scope, count: 0, longest: Duration::ZERO });
-        let refusals = self.tokens.values().filter_map(|token| match &token.standing {
-            Standing::Refused { pause, .. } => Some((PauseScope::Token, pause.until)),
-            Standing::Unknown | Standing::Accepted { .. } => None,
+        let mut paused = HoldScope::ALL.map(|scope| Paused { scope, count: 0, longest: Duration::ZERO });
+        let refusals = self.tokens.values().filter_map(|token| match &token.breaker_state {
+            BreakerState::Refused { pause, .. } => Some((HoldScope::Token, pause.until)),
+            BreakerState::Unknown | BreakerState::Accepted { .. } => None,
         });
         let limits = self.limits.iter().filter_map(|(subject, limit)| Some((subject.scope()?, limit.pause.until)));
         for (scope, until) in refusals.chain(limits).filter(|(_, until)| *until > now) {

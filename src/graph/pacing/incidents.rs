@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use waflows_core::api::text::utc;
 use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope};
 
-use super::{Caller, PauseCause, PauseScope};
+use super::{Caller, HoldCause, HoldScope};
 
 /// So many calls in a row must come to nothing before Meta is said to be silent.
 const FAILURES: u32 = 5;
@@ -25,7 +25,7 @@ pub(super) struct Call<'a> {
     /// How it failed, if it did.
     pub(super) error: Option<&'a GraphError>,
     /// What makes the next call wait, and until when.
-    pub(super) hold: Option<(&'a PauseCause, Timestamp)>,
+    pub(super) hold: Option<(&'a HoldCause, Timestamp)>,
     pub(super) at: Timestamp,
 }
 
@@ -101,7 +101,7 @@ impl Incidents {
         lines
     }
 
-    fn begin_hold(&mut self, call: &Call<'_>, cause: &PauseCause, until: Timestamp) -> Option<Line> {
+    fn begin_hold(&mut self, call: &Call<'_>, cause: &HoldCause, until: Timestamp) -> Option<Line> {
         let (waiting, error) = Waiting::of(&call.caller, cause);
         if let Some(known) = self.holds.get_mut(&waiting) {
             known.until = known.until.max(until);
@@ -184,10 +184,10 @@ impl Silence {
 
 impl Waiting {
     /// What a pause makes wait, and the answer that is its reason.
-    fn of<'a>(caller: &Caller<'_>, cause: &'a PauseCause) -> (Self, &'a GraphError) {
+    fn of<'a>(caller: &Caller<'_>, cause: &'a HoldCause) -> (Self, &'a GraphError) {
         let error = match cause {
-            PauseCause::CredentialsRefused(error) => return (Self::Token(caller.token.to_owned()), error),
-            PauseCause::RateLimited(error) => error,
+            HoldCause::CredentialsRefused(error) => return (Self::Token(caller.token.to_owned()), error),
+            HoldCause::RateLimited(error) => error,
         };
         let scope = match &error.class {
             ErrorClass::RateLimited { scope, .. } => scope,
@@ -210,12 +210,12 @@ impl Waiting {
         (waiting, error)
     }
 
-    fn scope(&self) -> PauseScope {
+    fn scope(&self) -> HoldScope {
         match self {
-            Self::Token(_) => PauseScope::Token,
-            Self::BusinessAccount(_) => PauseScope::BusinessAccount,
-            Self::Resource(_) => PauseScope::Resource,
-            Self::PhoneNumber(_) => PauseScope::PhoneNumber,
+            Self::Token(_) => HoldScope::Token,
+            Self::BusinessAccount(_) => HoldScope::BusinessAccount,
+            Self::Resource(_) => HoldScope::Resource,
+            Self::PhoneNumber(_) => HoldScope::PhoneNumber,
         }
     }
 

@@ -26,26 +26,26 @@ fn unnamed_limit() -> GraphError {
     failed(ErrorClass::RateLimited { scope: RateLimitScope::Token, wait: None })
 }
 
-fn goes(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Go { .. })
+fn goes(verdict: &Admission) -> bool {
+    matches!(verdict, Admission::Go { .. })
 }
 
-fn is_probe(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Go { is_probe: true })
+fn is_probe(verdict: &Admission) -> bool {
+    matches!(verdict, Admission::Go { is_probe: true })
 }
 
 /// A book, with shorter ways to use it.
 struct Desk {
-    book: Book,
+    book: LimiterState,
     now: Instant,
 }
 
 impl Desk {
     fn new() -> Self {
-        Self { book: Book::new(1.0, 24), now: Instant::now() }
+        Self { book: LimiterState::new(1.0, 24), now: Instant::now() }
     }
 
-    fn admit(&mut self, caller: &Caller<'_>) -> Verdict {
+    fn admit(&mut self, caller: &Caller<'_>) -> Admission {
         self.book.admit(caller, self.now)
     }
 
@@ -66,12 +66,12 @@ fn of_account(account: &str) -> Usage {
     Usage { business_account: Some(account.into()), ..Usage::default() }
 }
 
-fn unlimited() -> Ceilings {
-    Ceilings { requests_per_second: None, concurrency: None, wait_scale: 1.0 }
+fn unlimited() -> Limits {
+    Limits { requests_per_second: None, concurrency: None, wait_scale: 1.0 }
 }
 
-fn ceilings(per_second: u32, concurrency: u32) -> Ceilings {
-    Ceilings {
+fn ceilings(per_second: u32, concurrency: u32) -> Limits {
+    Limits {
         requests_per_second: NonZeroU32::new(per_second),
         concurrency: NonZeroU32::new(concurrency),
         ..unlimited()
@@ -82,9 +82,9 @@ fn ceilings(per_second: u32, concurrency: u32) -> Ceilings {
 fn the_first_call_with_a_token_goes_alone_and_its_success_opens_the_way() {
     let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
     assert!(is_probe(&desk.admit(&caller)));
-    assert!(matches!(desk.admit(&caller), Verdict::Wait(_)));
+    assert!(matches!(desk.admit(&caller), Admission::Wait(_)));
     desk.record(&caller, true, None);
-    assert!(matches!(desk.admit(&caller), Verdict::Go { is_probe: false }));
+    assert!(matches!(desk.admit(&caller), Admission::Go { is_probe: false }));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn after_a_break_two_calls_go_ahead_and_later_one() {
         for _ in 0..ahead {
             assert!(is_probe(&desk.admit(&caller)));
         }
-        assert!(matches!(desk.admit(&caller), Verdict::Wait(_)));
+        assert!(matches!(desk.admit(&caller), Admission::Wait(_)));
     }
 }
 
@@ -108,9 +108,9 @@ fn a_refused_token_stops_every_resource_and_is_tried_again_ever_more_slowly() {
         assert!(is_probe(&desk.admit(&first)));
         desk.record(&first, true, Some(&failed(ErrorClass::Token)));
         let wait = Duration::from_secs(minutes * 60);
-        let Verdict::Stop(pause) = desk.admit(&other) else { panic!("the token is refused") };
+        let Admission::Stop(pause) = desk.admit(&other) else { panic!("the token is refused") };
         assert_eq!(pause.until, desk.now + wait);
-        assert!(matches!(pause.cause, PauseCause::CredentialsRefused(_)));
+        assert!(matches!(pause.cause, HoldCause::CredentialsRefused(_)));
         let bystander = caller("b", "ns/a", "1");
         assert!(goes(&desk.admit(&bystander)), "another token is free");
         desk.book.abandon_probe(bystander.credentials);
@@ -136,11 +136,11 @@ fn a_success_that_was_begun_before_the_refusal_does_not_open_the_way_again() {
     desk.record(&caller, false, Some(&failed(ErrorClass::Token)));
     desk.now += Duration::from_millis(10);
     desk.book.record(&caller, false, begun, None, &Usage::default(), desk.now);
-    assert!(matches!(desk.admit(&caller), Verdict::Stop(_)));
+    assert!(matches!(desk.admit(&caller), Admission::Stop(_)));
     desk.now += Duration::from_secs(5 * 60);
     assert!(is_probe(&desk.admit(&caller)));
     desk.record(&caller, true, None);
-    assert!(matches!(desk.admit(&caller), Verdict::Go { is_probe: false }));
+    assert!(matches!(desk.admit(&caller), Admission::Go { is_probe: false }));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_permission_error_shows_that_the_token_is_good() {
     let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
     assert!(is_probe(&desk.admit(&caller)));
     desk.record(&caller, true, Some(&failed(ErrorClass::Permission)));
-    assert!(matches!(desk.admit(&caller), Verdict::Go { is_probe: false }));
+    assert!(matches!(desk.admit(&caller), Admission::Go { is_probe: false }));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn inconclusive_first_calls_widen_the_way_step_by_step() {
         for _ in 0..step {
             assert!(is_probe(&desk.admit(&caller)), "{step}");
         }
-        assert!(matches!(desk.admit(&caller), Verdict::Wait(_)), "{step}");
+        assert!(matches!(desk.admit(&caller), Admission::Wait(_)), "{step}");
         for n in 0..INCONCLUSIVE_PER_STEP {
             desk.record(&caller, n < step, Some(&failed(ErrorClass::Transient)));
             if n >= step {
@@ -239,9 +239,9 @@ fn a_refusal_is_told_before_a_limit() {
     desk.record(&me, false, Some(&limited(RateLimitScope::Token, 9000)));
     desk.record(&me, false, Some(&failed(ErrorClass::AppSecretProof)));
     let pause = desk.book.pause(&me, desk.now).unwrap();
-    assert!(matches!(pause.cause, PauseCause::CredentialsRefused(_)));
+    assert!(matches!(pause.cause, HoldCause::CredentialsRefused(_)));
     let [tokens, others @ ..] = desk.book.paused(desk.now);
-    assert_eq!((tokens.scope, tokens.count, tokens.longest), (PauseScope::Token, 2, Duration::from_secs(9000)));
+    assert_eq!((tokens.scope, tokens.count, tokens.longest), (HoldScope::Token, 2, Duration::from_secs(9000)));
     assert!(others.iter().all(|other| other.count == 0));
 }
 
@@ -253,11 +253,11 @@ fn waits_of_our_own_are_scaled_and_those_of_meta_are_not() {
         (unnamed_limit(), Duration::from_millis(600)),
         (limited(RateLimitScope::Token, 7), Duration::from_secs(7)),
     ] {
-        let mut desk = Desk { book: Book::new(0.01, 24), now: Instant::now() };
+        let mut desk = Desk { book: LimiterState::new(0.01, 24), now: Instant::now() };
         desk.record(&me, false, Some(&error));
         assert_eq!(desk.until(&me), wait);
     }
-    let pacing = Pacing::new(Ceilings { wait_scale: 0.01, ..unlimited() });
+    let pacing = CallLimiter::new(Limits { wait_scale: 0.01, ..unlimited() });
     assert_eq!(Duration::from_secs(1).mul_f64(pacing.wait_scale()), Duration::from_millis(10));
 }
 
@@ -327,7 +327,7 @@ fn a_token_is_forgotten_once_nothing_is_lost_by_it() {
 
 #[tokio::test]
 async fn a_hundred_calls_at_once_with_a_bad_token_are_one() {
-    let pacing = Pacing::new(unlimited());
+    let pacing = CallLimiter::new(unlimited());
     let calls = Cell::new(0);
     let attempt = || async {
         let Ok(pass) = pacing.enter(caller("bad", "ns/a", "1")).await else {
@@ -344,7 +344,7 @@ async fn a_hundred_calls_at_once_with_a_bad_token_are_one() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_for_their_turn_hear_of_a_refusal() {
-    let pacing = Pacing::new(ceilings(1, 4));
+    let pacing = CallLimiter::new(ceilings(1, 4));
     pacing.enter(caller("a", "ns/a", "1")).await.unwrap().finish(None, &Usage::default());
     let calls = Cell::new(0);
     let attempt = || async {
@@ -361,7 +361,7 @@ async fn calls_that_wait_for_their_turn_hear_of_a_refusal() {
 
 #[tokio::test]
 async fn a_cancelled_first_call_lets_the_next_one_go() {
-    let pacing = Pacing::new(unlimited());
+    let pacing = CallLimiter::new(unlimited());
     let probe = pacing.enter(caller("a", "ns/a", "1")).await.unwrap();
     let mut next = Box::pin(pacing.enter(caller("a", "ns/a", "2")));
     assert!(futures::poll!(next.as_mut()).is_pending());
@@ -371,7 +371,7 @@ async fn a_cancelled_first_call_lets_the_next_one_go() {
 
 #[tokio::test]
 async fn a_first_call_cancelled_while_it_waits_for_a_slot_lets_the_next_one_go() {
-    let pacing = Pacing::new(ceilings(1000, 1));
+    let pacing = CallLimiter::new(ceilings(1000, 1));
     let other = pacing.enter(caller("other", "ns/a", "1")).await.unwrap();
     let mut probe = Box::pin(pacing.enter(caller("a", "ns/a", "1")));
     assert!(futures::poll!(probe.as_mut()).is_pending());
@@ -384,7 +384,7 @@ async fn a_first_call_cancelled_while_it_waits_for_a_slot_lets_the_next_one_go()
 
 #[tokio::test(start_paused = true)]
 async fn one_token_leaves_slots_to_the_others() {
-    let pacing = Pacing::new(ceilings(1000, 32));
+    let pacing = CallLimiter::new(ceilings(1000, 32));
     let slow = caller("slow", "ns/a", "1");
     pacing.enter(slow).await.unwrap().finish(None, &Usage::default());
     let hanging = futures::future::join_all((0..24).map(|_| pacing.enter(slow))).await;
@@ -397,7 +397,7 @@ async fn one_token_leaves_slots_to_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_slowed_down_takes_no_slot_meanwhile() {
-    let pacing = Pacing::new(ceilings(1000, 1));
+    let pacing = CallLimiter::new(ceilings(1000, 1));
     let slow = caller("slow", "ns/a", "1");
     let usage = Usage { app_percent: 100, ..Usage::default() };
     pacing.enter(slow).await.unwrap().finish(None, &usage);
@@ -412,7 +412,7 @@ async fn a_call_that_is_slowed_down_takes_no_slot_meanwhile() {
 
 #[tokio::test(start_paused = true)]
 async fn no_second_sees_more_calls_than_the_ceiling() {
-    let pacing = Pacing::new(ceilings(50, 100));
+    let pacing = CallLimiter::new(ceilings(50, 100));
     let begun = RefCell::new(Vec::new());
     let attempt = |n: u32| {
         let begun = &begun;

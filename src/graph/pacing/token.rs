@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use waflows_core::meta::GraphError;
 
-use super::{Pause, PauseCause};
+use super::{Hold, HoldCause};
 
 /// A refused token is tried again after this, doubling.
 const FIRST_REFUSAL: Duration = Duration::from_secs(5 * 60);
@@ -25,7 +25,7 @@ pub(super) const INCONCLUSIVE_PER_STEP: u32 = 3;
 
 /// What is known of a token.
 pub(super) struct Token {
-    pub(super) standing: Standing,
+    pub(super) breaker_state: BreakerState,
     /// Calls ahead of the others, whose answers will show whether the token is good.
     under_way: u32,
     /// How many of those in a row showed nothing.
@@ -39,7 +39,7 @@ pub(super) struct Token {
 }
 
 #[derive(Default)]
-pub(super) enum Standing {
+pub(super) enum BreakerState {
     #[default]
     Unknown,
     Accepted {
@@ -47,7 +47,7 @@ pub(super) enum Standing {
     },
     Refused {
         at: Instant,
-        pause: Pause,
+        pause: Hold,
     },
 }
 
@@ -61,7 +61,7 @@ pub(super) enum Turn {
 impl Token {
     pub(super) fn new(share: usize) -> Self {
         Self {
-            standing: Standing::Unknown,
+            breaker_state: BreakerState::Unknown,
             under_way: 0,
             inconclusive: 0,
             refusals: 0,
@@ -71,10 +71,10 @@ impl Token {
     }
 
     pub(super) fn turn(&mut self, now: Instant) -> Turn {
-        let ahead = match self.standing {
-            Standing::Accepted { at } if now.duration_since(at) < TRUST => return Turn::Free,
-            Standing::Accepted { at } if now.duration_since(at) < HALF_TRUST => 2,
-            Standing::Accepted { .. } | Standing::Unknown | Standing::Refused { .. } => 1,
+        let ahead = match self.breaker_state {
+            BreakerState::Accepted { at } if now.duration_since(at) < TRUST => return Turn::Free,
+            BreakerState::Accepted { at } if now.duration_since(at) < HALF_TRUST => 2,
+            BreakerState::Accepted { .. } | BreakerState::Unknown | BreakerState::Refused { .. } => 1,
         };
         if self.under_way >= ahead + self.inconclusive / INCONCLUSIVE_PER_STEP {
             // Made under the lock of the book: from here on no wakeup is missed.
@@ -96,10 +96,10 @@ impl Token {
     /// A call that was begun at this time has shown that the token is good.
     pub(super) fn accept(&mut self, begun: Instant, now: Instant) {
         // Calls that were under way when the token was refused show nothing of what it is worth since.
-        if matches!(self.standing, Standing::Refused { at, .. } if begun <= at) {
+        if matches!(self.breaker_state, BreakerState::Refused { at, .. } if begun <= at) {
             return;
         }
-        self.standing = Standing::Accepted { at: now };
+        self.breaker_state = BreakerState::Accepted { at: now };
         self.inconclusive = 0;
         self.refusals = 0;
     }
@@ -110,24 +110,25 @@ impl Token {
 
     pub(super) fn refuse(&mut self, error: &GraphError, wait_scale: f64, now: Instant) {
         // Calls that were under way together count as one refusal.
-        if !matches!(&self.standing, Standing::Refused { pause, .. } if pause.until > now) {
+        if !matches!(&self.breaker_state, BreakerState::Refused { pause, .. } if pause.until > now) {
             self.refusals = self.refusals.saturating_add(1);
         }
         let wait = FIRST_REFUSAL.saturating_mul(1 << self.refusals.saturating_sub(1).min(16)).min(MAX_REFUSAL);
-        let cause = PauseCause::CredentialsRefused(Arc::new(error.clone()));
+        let cause = HoldCause::CredentialsRefused(Arc::new(error.clone()));
         self.inconclusive = 0;
-        self.standing = Standing::Refused { at: now, pause: Pause { cause, until: now + wait.mul_f64(wait_scale) } };
+        self.breaker_state =
+            BreakerState::Refused { at: now, pause: Hold { cause, until: now + wait.mul_f64(wait_scale) } };
     }
 
     /// Whether it can be forgotten without loss.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         let is_used = self.under_way > 0 || Arc::strong_count(&self.share) > 1;
         !is_used
-            && match &self.standing {
-                Standing::Unknown => true,
-                Standing::Accepted { at } => now.duration_since(*at) >= HALF_TRUST,
+            && match &self.breaker_state {
+                BreakerState::Unknown => true,
+                BreakerState::Accepted { at } => now.duration_since(*at) >= HALF_TRUST,
                 // Kept beyond its end: the next refusal doubles the wait.
-                Standing::Refused { pause, .. } => now >= pause.until + MAX_REFUSAL,
+                BreakerState::Refused { pause, .. } => now >= pause.until + MAX_REFUSAL,
             }
     }
 }

@@ -12,7 +12,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/argocd/health.lu
 
 /// What one tool says of a resource.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Verdict {
+pub(super) struct ConditionReason {
     pub(super) status: String,
     pub(super) message: String,
 }
@@ -20,8 +20,8 @@ pub(super) struct Verdict {
 /// What both say of a resource.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Verdicts {
-    pub(super) kstatus: Verdict,
-    pub(super) argocd: Verdict,
+    pub(super) kstatus: ConditionReason,
+    pub(super) argocd: ConditionReason,
 }
 
 impl Verdicts {

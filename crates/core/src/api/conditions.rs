@@ -65,7 +65,7 @@ impl ConditionStatus {
 
 /// What a reason means for `Ready` and beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ReadyEffect {
     /// Ready is True.
     Ready,
     /// Ready is Unknown, beside it Reconciling.
@@ -79,7 +79,7 @@ pub enum Standing {
 }
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident => $standing:ident,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident => $effect:ident,)+) => {
         /// Why a condition is what it is. The doc of each says what it means and what to do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
@@ -99,8 +99,8 @@ macro_rules! reasons {
             }
 
             /// What the reason means for Ready.
-            pub fn standing(self) -> Standing {
-                match self { $(Self::$name => Standing::$standing,)+ }
+            pub fn ready_effect(self) -> ReadyEffect {
+                match self { $(Self::$name => ReadyEffect::$effect,)+ }
             }
 
             /// Meaning and remedy, for the reference.
@@ -204,14 +204,14 @@ reasons! {
 
 /// A condition to be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ConditionReason {
     /// Why.
     pub reason: Reason,
     /// One sentence for a person.
     pub message: String,
 }
 
-impl Verdict {
+impl ConditionReason {
     /// A verdict with its message.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
@@ -219,14 +219,14 @@ impl Verdict {
 }
 
 /// `Ready` and what stands beside it.
-pub fn ready(verdict: &Verdict) -> Vec<(ConditionType, ConditionStatus, &Verdict)> {
+pub fn ready(verdict: &ConditionReason) -> Vec<(ConditionType, ConditionStatus, &ConditionReason)> {
     use ConditionType as T;
-    let (ready, beside) = match verdict.reason.standing() {
-        Standing::Ready => (ConditionStatus::True, None),
-        Standing::Underway => (ConditionStatus::Unknown, Some(T::Reconciling)),
-        Standing::Waiting => (ConditionStatus::False, Some(T::Reconciling)),
-        Standing::Stalled => (ConditionStatus::False, Some(T::Stalled)),
-        Standing::Suspended => (ConditionStatus::Unknown, None),
+    let (ready, beside) = match verdict.reason.ready_effect() {
+        ReadyEffect::Ready => (ConditionStatus::True, None),
+        ReadyEffect::Underway => (ConditionStatus::Unknown, Some(T::Reconciling)),
+        ReadyEffect::Waiting => (ConditionStatus::False, Some(T::Reconciling)),
+        ReadyEffect::Stalled => (ConditionStatus::False, Some(T::Stalled)),
+        ReadyEffect::Suspended => (ConditionStatus::Unknown, None),
     };
     std::iter::once((T::Ready, ready))
         .chain(beside.map(|kind| (kind, ConditionStatus::True)))
@@ -238,7 +238,7 @@ pub fn ready(verdict: &Verdict) -> Vec<(ConditionType, ConditionStatus, &Verdict
 /// condition differs from `before`.
 pub fn list(
     before: &[Condition],
-    wanted: &[(ConditionType, ConditionStatus, &Verdict)],
+    wanted: &[(ConditionType, ConditionStatus, &ConditionReason)],
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn reconciling_and_stalled_are_never_both_there() {
         for &reason in Reason::ALL {
-            let verdict = Verdict::new(reason, "");
+            let verdict = ConditionReason::new(reason, "");
             let kinds: Vec<_> = ready(&verdict).iter().map(|(kind, ..)| *kind).collect();
             assert_eq!(kinds[0], ConditionType::Ready);
             assert!(!(kinds.contains(&ConditionType::Reconciling) && kinds.contains(&ConditionType::Stalled)));
@@ -301,14 +301,14 @@ mod tests {
 
     #[test]
     fn the_transition_time_moves_with_the_status_alone() {
-        let valid = Verdict::new(Reason::AllNumbersValid, "fine");
+        let valid = ConditionReason::new(Reason::AllNumbersValid, "fine");
         let first = list(&[], &ready(&valid), 1, at(1));
-        let same = Verdict::new(Reason::AllNumbersValid, "still fine");
+        let same = ConditionReason::new(Reason::AllNumbersValid, "still fine");
         let second = list(&first, &ready(&same), 2, at(2));
         assert_eq!(second[0].last_transition_time, Time(at(1)));
         assert_eq!((second[0].message.as_str(), second[0].observed_generation), ("still fine", Some(2)));
 
-        let lost = Verdict::new(Reason::SignatureLost, "lost");
+        let lost = ConditionReason::new(Reason::SignatureLost, "lost");
         let third = list(&second, &ready(&lost), 2, at(3));
         assert_eq!(third[0].last_transition_time, Time(at(3)));
         assert_eq!(third.len(), 2, "Reconciling appears");
@@ -317,7 +317,8 @@ mod tests {
 
     #[test]
     fn a_change_and_back_within_a_round_is_a_transition() {
-        let (valid, rolling) = (Verdict::new(Reason::AllNumbersValid, ""), Verdict::new(Reason::RollingOut, ""));
+        let (valid, rolling) =
+            (ConditionReason::new(Reason::AllNumbersValid, ""), ConditionReason::new(Reason::RollingOut, ""));
         let before = list(&[], &ready(&valid), 1, at(1));
         let mut announced = list(&before, &ready(&rolling), 1, at(2));
         follow(&before, &mut announced, at(2));
@@ -331,10 +332,10 @@ mod tests {
 
     #[test]
     fn what_the_operator_cannot_have_written_is_told_from_what_it_writes() {
-        let input = Verdict::new(Reason::KeyLoaded, "");
+        let input = ConditionReason::new(Reason::KeyLoaded, "");
         let inputs = [ConditionType::KeyLoaded, ConditionType::TokenAccepted];
         let written = |reason| {
-            let verdict = Verdict::new(reason, "");
+            let verdict = ConditionReason::new(reason, "");
             let mut wanted = ready(&verdict);
             wanted.extend(inputs.map(|kind| (kind, ConditionStatus::True, &input)));
             list(&[], &wanted, 1, at(1))

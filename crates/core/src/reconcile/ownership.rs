@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use crate::api::crd::{FlowsEncryptionKey, Mode, NumberState};
 use crate::number::{Ownership, Reading};
 use crate::observation::Observation;
-use crate::schedule::due::{Agenda, Due};
+use crate::schedule::due::{Due, Work};
 use crate::store::object_key::ObjectKey;
-use crate::store::store::Index;
+use crate::store::store::Store;
 
 /// Numbers that another resource owned when they were last looked at, and that nobody owns now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Unowned {
 }
 
 /// Those of the resource.
-pub fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
+pub fn unowned_numbers(store: &Store, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
     let mut unowned = Unowned::default();
     let Some(status) = &resource.status else { return unowned };
     for number in status.phone_numbers.iter().filter(|number| number.state == NumberState::Conflict) {
@@ -27,8 +27,8 @@ pub fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &Objec
         if resource.spec.is_suspended() || !resource.spec.phone_number_ids.contains(id) {
             continue;
         }
-        match index.owner(id, key, status.fingerprint(), now) {
-            Ownership::Own => unowned.free.push(id.clone()),
+        match store.owner(id, key, status.fingerprint(), now) {
+            Ownership::Uncontested => unowned.free.push(id.clone()),
             Ownership::Vacant { until } => unowned.next = Some(unowned.next.map_or(until, |next| next.min(until))),
             Ownership::Other { .. } => {}
         }
@@ -40,7 +40,7 @@ pub fn unowned_numbers(index: &Index, resource: &FlowsEncryptionKey, key: &Objec
 pub fn agenda(due: Due, unowned: Unowned) -> Due {
     match due {
         Due::Later(next) if unowned.free.is_empty() => Due::Later([next, unowned.next].into_iter().flatten().min()),
-        Due::Later(_) => Due::Now(Agenda { inputs: true, numbers: unowned.free, afresh: false }),
+        Due::Later(_) => Due::Now(Work { inputs: true, numbers: unowned.free, reset_backoff: false }),
         Due::Now(mut agenda) => {
             agenda.inputs |= !unowned.free.is_empty();
             agenda.numbers.extend(unowned.free);
@@ -51,7 +51,7 @@ pub fn agenda(due: Due, unowned: Unowned) -> Due {
 
 /// Settles whose each number is. One that was just read with the resource's own token becomes its own where nobody
 /// else owns it.
-pub fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &ObjectKey) {
+pub fn claim_numbers(store: &mut Store, observation: &mut Observation, key: &ObjectKey) {
     if observation.resource.spec.mode != Mode::Enforce {
         return;
     }
@@ -61,8 +61,8 @@ pub fn claim_numbers(index: &mut Index, observation: &mut Observation, key: &Obj
     for number in &mut observation.numbers {
         let id = number.before.phone_number_id.as_str();
         number.ownership = match number.reading {
-            Reading::Answered { .. } if may_claim => index.claim(id, key, fingerprint, now),
-            _ => index.owner(id, key, fingerprint, now),
+            Reading::Answered { .. } if may_claim => store.claim(id, key, fingerprint, now),
+            _ => store.owner(id, key, fingerprint, now),
         };
     }
 }
@@ -76,7 +76,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let numbers = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
         let free = |ids: &[&str], next| Unowned { free: numbers(ids), next };
-        let due = |inputs, ids: &[&str], afresh| Due::Now(Agenda { inputs, numbers: numbers(ids), afresh });
+        let due = |inputs, ids: &[&str], reset_backoff| Due::Now(Work { inputs, numbers: numbers(ids), reset_backoff });
         let table = [
             (Due::Later(None), free(&[], None), Due::Later(None)),
             (Due::Later(Some(at(9))), free(&[], Some(at(5))), Due::Later(Some(at(5)))),

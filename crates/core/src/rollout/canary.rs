@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use crate::api::crd::{NumberState, PhoneNumberStatus};
-use crate::number::{Reading, Terms, UploadAnswer, Uploaded, has_failed_upload};
+use crate::number::{Criteria, Reading, UploadAnswer, Uploaded, has_failed_upload};
 
 /// How far the trial of the key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trial {
+pub enum Canary {
     /// Some number shows the key as VALID: it may go to all.
     Passed,
     /// No number has it yet.
@@ -31,12 +31,12 @@ pub enum Next {
     None,
 }
 
-impl Trial {
+impl Canary {
     /// Judges from the numbers of a resource.
-    pub fn of<'a>(numbers: impl Iterator<Item = &'a PhoneNumberStatus>, terms: &Terms) -> Self {
+    pub fn of<'a>(numbers: impl Iterator<Item = &'a PhoneNumberStatus>, criteria: &Criteria) -> Self {
         let mut trial = Self::Open;
         for number in numbers {
-            match (trial, on_trial_until(number, terms)) {
+            match (trial, canary_until(number, criteria)) {
                 _ if number.state == NumberState::Valid => return Self::Passed,
                 (Self::Pending { until: known }, Some(until)) if known >= until => {}
                 (_, Some(until)) => trial = Self::Pending { until },
@@ -47,13 +47,13 @@ impl Trial {
     }
 
     /// Judges from the upload of one number and its status afterwards.
-    pub fn next(after: &PhoneNumberStatus, upload: &Uploaded, reading: &Reading, terms: &Terms) -> Next {
+    pub fn next(after: &PhoneNumberStatus, upload: &Uploaded, reading: &Reading, criteria: &Criteria) -> Next {
         let is_known = !matches!(reading, Reading::Failed { .. } | Reading::Paused { .. });
         if after.state == NumberState::Valid {
             Next::All
         } else if matches!(upload.answer, UploadAnswer::Paused { .. })
             || !is_known
-            || on_trial_until(after, terms).is_some()
+            || canary_until(after, criteria).is_some()
         {
             Next::None
         } else {
@@ -65,7 +65,7 @@ impl Trial {
 /// Whether the number is the one that the key is tried on: until when nothing new is to be expected of it.
 ///
 /// One that a person must act upon decides nothing about the key, and does not hold up the others.
-pub fn on_trial_until(number: &PhoneNumberStatus, terms: &Terms) -> Option<Timestamp> {
+pub fn canary_until(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Timestamp> {
     match number.state {
         NumberState::Pending
         | NumberState::Valid
@@ -79,16 +79,16 @@ pub fn on_trial_until(number: &PhoneNumberStatus, terms: &Terms) -> Option<Times
         | NumberState::Unreported
         | NumberState::Unreachable => {
             if number.upload_attempts > 0 {
-                Some(terms.upload_allowed_at(number))
+                Some(criteria.upload_allowed_at(number))
             } else {
                 let uploaded = number.last_upload_time.as_ref()?.0;
-                let until = uploaded + terms.waits.after_unknown_outcome();
+                let until = uploaded + criteria.waits.after_unknown_outcome();
                 // Meta took the key and does not show it yet: it may lag.
-                let is_taken = terms.is_expected(number.uploaded_fingerprint.as_deref());
+                let is_taken = criteria.is_expected(number.uploaded_fingerprint.as_deref());
                 // The answer to the upload was lost, and so was every answer since.
                 let is_unread = number.last_read_time.as_ref().is_none_or(|read| read.0 <= uploaded);
                 let is_unknown = number.error.is_some() && !has_failed_upload(number) && is_unread;
-                (until > terms.now && (is_taken || is_unknown)).then_some(until)
+                (until > criteria.now && (is_taken || is_unknown)).then_some(until)
             }
         }
     }

@@ -1,9 +1,9 @@
 //! What came of an upload, and what that means for the uploads that follow. Pure.
 
-use super::canary::{Next, Trial};
+use super::canary::{Canary, Next};
 use crate::api::crd::NumberState;
 use crate::meta::GraphError;
-use crate::number::{Reading, Terms, UploadReason, Uploaded};
+use crate::number::{Criteria, Reading, UploadReason, Uploaded};
 use crate::observation::NumberObservation;
 
 /// What came of one upload.
@@ -27,14 +27,14 @@ impl Outcome {
     /// What came of an upload to `number`, and what that means for the uploads that follow it in a trial.
     pub fn judge(
         number: &NumberObservation,
-        terms: &Terms,
+        criteria: &Criteria,
         reason: UploadReason,
         upload: Uploaded,
         after: Reading,
         refusal: Option<GraphError>,
     ) -> (Self, Next) {
-        let status = number.uploaded(terms, &upload, &after);
-        let next = Trial::next(&status, &upload, &after, terms);
+        let status = number.uploaded(criteria, &upload, &after);
+        let next = Canary::next(&status, &upload, &after, criteria);
         let phone_number_id = status.phone_number_id;
         (Self { phone_number_id, reason, upload, after, state: status.state, refusal }, next)
     }

@@ -3,7 +3,7 @@
 use crate::api::crd::Mode;
 use crate::number::{Ownership, Reading, UploadReason, upload_reason};
 use crate::observation::Observation;
-use crate::rollout::canary::{Trial, on_trial_until};
+use crate::rollout::canary::{Canary, canary_until};
 
 /// What is to be done in a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Plan {
     pub uploads: Vec<Upload>,
     /// Whether no number has shown this key as VALID yet: the uploads then go one by one until one has, and none
     /// follows one that landed and was not VALID. A wrong key so reaches a single number.
-    pub is_trial: bool,
+    pub is_canary: bool,
 }
 
 /// One upload.
@@ -27,22 +27,23 @@ pub struct Upload {
 /// The uploads that the observation calls for: in mode Enforce, with a key at hand, of numbers that were just read,
 /// that this resource owns, and whose last upload is long enough ago.
 pub fn plan(observation: &Observation) -> Plan {
-    let terms = observation.terms();
-    if terms.mode != Mode::Enforce || observation.key().is_none() {
+    let criteria = observation.criteria();
+    if criteria.mode != Mode::Enforce || observation.key().is_none() {
         return Plan::default();
     }
-    let numbers: Vec<_> = observation.numbers.iter().map(|number| (number, number.as_read(&terms))).collect();
-    let trial = Trial::of(numbers.iter().map(|(_, status)| status), &terms);
-    let mut plan = Plan { is_trial: trial != Trial::Passed, ..Plan::default() };
+    let numbers: Vec<_> = observation.numbers.iter().map(|number| (number, number.as_read(&criteria))).collect();
+    let trial = Canary::of(numbers.iter().map(|(_, status)| status), &criteria);
+    let mut plan = Plan { is_canary: trial != Canary::Passed, ..Plan::default() };
     for (number, status) in numbers {
         let was_read = matches!(number.reading, Reading::Answered { .. });
-        let Some(reason) = upload_reason(&status, &terms).filter(|_| was_read && number.ownership == Ownership::Own)
+        let Some(reason) =
+            upload_reason(&status, &criteria).filter(|_| was_read && number.ownership == Ownership::Uncontested)
         else {
             continue;
         };
         // While the key is on trial on one number, the others wait.
-        let is_held = matches!(trial, Trial::Pending { .. }) && on_trial_until(&status, &terms).is_none();
-        if !is_held && terms.upload_allowed_at(&status) <= terms.now {
+        let is_held = matches!(trial, Canary::Pending { .. }) && canary_until(&status, &criteria).is_none();
+        if !is_held && criteria.upload_allowed_at(&status) <= criteria.now {
             plan.uploads.push(Upload { phone_number_id: status.phone_number_id, reason });
         }
     }

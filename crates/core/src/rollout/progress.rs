@@ -17,7 +17,7 @@ impl Progress {
     /// Of a round that has done all it may. One that lost its permit was cut short, unless nothing was left to do.
     pub fn of(is_permitted: bool, observation: &Observation, plan: &Plan, outcomes: &[Outcome]) -> Self {
         let is_complete = outcomes.len() == plan.uploads.len()
-            && !observation.numbers.iter().any(|number| observation.has_left_out(number));
+            && !observation.numbers.iter().any(|number| observation.was_skipped(number));
         if is_permitted || is_complete { Self::Finished } else { Self::Underway }
     }
 }

@@ -72,20 +72,20 @@ pub fn is_altered(resource: &FlowsEncryptionKey) -> bool {
 
 /// Why a round is needed, and what it has to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agenda {
+pub struct Work {
     /// Whether the contents of the Secrets have to be read.
     pub inputs: bool,
     /// The phone number IDs to read, in the order of the spec.
     pub numbers: Vec<String>,
     /// Something that a person did is the reason: contested numbers and stored waits start afresh.
-    pub afresh: bool,
+    pub reset_backoff: bool,
 }
 
 /// What there is to do for a resource now, or when to look again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
     /// A round.
-    Now(Agenda),
+    Now(Work),
     /// Nothing before this time; nothing at all where it is none.
     Later(Option<Timestamp>),
 }
@@ -100,7 +100,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let spec = &resource.spec;
     let is_observed = status.observed_generation == resource.metadata.generation;
     if spec.is_suspended() {
-        let agenda = Agenda { inputs: false, numbers: Vec::new(), afresh: false };
+        let agenda = Work { inputs: false, numbers: Vec::new(), reset_backoff: false };
         let is_told = is_observed && status.suspended_since.is_some() && !is_altered(resource);
         return if is_told { Due::Later(None) } else { Due::Now(agenda) };
     }
@@ -109,8 +109,8 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let request = sync_request(resource);
     let sync_requested = request.is_some() && status.last_handled_sync_request != request;
     let secrets_changed = status.observed_secrets != secrets;
-    let afresh = spec_changed || sync_requested;
-    let everything = afresh || secrets_changed || is_resumed(resource) || is_altered(resource);
+    let reset_backoff = spec_changed || sync_requested;
+    let everything = reset_backoff || secrets_changed || is_resumed(resource) || is_altered(resource);
     let wants_second_try = has_reason(status, ConditionType::KeyLoaded, &[Reason::PassphraseRejected]);
 
     let pace = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
@@ -138,7 +138,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
         .filter(|_| something)
         .map(|(id, _)| id.clone())
         .collect();
-    Due::Now(Agenda { inputs: !numbers.is_empty(), numbers, afresh })
+    Due::Now(Work { inputs: !numbers.is_empty(), numbers, reset_backoff })
 }
 
 struct Attempt {

@@ -3,7 +3,7 @@
 //! One note for each kind of happening, however many numbers it concerns: the API server and its users are spared a
 //! flood.
 
-use crate::api::conditions::{self, ConditionType, Reason, Standing};
+use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 use crate::api::text::{phone_numbers, utc};
 use crate::number::{UploadReason, has_failed_upload};
@@ -120,13 +120,13 @@ fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) 
 }
 
 fn is_trouble(reason: Reason) -> bool {
-    match reason.standing() {
+    match reason.ready_effect() {
         // A rejected passphrase is tried once more within seconds: only then it is known to be wrong.
-        Standing::Waiting if reason == Reason::PassphraseRejected => false,
-        Standing::Stalled | Standing::Waiting => true,
+        ReadyEffect::Waiting if reason == Reason::PassphraseRejected => false,
+        ReadyEffect::Stalled | ReadyEffect::Waiting => true,
         // Nobody knows any more what the numbers hold.
-        Standing::Underway => reason == Reason::CheckOverdue,
-        Standing::Ready | Standing::Suspended => false,
+        ReadyEffect::Underway => reason == Reason::CheckOverdue,
+        ReadyEffect::Ready | ReadyEffect::Suspended => false,
     }
 }
 
@@ -134,7 +134,7 @@ fn is_trouble(reason: Reason) -> bool {
 fn recovery(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
     let now = conditions::find(&after.conditions, ConditionType::Ready)?;
     let then = conditions::find(&before.conditions, ConditionType::Ready)?;
-    let reason = Reason::parse(&now.reason).filter(|reason| reason.standing() == Standing::Ready)?;
+    let reason = Reason::parse(&now.reason).filter(|reason| reason.ready_effect() == ReadyEffect::Ready)?;
     Reason::parse(&then.reason).filter(|reason| is_trouble(*reason))?;
     let gist = format!("{} Ready was {} ({})", now.message, then.status, then.reason);
     let text = format!("{gist} since {}.", utc(then.last_transition_time.0));

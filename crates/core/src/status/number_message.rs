@@ -3,7 +3,7 @@
 use crate::api::crd::{MAX_NUMBER_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus};
 use crate::api::text::{capitalized, clock, date_and_clock, truncate};
 use crate::meta::{GraphError, brief};
-use crate::number::{Ownership, Reading, Terms, UPLOADS_BEFORE_STALLED, has_failed_upload, is_rate_limit};
+use crate::number::{Criteria, Ownership, Reading, UPLOADS_BEFORE_STALLED, has_failed_upload, is_rate_limit};
 use crate::observation::NumberObservation;
 use crate::rollout::outcome::Outcome;
 
@@ -15,9 +15,9 @@ pub fn for_number(
     number: &PhoneNumberStatus,
     observed: &NumberObservation,
     outcome: Option<&Outcome>,
-    terms: &Terms,
+    criteria: &Criteria,
 ) -> String {
-    let drift = |what| drift(what, number, terms);
+    let drift = |what| drift(what, number, criteria);
     let text = match number.state {
         NumberState::Valid if number.key_fingerprint.is_none() => {
             "Meta reports a valid signature but not the key itself; this key was the last one uploaded.".to_owned()
@@ -41,7 +41,7 @@ pub fn for_number(
             Ownership::Vacant { .. } => {
                 "The former owner of this number has just gone; if it does not come back, this resource takes over.".to_owned()
             }
-            Ownership::Own => return number.message.clone(),
+            Ownership::Uncontested => return number.message.clone(),
         },
         NumberState::Contested => {
             "Someone else replaced the key three times; find the other writer, then set the annotation waflows.dev/sync-requested-at."
@@ -56,8 +56,8 @@ pub fn for_number(
 }
 
 /// A state that an upload would mend.
-fn drift(what: &str, number: &PhoneNumberStatus, terms: &Terms) -> String {
-    let next = match terms.mode {
+fn drift(what: &str, number: &PhoneNumberStatus, criteria: &Criteria) -> String {
+    let next = match criteria.mode {
         Mode::Observe => "mode Observe forbids an upload".to_owned(),
         Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => format!(
             "{} uploads landed without a valid signature; check that the number is registered with the Cloud API",

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::conditions::{self, ConditionStatus, ConditionType, Reason, Verdict};
+use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
 use crate::api::text::{capitalized, clock, phone_numbers, utc};
 use crate::meta::{ErrorClass, GraphError};
@@ -16,7 +16,7 @@ use crate::schedule::due::spec_digest;
 /// A condition about an input, before it is put into the list.
 struct Input {
     status: ConditionStatus,
-    verdict: Verdict,
+    verdict: ConditionReason,
 }
 
 /// The conditions after a round.
@@ -62,12 +62,12 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
         // The change that was suspended is taken back: what is known of the numbers counts again.
         ready(observation, &key, &token, &before.phone_numbers, Progress::Finished)
     } else if before.observed_spec_digest.is_none() {
-        Verdict::new(
+        ConditionReason::new(
             Reason::Suspended,
             "Nothing was checked yet: work on this resource is suspended. Set spec.suspend to false to begin.",
         )
     } else {
-        Verdict::new(
+        ConditionReason::new(
             Reason::Suspended,
             "Work on this resource is suspended, and its spec has changed since; set spec.suspend to false to go on.",
         )
@@ -85,7 +85,7 @@ fn key_loaded(observation: &Observation, before: &[Condition]) -> Input {
     match &inputs.key {
         Ok(key) => Input {
             status: ConditionStatus::True,
-            verdict: Verdict::new(Reason::KeyLoaded, format!("The public key is {}.", key.fingerprint())),
+            verdict: ConditionReason::new(Reason::KeyLoaded, format!("The public key is {}.", key.fingerprint())),
         },
         Err(verdict) => {
             let mut verdict = verdict.clone();
@@ -120,7 +120,7 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
         Reading::NotAsked | Reading::Paused { .. } => false,
     });
     if answered {
-        let verdict = Verdict::new(Reason::TokenAccepted, "Meta accepts the access token.");
+        let verdict = ConditionReason::new(Reason::TokenAccepted, "Meta accepts the access token.");
         Input { status: ConditionStatus::True, verdict }
     } else {
         let before = if has_same_credentials(observation, &inputs.secrets) { before } else { &[] };
@@ -132,7 +132,7 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
         match limit(observation) {
             Some(verdict) => Input { verdict, ..known },
             // It was tried, and the limit that is told of is over.
-            None if has_failed => Input { verdict: Verdict::new(Reason::NotAsked, not_asked), ..known },
+            None if has_failed => Input { verdict: ConditionReason::new(Reason::NotAsked, not_asked), ..known },
             None => known,
         }
     }
@@ -151,7 +151,7 @@ fn has_same_credentials(observation: &Observation, secrets: &[ObservedSecret]) -
         && std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).all(is_same)
 }
 
-fn refusal(observation: &Observation, error: &GraphError) -> Verdict {
+fn refusal(observation: &Observation, error: &GraphError) -> ConditionReason {
     let spec = &observation.resource.spec;
     let namespace = observation.resource.metadata.namespace.as_deref().unwrap_or_default();
     let (reason, what, reference) = match (&error.class, &spec.app_secret_ref) {
@@ -163,13 +163,13 @@ fn refusal(observation: &Observation, error: &GraphError) -> Verdict {
     };
     let place = format!("Secret {namespace}/{}, entry {}", reference.name, reference.key);
     let remedy = error.class.remedy().unwrap_or("see what Meta says");
-    Verdict::new(reason, format!("{place}: {remedy}; Meta refuses {what}. {}", error.brief()))
+    ConditionReason::new(reason, format!("{place}: {remedy}; Meta refuses {what}. {}", error.brief()))
 }
 
 /// The rate limit for which Meta is not asked with the token, if there is one.
-fn limit(observation: &Observation) -> Option<Verdict> {
+fn limit(observation: &Observation) -> Option<ConditionReason> {
     observation.numbers.iter().find_map(|number| match &number.reading {
-        Reading::Paused { limit: Some(limit), until } => Some(Verdict::new(
+        Reading::Paused { limit: Some(limit), until } => Some(ConditionReason::new(
             Reason::RateLimited,
             format!("Meta limits the rate of calls; the access token is tried at {}. {}", clock(*until), limit.brief()),
         )),
@@ -184,7 +184,7 @@ fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input 
     let stored = conditions::find(before, kind);
     let parsed = stored.and_then(|condition| {
         let reason = Reason::parse(&condition.reason)?;
-        Some((&condition.status, Verdict::new(reason, condition.message.clone())))
+        Some((&condition.status, ConditionReason::new(reason, condition.message.clone())))
     });
     match parsed {
         Some((status, verdict)) if status == "True" => Input { status: ConditionStatus::True, verdict },
@@ -192,7 +192,7 @@ fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input 
         Some((_, verdict)) if verdict.reason == Reason::RateLimited => {
             Input { status: ConditionStatus::Unknown, verdict }
         }
-        _ => Input { status: ConditionStatus::Unknown, verdict: Verdict::new(Reason::NotAsked, otherwise) },
+        _ => Input { status: ConditionStatus::Unknown, verdict: ConditionReason::new(Reason::NotAsked, otherwise) },
     }
 }
 
@@ -202,11 +202,11 @@ fn ready(
     token: &Input,
     numbers: &[PhoneNumberStatus],
     progress: Progress,
-) -> Verdict {
-    if progress == Progress::Underway && observation.is_news() {
+) -> ConditionReason {
+    if progress == Progress::Underway && observation.changed_since_last() {
         let done = numbers.iter().filter(|number| number.state == NumberState::Valid).count();
         let reason = if observation.has_new_key() { Reason::RollingOut } else { Reason::Progressing };
-        return Verdict::new(
+        return ConditionReason::new(
             reason,
             format!("The key is being put on the numbers: {done} of {} are done.", numbers.len()),
         );
@@ -223,10 +223,10 @@ fn ready(
     match worst {
         // What is stored of the numbers was read with other credentials.
         None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
-        None => Verdict::new(Reason::AllNumbersValid, all_valid(numbers)),
+        None => ConditionReason::new(Reason::AllNumbersValid, all_valid(numbers)),
         Some(worst) => {
             let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();
-            Verdict::new(worst, sentence(&concerned))
+            ConditionReason::new(worst, sentence(&concerned))
         }
     }
 }
@@ -281,12 +281,12 @@ pub fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
 
 /// Which reason is told where numbers differ: first what a person must mend, then what mends itself.
 fn rank(reason: Reason) -> u8 {
-    use conditions::Standing;
-    match reason.standing() {
-        Standing::Stalled => 3,
-        Standing::Waiting => 2,
-        Standing::Underway => 1,
-        Standing::Ready | Standing::Suspended => 0,
+    use conditions::ReadyEffect;
+    match reason.ready_effect() {
+        ReadyEffect::Stalled => 3,
+        ReadyEffect::Waiting => 2,
+        ReadyEffect::Underway => 1,
+        ReadyEffect::Ready | ReadyEffect::Suspended => 0,
     }
 }
 

@@ -8,9 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{self, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus};
-use crate::number::{Ownership, Reading, Terms, upload_reason};
+use crate::number::{Criteria, Ownership, Reading, upload_reason};
 use crate::observation::{NumberObservation, Observation};
-use crate::rollout::canary::{Trial, on_trial_until};
+use crate::rollout::canary::{Canary, canary_until};
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::schedule::due::{self, Due, spec_digest, sync_request};
@@ -126,45 +126,45 @@ fn next_round(observation: &Observation, status: &FlowsEncryptionKeyStatus, now:
 }
 
 fn numbers(observation: &Observation, outcomes: &[Outcome], now: Timestamp) -> Vec<PhoneNumberStatus> {
-    let terms = Terms { now, ..observation.terms() };
+    let criteria = Criteria { now, ..observation.criteria() };
     let by_id: HashMap<&str, &Outcome> =
         outcomes.iter().map(|outcome| (outcome.phone_number_id.as_str(), outcome)).collect();
     let mut numbers: Vec<_> = observation
         .numbers
         .iter()
         .map(|number| match by_id.get(number.before.phone_number_id.as_str()) {
-            Some(outcome) => number.uploaded(&terms, &outcome.upload, &outcome.after),
-            None => number.as_read(&terms),
+            Some(outcome) => number.uploaded(&criteria, &outcome.upload, &outcome.after),
+            None => number.as_read(&criteria),
         })
         .collect();
-    schedule_uploads(observation, &terms, &mut numbers);
+    schedule_uploads(observation, &criteria, &mut numbers);
     for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
         let outcome = by_id.get(number.phone_number_id.as_str()).copied();
-        settle(observation, observed, outcome, &terms, number);
+        settle(observation, observed, outcome, &criteria, number);
     }
     numbers
 }
 
 /// Says when a number that still needs the key will get it.
-fn schedule_uploads(observation: &Observation, terms: &Terms, numbers: &mut [PhoneNumberStatus]) {
-    if terms.mode != Mode::Enforce || observation.key().is_none() {
+fn schedule_uploads(observation: &Observation, criteria: &Criteria, numbers: &mut [PhoneNumberStatus]) {
+    if criteria.mode != Mode::Enforce || observation.key().is_none() {
         return;
     }
-    let trial = Trial::of(numbers.iter(), terms);
+    let trial = Canary::of(numbers.iter(), criteria);
     for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
-        let waits = observed.ownership == Ownership::Own && upload_reason(number, terms).is_some();
+        let waits = observed.ownership == Ownership::Uncontested && upload_reason(number, criteria).is_some();
         if waits && number.next_attempt_time.is_none() {
-            let is_held = on_trial_until(number, terms).is_none();
+            let is_held = canary_until(number, criteria).is_none();
             let at = match trial {
                 // The trial goes on, but nobody knows for how long: the held number is looked at with its next check.
-                Trial::Pending { until } if is_held && until <= terms.now => continue,
-                Trial::Pending { until } if is_held => until,
-                Trial::Pending { .. } | Trial::Passed | Trial::Open => terms.upload_allowed_at(number),
+                Canary::Pending { until } if is_held && until <= criteria.now => continue,
+                Canary::Pending { until } if is_held => until,
+                Canary::Pending { .. } | Canary::Passed | Canary::Open => criteria.upload_allowed_at(number),
             };
             // Where the next check comes first, it comes: a number may heal by itself.
-            let check = number.last_read_time.as_ref().map(|time| time.0 + terms.interval);
+            let check = number.last_read_time.as_ref().map(|time| time.0 + criteria.interval);
             number.next_attempt_time =
-                Some(at.max(terms.now)).filter(|at| check.is_none_or(|check| *at < check)).map(Time);
+                Some(at.max(criteria.now)).filter(|at| check.is_none_or(|check| *at < check)).map(Time);
         }
     }
 }
@@ -174,37 +174,37 @@ fn settle(
     observation: &Observation,
     observed: &NumberObservation,
     outcome: Option<&Outcome>,
-    terms: &Terms,
+    criteria: &Criteria,
     number: &mut PhoneNumberStatus,
 ) {
-    if terms.is_stale(number) && !matches!(number.state, NumberState::Conflict | NumberState::Refused) {
+    if criteria.is_stale(number) && !matches!(number.state, NumberState::Conflict | NumberState::Refused) {
         number.state = NumberState::Unreachable;
     }
     if is_forbidden(observation) && matches!(observed.reading, Reading::NotAsked) {
         // A grant of permission is no event of the resource or its Secrets: try again now and then.
-        number.next_attempt_time = Some(Time(terms.now + terms.waits.after_refusal(1)));
+        number.next_attempt_time = Some(Time(criteria.now + criteria.waits.after_refusal(1)));
     }
     if let Ownership::Vacant { until } = observed.ownership {
         number.next_attempt_time = Some(Time(until));
     }
-    if observation.has_left_out(observed) {
+    if observation.was_skipped(observed) {
         // Whoever goes on starts with it.
-        number.next_attempt_time = Some(Time(terms.now));
+        number.next_attempt_time = Some(Time(criteria.now));
     }
     let owns = match number.state {
         NumberState::Conflict | NumberState::Refused => false,
-        _ if terms.mode == Mode::Observe || has_bad_key(observation) => false,
+        _ if criteria.mode == Mode::Observe || has_bad_key(observation) => false,
         _ => number.owned_since.is_some() || matches!(observed.reading, Reading::Answered { .. }),
     };
     if owns {
-        number.owned_since.get_or_insert(Time(terms.now));
+        number.owned_since.get_or_insert(Time(criteria.now));
     } else {
         number.owned_since = None;
     }
     if number.state != observed.before.state || number.last_transition_time.is_none() {
-        number.last_transition_time = Some(Time(terms.now));
+        number.last_transition_time = Some(Time(criteria.now));
     }
-    number.message = number_message::for_number(number, observed, outcome, terms);
+    number.message = number_message::for_number(number, observed, outcome, criteria);
 }
 
 /// Without a key the resource could not keep the number: it does not stand in another's way.
@@ -213,7 +213,7 @@ fn has_bad_key(observation: &Observation) -> bool {
 }
 
 fn is_forbidden(observation: &Observation) -> bool {
-    let forbidden = |verdict: &conditions::Verdict| verdict.reason == Reason::SecretForbidden;
+    let forbidden = |verdict: &conditions::ConditionReason| verdict.reason == Reason::SecretForbidden;
     observation.inputs.as_ref().is_some_and(|inputs| {
         inputs.key.as_ref().is_err_and(forbidden) || inputs.credentials.as_ref().is_err_and(forbidden)
     })

@@ -9,13 +9,13 @@ use waflows_key::Fingerprint;
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 use crate::schedule::due::{is_altered, sync_request};
-use crate::store::resource_summary::Vitals;
+use crate::store::resource_summary::ResourceSummary;
 
 /// A resource as it was last seen. What every event is compared with lies open; the whole, which only its own round
 /// needs, is packed: most of a fleet's memory would otherwise be fingerprints and times that repeat from number to
 /// number.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct CachedResource {
     uid: Option<Box<str>>,
     generation: Option<i64>,
     /// `metadata.resourceVersion`, where it is a number.
@@ -29,19 +29,19 @@ pub struct Known {
     /// Fingerprint of the key that was last read.
     pub fingerprint: Option<Fingerprint>,
     /// Whether the resource may and can upload, as far as its spec and its last status tell.
-    pub standing: Standing,
+    pub upload_capability: UploadCapability,
     /// Names of the Secrets that it refers to.
     pub secrets: Box<[Box<str>]>,
     /// The numbers of its spec, ordered by phone number ID.
-    pub numbers: Box<[KnownNumber]>,
+    pub numbers: Box<[CachedNumber]>,
     /// What the metrics tell of it.
-    pub vitals: Vitals,
+    pub summary: ResourceSummary,
     packed: Packed,
 }
 
 /// A number of a known resource.
 #[derive(Debug, Clone)]
-pub struct KnownNumber {
+pub struct CachedNumber {
     /// The phone number ID.
     pub id: Arc<str>,
     /// Since when the resource owns the number, as its status says.
@@ -50,7 +50,7 @@ pub struct KnownNumber {
 
 /// Whether a resource can own numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum UploadCapability {
     /// It may upload, and has a key to upload.
     Able,
     /// It may upload; in its last round there was no usable key.
@@ -59,7 +59,7 @@ pub enum Standing {
     Barred,
 }
 
-impl Known {
+impl CachedResource {
     /// What to remember of a resource.
     pub fn of(resource: &FlowsEncryptionKey) -> Self {
         let metadata = &resource.metadata;
@@ -75,10 +75,10 @@ impl Known {
             is_altered: is_altered(resource),
             created: metadata.creation_timestamp.as_ref().map(|time| time.0),
             fingerprint: resource.status.as_ref().and_then(FlowsEncryptionKeyStatus::fingerprint),
-            standing: standing(resource),
+            upload_capability: upload_capability(resource),
             secrets: secrets.into(),
             numbers: numbers(resource),
-            vitals: Vitals::of(resource),
+            summary: ResourceSummary::of(resource),
             packed: Packed::of(resource),
         }
     }
@@ -107,7 +107,7 @@ impl Known {
 
     /// Whether someone changed what the resource asks for, or left a status that cannot be the operator's. Any other
     /// change of its status or metadata is none.
-    pub fn asks_for_more(&self, before: &Self) -> bool {
+    pub fn spec_changed(&self, before: &Self) -> bool {
         !self.is_same_object(before)
             || self.generation != before.generation
             || self.is_being_deleted != before.is_being_deleted
@@ -123,7 +123,7 @@ impl Known {
 
     /// The numbers that the resource owns, as its status says.
     pub fn owned(&self) -> impl Iterator<Item = &str> {
-        let is_able = self.standing == Standing::Able;
+        let is_able = self.upload_capability == UploadCapability::Able;
         self.numbers.iter().filter(move |number| is_able && number.owned_since.is_some()).map(|number| &*number.id)
     }
 }
@@ -132,17 +132,21 @@ fn version(metadata: &ObjectMeta) -> Option<u64> {
     metadata.resource_version.as_deref()?.parse().ok()
 }
 
-fn standing(resource: &FlowsEncryptionKey) -> Standing {
+fn upload_capability(resource: &FlowsEncryptionKey) -> UploadCapability {
     let spec = &resource.spec;
     if spec.mode != Mode::Enforce || spec.is_suspended() || resource.metadata.deletion_timestamp.is_some() {
-        return Standing::Barred;
+        return UploadCapability::Barred;
     }
     let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let key_loaded = conditions::find(conditions, ConditionType::KeyLoaded);
-    if key_loaded.is_some_and(|condition| condition.status == "False") { Standing::WithoutKey } else { Standing::Able }
+    if key_loaded.is_some_and(|condition| condition.status == "False") {
+        UploadCapability::WithoutKey
+    } else {
+        UploadCapability::Able
+    }
 }
 
-fn numbers(resource: &FlowsEncryptionKey) -> Box<[KnownNumber]> {
+fn numbers(resource: &FlowsEncryptionKey) -> Box<[CachedNumber]> {
     let nothing_yet = FlowsEncryptionKeyStatus::default();
     let status = resource.status.as_ref().unwrap_or(&nothing_yet);
     let mut owned: Vec<_> = status
@@ -159,7 +163,7 @@ fn numbers(resource: &FlowsEncryptionKey) -> Box<[KnownNumber]> {
         .iter()
         .map(|id| {
             let position = owned.binary_search_by(|(owned, _)| (*owned).cmp(id)).ok();
-            KnownNumber { id: id.as_str().into(), owned_since: position.map(|position| owned[position].1) }
+            CachedNumber { id: id.as_str().into(), owned_since: position.map(|position| owned[position].1) }
         })
         .collect();
     numbers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -213,7 +217,7 @@ mod tests {
     #[test]
     fn a_resource_comes_out_as_it_went_in() {
         let resource = resource();
-        let known = Known::of(&resource);
+        let known = CachedResource::of(&resource);
         assert_eq!(serde_json::to_value(known.resource()).unwrap(), serde_json::to_value(&resource).unwrap());
     }
 
@@ -234,17 +238,17 @@ mod tests {
                 it.metadata.annotations = Some([(SYNC_ANNOTATION.into(), "now".into())].into());
             }),
         ];
-        let before = Known::of(&resource());
+        let before = CachedResource::of(&resource());
         for (asks, name, change) in changes {
             let mut resource = resource();
             change(&mut resource);
-            assert_eq!(Known::of(&resource).asks_for_more(&before), asks, "{name}");
+            assert_eq!(CachedResource::of(&resource).spec_changed(&before), asks, "{name}");
         }
     }
 
     #[test]
     fn versions_are_compared_as_numbers_and_only_of_the_same_object() {
-        let known = Known::of(&resource());
+        let known = CachedResource::of(&resource());
         let metadata = |uid: &str, version: &str| ObjectMeta {
             uid: Some(uid.into()),
             resource_version: Some(version.into()),
@@ -267,12 +271,12 @@ mod tests {
             ..PhoneNumberStatus::default()
         };
         resource.status.get_or_insert_default().phone_numbers = vec![owned];
-        assert_eq!(Known::of(&resource).owned().collect::<Vec<_>>(), ["1"]);
+        assert_eq!(CachedResource::of(&resource).owned().collect::<Vec<_>>(), ["1"]);
         resource.spec.suspend = Some(true);
-        assert_eq!(Known::of(&resource).owned().count(), 0);
+        assert_eq!(CachedResource::of(&resource).owned().count(), 0);
         resource.status.get_or_insert_default().suspended_since = Some(Time(Timestamp::UNIX_EPOCH));
         resource.spec.suspend = None;
-        assert_eq!(Known::of(&resource).owned().count(), 0, "resumed, and not read again");
+        assert_eq!(CachedResource::of(&resource).owned().count(), 0, "resumed, and not read again");
     }
 
     #[test]

@@ -15,11 +15,11 @@ use smallvec::{SmallVec, smallvec};
 use waflows_key::Fingerprint;
 
 use crate::number::Ownership;
-use crate::store::cached_resource::{Known, Standing};
+use crate::store::cached_resource::{CachedResource, UploadCapability};
 use crate::store::object_key::ObjectKey;
 
 /// The resources that there are.
-pub type Resources = HashMap<ObjectKey, Box<Known>>;
+pub type Resources = HashMap<ObjectKey, Box<CachedResource>>;
 
 /// Who claims which number.
 #[derive(Debug, Clone, Default)]
@@ -27,12 +27,12 @@ pub struct Claims {
     /// Nearly always one.
     claimants: HashMap<Arc<str>, SmallVec<[ObjectKey; 1]>>,
     reserved: HashMap<Box<str>, ObjectKey>,
-    vacant: HashMap<Box<str>, Vacancy>,
+    vacant: HashMap<Box<str>, GracePeriod>,
 }
 
 /// A number whose owner has gone a moment ago.
 #[derive(Debug, Clone)]
-struct Vacancy {
+struct GracePeriod {
     former: ObjectKey,
     fingerprint: Option<Fingerprint>,
     since: Timestamp,
@@ -41,14 +41,14 @@ struct Vacancy {
 
 /// A number that changed hands or lost its owner, and who else lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vacated {
+pub struct Released {
     /// Resources that may take the number over.
     pub contenders: Vec<ObjectKey>,
 }
 
 impl Claims {
     /// The resource lists these numbers.
-    pub fn link(&mut self, key: &ObjectKey, known: &Known) {
+    pub fn link(&mut self, key: &ObjectKey, known: &CachedResource) {
         for number in &known.numbers {
             match self.claimants.get_mut(&number.id) {
                 Some(claimants) => claimants.push(key.clone()),
@@ -58,7 +58,7 @@ impl Claims {
     }
 
     /// The resource no longer lists these numbers.
-    pub fn unlink(&mut self, key: &ObjectKey, known: &Known) {
+    pub fn unlink(&mut self, key: &ObjectKey, known: &CachedResource) {
         for number in &known.numbers {
             let Some(claimants) = self.claimants.get_mut(&number.id) else { continue };
             claimants.retain(|other| other != key);
@@ -73,28 +73,31 @@ impl Claims {
     pub fn note_change(
         &mut self,
         key: &ObjectKey,
-        before: &Known,
-        after: Option<&Known>,
+        before: &CachedResource,
+        after: Option<&CachedResource>,
         patience: Duration,
         now: Timestamp,
-    ) -> Option<Vacated> {
+    ) -> Option<Released> {
         let after = after.filter(|after| after.is_same_object(before));
         let until = now + patience;
         self.vacant.retain(|_, vacancy| vacancy.lasts(now));
-        let still =
-            |id: &str| after.is_some_and(|after| after.standing == Standing::Able && after.owned_since(id).is_some());
+        let still = |id: &str| {
+            after.is_some_and(|after| {
+                after.upload_capability == UploadCapability::Able && after.owned_since(id).is_some()
+            })
+        };
         let lost: Vec<&str> = before.owned().filter(|id| !still(id)).collect();
         if lost.is_empty() {
             return None;
         }
         let mut contenders = BTreeMap::new();
         for id in lost {
-            let vacancy = Vacancy { former: key.clone(), fingerprint: before.fingerprint, since: now, until };
+            let vacancy = GracePeriod { former: key.clone(), fingerprint: before.fingerprint, since: now, until };
             self.vacant.insert(id.into(), vacancy);
             let others = self.claimants.get(id).into_iter().flatten().filter(|other| *other != key);
             contenders.extend(others.map(|other| (other.clone(), ())));
         }
-        Some(Vacated { contenders: contenders.into_keys().collect() })
+        Some(Released { contenders: contenders.into_keys().collect() })
     }
 
     /// Whose number it is, as seen by one of those who list it, whose key has this fingerprint.
@@ -112,7 +115,7 @@ impl Claims {
             .filter_map(|key| Some((key, self.claim(id, key, resources.get(key)?)?)))
             .min_by(|(a, since_a), (b, since_b)| since_a.cmp(since_b).then_with(|| seniority(a, b, resources)));
         match best {
-            Some((owner, _)) if owner == claimant => Ownership::Own,
+            Some((owner, _)) if owner == claimant => Ownership::Uncontested,
             Some((owner, _)) => {
                 let is_neighbour = owner.namespace == claimant.namespace;
                 Ownership::Other { owner: is_neighbour.then(|| owner.name.to_string()) }
@@ -121,7 +124,7 @@ impl Claims {
                 Some(vacancy) if !vacancy.may_be_taken_by(claimant, fingerprint) => {
                     Ownership::Vacant { until: vacancy.until }
                 }
-                Some(_) | None => Ownership::Own,
+                Some(_) | None => Ownership::Uncontested,
             },
         }
     }
@@ -136,7 +139,7 @@ impl Claims {
         now: Timestamp,
     ) -> Ownership {
         let ownership = self.owner(id, claimant, fingerprint, resources, now);
-        if ownership == Ownership::Own {
+        if ownership == Ownership::Uncontested {
             self.reserved.insert(id.into(), claimant.clone());
         }
         ownership
@@ -148,13 +151,13 @@ impl Claims {
     }
 
     /// Since when the resource owns the number; none where its claim does not count.
-    fn claim(&self, id: &str, key: &ObjectKey, known: &Known) -> Option<Timestamp> {
+    fn claim(&self, id: &str, key: &ObjectKey, known: &CachedResource) -> Option<Timestamp> {
         let is_reserved = self.reserved.get(id) == Some(key);
-        match known.standing {
-            Standing::Able => {}
+        match known.upload_capability {
+            UploadCapability::Able => {}
             // Who holds a reservation has just read a usable key, whatever its last status says.
-            Standing::WithoutKey if is_reserved => {}
-            Standing::WithoutKey | Standing::Barred => return None,
+            UploadCapability::WithoutKey if is_reserved => {}
+            UploadCapability::WithoutKey | UploadCapability::Barred => return None,
         }
         // A reservation was made when nobody owned the number, so it counts as made at the end of time: later than
         // any stored claim.
@@ -162,7 +165,7 @@ impl Claims {
     }
 }
 
-impl Vacancy {
+impl GracePeriod {
     /// One that seems to begin only later was noted by a clock that was wrong: its end could be far away.
     fn lasts(&self, now: Timestamp) -> bool {
         self.since <= now && now < self.until
@@ -182,12 +185,12 @@ fn seniority(a: &ObjectKey, b: &ObjectKey, resources: &Resources) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::store::Index;
+    use crate::store::store::Store;
 
     #[test]
     fn a_reservation_counts_also_for_a_resource_without_status() {
         let now = Timestamp::UNIX_EPOCH;
-        let mut index = Index::new(&[None], Duration::ZERO);
+        let mut store = Store::new(&[None], Duration::ZERO);
         let keys = ["storefront", "support"].map(|name| {
             let resource = serde_json::json!({
                 "apiVersion": "waflows.dev/v1alpha1",
@@ -195,12 +198,12 @@ mod tests {
                 "metadata": {"namespace": "messaging", "name": name},
                 "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": ["1"]},
             });
-            index.apply_resource(&serde_json::from_value(resource).unwrap(), now);
+            store.apply_resource(&serde_json::from_value(resource).unwrap(), now);
             ObjectKey::new("messaging", name)
         });
-        assert_eq!(index.claim("1", &keys[1], None, now), Ownership::Own);
-        assert!(matches!(index.claim("1", &keys[0], None, now), Ownership::Other { .. }));
-        index.finish_round(&keys[1]);
-        assert_eq!(index.claim("1", &keys[0], None, now), Ownership::Own);
+        assert_eq!(store.claim("1", &keys[1], None, now), Ownership::Uncontested);
+        assert!(matches!(store.claim("1", &keys[0], None, now), Ownership::Other { .. }));
+        store.finish_round(&keys[1]);
+        assert_eq!(store.claim("1", &keys[0], None, now), Ownership::Uncontested);
     }
 }

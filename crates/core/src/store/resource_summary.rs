@@ -7,7 +7,7 @@ use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState}
 
 /// A resource's state in brief.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vitals {
+pub struct ResourceSummary {
     /// How many of its numbers are in each state, in the order of [`NumberState::ALL`]. Those that are not in the status
     /// yet are pending. There are 500 at the most.
     pub numbers: [u16; NumberState::ALL.len()],
@@ -28,7 +28,7 @@ pub struct Vitals {
     pub refused_token: Option<Box<(String, String)>>,
 }
 
-impl Vitals {
+impl ResourceSummary {
     /// In brief what the resource's spec and status say.
     pub fn of(resource: &FlowsEncryptionKey) -> Self {
         let nothing_yet = FlowsEncryptionKeyStatus::default();
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    fn vitals(numbers: &[&str], status: Value) -> Vitals {
+    fn summary(numbers: &[&str], status: Value) -> ResourceSummary {
         let resource = json!({
             "apiVersion": "waflows.dev/v1alpha1",
             "kind": "FlowsEncryptionKey",
@@ -97,7 +97,7 @@ mod tests {
             "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": numbers},
             "status": status,
         });
-        Vitals::of(&serde_json::from_value(resource).unwrap())
+        ResourceSummary::of(&serde_json::from_value(resource).unwrap())
     }
 
     fn condition(kind: &str, status: &str, reason: &str) -> Value {
@@ -105,14 +105,14 @@ mod tests {
         json!({"type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": time})
     }
 
-    fn counted(vitals: &Vitals) -> Vec<(NumberState, u16)> {
-        NumberState::ALL.into_iter().zip(vitals.numbers).filter(|(_, count)| *count > 0).collect()
+    fn counted(summary: &ResourceSummary) -> Vec<(NumberState, u16)> {
+        NumberState::ALL.into_iter().zip(summary.numbers).filter(|(_, count)| *count > 0).collect()
     }
 
     #[test]
     fn the_last_check_is_that_of_the_number_that_was_read_longest_ago() {
         let number = |id: &str, at: &str| json!({"phoneNumberId": id, "state": "Valid", "lastReadTime": at});
-        let vitals = vitals(
+        let summary = summary(
             &["1", "2"],
             json!({
                 "nextCheckTime": "1970-01-01T01:00:00Z",
@@ -121,9 +121,9 @@ mod tests {
                 "conditions": [condition("Ready", "True", "AllNumbersValid")],
             }),
         );
-        assert_eq!((vitals.last_check, vitals.next_check, vitals.key_since), (Some(1200), Some(3600), Some(60)));
-        assert_eq!((vitals.ready, vitals.reason), (ConditionStatus::True, "AllNumbersValid"));
-        assert_eq!((counted(&vitals), vitals.refused_token), (vec![(NumberState::Valid, 2)], None));
+        assert_eq!((summary.last_check, summary.next_check, summary.key_since), (Some(1200), Some(3600), Some(60)));
+        assert_eq!((summary.ready, summary.reason), (ConditionStatus::True, "AllNumbersValid"));
+        assert_eq!((counted(&summary), summary.refused_token), (vec![(NumberState::Valid, 2)], None));
     }
 
     #[test]
@@ -140,39 +140,39 @@ mod tests {
                 },
                 "status": {"suspendedSince": "1970-01-01T00:01:00Z"},
             });
-            let vitals = Vitals::of(&serde_json::from_value(resource).unwrap());
-            assert_eq!(vitals.suspended_since, expected, "{suspend:?}");
+            let summary = ResourceSummary::of(&serde_json::from_value(resource).unwrap());
+            assert_eq!(summary.suspended_since, expected, "{suspend:?}");
         }
     }
 
     #[test]
     fn what_was_not_read_yet_is_pending_and_has_no_time() {
-        let vitals = vitals(&["1", "2", "3"], json!({"observedGeneration": -1}));
-        assert_eq!(counted(&vitals), [(NumberState::Pending, 3)]);
-        assert_eq!((vitals.ready, vitals.reason), (ConditionStatus::Unknown, "Progressing"));
-        assert_eq!((vitals.last_check, vitals.next_check), (None, None));
+        let summary = summary(&["1", "2", "3"], json!({"observedGeneration": -1}));
+        assert_eq!(counted(&summary), [(NumberState::Pending, 3)]);
+        assert_eq!((summary.ready, summary.reason), (ConditionStatus::Unknown, "Progressing"));
+        assert_eq!((summary.last_check, summary.next_check), (None, None));
     }
 
     #[test]
     fn a_refused_token_is_named_by_its_secret() {
         for reason in ["TokenRefused", "AppSecretRefused"] {
             let status = json!({"conditions": [condition("TokenAccepted", "False", reason)]});
-            let token = vitals(&["1"], status).refused_token.map(|token| *token);
+            let token = summary(&["1"], status).refused_token.map(|token| *token);
             assert_eq!(token, Some(("meta-token".to_owned(), "token".to_owned())));
         }
     }
 
     #[test]
     fn only_reasons_that_are_known_are_told() {
-        let vitals = vitals(&["1"], json!({"conditions": [condition("Ready", "Maybe", "By\"AnotherHand")]}));
-        assert_eq!((vitals.ready, vitals.reason), (ConditionStatus::Unknown, "Other"));
+        let summary = summary(&["1"], json!({"conditions": [condition("Ready", "Maybe", "By\"AnotherHand")]}));
+        assert_eq!((summary.ready, summary.reason), (ConditionStatus::Unknown, "Other"));
     }
 
     #[test]
     fn every_state_has_its_own_count() {
         for state in NumberState::ALL {
-            let vitals = vitals(&["1"], json!({"phoneNumbers": [{"phoneNumberId": "1", "state": state}]}));
-            assert_eq!(counted(&vitals), [(state, 1)]);
+            let summary = summary(&["1"], json!({"phoneNumbers": [{"phoneNumberId": "1", "state": state}]}));
+            assert_eq!(counted(&summary), [(state, 1)]);
             assert_eq!(json!(state), state.as_str());
         }
     }

@@ -14,10 +14,10 @@ use waflows_key::Fingerprint;
 
 use crate::api::crd::{FlowsEncryptionKey, ObservedSecret};
 use crate::number::Ownership;
-use crate::store::cached_resource::Known;
-use crate::store::claims::{Claims, Resources, Vacated};
+use crate::store::cached_resource::CachedResource;
+use crate::store::claims::{Claims, Released, Resources};
 use crate::store::object_key::ObjectKey;
-use crate::store::resource_summary::Vitals;
+use crate::store::resource_summary::ResourceSummary;
 
 /// A Secret, as far as it is remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +31,14 @@ struct SecretVersion {
 pub struct Change {
     /// Someone changed what the resource asks for, or left a status that cannot be the operator's. Any other change of
     /// its status or metadata is none.
-    pub asks_for_more: bool,
+    pub spec_changed: bool,
     /// It has lost numbers that others list.
-    pub vacated: Option<Vacated>,
+    pub vacated: Option<Released>,
 }
 
 /// The objects that the operator watches.
 #[derive(Debug, Clone, Default)]
-pub struct Index {
+pub struct Store {
     resources: Resources,
     secrets: HashMap<ObjectKey, SecretVersion>,
     /// The resources that refer to a Secret, in order; mostly one.
@@ -73,7 +73,7 @@ impl Listing {
     }
 }
 
-impl Index {
+impl Store {
     /// An empty index for one pair of watches, over all namespaces or each confined to one. The position of the
     /// namespace is the number of the watch.
     ///
@@ -98,8 +98,8 @@ impl Index {
     }
 
     /// The state of all resources in brief.
-    pub fn vitals(&self) -> Vec<(ObjectKey, Vitals)> {
-        self.resources.iter().map(|(key, known)| (key.clone(), known.vitals.clone())).collect()
+    pub fn summary(&self) -> Vec<(ObjectKey, ResourceSummary)> {
+        self.resources.iter().map(|(key, known)| (key.clone(), known.summary.clone())).collect()
     }
 
     /// The keys of all resources.
@@ -144,7 +144,7 @@ impl Index {
         if self.is_up_to_date_with(&key, &resource.metadata) {
             return Change::default();
         }
-        let after = Known::of(resource);
+        let after = CachedResource::of(resource);
         let before = self.resources.remove(&key);
         if let Some(before) = &before {
             self.unlink(&key, before);
@@ -159,9 +159,9 @@ impl Index {
         let vacated = before
             .as_ref()
             .and_then(|before| self.claims.note_change(&key, before, Some(&after), self.takeover_patience, now));
-        let asks_for_more = before.is_none_or(|before| after.asks_for_more(&before));
+        let spec_changed = before.is_none_or(|before| after.spec_changed(&before));
         self.resources.insert(key, Box::new(after));
-        Change { asks_for_more, vacated }
+        Change { spec_changed, vacated }
     }
 
     /// The answer to a status write of the operator's own. Means nothing where the resource went meanwhile, or was
@@ -175,7 +175,7 @@ impl Index {
     }
 
     /// The resource is gone, or no longer one that can be read.
-    pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Vacated> {
+    pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Released> {
         let known = self.resources.remove(key)?;
         self.in_doubt.remove(key);
         self.unlink(key, &known);
@@ -262,7 +262,7 @@ impl Index {
         self.by_secret.get(secret).into_iter().flatten().cloned().collect()
     }
 
-    fn unlink(&mut self, key: &ObjectKey, known: &Known) {
+    fn unlink(&mut self, key: &ObjectKey, known: &CachedResource) {
         self.claims.unlink(key, known);
         for secret in secrets_of(key, known) {
             if let Some(resources) = self.by_secret.get_mut(&secret) {
@@ -277,6 +277,6 @@ impl Index {
     }
 }
 
-fn secrets_of(key: &ObjectKey, known: &Known) -> impl Iterator<Item = ObjectKey> {
+fn secrets_of(key: &ObjectKey, known: &CachedResource) -> impl Iterator<Item = ObjectKey> {
     known.secrets.iter().map(|name| ObjectKey { namespace: Arc::clone(&key.namespace), name: (**name).into() })
 }

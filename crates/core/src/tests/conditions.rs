@@ -39,7 +39,7 @@ fn worn(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
 
 fn conflict(owner: Option<&str>) -> Stage {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
-    let agenda = Agenda { inputs: true, numbers: vec!["1".into()], afresh: false };
+    let agenda = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
     let mut observation = stage.observe(agenda, &mut meta);
     observation.numbers[0].ownership = Ownership::Other { owner: owner.map(str::to_owned) };
     stage.sum_up(&observation, Progress::Finished);
@@ -404,7 +404,7 @@ fn the_conditions_about_inputs_say_which_is_at_fault() {
 
 /// What a round finds in which nothing was read but the Secrets.
 fn look(stage: &Stage) -> Observation {
-    stage.look(Agenda { inputs: true, numbers: Vec::new(), afresh: false })
+    stage.look(Work { inputs: true, numbers: Vec::new(), reset_backoff: false })
 }
 
 #[test]

@@ -228,9 +228,9 @@ fn number_of(key: &PublicKey) -> usize {
 /// The third step of a round, without its waiting: the trial first, then all others.
 pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Meta, now: Timestamp) -> Vec<Outcome> {
     let Some(key) = observation.key().filter(|_| observation.has_credentials()) else { return Vec::new() };
-    let terms = observation.terms();
+    let criteria = observation.criteria();
     let mut outcomes = Vec::new();
-    let mut in_trial = plan.is_trial;
+    let mut in_canary = plan.is_canary;
     for upload in &plan.uploads {
         let id = &upload.phone_number_id;
         let number = observation.number(id).expect("a number of the spec");
@@ -240,11 +240,12 @@ pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Me
             false => (Reading::NotAsked, None),
         };
         let uploaded = Uploaded { at: now, answer, may_be_crossed: meta.may_be_crossed() };
-        let (outcome, next) = Outcome::judge(number, &terms, upload.reason, uploaded, after, refusal.or(refused_after));
+        let (outcome, next) =
+            Outcome::judge(number, &criteria, upload.reason, uploaded, after, refusal.or(refused_after));
         outcomes.push(outcome);
         match next {
-            Next::All => in_trial = false,
-            Next::None if in_trial => break,
+            Next::All => in_canary = false,
+            Next::None if in_canary => break,
             Next::None | Next::One => {}
         }
     }
@@ -258,13 +259,15 @@ fn read_back(
     meta: &mut impl Meta,
     now: Timestamp,
 ) -> (Reading, Option<GraphError>) {
-    let terms = observation.terms();
+    let criteria = observation.criteria();
     let uploaded = key.fingerprint().to_string();
     let mut last = (Reading::NotAsked, None);
     for _ in observation.waits.read_back() {
         last = meta.read(id, now);
         match &last.0 {
-            Reading::Answered { reported, .. } if terms.state(reported, Some(&uploaded)) == NumberState::Valid => break,
+            Reading::Answered { reported, .. } if criteria.state(reported, Some(&uploaded)) == NumberState::Valid => {
+                break;
+            }
             Reading::Paused { .. } => break,
             _ => {}
         }

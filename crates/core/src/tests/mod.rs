@@ -25,19 +25,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use waflows_key::{Fingerprint, PublicKey};
 
 use self::meta::Meta;
-use crate::api::conditions::{ConditionType, Reason, Verdict, find};
+use crate::api::conditions::{ConditionReason, ConditionType, Reason, find};
 use crate::api::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret,
     PhoneNumberStatus, SYNC_ANNOTATION, SecretKeyRef,
 };
 use crate::meta::{ErrorClass, GraphError, Reported, ReportedKey};
-use crate::number::{Reading, Terms, UploadAnswer, Uploaded};
+use crate::number::{Criteria, Reading, UploadAnswer, Uploaded};
 use crate::observation::{Inputs, Observation};
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
 use crate::rollout::progress::Progress;
 use crate::schedule::backoff::Waits;
-use crate::schedule::due::{Agenda, Due, due, jitter};
+use crate::schedule::due::{Due, Work, due, jitter};
 use crate::status::summarize::{Summary, summarize};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -144,14 +144,14 @@ fn accepted(at: Timestamp) -> Uploaded {
 }
 
 /// Terms that expect key 1 and know key 0 as an earlier one.
-fn terms(now: i64) -> Terms {
-    Terms {
+fn criteria(now: i64) -> Criteria {
+    Criteria {
         expected: Some(fingerprint(1)),
         previous: vec![fingerprint_text(0)],
         mode: Mode::Enforce,
         interval: HOUR,
         waits: Waits::default(),
-        afresh: false,
+        reset_backoff: false,
         now: at(now),
     }
 }
@@ -176,8 +176,8 @@ fn valid_number() -> PhoneNumberStatus {
 struct Stage {
     resource: FlowsEncryptionKey,
     secrets: Vec<ObservedSecret>,
-    key: Result<PublicKey, Verdict>,
-    credentials: Result<(), Verdict>,
+    key: Result<PublicKey, ConditionReason>,
+    credentials: Result<(), ConditionReason>,
     interval: Duration,
     now: Timestamp,
 }
@@ -247,7 +247,7 @@ impl Stage {
         annotations.insert(SYNC_ANNOTATION.into(), value.into());
     }
 
-    fn set_key(&mut self, key: Result<PublicKey, Verdict>) {
+    fn set_key(&mut self, key: Result<PublicKey, ConditionReason>) {
         self.key = key;
         self.touch("flows-key");
     }
@@ -281,7 +281,7 @@ impl Stage {
     }
 
     /// What there is to do now.
-    fn agenda(&self) -> Agenda {
+    fn agenda(&self) -> Work {
         let Due::Now(agenda) = self.due() else { panic!("nothing is due") };
         agenda
     }
@@ -306,7 +306,7 @@ impl Stage {
     }
 
     /// What the first step of a round sees.
-    fn observe(&self, agenda: Agenda, meta: &mut impl Meta) -> Observation {
+    fn observe(&self, agenda: Work, meta: &mut impl Meta) -> Observation {
         let mut observation = self.look(agenda);
         for position in unread(&observation) {
             read_number(&mut observation, position, meta, self.now);
@@ -315,7 +315,7 @@ impl Stage {
     }
 
     /// The same before any number is read.
-    fn look(&self, agenda: Agenda) -> Observation {
+    fn look(&self, agenda: Work) -> Observation {
         let resource = Arc::new(self.resource.clone());
         let mut observation = Observation::new(resource, agenda, self.interval, Waits::default(), self.now);
         if observation.agenda.inputs {
@@ -370,7 +370,7 @@ impl Stage {
 /// Where in the observation the numbers are that are to be read.
 fn unread(observation: &Observation) -> Vec<usize> {
     let numbers = observation.numbers.iter().enumerate();
-    numbers.filter(|(_, number)| observation.has_left_out(number)).map(|(position, _)| position).collect()
+    numbers.filter(|(_, number)| observation.was_skipped(number)).map(|(position, _)| position).collect()
 }
 
 fn read_number(observation: &mut Observation, position: usize, meta: &mut impl Meta, now: Timestamp) {
@@ -380,6 +380,6 @@ fn read_number(observation: &mut Observation, position: usize, meta: &mut impl M
     observation.refusal = observation.refusal.take().or(refusal);
 }
 
-fn verdict(reason: Reason) -> Verdict {
-    Verdict::new(reason, "Secret messaging/flows-key, entry private.pem: what is wrong with it.")
+fn verdict(reason: Reason) -> ConditionReason {
+    ConditionReason::new(reason, "Secret messaging/flows-key, entry private.pem: what is wrong with it.")
 }

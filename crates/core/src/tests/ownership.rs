@@ -6,7 +6,7 @@ use super::*;
 use crate::number::Ownership;
 use crate::reconcile::ownership::{Unowned, claim_numbers, unowned_numbers};
 use crate::store::object_key::ObjectKey;
-use crate::store::store::Index;
+use crate::store::store::Store;
 
 const NUMBERS: [&str; 3] = ["1", "2", "3"];
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -89,19 +89,19 @@ fn histories() -> impl Strategy<Value = (Vec<Claimant>, Vec<Claimant>)> {
 }
 
 /// An index that saw the history, then the last versions in this order, all long ago.
-fn index_of(last: &[Claimant], before: &[Claimant], is_reversed: bool) -> Index {
-    let mut index = Index::new(&[None], PATIENCE);
+fn index_of(last: &[Claimant], before: &[Claimant], is_reversed: bool) -> Store {
+    let mut store = Store::new(&[None], PATIENCE);
     for (version, claimant) in before.iter().enumerate() {
-        index.apply_resource(&claimant.resource(version as u64 + 1), at(0));
+        store.apply_resource(&claimant.resource(version as u64 + 1), at(0));
     }
     let mut order: Vec<_> = last.iter().collect();
     if is_reversed {
         order.reverse();
     }
     for claimant in order {
-        index.apply_resource(&claimant.resource(100), at(0));
+        store.apply_resource(&claimant.resource(100), at(0));
     }
-    index
+    store
 }
 
 proptest! {
@@ -110,15 +110,15 @@ proptest! {
     #[test]
     fn one_owns_a_number_and_all_agree_on_who_whatever_came_before((last, before) in histories()) {
         for is_reversed in [false, true] {
-            let index = index_of(&last, &before, is_reversed);
+            let store = index_of(&last, &before, is_reversed);
             for id in NUMBERS {
                 let owner = last.iter().filter_map(|claimant| Some((claimant.rank(id)?, claimant.name))).min();
                 for claimant in last.iter().filter(|claimant| claimant.lists(id)) {
                     let expected = match owner {
                         Some((_, name)) if name != claimant.name => Ownership::Other { owner: Some(name.into()) },
-                        _ => Ownership::Own,
+                        _ => Ownership::Uncontested,
                     };
-                    prop_assert_eq!(index.owner(id, &claimant.key(), None, at(120)), expected, "{} of {}", id, claimant.name);
+                    prop_assert_eq!(store.owner(id, &claimant.key(), None, at(120)), expected, "{} of {}", id, claimant.name);
                 }
             }
         }
@@ -126,19 +126,19 @@ proptest! {
 
     #[test]
     fn of_those_that_read_a_free_number_one_gets_it_until_its_round_ends(last in NAMES.into_iter().map(claimant).collect::<Vec<_>>(), first in 0..NAMES.len()) {
-        let mut index = index_of(&last, &[], false);
+        let mut store = index_of(&last, &[], false);
         for id in NUMBERS {
             let able: Vec<_> = last.iter().filter(|c| c.lists(id) && !c.is_observer && c.has_key).collect();
             if able.is_empty() || able.iter().any(|claimant| claimant.rank(id).is_some()) {
                 continue;
             }
             let winner = able[first % able.len()];
-            prop_assert_eq!(index.claim(id, &winner.key(), None, at(120)), Ownership::Own);
+            prop_assert_eq!(store.claim(id, &winner.key(), None, at(120)), Ownership::Uncontested);
             for other in able.iter().filter(|other| other.name != winner.name) {
-                prop_assert_ne!(index.claim(id, &other.key(), None, at(120)), Ownership::Own);
+                prop_assert_ne!(store.claim(id, &other.key(), None, at(120)), Ownership::Uncontested);
             }
-            index.finish_round(&winner.key());
-            prop_assert_eq!(index.owner(id, &able[0].key(), None, at(120)), Ownership::Own);
+            store.finish_round(&winner.key());
+            prop_assert_eq!(store.owner(id, &able[0].key(), None, at(120)), Ownership::Uncontested);
         }
     }
 }
@@ -149,29 +149,29 @@ fn first_number(since: Option<i64>) -> Vec<(bool, Option<i64>)> {
 }
 
 /// Two resources with one number: `a` has owned it since the beginning, `b` wants it.
-fn rivals(key_of_b: usize) -> (Index, Claimant, Claimant) {
+fn rivals(key_of_b: usize) -> (Store, Claimant, Claimant) {
     let numbers = first_number(Some(0));
     let a = Claimant { name: "a", created: 0, is_observer: false, has_key: true, numbers };
     let b = Claimant { name: "b", numbers: first_number(None), ..a.clone() };
-    let mut index = Index::new(&[None], PATIENCE);
+    let mut store = Store::new(&[None], PATIENCE);
     for (claimant, n) in [(&a, 1), (&b, key_of_b)] {
         let mut resource = claimant.resource(1);
         resource.status.as_mut().unwrap().public_key_fingerprint = Some(fingerprint_text(n));
-        index.apply_resource(&resource, at(0));
+        store.apply_resource(&resource, at(0));
     }
-    (index, a, b)
+    (store, a, b)
 }
 
 #[test]
 fn when_an_owner_goes_the_next_is_told_and_takes_over_at_once_only_with_the_same_key() {
-    for (key_of_b, expected) in [(1, Ownership::Own), (2, Ownership::Vacant { until: at(70) })] {
-        let (mut index, a, b) = rivals(key_of_b);
+    for (key_of_b, expected) in [(1, Ownership::Uncontested), (2, Ownership::Vacant { until: at(70) })] {
+        let (mut store, a, b) = rivals(key_of_b);
         let wanted = Some(fingerprint(key_of_b));
-        assert_eq!(index.owner("1", &b.key(), wanted, at(10)), Ownership::Other { owner: Some("a".into()) });
-        let vacated = index.delete_resource(&a.key(), at(10)).expect("it owned a number");
+        assert_eq!(store.owner("1", &b.key(), wanted, at(10)), Ownership::Other { owner: Some("a".into()) });
+        let vacated = store.delete_resource(&a.key(), at(10)).expect("it owned a number");
         assert_eq!(vacated.contenders, [b.key()]);
-        assert_eq!(index.owner("1", &b.key(), wanted, at(10)), expected);
-        assert_eq!(index.owner("1", &b.key(), wanted, at(70)), Ownership::Own);
+        assert_eq!(store.owner("1", &b.key(), wanted, at(10)), expected);
+        assert_eq!(store.owner("1", &b.key(), wanted, at(70)), Ownership::Uncontested);
     }
 }
 
@@ -179,17 +179,17 @@ fn when_an_owner_goes_the_next_is_told_and_takes_over_at_once_only_with_the_same
 #[test]
 fn who_comes_after_an_owner_has_gone_takes_over_at_once_with_the_key_that_it_has_just_read() {
     let readings = [answered(Some(1), Some("VALID"), at(10)), failed(ErrorClass::Transient, at(10))];
-    for (key_number, expected) in [(1, Ownership::Own), (2, Ownership::Vacant { until: at(70) })] {
+    for (key_number, expected) in [(1, Ownership::Uncontested), (2, Ownership::Vacant { until: at(70) })] {
         for reading in &readings {
-            let (mut index, a, _) = rivals(2);
-            index.delete_resource(&a.key(), at(10));
+            let (mut store, a, _) = rivals(2);
+            store.delete_resource(&a.key(), at(10));
             let mut stage = Stage::new(&["1"]).after(Duration::from_secs(10));
             stage.resource.metadata.namespace = Some("elsewhere".into());
             stage.key = Ok(key(key_number));
-            index.apply_resource(&stage.resource, at(10));
+            store.apply_resource(&stage.resource, at(10));
             let mut observation = stage.look(stage.agenda());
             observation.numbers[0].reading = reading.clone();
-            claim_numbers(&mut index, &mut observation, &ObjectKey::of(&stage.resource.metadata));
+            claim_numbers(&mut store, &mut observation, &ObjectKey::of(&stage.resource.metadata));
             assert_eq!(observation.numbers[0].ownership, expected, "key {key_number}, {reading:?}");
         }
     }
@@ -198,35 +198,35 @@ fn who_comes_after_an_owner_has_gone_takes_over_at_once_with_the_key_that_it_has
 /// Its status tells of the key before.
 #[test]
 fn who_has_just_read_another_key_than_the_owner_s_waits() {
-    let (mut index, a, b) = rivals(1);
-    index.delete_resource(&a.key(), at(10));
-    assert_eq!(index.claim("1", &b.key(), Some(fingerprint(2)), at(10)), Ownership::Vacant { until: at(70) });
+    let (mut store, a, b) = rivals(1);
+    store.delete_resource(&a.key(), at(10));
+    assert_eq!(store.claim("1", &b.key(), Some(fingerprint(2)), at(10)), Ownership::Vacant { until: at(70) });
 }
 
 /// An older claim that was given up for a while does not come before one that was made meanwhile.
 #[test]
 fn who_took_a_number_from_a_suspended_resource_keeps_it_when_that_one_is_resumed() {
-    let (mut index, a, b) = rivals(2);
+    let (mut store, a, b) = rivals(2);
     let mut suspended = a.resource(2);
     suspended.spec.suspend = Some(true);
     suspended.status.as_mut().unwrap().suspended_since = time(10);
-    index.apply_resource(&suspended, at(10));
+    store.apply_resource(&suspended, at(10));
     let taken = Claimant { numbers: first_number(Some(80)), ..b.clone() };
-    index.apply_resource(&taken.resource(3), at(80));
+    store.apply_resource(&taken.resource(3), at(80));
     let mut resumed = suspended;
     resumed.spec.suspend = None;
     resumed.metadata.resource_version = Some("4".into());
-    index.apply_resource(&resumed, at(100));
-    assert_eq!(index.claim("1", &a.key(), None, at(100)), Ownership::Other { owner: Some("b".into()) });
-    assert_eq!(index.owner("1", &b.key(), None, at(100)), Ownership::Own);
+    store.apply_resource(&resumed, at(100));
+    assert_eq!(store.claim("1", &a.key(), None, at(100)), Ownership::Other { owner: Some("b".into()) });
+    assert_eq!(store.owner("1", &b.key(), None, at(100)), Ownership::Uncontested);
 }
 
 #[test]
 fn who_no_longer_lists_a_number_is_not_told_that_it_is_free() {
-    let (mut index, a, b) = rivals(2);
+    let (mut store, a, b) = rivals(2);
     let elsewhere = Claimant { numbers: vec![(false, None), (true, None), (false, None)], ..b };
-    index.apply_resource(&elsewhere.resource(2), at(5));
-    assert_eq!(index.delete_resource(&a.key(), at(10)).expect("it owned a number").contenders, []);
+    store.apply_resource(&elsewhere.resource(2), at(5));
+    assert_eq!(store.delete_resource(&a.key(), at(10)).expect("it owned a number").contenders, []);
 }
 
 /// Its status tells of the round before.
@@ -235,20 +235,20 @@ fn who_lacked_a_key_and_has_just_read_one_may_hold_a_free_number() {
     let numbers = first_number(None);
     let a = Claimant { name: "a", created: 0, is_observer: false, has_key: true, numbers };
     let b = Claimant { name: "b", has_key: false, ..a.clone() };
-    let mut index = index_of(&[a.clone(), b.clone()], &[], false);
-    assert_eq!(index.claim("1", &b.key(), None, at(120)), Ownership::Own);
-    assert_eq!(index.owner("1", &a.key(), None, at(120)), Ownership::Other { owner: Some("b".into()) });
+    let mut store = index_of(&[a.clone(), b.clone()], &[], false);
+    assert_eq!(store.claim("1", &b.key(), None, at(120)), Ownership::Uncontested);
+    assert_eq!(store.owner("1", &a.key(), None, at(120)), Ownership::Other { owner: Some("b".into()) });
 }
 
 #[test]
 fn an_owner_that_comes_back_in_time_finds_its_number_free() {
-    let (mut index, a, b) = rivals(2);
-    index.delete_resource(&a.key(), at(10));
+    let (mut store, a, b) = rivals(2);
+    store.delete_resource(&a.key(), at(10));
     let mut anew = Claimant { numbers: first_number(None), ..a.clone() }.resource(2);
     anew.metadata.uid = Some("another".into());
-    index.apply_resource(&anew, at(20));
-    assert_eq!(index.claim("1", &a.key(), None, at(20)), Ownership::Own);
-    assert!(matches!(index.claim("1", &b.key(), None, at(20)), Ownership::Other { .. }));
+    store.apply_resource(&anew, at(20));
+    assert_eq!(store.claim("1", &a.key(), None, at(20)), Ownership::Uncontested);
+    assert!(matches!(store.claim("1", &b.key(), None, at(20)), Ownership::Other { .. }));
 }
 
 #[test]
@@ -259,40 +259,40 @@ fn who_is_suspended_or_observes_or_lost_its_key_gives_its_numbers_up() {
         |resource| resource.status.as_mut().unwrap().conditions[0].status = "False".into(),
     ];
     for change in changes {
-        let (mut index, a, b) = rivals(1);
+        let (mut store, a, b) = rivals(1);
         let mut resource = a.resource(2);
         change(&mut resource);
-        let vacated = index.apply_resource(&resource, at(10)).vacated.expect("it owned a number");
+        let vacated = store.apply_resource(&resource, at(10)).vacated.expect("it owned a number");
         assert_eq!(vacated.contenders, [b.key()]);
-        assert!(matches!(index.owner("1", &b.key(), None, at(70)), Ownership::Own));
+        assert!(matches!(store.owner("1", &b.key(), None, at(70)), Ownership::Uncontested));
     }
 }
 
 #[test]
 fn the_name_of_an_owner_stays_within_its_namespace() {
-    let (mut index, a, _) = rivals(1);
+    let (mut store, a, _) = rivals(1);
     let mut stranger = a.resource(1);
     stranger.metadata.namespace = Some("elsewhere".into());
     stranger.metadata.uid = Some("stranger".into());
     stranger.status = None;
-    index.apply_resource(&stranger, at(0));
+    store.apply_resource(&stranger, at(0));
     let key = ObjectKey::new("elsewhere", "a");
-    assert_eq!(index.owner("1", &key, None, at(0)), Ownership::Other { owner: None });
+    assert_eq!(store.owner("1", &key, None, at(0)), Ownership::Other { owner: None });
 }
 
 #[test]
 fn a_number_that_was_another_s_is_looked_at_once_nobody_owns_it() {
     type Change = fn(&mut FlowsEncryptionKey);
-    let (mut index, a, b) = rivals(2);
+    let (mut store, a, b) = rivals(2);
     let mut resource = b.resource(1);
     resource.status.as_mut().unwrap().phone_numbers[0].state = NumberState::Conflict;
     let unowned =
-        |index: &Index, resource: &FlowsEncryptionKey, now| unowned_numbers(index, resource, &b.key(), at(now));
+        |store: &Store, resource: &FlowsEncryptionKey, now| unowned_numbers(store, resource, &b.key(), at(now));
     let free = Unowned { free: vec!["1".into()], next: None };
-    assert_eq!(unowned(&index, &resource, 10), Unowned::default(), "it has its owner");
-    index.delete_resource(&a.key(), at(10));
-    assert_eq!(unowned(&index, &resource, 10), Unowned { free: Vec::new(), next: Some(at(70)) });
-    assert_eq!(unowned(&index, &resource, 70), free);
+    assert_eq!(unowned(&store, &resource, 10), Unowned::default(), "it has its owner");
+    store.delete_resource(&a.key(), at(10));
+    assert_eq!(unowned(&store, &resource, 10), Unowned { free: Vec::new(), next: Some(at(70)) });
+    assert_eq!(unowned(&store, &resource, 70), free);
     let changes: [(&str, Change); 3] = [
         ("suspended", |resource| resource.spec.suspend = Some(true)),
         ("not listed", |resource| resource.spec.phone_number_ids = vec!["2".into()]),
@@ -303,7 +303,7 @@ fn a_number_that_was_another_s_is_looked_at_once_nobody_owns_it() {
     for (what, change) in changes {
         let mut resource = resource.clone();
         change(&mut resource);
-        assert_eq!(unowned(&index, &resource, 70), Unowned::default(), "{what}");
+        assert_eq!(unowned(&store, &resource, 70), Unowned::default(), "{what}");
     }
 }
 
@@ -320,33 +320,33 @@ fn whoever_has_a_key_and_has_read_a_free_number_holds_it_until_its_round_ends() 
     for (what, is_held, change, reading) in cases {
         let mut stage = Stage::new(&["1"]);
         change(&mut stage);
-        let mut index = Index::new(&[None], PATIENCE);
+        let mut store = Store::new(&[None], PATIENCE);
         let rival = ObjectKey::new("messaging", "rival");
         let mut other = stage.resource.clone();
         other.metadata.name = Some("rival".into());
-        index.apply_resource(&other, at(0));
-        index.apply_resource(&stage.resource, at(0));
+        store.apply_resource(&other, at(0));
+        store.apply_resource(&stage.resource, at(0));
         let mut observation = stage.look(stage.agenda());
         observation.numbers[0].reading = reading;
-        claim_numbers(&mut index, &mut observation, &ObjectKey::new("messaging", "storefront"));
-        assert_eq!(observation.numbers[0].ownership, Ownership::Own, "{what}");
-        assert_eq!(index.owner("1", &rival, None, at(0)) != Ownership::Own, is_held, "{what}");
+        claim_numbers(&mut store, &mut observation, &ObjectKey::new("messaging", "storefront"));
+        assert_eq!(observation.numbers[0].ownership, Ownership::Uncontested, "{what}");
+        assert_eq!(store.owner("1", &rival, None, at(0)) != Ownership::Uncontested, is_held, "{what}");
     }
 }
 
 #[test]
 fn an_observation_says_who_else_owns_a_number() {
-    let (mut index, _, b) = rivals(2);
+    let (mut store, _, b) = rivals(2);
     for (mode, expected) in [
         (Mode::Enforce, Ownership::Other { owner: Some("a".into()) }),
         // It uploads nothing, so that it makes no difference.
-        (Mode::Observe, Ownership::Own),
+        (Mode::Observe, Ownership::Uncontested),
     ] {
         let mut stage = Stage::new(&["1"]);
         stage.resource.spec.mode = mode;
         let mut observation = stage.look(stage.agenda());
         observation.numbers[0].reading = answered(None, None, at(0));
-        claim_numbers(&mut index, &mut observation, &b.key());
+        claim_numbers(&mut store, &mut observation, &b.key());
         assert_eq!(observation.numbers[0].ownership, expected, "{mode:?}");
     }
 }

@@ -11,7 +11,7 @@ fn planned(stage: &Stage, meta: &mut Model) -> Plan {
 
 fn observed(stage: &Stage, meta: &mut Model) -> Observation {
     let numbers = stage.resource.spec.phone_number_ids.clone();
-    stage.observe(Agenda { inputs: true, numbers, afresh: false }, meta)
+    stage.observe(Work { inputs: true, numbers, reset_backoff: false }, meta)
 }
 
 fn ids(plan: &Plan) -> Vec<&str> {
@@ -49,7 +49,7 @@ fn a_rotation_finds_every_number_outdated() {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     stage.set_key(Ok(key(3)));
     let round = stage.round(&mut meta).unwrap();
-    assert!(round.plan.is_trial && round.plan.uploads.iter().all(|upload| upload.reason == Why::Outdated));
+    assert!(round.plan.is_canary && round.plan.uploads.iter().all(|upload| upload.reason == Why::Outdated));
     assert_eq!((ids(&round.plan), stage.ready()), (vec!["1", "2"], "AllNumbersValid"));
 }
 
@@ -92,7 +92,7 @@ fn while_one_number_is_valid_there_is_no_trial() {
     meta.line("2").set(None, None);
     meta.line("3").set(Some(1), Some("MISMATCH"));
     let plan = planned(&stage, &mut meta);
-    assert_eq!((ids(&plan), plan.is_trial), (vec!["2", "3"], false));
+    assert_eq!((ids(&plan), plan.is_canary), (vec!["2", "3"], false));
 }
 
 #[test]

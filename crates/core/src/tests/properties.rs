@@ -89,7 +89,7 @@ proptest! {
             (line.fault, line.is_unsigned, line.lag) = (None, false, 0);
         }
         stage.advance(&mut meta);
-        let agenda = Agenda { inputs: true, numbers: IDS.map(str::to_owned).into(), afresh: false };
+        let agenda = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false };
         prop_assert_eq!(plan(&stage.observe(agenda, &mut meta)).uploads, []);
     }
 
@@ -112,7 +112,7 @@ proptest! {
     #[test]
     fn a_status_is_the_same_after_it_was_stored((mut stage, mut meta) in world()) {
         stage.advance(&mut meta);
-        let agenda = Agenda { inputs: true, numbers: IDS.map(str::to_owned).into(), afresh: false };
+        let agenda = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false };
         stage.now += Duration::from_millis(1700);
         let observation = stage.observe(agenda, &mut meta);
         let status = summarize(&observation, &[], Progress::Finished, stage.now).status;

@@ -4,7 +4,7 @@ use super::meta::Fault;
 use super::*;
 
 fn agenda(inputs: bool, numbers: &[&str]) -> Due {
-    Due::Now(Agenda { inputs, numbers: numbers.iter().map(ToString::to_string).collect(), afresh: false })
+    Due::Now(Work { inputs, numbers: numbers.iter().map(ToString::to_string).collect(), reset_backoff: false })
 }
 
 fn suspended(numbers: &[&str]) -> (Stage, meta::Model) {

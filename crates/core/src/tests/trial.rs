@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::number::number_error;
-use crate::rollout::canary::{Next, Trial, on_trial_until};
+use crate::rollout::canary::{Canary, Next, canary_until};
 
 /// A number whose key was uploaded at the beginning, with so many attempts, and which does not show it as VALID.
 fn tried(attempts: i32) -> PhoneNumberStatus {
@@ -32,23 +32,23 @@ fn a_key_is_on_trial_where_it_landed_may_have_landed_or_was_taken_a_moment_ago()
         ("never uploaded", PhoneNumberStatus { last_upload_time: None, ..tried(0) }, 30, None),
     ];
     for (what, number, now, until) in rows {
-        assert_eq!(on_trial_until(&number, &terms(now)), until.map(at), "{what}");
+        assert_eq!(canary_until(&number, &criteria(now)), until.map(at), "{what}");
     }
     for state in
         [NumberState::Pending, NumberState::Valid, NumberState::Conflict, NumberState::Contested, NumberState::Refused]
     {
-        assert_eq!(on_trial_until(&PhoneNumberStatus { state, ..tried(1) }, &terms(30)), None, "{state:?}");
+        assert_eq!(canary_until(&PhoneNumberStatus { state, ..tried(1) }, &criteria(30)), None, "{state:?}");
     }
 }
 
 #[test]
 fn a_trial_lasts_as_long_as_its_longest_wait_and_one_valid_number_ends_it() {
-    let of = |numbers: &[PhoneNumberStatus]| Trial::of(numbers.iter(), &terms(30));
+    let of = |numbers: &[PhoneNumberStatus]| Canary::of(numbers.iter(), &criteria(30));
     let missing = PhoneNumberStatus { state: NumberState::Missing, ..PhoneNumberStatus::default() };
-    assert_eq!(of(std::slice::from_ref(&missing)), Trial::Open);
-    assert_eq!(of(&[tried(1), tried(2), missing.clone()]), Trial::Pending { until: at(120) });
-    assert_eq!(of(&[tried(2), missing, tried(1)]), Trial::Pending { until: at(120) });
-    assert_eq!(of(&[tried(1), valid_number()]), Trial::Passed);
+    assert_eq!(of(std::slice::from_ref(&missing)), Canary::Open);
+    assert_eq!(of(&[tried(1), tried(2), missing.clone()]), Canary::Pending { until: at(120) });
+    assert_eq!(of(&[tried(2), missing, tried(1)]), Canary::Pending { until: at(120) });
+    assert_eq!(of(&[tried(1), valid_number()]), Canary::Passed);
 }
 
 #[test]
@@ -68,6 +68,6 @@ fn what_follows_an_upload_in_a_trial() {
         ("not to be seen now", missing, accepted(at(30)), no_answer, Next::None),
     ];
     for (what, after, upload, reading, next) in rows {
-        assert_eq!(Trial::next(&after, &upload, &reading, &terms(30)), next, "{what}");
+        assert_eq!(Canary::next(&after, &upload, &reading, &criteria(30)), next, "{what}");
     }
 }

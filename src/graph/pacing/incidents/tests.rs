@@ -21,7 +21,7 @@ impl Log {
         self
     }
 
-    fn call(&mut self, number: &str, error: Option<&GraphError>, hold: Option<(&PauseCause, Timestamp)>) -> Vec<Line> {
+    fn call(&mut self, number: &str, error: Option<&GraphError>, hold: Option<(&HoldCause, Timestamp)>) -> Vec<Line> {
         let credentials = Credentials::new(AccessToken::new(b"token").unwrap(), None).id();
         let resource = if number.starts_with('1') { "shop/a" } else { "shop/b" };
         let caller = Caller { credentials, token: TOKEN, resource, phone_number_id: number };
@@ -40,8 +40,8 @@ impl Log {
     fn held(&mut self, number: &str, class: ErrorClass, seconds: i64) -> Vec<Line> {
         let error = error(class);
         let cause = match error.class.refuses_credentials() {
-            true => PauseCause::CredentialsRefused(Arc::new(error.clone())),
-            false => PauseCause::RateLimited(Arc::new(error.clone())),
+            true => HoldCause::CredentialsRefused(Arc::new(error.clone())),
+            false => HoldCause::RateLimited(Arc::new(error.clone())),
         };
         let until = self.now + SignedDuration::from_secs(seconds);
         self.call(number, Some(&error), Some((&cause, until)))

@@ -213,7 +213,7 @@ impl History {
     }
 }
 
-fn bad_key(n: usize) -> Verdict {
+fn bad_key(n: usize) -> ConditionReason {
     let reasons = [Reason::SecretNotFound, Reason::PassphraseRejected, Reason::KeyDamaged, Reason::SecretForbidden];
     verdict(reasons[n])
 }

@@ -13,7 +13,7 @@ use crate::number::Ownership;
 use crate::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
 use crate::status::summarize::{MIN_PAUSE, follow};
 use crate::store::object_key::ObjectKey;
-use crate::store::store::{Change, Index};
+use crate::store::store::{Change, Store};
 
 /// Everything there is.
 pub(super) struct World {
@@ -22,7 +22,7 @@ pub(super) struct World {
     /// The resources, as the API server has them.
     pub(super) stages: Vec<Stage>,
     /// What the operator knows of them.
-    pub(super) index: Index,
+    pub(super) store: Store,
     /// What the index was told of each resource (by its UID) last.
     indexed: HashMap<String, FlowsEncryptionKey>,
     pub(super) meta: Model,
@@ -80,8 +80,8 @@ fn remembered(stage: &Stage) -> FlowsEncryptionKey {
     resource
 }
 
-fn new_index() -> Index {
-    Index::new(&[None], Waits::default().before_takeover())
+fn new_index() -> Store {
+    Store::new(&[None], Waits::default().before_takeover())
 }
 
 impl World {
@@ -90,7 +90,7 @@ impl World {
             random: Rng::with_seed(seed),
             now: at(0),
             stages: Vec::new(),
-            index: new_index(),
+            store: new_index(),
             indexed: HashMap::new(),
             meta: Model::new(ids),
             told: Told::default(),
@@ -119,8 +119,8 @@ impl World {
     pub(super) fn delete(&mut self, position: usize) {
         let stage = self.stages.remove(position);
         self.wakes.remove(uid(&stage));
-        let vacated = self.index.delete_resource(&key_of(&stage), self.now);
-        self.react(&key_of(&stage), &Change { asks_for_more: false, vacated });
+        let vacated = self.store.delete_resource(&key_of(&stage), self.now);
+        self.react(&key_of(&stage), &Change { spec_changed: false, vacated });
     }
 
     /// Someone changes a resource or its Secrets.
@@ -130,14 +130,14 @@ impl World {
         change(stage);
         let (key, has_new_secrets) = (key_of(stage), stage.secrets != secrets);
         let mut change = self.learn(position);
-        change.asks_for_more |= has_new_secrets;
+        change.spec_changed |= has_new_secrets;
         self.react(&key, &change);
     }
 
     /// What the operator's queue does.
     fn react(&mut self, key: &ObjectKey, change: &Change) {
         let contenders = change.vacated.iter().flat_map(|vacated| &vacated.contenders);
-        for key in contenders.chain(change.asks_for_more.then_some(key)) {
+        for key in contenders.chain(change.spec_changed.then_some(key)) {
             if let Some(stage) = self.stages.iter().find(|stage| key_of(stage) == *key) {
                 self.wakes.insert(uid(stage).to_owned(), self.clock);
             }
@@ -156,7 +156,7 @@ impl World {
     /// Another process takes over, and knows what the API server has.
     pub(super) fn restart(&mut self) {
         self.ended += 1;
-        self.index = new_index();
+        self.store = new_index();
         self.indexed.clear();
         for position in 0..self.stages.len() {
             self.learn(position);
@@ -172,7 +172,7 @@ impl World {
         if self.indexed.get(uid(stage)) == Some(&remembered) {
             return Change::default();
         }
-        let change = self.index.apply_resource(&remembered, self.now);
+        let change = self.store.apply_resource(&remembered, self.now);
         self.indexed.insert(uid(stage).to_owned(), remembered);
         change
     }
@@ -180,12 +180,12 @@ impl World {
     /// What there is to do for a resource, as the operator decides it.
     pub(super) fn due(&self, position: usize) -> Due {
         let stage = &self.stages[position];
-        let unowned = unowned_numbers(&self.index, &stage.resource, &key_of(stage), self.now);
+        let unowned = unowned_numbers(&self.store, &stage.resource, &key_of(stage), self.now);
         agenda(due(&stage.resource, &stage.secrets, stage.interval, self.now), unowned)
     }
 
     /// The first half of a round: everything is read, numbers are claimed, and a plan is made.
-    pub(super) fn begin(&mut self, position: usize, agenda: Agenda, life: Life) -> Begun {
+    pub(super) fn begin(&mut self, position: usize, agenda: Work, life: Life) -> Begun {
         let mut begun = self.look(position, agenda, life);
         self.read(&mut begun, usize::MAX);
         self.decide(&mut begun);
@@ -193,7 +193,7 @@ impl World {
     }
 
     /// A round begins, with the Secrets.
-    pub(super) fn look(&mut self, position: usize, agenda: Agenda, mut life: Life) -> Begun {
+    pub(super) fn look(&mut self, position: usize, agenda: Work, mut life: Life) -> Begun {
         let stage = &mut self.stages[position];
         self.wakes.remove(uid(stage));
         stage.now = self.now;
@@ -242,7 +242,7 @@ impl World {
             return;
         }
         begun.observation.now = self.now;
-        claim_numbers(&mut self.index, &mut begun.observation, &begun.key);
+        claim_numbers(&mut self.store, &mut begun.observation, &begun.key);
     }
 
     /// The reading is over.
@@ -275,7 +275,8 @@ impl World {
             plan.uploads.clear();
         }
         let wanted = begun.observation.expected();
-        plan.uploads.retain(|u| self.index.owner(&u.phone_number_id, &begun.key, wanted, self.now) == Ownership::Own);
+        plan.uploads
+            .retain(|u| self.store.owner(&u.phone_number_id, &begun.key, wanted, self.now) == Ownership::Uncontested);
         oracles::check_plan(self, &begun.observation, &plan);
         let uid = begun.observation.resource.metadata.uid.clone().unwrap_or_default();
         let now = self.now;
@@ -298,7 +299,7 @@ impl World {
         } else if self.stages.iter().any(|stage| self::uid(stage) == uid) {
             self.wakes.insert(uid.clone(), self.clock);
         }
-        self.index.finish_round(&begun.key);
+        self.store.finish_round(&begun.key);
         if is_over {
             self.crossed_until = self.now + MINUTE;
             self.restart();
@@ -372,7 +373,7 @@ impl World {
     }
 
     /// What there is to do for the resources whose time has come.
-    fn woken(&mut self) -> Vec<(usize, Agenda)> {
+    fn woken(&mut self) -> Vec<(usize, Work)> {
         let mut agendas = Vec::new();
         for position in 0..self.stages.len() {
             let uid = uid(&self.stages[position]).to_owned();
@@ -389,7 +390,7 @@ impl World {
     }
 
     /// Rounds of several resources: all read before the first one uploads.
-    fn rounds_at_once(&mut self, agendas: Vec<(usize, Agenda)>) {
+    fn rounds_at_once(&mut self, agendas: Vec<(usize, Work)>) {
         let mut rounds: Vec<_> =
             agendas.into_iter().map(|(position, agenda)| self.begin(position, agenda, Life::default())).collect();
         self.random.shuffle(&mut rounds);
