@@ -10,7 +10,7 @@ use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode}
 use waflows_core::api::text::truncate;
 use waflows_core::meta::RateLimitScope;
 use waflows_core::meta::{ErrorClass, GraphError, Reported, ReportedKey};
-use waflows_core::number::{Ownership, Reading, UploadAnswer, Uploaded};
+use waflows_core::number::{Ownership, Reading};
 use waflows_core::observation::Inputs;
 use waflows_core::observation::Observation;
 use waflows_core::rollout::canary::Next;
@@ -21,6 +21,7 @@ use waflows_core::schedule::backoff::Waits;
 use waflows_core::schedule::due::{Due, Work, due};
 use waflows_core::status::summarize::summarize;
 use waflows_core::store::cached_resource::CachedResource;
+use waflows_core::upload::{UploadAnswer, Uploaded};
 use waflows_key::{Fingerprint, PublicKey};
 
 const ROUNDS: usize = 4;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use waflows_core::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use waflows_core::api::crd::NumberState;
-use waflows_core::number::{Ownership, UploadAnswer};
+use waflows_core::number::Ownership;
 use waflows_core::observation::{NumberReading, Observation};
 use waflows_core::reconcile::machine::needs_status_before_upload;
 use waflows_core::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
@@ -21,6 +21,7 @@ use waflows_core::schedule::due::{Due, due};
 use waflows_core::status::events::Note;
 use waflows_core::status::summarize::{MIN_PAUSE, Summary, summarize};
 use waflows_core::store::object_key::ObjectKey;
+use waflows_core::upload::UploadAnswer;
 
 use super::context::Context;
 use super::fence::WriteFence;

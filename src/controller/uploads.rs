@@ -9,11 +9,12 @@ use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
 use waflows_core::api::crd::NumberState;
 use waflows_core::meta::GraphError;
-use waflows_core::number::{Reading, UploadAnswer, Uploaded};
+use waflows_core::number::Reading;
 use waflows_core::observation::Observation;
 use waflows_core::rollout::canary::Next;
 use waflows_core::rollout::outcome::Outcome;
 use waflows_core::rollout::plan::{Plan, Upload};
+use waflows_core::upload::{UploadAnswer, Uploaded};
 use waflows_key::PublicKey;
 
 use super::fence::WriteFence;

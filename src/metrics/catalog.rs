@@ -4,7 +4,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 use waflows_core::api::crd::NumberState;
 use waflows_core::meta::{ErrorClass, HoldScope};
-use waflows_core::number::UploadReason;
+use waflows_core::upload::UploadReason;
 
 /// One metric.
 #[derive(Debug)]

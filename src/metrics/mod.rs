@@ -15,7 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 use waflows_core::meta::GraphError;
-use waflows_core::number::UploadReason;
+use waflows_core::upload::UploadReason;
 
 use self::catalog::{Descriptor, Values};
 use crate::health::Heartbeat;

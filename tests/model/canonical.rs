@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, PhoneNumberStatus};
-use waflows_core::number::{Ownership, Reading, UploadAnswer, Uploaded};
+use waflows_core::number::{Ownership, Reading};
 use waflows_core::observation::NumberObservation;
 use waflows_core::rollout::outcome::Outcome;
 use waflows_core::schedule::backoff::Waits;
+use waflows_core::upload::{UploadAnswer, Uploaded};
 
 use crate::history::{Effort, longest_wait};
 use crate::world::{Replica, Round, World};

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use waflows_core::api::conditions;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
-use waflows_core::number::UploadReason;
-use waflows_core::number::{Ownership, Reading, UploadAnswer, Uploaded};
+use waflows_core::number::{Ownership, Reading};
 use waflows_core::observation::Inputs;
 use waflows_core::observation::Observation;
 use waflows_core::reconcile::machine::needs_status_before_upload;
@@ -18,6 +17,8 @@ use waflows_core::rollout::progress::Progress;
 use waflows_core::schedule::due::{Due, due};
 use waflows_core::status::summarize::summarize;
 use waflows_core::store::store::Change;
+use waflows_core::upload::UploadReason;
+use waflows_core::upload::{UploadAnswer, Uploaded};
 use waflows_operator::controller::queue::Urgency;
 
 use crate::objects::{key, key_number, object_key, reported, resource_number, secrets, transient};

@@ -8,6 +8,7 @@
 //! - [`store`]: the cached resources, Secrets' versions, and who claims which number
 //! - [`observation`]: what a reconcile knows
 //! - [`number`]: what one number's status becomes
+//! - [`upload`]: why one is made, and what came of it
 //! - [`schedule`]: when something is due
 //! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 //! - [`meta`]: what Meta says
@@ -21,6 +22,7 @@ pub mod rollout;
 pub mod schedule;
 pub mod status;
 pub mod store;
+pub mod upload;
 
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,10 @@ use crate::api::crd::{
     PhoneNumberStatus,
 };
 use crate::meta::GraphError;
-use crate::number::{Criteria, Ownership, Reading, Uploaded};
+use crate::number::{Criteria, Ownership, Reading};
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
+use crate::upload::Uploaded;
 
 /// What a round knows.
 #[derive(Debug, Clone)]

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::api::crd::{NumberState, PhoneNumberStatus};
-use crate::number::{Criteria, Reading, UploadAnswer, Uploaded, has_failed_upload};
+use crate::number::{Criteria, Reading, has_failed_upload};
+use crate::upload::{UploadAnswer, Uploaded};
 
 /// How far the trial of the key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

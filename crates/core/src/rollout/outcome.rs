@@ -3,8 +3,9 @@
 use super::canary::{Canary, Next};
 use crate::api::crd::NumberState;
 use crate::meta::GraphError;
-use crate::number::{Criteria, Reading, UploadReason, Uploaded};
+use crate::number::{Criteria, Reading};
 use crate::observation::NumberObservation;
+use crate::upload::{UploadReason, Uploaded};
 
 /// What came of one upload.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,10 @@
 //! Which uploads an observation calls for. Pure.
 
 use crate::api::crd::Mode;
-use crate::number::{Ownership, Reading, UploadReason, upload_reason};
+use crate::number::{Ownership, Reading, upload_reason};
 use crate::observation::Observation;
 use crate::rollout::canary::{Canary, canary_until};
+use crate::upload::UploadReason;
 
 /// What is to be done in a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

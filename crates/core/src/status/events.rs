@@ -6,9 +6,10 @@
 use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 use crate::api::text::{phone_numbers, utc};
-use crate::number::{UploadReason, has_failed_upload};
+use crate::number::has_failed_upload;
 use crate::rollout::outcome::Outcome;
 use crate::status::number_message as message;
+use crate::upload::UploadReason;
 
 /// An event to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,11 +9,12 @@ use waflows_key::PublicKey;
 use super::{MINUTE, error, fingerprint, rate_limit, reported};
 use crate::api::crd::NumberState;
 use crate::meta::{ErrorClass, GraphError};
-use crate::number::{Reading, UploadAnswer, Uploaded};
+use crate::number::Reading;
 use crate::observation::Observation;
 use crate::rollout::canary::Next;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::Plan;
+use crate::upload::{UploadAnswer, Uploaded};
 
 /// What a round asks of Meta.
 pub(super) trait Meta {

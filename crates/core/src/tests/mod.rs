@@ -31,7 +31,7 @@ use crate::api::crd::{
     PhoneNumberStatus, SYNC_ANNOTATION, SecretKeyRef,
 };
 use crate::meta::{ErrorClass, GraphError, Reported, ReportedKey};
-use crate::number::{Criteria, Reading, UploadAnswer, Uploaded};
+use crate::number::{Criteria, Reading};
 use crate::observation::{Inputs, Observation};
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
@@ -39,6 +39,7 @@ use crate::rollout::progress::Progress;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Due, Work, due, jitter};
 use crate::status::summarize::{Summary, summarize};
+use crate::upload::{UploadAnswer, Uploaded};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);

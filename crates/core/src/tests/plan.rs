@@ -2,7 +2,8 @@
 
 use super::meta::{Fault, Model};
 use super::*;
-use crate::number::{Ownership, UploadReason as Why};
+use crate::number::Ownership;
+use crate::upload::UploadReason as Why;
 
 /// The plan of a new round over everything.
 fn planned(stage: &Stage, meta: &mut Model) -> Plan {

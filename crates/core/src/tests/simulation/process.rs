@@ -8,7 +8,8 @@ use waflows_key::PublicKey;
 use super::super::meta::{Meta, Model};
 use crate::api::crd::{FlowsEncryptionKeySpec, ObservedSecret};
 use crate::meta::GraphError;
-use crate::number::{Reading, UploadAnswer};
+use crate::number::Reading;
+use crate::upload::UploadAnswer;
 
 /// What Meta told each resource, by its UID.
 #[derive(Clone, Default)]
