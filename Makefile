@@ -38,6 +38,13 @@ demo: ## the whole operator at work on this machine, beside a real API server; K
 run: ## the operator on the cluster of your kubeconfig and Meta's Graph API (first: kubectl apply -f crds/)
 	cargo run --locked -p waflows-operator -- run --http-address 127.0.0.1:8080 $(ARGS)
 
+.PHONY: check
+check: ## what needs neither Go nor a network: format, clippy, and the tests of core, keys and the operator's own code
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --locked -p waflows-core -p waflows-key
+	cargo test --locked -p waflows-operator --lib --test purity --test generated
+
 .PHONY: test
 test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every test, on a real API server
 	cargo fmt --all --check
@@ -53,14 +60,14 @@ advisories: $(CARGO_DENY) ## look up known vulnerabilities of the crates (downlo
 
 .PHONY: soak
 soak: SEED := $(shell date +%s)
-soak: TEST := cargo test --profile soak --locked -p waflows-operator
+soak: TEST := cargo test --profile soak --locked -p
 soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour of changes), then the wide models (half an hour)
 	@echo "The seed is $(SEED)."
-	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) $(TEST) --lib every_history
-	PROPTEST_CASES=50000 PROPTEST_RNG_SEED=$(SEED) $(TEST) --lib leader::simulation
-	PROPTEST_RNG_SEED=$(SEED) $(TEST) --lib properties
-	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) $(TEST) --test faults -- --nocapture
-	WAFLOWS_MODEL=wide $(TEST) --test model -- --nocapture
+	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) $(TEST) waflows-core --lib every_history
+	PROPTEST_CASES=50000 PROPTEST_RNG_SEED=$(SEED) $(TEST) waflows-operator --lib leader::simulation
+	PROPTEST_RNG_SEED=$(SEED) $(TEST) waflows-core --lib properties
+	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) $(TEST) waflows-operator --test faults -- --nocapture
+	WAFLOWS_MODEL=wide $(TEST) waflows-operator --test model -- --nocapture
 
 .PHONY: bench
 bench: ## measure speed and cost on this machine (docs/performance.md); ARGS="a b2k" runs some scenarios only
@@ -114,7 +121,7 @@ fuzz: $(CARGO_FUZZ) ## fuzz with nightly Rust, each target for SECONDS=60 (TARGE
 	@CARGO_FUZZ=$(CARGO_FUZZ) fuzz/run $(or $(SECONDS),60) $(TARGETS)
 
 .PHONY: mutants
-mutants: $(CARGO_MUTANTS) ## change the code in small ways and see that a test fails (hours; FILES="src/controller/plan.rs": minutes)
+mutants: $(CARGO_MUTANTS) ## change the code in small ways and see that a test fails (hours; FILES="crates/core/src/number.rs": minutes)
 	@CARGO_MUTANTS=$(CARGO_MUTANTS) tests/mutants $(FILES)
 
 .PHONY: sbom

@@ -31,7 +31,7 @@ fn docs_describe_every_field() {
 
 #[test]
 fn docs_list_every_reason() {
-    check_table("docs/conditions.md", "reasons", "src/conditions.rs", &reasons());
+    check_table("docs/conditions.md", "reasons", "crates/core/src/api/conditions.rs", &reasons());
 }
 
 #[test]

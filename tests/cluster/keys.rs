@@ -1,4 +1,4 @@
-//! Keys in all forms, through Secrets of a real API server. What each form is read as is the matter of `tests/keys`.
+//! Keys in all forms, through Secrets of a real API server. What each form is read as is the matter of `crates/key/tests`.
 
 use std::process::Command;
 
