@@ -29,20 +29,22 @@ pub(crate) fn hasten(objects: &mut Objects) {
 pub(crate) struct Night<'a> {
     pod: &'a Pod,
     begun: Instant,
+    /// The same, in Unix time.
+    start: f64,
 }
 
 impl Night<'_> {
     /// Lives through a night of a pod, and returns what Prometheus has of it.
     pub(crate) fn live(namespace: &str, pod: &Pod, events: impl FnOnce(&Night<'_>)) -> Scrapes {
         let start = SystemTime::UNIX_EPOCH.elapsed().unwrap();
-        let night = Night { pod, begun: Instant::now() };
+        let night = Night { pod, begun: Instant::now(), start: start.as_secs_f64() };
         let (scrapes, is_over) = (Mutex::new(Scrapes::each_minute_from(start.as_secs())), AtomicBool::new(false));
         std::thread::scope(|scope| {
             // Set also where an expectation fails, which would otherwise wait for the scrapes to end.
             let _end = OnDrop(&is_over);
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    night.scrape(namespace, start.as_secs_f64(), &mut scrapes.lock().unwrap());
+                    night.scrape(namespace, &mut scrapes.lock().unwrap());
                     std::thread::sleep(MINUTE / 2);
                 }
             });
@@ -62,14 +64,31 @@ impl Night<'_> {
         wait_until(self.pod, what, condition);
     }
 
+    /// What Prometheus has of two hours a week from now, if nothing changes until then.
+    pub(crate) fn in_a_week(&self, namespace: &str) -> Scrapes {
+        const WEEK: f64 = 7.0 * 86_400.0;
+        let now = self.start + self.begun.elapsed().as_secs_f64() * f64::from(HASTE);
+        let mut scrapes = Scrapes::each_minute_from((now + WEEK) as u64);
+        let page = self.page();
+        for _ in 0..120 {
+            scrapes.add_page(namespace, &page, |series, value| stretched(series, value, self.start));
+        }
+        scrapes
+    }
+
     /// Scrapes for every minute that has begun.
-    fn scrape(&self, namespace: &str, start: f64, scrapes: &mut Scrapes) {
-        let (status, page) = self.pod.page("/metrics").expect("the pod serves metrics");
-        assert_eq!(status, 200, "{page}");
+    fn scrape(&self, namespace: &str, scrapes: &mut Scrapes) {
+        let page = self.page();
         let minutes = usize::try_from(self.begun.elapsed().as_nanos() / MINUTE.as_nanos()).unwrap();
         while scrapes.count() <= minutes {
-            scrapes.add_page(namespace, &page, |series, value| stretched(series, value, start));
+            scrapes.add_page(namespace, &page, |series, value| stretched(series, value, self.start));
         }
+    }
+
+    fn page(&self) -> String {
+        let (status, page) = self.pod.page("/metrics").expect("the pod serves metrics");
+        assert_eq!(status, 200, "{page}");
+        page
     }
 }
 

@@ -87,8 +87,12 @@ async fn it_says_what_the_operator_says() {
             let id = number["phoneNumberId"].as_str().unwrap();
             let stored = serde_json::to_value(number_of(&resource, id)).unwrap();
             assert_eq!((&number["state"], &number["error"]["code"]), (&stored["state"], &stored["error"]["code"]));
-            let said = number["message"].as_str().unwrap_or_default();
-            assert!(said.ends_with(stored["message"].as_str().unwrap_or_default()), "{number} {stored}");
+            // Each answer of Meta has a trace of its own, the last thing that is said.
+            let said = |number: &Value| {
+                let message = number["message"].as_str().unwrap_or_default();
+                message.split(", trace ").next().unwrap_or_default().to_owned()
+            };
+            assert!(said(number).ends_with(&said(&stored)), "{number} {stored}");
         }
     }
 }

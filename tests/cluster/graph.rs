@@ -290,7 +290,7 @@ async fn an_account_over_its_limit_costs_one_call_for_twenty_numbers() {
     assert!(ids.iter().all(|id| number_of(&resource, id).next_attempt_time.is_some()), "{resource:?}");
     assert_eq!(world.emulator.counters().calls.total(), 1);
     let (_, _, message) = condition_of(&resource, ConditionType::Ready);
-    assert!(message.contains("(and 19 more): Meta limits the rate of calls. Next try "), "{message}");
+    assert!(message.contains(" and 10 more: Meta limits the rate of calls. Next try "), "{message}");
 }
 
 #[tokio::test]

@@ -52,8 +52,9 @@ async fn the_page_tells_what_was_done_and_what_is() {
         assert_eq!(family.unit.as_deref(), metric.unit());
     }
 
-    let of = [("namespace", world.namespace.as_str()), ("name", "storefront")];
-    let with = |further| [of[0], of[1], further];
+    let namespace = world.namespace.as_str();
+    let of = [("namespace", namespace), ("name", "storefront"), ("resource_namespace", namespace)];
+    let with = |further| [of[0], of[1], of[2], further];
     assert_eq!(page.value("waflows_phone_numbers", &with(("state", "Valid"))), Some(3.0));
     assert_eq!(page.sum("waflows_phone_numbers", &of), 3.0);
     assert_eq!(page.value("waflows_resource_ready", &with(("reason", "AllNumbersValid"))), Some(1.0));

@@ -92,7 +92,7 @@ async fn a_refused_number_stays_alone_with_its_trouble() {
     let number = number_of(&resource, NUMBERS[2]);
     assert_eq!((number.state, number.error.as_ref().unwrap().code), (NumberState::Refused, Some(133_010)));
     let (_, _, message) = condition_of(&resource, ConditionType::Ready);
-    assert!(message.contains(unknown) && message.contains("1 more"), "{message}");
+    assert!(message.contains(unknown) && message.contains(NUMBERS[2]), "{message}");
     assert_eq!(condition_of(&resource, ConditionType::TokenAccepted).0, "True");
 }
 

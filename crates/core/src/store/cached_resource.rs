@@ -112,7 +112,7 @@ impl CachedResource {
             || self.generation != before.generation
             || self.is_being_deleted != before.is_being_deleted
             || self.sync_request != before.sync_request
-            || self.is_altered
+            || (self.is_altered && !before.is_altered)
     }
 
     /// Since when the resource owns the number, as its status says.
