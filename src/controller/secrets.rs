@@ -135,7 +135,16 @@ impl Drop for Contents {
 /// # Errors
 /// When the API server does not answer.
 pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<Opened, ReadSecretError> {
-    let fetching = secret_names(resource).into_iter().map(|name| async move {
+    Ok(open(resource, fetch_needed(resource, api, secret_names(resource)).await?).await)
+}
+
+/// Reads Secrets, and lets go of what the resource does not need of them.
+async fn fetch_needed(
+    resource: &FlowsEncryptionKey,
+    api: &Api<Secret>,
+    names: Vec<String>,
+) -> Result<Vec<(String, Fetched)>, ReadSecretError> {
+    let fetching = names.into_iter().map(|name| async move {
         // The semaphore is never closed.
         let _place = READING.acquire().await;
         let mut fetched = fetch(api, name).await?;
@@ -147,8 +156,7 @@ pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<Op
         }
         Ok(fetched)
     });
-    let secrets = futures::future::try_join_all(fetching).await?;
-    Ok(open(resource, secrets).await)
+    futures::future::try_join_all(fetching).await
 }
 
 /// The credentials alone, where the key is of no interest; none where there are none.
@@ -163,7 +171,7 @@ pub async fn read_credentials(
     let mut names: Vec<_> =
         std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).map(|to| to.name.clone()).collect();
     names.dedup();
-    let secrets = futures::future::try_join_all(names.into_iter().map(|name| fetch(api, name))).await?;
+    let secrets = fetch_needed(resource, api, names).await?;
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
     Ok(Sources { namespace, spec, secrets }.credentials().ok())
 }

@@ -158,7 +158,10 @@ async fn what_a_person_must_mend_is_told() {
     world.wait_ready("owner").await;
 
     let (kind, action) = ("Warning", "Reconcile");
-    world.apply("rival", World::spec(&numbers[..1])).await.unwrap();
+    world.set_secret("rival-key", "private.pem", &TestKey::generate().private_pem).await;
+    let mut spec = World::spec(&numbers[..1]);
+    spec["privateKeySecretRef"]["name"] = "rival-key".into();
+    world.apply("rival", spec).await.unwrap();
     let names = [numbers[0], "FlowsEncryptionKey owner"];
     expect(&world, Expected { about: "rival", reason: "NumberConflict", kind, action, names: &names }).await;
 

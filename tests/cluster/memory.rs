@@ -138,7 +138,7 @@ async fn large_annotations_of_others_are_never_in_memory() {
     world.apply("other", with_token_of(&NUMBER, "large-499")).await.unwrap();
     world.wait_reason("other", "SecretKeyNotFound").await;
     world.set_secret("large-499", "token", TOKEN).await;
-    world.wait_reason("other", "NumberConflict").await;
+    world.wait_reason("other", "NumberHandover").await;
 }
 
 fn with_token_of(numbers: &[&str], secret: &str) -> Value {

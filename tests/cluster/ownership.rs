@@ -83,7 +83,7 @@ async fn with_the_same_key_the_next_takes_over_at_once() {
     world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
     world.wait_ready("first").await;
     world.apply("second", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_reason("second", "NumberConflict").await;
+    world.wait_reason("second", "NumberHandover").await;
 
     world.delete("first").await;
     let second = world.wait_ready("second").await;

@@ -46,9 +46,9 @@ async fn deleted_first_the_new_one_is_ready_at_once() {
 #[tokio::test]
 async fn created_first_the_new_one_is_ready_once_the_old_one_has_gone() {
     let (world, _) = world().await;
+    let version = world.version().await;
     world.apply("new", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_reason("new", "NumberConflict").await;
-    let version = world.resources().get("new").await.unwrap().metadata.resource_version.unwrap();
+    world.wait_reason("new", "NumberHandover").await;
     world.delete("old").await;
     check_takeover(&world, &version, "new").await;
 }
@@ -64,10 +64,10 @@ async fn into_another_namespace_in_either_order() {
         world.namespace.clone_from(&there);
         world.set_secret("flows-key", "private.pem", &key.private_pem).await;
         world.set_secret("meta-token", "token", TOKEN).await;
-        let mut version = world.version().await;
+        let version = world.version().await;
         if !is_deleted_first {
             world.apply("old", World::spec(&NUMBERS)).await.unwrap();
-            version = world.wait_reason("old", "NumberConflict").await.metadata.resource_version.unwrap();
+            world.wait_reason("old", "NumberHandover").await;
         }
         world.namespace = here;
         if is_deleted_first {

@@ -119,6 +119,11 @@ impl Criteria {
         self.expected.zip(fingerprint).is_some_and(|(expected, text)| expected.is_written(text))
     }
 
+    /// Whether Meta shows this very key with a valid signature, whoever owns the number.
+    pub fn is_in_place(&self, number: &PhoneNumberStatus) -> bool {
+        self.is_expected(number.key_fingerprint.as_deref()) && number.signature_status.as_deref() == Some(VALID)
+    }
+
     /// The stored status, judged by the key of today: after a rotation a number that was Valid is no longer.
     pub fn rebase(&self, before: &PhoneNumberStatus) -> PhoneNumberStatus {
         let mut number = before.clone();
@@ -312,6 +317,11 @@ impl Criteria {
 /// Whether what stands in the way of the number is that its last upload failed.
 pub fn has_failed_upload(number: &PhoneNumberStatus) -> bool {
     number.error.as_ref().is_some_and(|error| error.call == Some(FailedCall::Upload))
+}
+
+/// Whether a number that another resource owns is on its way to this one, and will be taken over without anybody's doing.
+pub fn is_handed_over(number: &PhoneNumberStatus) -> bool {
+    number.state == NumberState::Conflict && number.error.is_none() && number.next_attempt_time.is_some()
 }
 
 /// Whether the failure is a rate limit.

@@ -242,7 +242,12 @@ async fn drift_in_mode_observe() {
 #[tokio::test]
 async fn a_number_of_another_resource() {
     let world = ready_world(&[]).await;
-    world.apply("other", spec()).await.unwrap();
+    world.apply("renamed", spec()).await.unwrap();
+    judge_and_record("number_handover", &world.wait_reason("renamed", "NumberHandover").await, UNDERWAY);
+    world.set_secret("other-key", "private.pem", &TestKey::generate().private_pem).await;
+    let mut other = spec();
+    other["privateKeySecretRef"]["name"] = "other-key".into();
+    world.apply("other", other).await.unwrap();
     judge_and_record("number_conflict", &world.wait_reason("other", "NumberConflict").await, FAILED);
 }
 

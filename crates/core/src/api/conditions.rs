@@ -149,6 +149,10 @@ reasons! {
     KeyForeign => Waiting,
     /// Meta's answer about some number does not tell whether its key is valid. The operator asks again.
     StatusUnknown => Waiting,
+    /// Another resource owns some number and has the same key, or has just gone: a GitOps tool may be giving a resource
+    /// another name. This one takes over without an upload once the other is gone. Wait; after a minute the reason is
+    /// `NumberConflict`.
+    NumberHandover => Waiting,
 
     /// The operator may not read a referenced Secret. Grant its ServiceAccount `get` on Secrets in the namespace.
     SecretForbidden => Stalled,

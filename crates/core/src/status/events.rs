@@ -122,8 +122,8 @@ fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) 
 
 fn is_trouble(reason: Reason) -> bool {
     match reason.ready_effect() {
-        // A rejected passphrase is tried once more within seconds: only then it is known to be wrong.
-        ReadyEffect::Waiting if reason == Reason::PassphraseRejected => false,
+        // Both may be over within seconds: the passphrase is tried once more, and the other resource may be about to go.
+        ReadyEffect::Waiting if matches!(reason, Reason::PassphraseRejected | Reason::NumberHandover) => false,
         ReadyEffect::Stalled | ReadyEffect::Waiting => true,
         // Nobody knows any more what the numbers hold.
         ReadyEffect::Underway => reason == Reason::CheckOverdue,

@@ -3,7 +3,9 @@
 use crate::api::crd::{MAX_NUMBER_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus};
 use crate::api::text::{capitalized, clock, date_and_clock, truncate};
 use crate::meta::{GraphError, brief};
-use crate::number::{Criteria, Ownership, Reading, UPLOADS_BEFORE_STALLED, has_failed_upload, is_rate_limit};
+use crate::number::{
+    Criteria, Ownership, Reading, UPLOADS_BEFORE_STALLED, has_failed_upload, is_handed_over, is_rate_limit,
+};
 use crate::observation::NumberObservation;
 use crate::rollout::outcome::Outcome;
 
@@ -32,6 +34,13 @@ pub fn for_number(
             number.signature_status.as_deref().unwrap_or_default()
         ),
         NumberState::Conflict => match &observed.ownership {
+            Ownership::Other { owner } if is_handed_over(number) => {
+                let owner = owner.as_ref().map_or_else(
+                    || "A FlowsEncryptionKey in another namespace".to_owned(),
+                    |owner| format!("FlowsEncryptionKey {owner}"),
+                );
+                format!("{owner} owns this number with the same key; once it is gone, this resource takes over.")
+            }
             Ownership::Other { owner: Some(owner) } => {
                 format!("FlowsEncryptionKey {owner} owns this number; remove the number from one of the two.")
             }

@@ -7,7 +7,7 @@ use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionTy
 use crate::api::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
 use crate::api::text::{capitalized, clock, phone_numbers, utc};
 use crate::meta::{ErrorClass, GraphError};
-use crate::number::{Reading, UPLOADS_BEFORE_STALLED, is_rate_limit};
+use crate::number::{Reading, UPLOADS_BEFORE_STALLED, is_handed_over, is_rate_limit};
 use crate::observation::Observation;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
@@ -272,6 +272,7 @@ pub fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
         NumberState::Foreign => Some(drift(Reason::KeyForeign)),
         // An upload would not settle it, so that mode Observe is not what stands in the way.
         NumberState::Unreported => Some(Reason::StatusUnknown),
+        NumberState::Conflict if is_handed_over(number) => Some(Reason::NumberHandover),
         NumberState::Conflict => Some(Reason::NumberConflict),
         NumberState::Contested => Some(Reason::NumberContested),
         NumberState::Refused => Some(Reason::NumberRefused),

@@ -204,7 +204,19 @@ fn settle(
     if number.state != observed.before.state || number.last_transition_time.is_none() {
         number.last_transition_time = Some(Time(criteria.now));
     }
+    if number.next_attempt_time.is_none() && matches!(observed.ownership, Ownership::Other { .. }) {
+        number.next_attempt_time = handover_until(number, criteria).map(Time);
+    }
     number.message = number_message::for_number(number, observed, outcome, criteria);
+}
+
+/// Until when a number that another resource owns may be on its way to this one: the number holds this very key, so that
+/// the two may be one resource that a GitOps tool gives another name. A minute is enough for it to delete the old one.
+fn handover_until(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Timestamp> {
+    let may_be_renamed =
+        number.state == NumberState::Conflict && number.error.is_none() && criteria.is_in_place(number);
+    let since = number.last_transition_time.as_ref().filter(|_| may_be_renamed)?.0;
+    Some(since + criteria.waits.before_takeover()).filter(|until| *until > criteria.now)
 }
 
 /// Without a key the resource could not keep the number: it does not stand in another's way.

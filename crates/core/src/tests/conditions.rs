@@ -37,12 +37,16 @@ fn worn(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
     stage
 }
 
-fn conflict(owner: Option<&str>) -> Stage {
+/// Another resource with the same key has the first number, for that long.
+fn conflict(owner: Option<&str>, lasts: Duration) -> Stage {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
-    let agenda = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
-    let mut observation = stage.observe(agenda, &mut meta);
-    observation.numbers[0].ownership = Ownership::Other { owner: owner.map(str::to_owned) };
-    stage.sum_up(&observation, Progress::Finished);
+    for wait in [Duration::ZERO, lasts] {
+        stage = stage.after(wait);
+        let agenda = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
+        let mut observation = stage.observe(agenda, &mut meta);
+        observation.numbers[0].ownership = Ownership::Other { owner: owner.map(str::to_owned) };
+        stage.sum_up(&observation, Progress::Finished);
+    }
     stage
 }
 
@@ -238,13 +242,19 @@ fn every_situation_has_its_conditions() {
         ),
         (
             "conflict with a neighbour",
-            || conflict(Some("other")),
+            || conflict(Some("other"), MINUTE),
             ["False", STALLED, "NumberConflict"],
             &["ID 1:", "FlowsEncryptionKey other owns"],
         ),
         (
+            "a neighbour that may be about to go",
+            || conflict(Some("other"), MINUTE / 2),
+            ["False", WAITING, "NumberHandover"],
+            &["ID 1:", "FlowsEncryptionKey other owns this number with the same key; once it is gone"],
+        ),
+        (
             "conflict with a stranger",
-            || conflict(None),
+            || conflict(None, MINUTE),
             ["False", STALLED, "NumberConflict"],
             &["ID 1:", "another namespace"],
         ),
