@@ -10,7 +10,7 @@ const A_YEAR: Duration = Duration::from_secs(8760 * 3600);
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: kube::core::Duration = text.parse().map_err(|error| format!("must be like 30m or 1h30m: {error}"))?;
     if parsed.is_negative() || Duration::from(parsed).is_zero() {
-        return Err("must be longer than nothing".to_owned());
+        return Err("must be longer than 0s".to_owned());
     }
     if Duration::from(parsed) > A_YEAR {
         return Err("must be at most 8760h, a year".to_owned());

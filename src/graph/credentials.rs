@@ -46,7 +46,9 @@ pub enum MalformedCredential {
     #[error("is base64-encoded once too often: store what `base64 -d` makes of it")]
     DoubleBase64,
     /// Something that cannot stand in an HTTP header.
-    #[error("contains line breaks, blanks or other characters that no token has; store the bare token, nothing else")]
+    #[error(
+        "contains line breaks, blanks or other characters that cannot be in it; store the bare value, nothing else"
+    )]
     Characters,
 }
 

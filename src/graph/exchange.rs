@@ -109,7 +109,7 @@ fn redirected(status: StatusCode, headers: &HeaderMap, redactor: &Redactor<'_>) 
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).and_then(|text| Url::parse(text).ok());
     let place = location.as_ref().and_then(Url::host_str).map(|host| format!(" to {}", redactor.redact(host)));
     let message = format!(
-        "the Graph API answered with a redirect{} (HTTP status {}), which is not followed; check --graph-url and the proxy",
+        "check --graph-url and the proxy: the Graph API answered with a redirect{} (HTTP status {}), which is not followed",
         place.unwrap_or_default(),
         status.as_u16()
     );

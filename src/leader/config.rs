@@ -44,7 +44,7 @@ pub enum InvalidTiming {
     LeaseDuration(Duration),
     /// The holder must stop before another candidate may start.
     #[error(
-        "--renew-deadline {renew_deadline:?} must be longer than nothing and shorter than --lease-duration \
+        "--renew-deadline {renew_deadline:?} must be longer than 0s and shorter than --lease-duration \
          {lease_duration:?}: a leader has to stop before another replica may take over"
     )]
     RenewDeadline {

@@ -46,7 +46,7 @@ fn the_operator_refuses_at_once_what_it_could_not_work_with() {
         (vec!["--selector", "a=,,"], "'a=,,' for '--selector <LABELS>': it is no label selector such as team=checkout"),
         (vec!["--lease-namespace", "a/b"], "--lease-namespace"),
         (vec!["--lease-name", "Lease"], "is no name of an object"),
-        (vec!["--lease-duration", "10s"], "--renew-deadline 10s must be longer than nothing and shorter than"),
+        (vec!["--lease-duration", "10s"], "--renew-deadline 10s must be longer than 0s and shorter than"),
         (vec!["--leader-election", "--lease-duration", "12s"], "--lease-duration must be at least 4.5s longer"),
         (vec!["--graph-url", "http://graph.example.com"], "--graph-url http://graph.example.com/ is not https"),
         (

@@ -10,8 +10,8 @@
 //! - [`number`]: what one number's status becomes
 //! - [`upload`]: why one is made, and what came of it
 //! - [`schedule`]: when something is due
-//! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 //! - [`meta`]: what Meta says
+//! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 
 pub mod api;
 pub mod meta;

@@ -161,7 +161,7 @@ impl Criteria {
         });
         number.last_read_time = Some(Time(at));
         number.next_attempt_time = None;
-        // A number may be read and its upload put off, for the sake of the trial: a row of failed uploads goes on.
+        // A number may be read and its upload put off, for the sake of the canary: a row of failed uploads goes on.
         let needs_upload = self.mode == Mode::Enforce && upload_reason(&number, self).is_some();
         if !needs_upload {
             number.failures = 0;

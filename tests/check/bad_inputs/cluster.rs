@@ -93,7 +93,10 @@ fn answer(server: Server, path: &str) -> Response {
             StatusCode::FORBIDDEN,
             "flowsencryptionkeys.waflows.dev is forbidden: User \"ann\" cannot list resource",
         ),
-        Server::WithoutSecrets(status) if about_secrets => refused(status, "secrets \"flows-key\": no answer to this"),
+        Server::WithoutSecrets(status) if about_secrets => {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            refused(status, &format!("secrets \"{name}\": no answer to this"))
+        }
         Server::WithoutSecrets(_) => {
             let items: Vec<Value> =
                 if path.contains("/empty/") { Vec::new() } else { vec![resource("storefront", &NUMBERS[..1])] };

@@ -124,12 +124,12 @@ pub const MAX_CONDITION_MESSAGE: usize = 1024;
         .field_path(".publicKey"),
 )]
 pub struct FlowsEncryptionKeySpec {
-    /// Secret key that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. Only the public
+    /// Entry of a Secret that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. Only the public
     /// half is ever sent anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key_secret_ref: Option<SecretKeyRef>,
 
-    /// Secret key that holds an X.509 certificate (PEM or DER) whose RSA-2048 key pair is reused, such as `tls.crt` of
+    /// Entry of a Secret that holds an X.509 certificate (PEM or DER) whose RSA-2048 key pair is reused, such as `tls.crt` of
     /// a Secret of type kubernetes.io/tls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_secret_ref: Option<SecretKeyRef>,
@@ -140,15 +140,15 @@ pub struct FlowsEncryptionKeySpec {
     #[schemars(length(min = 1, max = 4096))]
     pub public_key: Option<String>,
 
-    /// Secret key that holds the passphrase of an encrypted private key. One newline at its end is ignored.
+    /// Entry of a Secret that holds the passphrase of an encrypted private key. One newline at its end is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase_secret_ref: Option<SecretKeyRef>,
 
-    /// Secret key that holds the access token of a system user with the permission `whatsapp_business_messaging` on
+    /// Entry of a Secret that holds the access token of a system user with the permission `whatsapp_business_messaging` on
     /// every listed number. White space around it is ignored.
     pub access_token_secret_ref: SecretKeyRef,
 
-    /// Secret key that holds the Meta app's secret. When set, every call carries an `appsecret_proof`.
+    /// Entry of a Secret that holds the Meta app's secret. When set, every call carries an `appsecret_proof`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_secret_ref: Option<SecretKeyRef>,
 
@@ -231,7 +231,7 @@ impl FlowsEncryptionKeySpec {
     }
 }
 
-/// One key of a Secret in the resource's own namespace.
+/// One entry of a Secret in the resource's own namespace.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]

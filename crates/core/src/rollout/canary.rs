@@ -1,4 +1,4 @@
-//! A key that Meta has not shown as VALID yet is tried on one number alone: a wrong key so stays small. Pure.
+//! A key that Meta has not shown as VALID yet goes to one number alone, the canary: a wrong key so stays small. Pure.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::api::crd::{NumberState, PhoneNumberStatus};
 use crate::number::{Criteria, Reading, has_failed_upload};
 use crate::upload::{UploadAnswer, Uploaded};
 
-/// How far the trial of the key is.
+/// How far the canary of the key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Canary {
     /// Some number shows the key as VALID: it may go to all.
@@ -16,12 +16,12 @@ pub enum Canary {
     /// A number has it or should have it, and does not show it as VALID. The others wait; there is nothing new before
     /// this time.
     Pending {
-        /// When the trial goes on.
+        /// When the canary goes on.
         until: Timestamp,
     },
 }
 
-/// What the outcome of an upload means for the uploads that follow it in a trial.
+/// What the outcome of the canary's upload means for the uploads that follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// The key has proven itself: all of them, in parallel.
@@ -35,16 +35,16 @@ pub enum Next {
 impl Canary {
     /// Judges from the numbers of a resource.
     pub fn of<'a>(numbers: impl Iterator<Item = &'a PhoneNumberStatus>, criteria: &Criteria) -> Self {
-        let mut trial = Self::Open;
+        let mut canary = Self::Open;
         for number in numbers {
-            match (trial, canary_until(number, criteria)) {
+            match (canary, canary_until(number, criteria)) {
                 _ if number.state == NumberState::Valid => return Self::Passed,
                 (Self::Pending { until: known }, Some(until)) if known >= until => {}
-                (_, Some(until)) => trial = Self::Pending { until },
+                (_, Some(until)) => canary = Self::Pending { until },
                 (_, None) => {}
             }
         }
-        trial
+        canary
     }
 
     /// Judges from the upload of one number and its status afterwards.
@@ -63,7 +63,7 @@ impl Canary {
     }
 }
 
-/// Whether the number is the one that the key is tried on: until when nothing new is to be expected of it.
+/// Whether the number is the canary of the key: until when nothing new is to be expected of it.
 ///
 /// One that a person must act upon decides nothing about the key, and does not hold up the others.
 pub fn canary_until(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Timestamp> {

@@ -25,7 +25,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What came of an upload to `number`, and what that means for the uploads that follow it in a trial.
+    /// What came of an upload to `number`, and what that means for the uploads that follow it of a canary.
     pub fn judge(
         number: &NumberObservation,
         criteria: &Criteria,

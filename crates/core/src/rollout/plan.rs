@@ -33,8 +33,8 @@ pub fn plan(observation: &Observation) -> Plan {
         return Plan::default();
     }
     let numbers: Vec<_> = observation.numbers.iter().map(|number| (number, number.as_read(&criteria))).collect();
-    let trial = Canary::of(numbers.iter().map(|(_, status)| status), &criteria);
-    let mut plan = Plan { is_canary: trial != Canary::Passed, ..Plan::default() };
+    let canary = Canary::of(numbers.iter().map(|(_, status)| status), &criteria);
+    let mut plan = Plan { is_canary: canary != Canary::Passed, ..Plan::default() };
     for (number, status) in numbers {
         let was_read = matches!(number.reading, Reading::Answered { .. });
         let Some(reason) =
@@ -42,8 +42,8 @@ pub fn plan(observation: &Observation) -> Plan {
         else {
             continue;
         };
-        // While the key is on trial on one number, the others wait.
-        let is_held = matches!(trial, Canary::Pending { .. }) && canary_until(&status, &criteria).is_none();
+        // While one number is the canary of the key, the others wait.
+        let is_held = matches!(canary, Canary::Pending { .. }) && canary_until(&status, &criteria).is_none();
         if !is_held && criteria.upload_allowed_at(&status) <= criteria.now {
             plan.uploads.push(Upload { phone_number_id: status.phone_number_id, reason });
         }

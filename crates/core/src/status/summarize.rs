@@ -150,13 +150,13 @@ fn schedule_uploads(observation: &Observation, criteria: &Criteria, numbers: &mu
     if criteria.mode != Mode::Enforce || observation.key().is_none() {
         return;
     }
-    let trial = Canary::of(numbers.iter(), criteria);
+    let canary = Canary::of(numbers.iter(), criteria);
     for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
         let waits = observed.ownership == Ownership::Uncontested && upload_reason(number, criteria).is_some();
         if waits && number.next_attempt_time.is_none() {
             let is_held = canary_until(number, criteria).is_none();
-            let at = match trial {
-                // The trial goes on, but nobody knows for how long: the held number is looked at with its next check.
+            let at = match canary {
+                // The canary goes on, but nobody knows for how long: the held number is looked at with its next check.
                 Canary::Pending { until } if is_held && until <= criteria.now => continue,
                 Canary::Pending { until } if is_held => until,
                 Canary::Pending { .. } | Canary::Passed | Canary::Open => criteria.upload_allowed_at(number),

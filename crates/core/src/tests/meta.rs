@@ -226,7 +226,7 @@ fn number_of(key: &PublicKey) -> usize {
     (0..10).find(|n| fingerprint(*n) == *key.fingerprint()).expect("one of the ten keys")
 }
 
-/// The third step of a round, without its waiting: the trial first, then all others.
+/// The third step of a round, without its waiting: the canary first, then all others.
 pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Meta, now: Timestamp) -> Vec<Outcome> {
     let Some(key) = observation.key().filter(|_| observation.has_credentials()) else { return Vec::new() };
     let criteria = observation.criteria();

@@ -3,6 +3,7 @@
 //! This file is the one way to make test objects. A [`Stage`] is a resource with everything that a round meets; what
 //! Meta does is told by a [`Meta`].
 
+mod canary;
 mod conditions;
 mod events;
 mod failures;
@@ -15,7 +16,6 @@ mod schedule;
 mod simulation;
 mod summarize;
 mod suspension;
-mod trial;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -88,7 +88,7 @@ fn a_number_of_another_resource_is_left_alone() {
 }
 
 #[test]
-fn while_one_number_is_valid_there_is_no_trial() {
+fn while_one_number_is_valid_there_is_no_canary() {
     let (stage, mut meta) = Stage::settled(&["1", "2", "3"]);
     meta.line("2").set(None, None);
     meta.line("3").set(Some(1), Some("MISMATCH"));
@@ -132,7 +132,7 @@ fn rounds_before(end: Timestamp, stage: &mut Stage, meta: &mut Model) {
 }
 
 #[test]
-fn the_others_follow_when_the_trial_turns_out_well_later() {
+fn the_others_follow_when_the_canary_turns_out_well_later() {
     let mut stage = Stage::new(&["1", "2"]);
     let mut meta = Model::new(&["1", "2"]);
     meta.line("1").is_unsigned = true;
@@ -143,9 +143,9 @@ fn the_others_follow_when_the_trial_turns_out_well_later() {
     assert_eq!((stage.ready(), stage.now), ("AllNumbersValid", at(60)));
 }
 
-/// The number of the trial can no longer be tried: the others must neither be polled nor rush ahead.
+/// The canary can no longer be tried: the others must neither be polled nor rush ahead.
 #[test]
-fn held_numbers_wait_calmly_while_the_trial_number_is_in_trouble() {
+fn held_numbers_wait_calmly_while_the_canary_is_in_trouble() {
     type Row = (&'static str, fn(&mut meta::Line));
     let rows: [Row; 3] = [
         ("down", |line| line.fault = Some(Fault::Down)),
@@ -165,7 +165,7 @@ fn held_numbers_wait_calmly_while_the_trial_number_is_in_trouble() {
 
 /// A number that a person must act upon decides nothing about the key: it is tried on another one, again alone.
 #[test]
-fn a_trial_number_that_is_refused_is_replaced_by_another_one() {
+fn a_canary_that_is_refused_is_replaced_by_another_one() {
     let mut stage = Stage::new(&["1", "2", "3"]);
     let mut meta = Model::new(&["1", "2", "3"]);
     for id in ["1", "2"] {

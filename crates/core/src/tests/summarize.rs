@@ -243,7 +243,7 @@ fn no_upload_is_scheduled_where_none_may_be_made() {
 
 /// Each number that has the key waits as long as its own uploads ask for.
 #[test]
-fn two_numbers_on_trial_do_not_wait_for_each_other() {
+fn two_canaries_do_not_wait_for_each_other() {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     stage.now += stage.pace();
     let uploaded = Timestamp::from_second(stage.now.as_second() - 10).unwrap();

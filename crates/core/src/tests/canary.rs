@@ -10,7 +10,7 @@ fn tried(attempts: i32) -> PhoneNumberStatus {
 }
 
 #[test]
-fn a_key_is_on_trial_where_it_landed_may_have_landed_or_was_taken_a_moment_ago() {
+fn a_number_is_the_canary_where_the_key_landed_may_have_landed_or_was_taken_a_moment_ago() {
     let failure = number_error(&error(ErrorClass::Transient));
     let elsewhere = || PhoneNumberStatus { uploaded_fingerprint: Some(fingerprint_text(0)), ..tried(0) };
     let rows = [
@@ -42,7 +42,7 @@ fn a_key_is_on_trial_where_it_landed_may_have_landed_or_was_taken_a_moment_ago()
 }
 
 #[test]
-fn a_trial_lasts_as_long_as_its_longest_wait_and_one_valid_number_ends_it() {
+fn a_canary_lasts_as_long_as_its_longest_wait_and_one_valid_number_ends_it() {
     let of = |numbers: &[PhoneNumberStatus]| Canary::of(numbers.iter(), &criteria(30));
     let missing = PhoneNumberStatus { state: NumberState::Missing, ..PhoneNumberStatus::default() };
     assert_eq!(of(std::slice::from_ref(&missing)), Canary::Open);
@@ -52,7 +52,7 @@ fn a_trial_lasts_as_long_as_its_longest_wait_and_one_valid_number_ends_it() {
 }
 
 #[test]
-fn what_follows_an_upload_in_a_trial() {
+fn what_follows_the_upload_of_a_canary() {
     let read = || answered(None, None, at(30));
     let refused = Uploaded { answer: UploadAnswer::Failed(error(ErrorClass::Permission)), ..accepted(at(30)) };
     let paused = Uploaded { answer: UploadAnswer::Paused { limit: None, until: at(90) }, ..accepted(at(30)) };
