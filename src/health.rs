@@ -147,7 +147,7 @@ impl Health {
             let Some(trouble) = sight.trouble() else { continue };
             let lasts = trouble.since.elapsed();
             // After an absence that made this process blind, it sees again once its watches do.
-            if lasts > FAILED || contact.back.is_some_and(|back| trouble.since < back) {
+            if lasts > FAILED.mul_f64(self.wait_scale) || contact.back.is_some_and(|back| trouble.since < back) {
                 let (what, said) = (sight.what, trouble.said);
                 clauses.push(format!("the watch of {what} has failed for {} s: {said}", lasts.as_secs()));
             }

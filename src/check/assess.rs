@@ -191,7 +191,7 @@ impl Assessment<'_> {
             let message = "Meta was not asked.".to_owned();
             return Some(Finding { reason: Reason::NotAsked, message, outcome: Outcome::Fine });
         }
-        let reason = match trouble(number, self.criteria.mode) {
+        let reason = match trouble(number, &self.criteria) {
             Some(reason) => reason,
             // It was Valid when it was last read; now it could not be.
             None if !was_read && !self.gaps.offline && self.general.is_none() => match observed.reading {

@@ -45,9 +45,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// The index, locked. Never held across an await.
+    /// The store, locked. Never held across an await.
     pub fn store(&self) -> MutexGuard<'_, Store> {
-        // Every method of the index leaves it consistent.
+        // Every method of the store leaves it consistent.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -14,6 +14,7 @@ use kube::{Api, Client, Resource};
 use serde_json::json;
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::status::events::Note;
+use waflows_core::store::object_key::ObjectKey;
 
 use crate::apiserver::describe;
 
@@ -68,7 +69,7 @@ impl EventPublisher {
         let reference = resource.object_ref(&());
         for note in notes {
             if let Err(error) = self.publish_note(&reference, note, Timestamp::now()).await {
-                tracing::warn!(reason = note.reason, error = describe(&error), "an event could not be published");
+                tracing::warn!(resource = %ObjectKey::of(&resource.metadata), reason = note.reason, error = describe(&error), "an event could not be published");
             }
         }
     }

@@ -38,7 +38,7 @@ impl WriteFence {
         self.term.was_seized_within(within)
     }
 
-    /// Runs a future until the permit is revoked. None where it was.
+    /// Runs a future until the fence is revoked. None where it was.
     pub async fn run<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         if !self.is_valid() {
             return None;

@@ -8,6 +8,7 @@ use waflows_core::schedule::due::Work;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::context::Context;
+use super::fence::WriteFence;
 use super::queue::Urgency;
 use super::secrets::{self, ReadSecretError};
 
@@ -41,16 +42,21 @@ pub(super) async fn concerns(
     context: &Context,
     key: &ObjectKey,
     resource: &FlowsEncryptionKey,
+    fence: &WriteFence,
 ) -> Result<bool, ReadSecretError> {
     if resource.spec.is_suspended() || is_refused(resource.status.as_ref()) {
         return Ok(false);
     }
     let api = Api::namespaced(context.client.clone(), &key.namespace);
-    match secrets::read_credentials(resource, &api).await {
-        Ok(credentials) => Ok(credentials.is_some_and(|it| context.graph.pacing().refusal(it.id()).is_some())),
-        Err(error) => {
+    match fence.run(secrets::read_credentials(resource, &api)).await {
+        Some(Ok(credentials)) => Ok(credentials.is_some_and(|it| context.graph.pacing().refusal(it.id()).is_some())),
+        Some(Err(error)) => {
             context.store().keep_in_doubt(key);
             Err(error)
+        }
+        None => {
+            context.store().keep_in_doubt(key);
+            Ok(false)
         }
     }
 }

@@ -16,7 +16,7 @@ pub const PARALLEL_CALLS: usize = 8;
 
 /// Reads the numbers that the agenda asks for.
 ///
-/// The first call goes alone, the others in parallel: what refuses the first would refuse all. Once the permit is
+/// The first call goes alone, the others in parallel: what refuses the first would refuse all. Once the fence is
 /// revoked, the numbers that are left are not asked.
 pub fn readings<'a>(
     observation: &Observation,
@@ -44,7 +44,7 @@ pub fn readings<'a>(
     first.chain(futures::stream::iter(calls).buffer_unordered(PARALLEL_CALLS))
 }
 
-/// Reads one number, unless the permit is revoked: what was learnt, and the refusal of the credentials if that was the
+/// Reads one number, unless the fence is revoked: what was learnt, and the refusal of the credentials if that was the
 /// answer.
 async fn read_number(
     credentials: &Credentials,

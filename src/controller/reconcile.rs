@@ -87,14 +87,21 @@ async fn round(context: &Context, key: &ObjectKey, fence: &WriteFence) -> Result
     let unowned = unowned_numbers(&context.store(), &resource, key, begun);
     let has_heard = context.store().take_doubt(key);
     let agenda = match agenda(due(&resource, &secrets, interval, begun), unowned) {
-        Due::Later(_) if has_heard && hearsay::concerns(context, key, &resource).await? => hearsay::agenda(&resource),
+        Due::Later(_) if has_heard && hearsay::concerns(context, key, &resource, fence).await? => {
+            hearsay::agenda(&resource)
+        }
         Due::Later(next) => return Ok(next),
         Due::Now(agenda) => agenda,
     };
 
     let observation = Observation::new(Arc::new(resource), agenda, interval, context.waits, begun);
     let span = spans::round(&key.namespace, &key.name);
-    carry_out(context, key, fence, observation).instrument(span).await
+    let next = carry_out(context, key, fence, observation).instrument(span).await;
+    if has_heard && !fence.is_valid() {
+        // It may not have come to its calls.
+        context.store().keep_in_doubt(key);
+    }
+    next
 }
 
 /// A round for which there is a reason.
@@ -130,7 +137,11 @@ async fn carry_out(
     let must_write =
         needs_status_before_upload(&observation, &plan) || (!plan.uploads.is_empty() && context.queue.has_failed(key));
     if must_write && fence.is_valid() {
-        checkpoints.writer.write(&summarize(&observation, &[], Progress::Underway, Timestamp::now()).status).await?;
+        let status = summarize(&observation, &[], Progress::Underway, Timestamp::now()).status;
+        if checkpoints.writer.write(&status).await? == Written::Dropped {
+            timer.end(RoundOutcome::Dropped);
+            return Ok(None);
+        }
     }
     let span = spans::execute(plan.uploads.len());
     let executing = Box::pin(execute(context, key, &observation, credentials.as_ref(), &plan, fence, &mut checkpoints));

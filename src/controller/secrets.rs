@@ -306,20 +306,16 @@ impl Sources {
         let reference = &self.spec.access_token_secret_ref;
         let token = AccessToken::new(self.value(reference, "accessTokenSecretRef", "access token")?)
             .map_err(|error| self.malformed(reference, "access token", error))?;
-        let mut origin = self.origin(reference);
+        let mut origin = self.place(reference);
         let app_secret = match &self.spec.app_secret_ref {
             None => None,
             Some(reference) => {
-                origin += &format!(" (app secret: {})", self.origin(reference));
+                origin += &format!(" (app secret: {})", self.place(reference));
                 let secret = AppSecret::new(self.value(reference, "appSecretRef", "app secret")?);
                 Some(secret.map_err(|error| self.malformed(reference, "app secret", error))?)
             }
         };
         Ok(Credentials::new(token, app_secret.as_ref()).from_origin(&origin))
-    }
-
-    fn origin(&self, reference: &SecretKeyRef) -> String {
-        format!("Secret {}/{}, entry {}", self.namespace, reference.name, reference.key)
     }
 
     fn malformed(&self, reference: &SecretKeyRef, what: &str, error: impl std::fmt::Display) -> ConditionReason {

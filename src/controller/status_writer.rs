@@ -150,7 +150,7 @@ impl<'a> StatusWriter<'a> {
     /// The same, again and again if the status tells of uploads: were it lost, they would be repeated without a wait.
     ///
     /// # Errors
-    /// When the API server refuses for good, or does not answer and nothing was uploaded or the permit is revoked.
+    /// When the API server refuses for good, or does not answer and nothing was uploaded or the fence is revoked.
     pub async fn write_until_stored(
         &mut self,
         status: &FlowsEncryptionKeyStatus,

@@ -38,7 +38,7 @@ pub struct Execution<'a> {
 }
 
 impl<'a> Execution<'a> {
-    /// The uploads of `plan`, none of them begun. Once the permit is revoked, no further one begins; those under
+    /// The uploads of `plan`, none of them begun. Once the fence is revoked, no further one begins; those under
     /// way are finished.
     pub fn new(
         observation: &'a Observation,

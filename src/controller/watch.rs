@@ -1,4 +1,4 @@
-//! The watches: API server → index → queue.
+//! The watches: API server → store → queue.
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ const PAGE_SIZE: u32 = 100;
 /// Where to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// The number of the watch in the index.
+    /// The number of the watch in the store.
     pub watch: usize,
     /// One namespace; all where it is none.
     pub namespace: Option<String>,
@@ -149,7 +149,10 @@ async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
             tokio::select! {
                 event = heartbeat.while_waiting(events.next()) => match event {
                     Some(Ok(event)) => {
-                        sight.hear();
+                        // A list that begins has brought nothing yet.
+                        if !matches!(event, Event::Init) {
+                            sight.hear();
+                        }
                         handle(&mut context.store(), event);
                     }
                     Some(Err(error)) => {

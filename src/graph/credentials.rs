@@ -92,8 +92,9 @@ fn printable(bytes: &[u8]) -> Result<&str, MalformedCredential> {
 /// Whether this is base64, in one line or several, of a text that could be a credential. A credential itself may look
 /// like base64; what it decodes to then is no text.
 fn is_base64_of_text(text: &[u8]) -> bool {
-    let lines = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
-    let encoded: Zeroizing<Vec<u8>> = Zeroizing::new(lines.collect());
+    // Of full size from the start: a vector that grows leaves copies behind.
+    let mut encoded = Zeroizing::new(Vec::with_capacity(text.len()));
+    encoded.extend(text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()));
     let mut decoded = Zeroizing::new(vec![0; encoded.len()]);
     Base64::decode(encoded.as_slice(), &mut decoded).is_ok_and(|decoded| {
         let decoded = decoded.trim_ascii();

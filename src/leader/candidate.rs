@@ -29,7 +29,7 @@ pub(super) struct Candidate {
     object: Lease,
     /// Origin of the election's clock.
     origin: Instant,
-    criteria: watch::Sender<Option<Term>>,
+    terms: watch::Sender<Option<Term>>,
     heartbeat: Arc<Heartbeat>,
     /// The guard cancels the term also where this task ends unasked.
     term: Option<(Term, DropGuard)>,
@@ -42,7 +42,7 @@ impl Candidate {
     pub(super) fn new(
         lease: LeaseConfig,
         client: Client,
-        criteria: watch::Sender<Option<Term>>,
+        terms: watch::Sender<Option<Term>>,
         heartbeat: Arc<Heartbeat>,
     ) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Candidate {
             lease,
             object: Lease::default(),
             origin: Instant::now(),
-            criteria,
+            terms,
             heartbeat,
             term: None,
             trouble: None,
@@ -93,7 +93,7 @@ impl Candidate {
     fn new_lease(&self, claim: Claim) -> Lease {
         let mut lease = Lease::default();
         lease.metadata.name = Some(self.lease.name.clone());
-        lease.metadata.labels = Some([(OF_AN_OPERATOR.0.to_owned(), OF_AN_OPERATOR.1.to_owned())].into());
+        label(&mut lease);
         claim.write_to(&mut lease);
         lease
     }
@@ -101,6 +101,8 @@ impl Candidate {
     fn replacement(&self, version: String, claim: Claim) -> Lease {
         let mut lease = self.object.clone();
         lease.metadata.resource_version = Some(version);
+        // One of an earlier version has no label yet.
+        label(&mut lease);
         claim.write_to(&mut lease);
         lease
     }
@@ -153,12 +155,12 @@ impl Candidate {
         }
         let term = Term::new(Some(until), seizes.then(Instant::now));
         self.term = Some((term.clone(), term.lost().clone().drop_guard()));
-        self.criteria.send_replace(Some(term));
+        self.terms.send_replace(Some(term));
         tracing::info!(lease = %self.lease, identity = self.lease.identity, "leading");
     }
 
     fn step_down(&mut self) {
-        self.criteria.send_replace(None);
+        self.terms.send_replace(None);
         self.term = None;
         tracing::info!(lease = %self.lease, holder = self.election.other_holder(), "no longer leading");
     }
@@ -186,4 +188,10 @@ impl Candidate {
             self.other_holder = holder.map(str::to_owned);
         }
     }
+}
+
+/// By which other operators find the Lease.
+fn label(lease: &mut Lease) {
+    let labels = lease.metadata.labels.get_or_insert_default();
+    labels.insert(OF_AN_OPERATOR.0.to_owned(), OF_AN_OPERATOR.1.to_owned());
 }

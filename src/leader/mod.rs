@@ -51,10 +51,10 @@ impl Leadership {
     pub fn start(lease: LeaseConfig, mut cluster: kube::Config) -> Result<Self, kube::Error> {
         cluster.default_retry = false;
         let client = apiserver::client(cluster)?;
-        let (criteria, term) = watch::channel(None);
+        let (terms, term) = watch::channel(None);
         let release = CancellationToken::new();
         let heartbeat = Arc::new(Heartbeat::default());
-        let candidate = Candidate::new(lease, client, criteria, Arc::clone(&heartbeat));
+        let candidate = Candidate::new(lease, client, terms, Arc::clone(&heartbeat));
         let task = tokio::spawn(candidate.run(release.clone()));
         Ok(Self { leader: Leader::new(term), heartbeat, release, task })
     }

@@ -41,9 +41,9 @@ impl Leader {
 
     /// Waits until this process leads. Never returns if the election ended before.
     pub async fn acquired(&self) -> Term {
-        let mut criteria = self.term.clone();
+        let mut terms = self.term.clone();
         let current = |term: &Option<Term>| term.as_ref().is_some_and(Term::is_current);
-        match criteria.wait_for(current).await.as_deref() {
+        match terms.wait_for(current).await.as_deref() {
             Ok(Some(term)) => term.clone(),
             _ => std::future::pending().await,
         }

@@ -16,8 +16,8 @@
 {{- end }}
 {{- end }}
 {{- $interval := include "waflows-operator.milliseconds" .Values.defaultCheckInterval | float64 }}
-{{- if or (lt $interval 60000.0) (gt $interval 31536000000.0) }}
-{{- fail (printf "defaultCheckInterval %s must be between 1m and 8760h" .Values.defaultCheckInterval) }}
+{{- if or (lt $interval 60000.0) (gt $interval 2592000000.0) }}
+{{- fail (printf "defaultCheckInterval %s must be between 1m and 720h (30 days)" .Values.defaultCheckInterval) }}
 {{- end }}
 {{- with .Values.leaderElection }}
 {{- $lease := include "waflows-operator.milliseconds" .leaseDuration | float64 }}
@@ -26,7 +26,7 @@
 {{- fail (printf "leaderElection.leaseDuration %s must be between 1s and 8760h" .leaseDuration) }}
 {{- end }}
 {{- if or (le $deadline 0.0) (gt (addf $deadline 4500.0) $lease) }}
-{{- fail (printf "leaderElection.renewDeadline %s must be longer than nothing and at least 4.5s shorter than leaderElection.leaseDuration %s: a call to Meta that a leader began may take that long" .renewDeadline .leaseDuration) }}
+{{- fail (printf "leaderElection.renewDeadline %s must be longer than 0s and at least 4.5s shorter than leaderElection.leaseDuration %s: a call to Meta that a leader began may take that long" .renewDeadline .leaseDuration) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -124,6 +124,15 @@ impl Criteria {
         self.is_expected(number.key_fingerprint.as_deref()) && number.signature_status.as_deref() == Some(VALID)
     }
 
+    /// Whether a number that another resource owns may be on its way to this one: it holds this very key, and is looked at
+    /// again soon.
+    pub fn is_handed_over(&self, number: &PhoneNumberStatus) -> bool {
+        number.state == NumberState::Conflict
+            && number.error.is_none()
+            && number.next_attempt_time.is_some()
+            && self.is_in_place(number)
+    }
+
     /// The stored status, judged by the key of today: after a rotation a number that was Valid is no longer.
     pub fn rebase(&self, before: &PhoneNumberStatus) -> PhoneNumberStatus {
         let mut number = before.clone();
@@ -217,7 +226,10 @@ impl Criteria {
         until: Timestamp,
     ) -> PhoneNumberStatus {
         number.next_attempt_time = Some(Time(until));
-        number.error = limit.map(number_error);
+        // Why an upload failed stays true while calls wait for better credentials.
+        if limit.is_some() || !has_failed_upload(&number) {
+            number.error = limit.map(number_error);
+        }
         number
     }
 
@@ -317,11 +329,6 @@ impl Criteria {
 /// Whether what stands in the way of the number is that its last upload failed.
 pub fn has_failed_upload(number: &PhoneNumberStatus) -> bool {
     number.error.as_ref().is_some_and(|error| error.call == Some(FailedCall::Upload))
-}
-
-/// Whether a number that another resource owns is on its way to this one, and will be taken over without anybody's doing.
-pub fn is_handed_over(number: &PhoneNumberStatus) -> bool {
-    number.state == NumberState::Conflict && number.error.is_none() && number.next_attempt_time.is_some()
 }
 
 /// Whether the failure is a rate limit.

@@ -249,8 +249,10 @@ impl LimiterState {
         else {
             return;
         };
-        if let Some(limit) = self.limits.get(&Subject::BusinessAccount(account.as_str().into())).cloned() {
-            self.limits.insert(Subject::Unplaced(caller.resource.to_owned()), limit);
+        let Some(limit) = self.limits.get(&Subject::BusinessAccount(account.as_str().into())).cloned() else { return };
+        let unplaced = Subject::Unplaced(caller.resource.to_owned());
+        if self.limits.get(&unplaced).is_none_or(|known| known.pause.until < limit.pause.until) {
+            self.limits.insert(unplaced, limit);
         }
     }
 

@@ -16,6 +16,8 @@ const FAILURES: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Holds that are remembered. One that is forgotten costs the line that tells its end.
 const MAX_HOLDS: usize = 1024;
+/// A hold whose end is this long ago is over, also where no call has shown that.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 
 /// What came of a call.
 pub(super) struct Call<'a> {
@@ -103,7 +105,9 @@ impl Incidents {
 
     fn begin_hold(&mut self, call: &Call<'_>, cause: &HoldCause, until: Timestamp) -> Option<Line> {
         let (waiting, error) = Waiting::of(&call.caller, cause);
-        if let Some(known) = self.holds.get_mut(&waiting) {
+        // One that ended long ago and was never heard of again, such as of a resource that is gone, is another incident.
+        let is_over = |hold: &Hold| hold.until + FORGOTTEN < call.at;
+        if let Some(known) = self.holds.get_mut(&waiting).filter(|known| !is_over(known)) {
             known.until = known.until.max(until);
             return None;
         }

@@ -14,7 +14,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Of a round that has done all it may. One that lost its permit was cut short, unless nothing was left to do.
+    /// Of a round that has done all it may. One that lost its write fence was cut short, unless nothing was left to do.
     pub fn of(is_permitted: bool, observation: &Observation, plan: &Plan, outcomes: &[Outcome]) -> Self {
         let is_complete = outcomes.len() == plan.uploads.len()
             && !observation.numbers.iter().any(|number| observation.was_skipped(number));

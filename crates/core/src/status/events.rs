@@ -82,8 +82,9 @@ fn failed_uploads(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyS
         .collect();
     let (cause, _) = message::cause(failed.first()?.error.as_ref()?);
     let ids: Vec<_> = failed.iter().map(|number| &number.phone_number_id).collect();
-    let text = format!("Key {key} could not be put on {}: {cause}.", phone_numbers(&ids));
-    Some(Note { is_warning: true, reason: "UploadFailed", action: UPLOAD, gist: text.clone(), text })
+    let gist = format!("Key {key} could not be put on {}", phone_numbers(&ids));
+    let text = format!("{gist}: {cause}.");
+    Some(Note { is_warning: true, reason: "UploadFailed", action: UPLOAD, text, gist })
 }
 
 /// The ID, and until when the signature was there as far as is known.
@@ -116,7 +117,8 @@ fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) 
         reason: reason.as_str(),
         action: RECONCILE,
         text: now.message.clone(),
-        gist: now.message.clone(),
+        // The numbers, and not the times that follow them.
+        gist: now.message.split(": ").next().unwrap_or_default().to_owned(),
     })
 }
 

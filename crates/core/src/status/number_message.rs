@@ -3,9 +3,7 @@
 use crate::api::crd::{MAX_NUMBER_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus};
 use crate::api::text::{capitalized, clock, date_and_clock, truncate};
 use crate::meta::{GraphError, brief};
-use crate::number::{
-    Criteria, Ownership, Reading, UPLOADS_BEFORE_STALLED, has_failed_upload, is_handed_over, is_rate_limit,
-};
+use crate::number::{Criteria, Ownership, Reading, UPLOADS_BEFORE_STALLED, has_failed_upload, is_rate_limit};
 use crate::observation::NumberObservation;
 use crate::rollout::outcome::Outcome;
 
@@ -34,7 +32,7 @@ pub fn for_number(
             number.signature_status.as_deref().unwrap_or_default()
         ),
         NumberState::Conflict => match &observed.ownership {
-            Ownership::Other { owner } if is_handed_over(number) => {
+            Ownership::Other { owner } if criteria.is_handed_over(number) => {
                 let owner = owner.as_ref().map_or_else(
                     || "A FlowsEncryptionKey in another namespace".to_owned(),
                     |owner| format!("FlowsEncryptionKey {owner}"),

@@ -7,7 +7,7 @@ use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionTy
 use crate::api::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
 use crate::api::text::{capitalized, clock, phone_numbers, utc};
 use crate::meta::{ErrorClass, GraphError};
-use crate::number::{Reading, UPLOADS_BEFORE_STALLED, is_handed_over, is_rate_limit};
+use crate::number::{Criteria, Reading, UPLOADS_BEFORE_STALLED, is_rate_limit};
 use crate::observation::Observation;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
@@ -216,8 +216,8 @@ fn ready(
             return input.verdict.clone();
         }
     }
-    let mode = observation.resource.spec.mode;
-    let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, mode)?, number))).collect();
+    let criteria = observation.criteria();
+    let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
     // Of reasons of the same rank the first number's counts: the order of the spec decides, not the course of the round.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
     match worst {
@@ -253,8 +253,8 @@ fn all_valid(numbers: &[PhoneNumberStatus]) -> String {
 }
 
 /// What keeps a number from being Valid.
-pub fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
-    let drift = |reason| match mode {
+pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason> {
+    let drift = |reason| match criteria.mode {
         Mode::Observe => Reason::DriftObserved,
         Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => Reason::UploadsWithoutEffect,
         Mode::Enforce => reason,
@@ -272,7 +272,7 @@ pub fn trouble(number: &PhoneNumberStatus, mode: Mode) -> Option<Reason> {
         NumberState::Foreign => Some(drift(Reason::KeyForeign)),
         // An upload would not settle it, so that mode Observe is not what stands in the way.
         NumberState::Unreported => Some(Reason::StatusUnknown),
-        NumberState::Conflict if is_handed_over(number) => Some(Reason::NumberHandover),
+        NumberState::Conflict if criteria.is_handed_over(number) => Some(Reason::NumberHandover),
         NumberState::Conflict => Some(Reason::NumberConflict),
         NumberState::Contested => Some(Reason::NumberContested),
         NumberState::Refused => Some(Reason::NumberRefused),
