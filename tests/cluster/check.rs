@@ -72,7 +72,10 @@ async fn it_says_what_the_operator_says() {
     world.wait_reason("observing", "DriftObserved").await;
     world.apply("keeping", World::spec(&NUMBERS[1..2])).await.unwrap();
     world.wait_ready("keeping").await;
-    world.apply("late", World::spec(&["1", NUMBERS[1]])).await.unwrap();
+    world.set_secret("late-key", "private.pem", &TestKey::generate().private_pem).await;
+    let mut late = World::spec(&["1", NUMBERS[1]]);
+    late["privateKeySecretRef"]["name"] = "late-key".into();
+    world.apply("late", late).await.unwrap();
     world.wait_reason("late", "NumberRefused").await;
 
     for (name, expected) in [("observing", 1), ("keeping", 0), ("late", 1)] {
