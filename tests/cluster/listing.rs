@@ -77,7 +77,7 @@ async fn one_namespace_waits_for_the_other_and_its_owner_of_the_numbers() {
     account.grant_all_but(&there, RESOURCES);
     held_up(&mut world, &account, &format!("{here},{there}"), "flowsencryptionkeys").await;
     account.grant(&there, "list-resources", "get,list,watch", RESOURCES);
-    let resource = world.wait_reason("storefront", "NumberHandover").await;
+    let resource = world.wait_reason("storefront", "NumberConflict").await;
     assert!(NUMBERS.iter().all(|id| number_of(&resource, id).state == NumberState::Conflict));
     assert_eq!((uploaded, world.emulator.uploads().len()), (2, 0), "the owner's key stays");
 }
