@@ -187,7 +187,7 @@ impl Report {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn number(state: NumberState, action: Action, reason: Option<&'static str>, outcome: Outcome) -> NumberReport {
@@ -204,7 +204,8 @@ mod tests {
         }
     }
 
-    fn report(numbers: Vec<NumberReport>, problems: Vec<Problem>) -> Report {
+    /// One resource with these numbers.
+    pub(in crate::check) fn report(numbers: Vec<NumberReport>, problems: Vec<Problem>) -> Report {
         let resource = ResourceReport {
             namespace: "messaging".into(),
             name: "storefront".into(),

@@ -106,8 +106,10 @@ fn counted(count: usize, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use waflows_core::api::crd::NumberState;
+
+    use super::*;
+    use crate::check::report::tests::report;
 
     fn number(id: u64, state: NumberState, action: Action, outcome: Outcome, message: &str) -> NumberReport {
         let reason = match (action, outcome) {
@@ -137,15 +139,7 @@ mod tests {
     }
 
     fn table_of(numbers: Vec<NumberReport>, problems: Vec<Problem>) -> String {
-        let resource = ResourceReport {
-            namespace: "messaging".into(),
-            name: "storefront".into(),
-            origin: "a.yaml, document 1".into(),
-            outcome: numbers.iter().map(|number| number.outcome).max().unwrap_or_default(),
-            public_key_fingerprint: None,
-            phone_numbers: numbers,
-        };
-        table(&Report::new(vec![resource], problems))
+        table(&report(numbers, problems))
     }
 
     #[test]

@@ -2,22 +2,15 @@
 //! once, and it costs no further call to Meta.
 
 use kube::Api;
-use waflows_core::api::conditions::{self, ConditionType, Reason};
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::schedule::due::Work;
 use waflows_core::store::object_key::ObjectKey;
+use waflows_core::store::resource_summary::refuses_token;
 
 use super::context::Context;
 use super::fence::WriteFence;
 use super::queue::Urgency;
 use super::secrets::{self, ReadSecretError};
-
-/// Whether the status says that the credentials are refused.
-fn is_refused(status: Option<&FlowsEncryptionKeyStatus>) -> bool {
-    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let reason = conditions::find(conditions, ConditionType::TokenAccepted).map(|condition| condition.reason.as_str());
-    [Reason::TokenRefused, Reason::AppSecretRefused].iter().any(|refused| reason == Some(refused.as_str()))
-}
 
 /// Lets the resources that share a Secret with this one look, if its round found the credentials refused.
 pub(super) fn spread(
@@ -26,7 +19,7 @@ pub(super) fn spread(
     resource: &FlowsEncryptionKey,
     after: &FlowsEncryptionKeyStatus,
 ) {
-    if !is_refused(Some(after)) || is_refused(resource.status.as_ref()) {
+    if !refuses_token(after) || resource.status.as_ref().is_some_and(refuses_token) {
         return;
     }
     let secret = ObjectKey::new(&key.namespace, &resource.spec.access_token_secret_ref.name);
@@ -44,7 +37,7 @@ pub(super) async fn concerns(
     resource: &FlowsEncryptionKey,
     fence: &WriteFence,
 ) -> Result<bool, ReadSecretError> {
-    if resource.spec.is_suspended() || is_refused(resource.status.as_ref()) {
+    if resource.spec.is_suspended() || resource.status.as_ref().is_some_and(refuses_token) {
         return Ok(false);
     }
     let api = Api::namespaced(context.client.clone(), &key.namespace);

@@ -360,7 +360,7 @@ impl Sources {
     }
 
     fn place(&self, reference: &SecretKeyRef) -> String {
-        format!("Secret {}/{}, entry {}", self.namespace, reference.name, reference.key)
+        reference.place(&self.namespace)
     }
 }
 

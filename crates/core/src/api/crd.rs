@@ -247,6 +247,13 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
+impl SecretKeyRef {
+    /// The entry, as messages name it. References are to the resource's own namespace.
+    pub fn place(&self, namespace: &str) -> String {
+        format!("Secret {namespace}/{}, entry {}", self.name, self.key)
+    }
+}
+
 /// What the operator may do to the numbers.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {

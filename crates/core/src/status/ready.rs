@@ -161,7 +161,7 @@ fn refusal(observation: &Observation, error: &GraphError) -> ConditionReason {
         }
         _ => (Reason::TokenRefused, "this token", &spec.access_token_secret_ref),
     };
-    let place = format!("Secret {namespace}/{}, entry {}", reference.name, reference.key);
+    let place = reference.place(namespace);
     let remedy = error.class.remedy().unwrap_or("see what Meta says");
     ConditionReason::new(reason, format!("{place}: {remedy}; Meta refuses {what}. {}", error.brief()))
 }

@@ -77,7 +77,8 @@ fn readiness(status: &FlowsEncryptionKeyStatus) -> (ConditionStatus, &'static st
     (value, reason.unwrap_or("Other"))
 }
 
-fn refuses_token(status: &FlowsEncryptionKeyStatus) -> bool {
+/// Whether the status says that Meta refuses the credentials: the access token, or the proof of the app secret.
+pub fn refuses_token(status: &FlowsEncryptionKeyStatus) -> bool {
     conditions::find(&status.conditions, ConditionType::TokenAccepted).is_some_and(|accepted| {
         [Reason::TokenRefused, Reason::AppSecretRefused].iter().any(|reason| accepted.reason == reason.as_str())
     })
