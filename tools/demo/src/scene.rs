@@ -91,7 +91,7 @@ impl Scene {
         println!("kubectl describe fek storefront");
         println!("tail -f {}", operator.log().display());
         println!("curl http://{}/readyz", operator.address());
-        println!("\nThe emulator; tests/graph-emulator/README.md has more:");
+        println!("\nThe emulator; support/graph-emulator/README.md has more:");
         println!("curl {graph}/_emulator/state");
         println!("curl {graph}/_emulator/numbers/{number}");
         println!("curl -X POST {graph}/_emulator/numbers/{number}/lose-signature");
