@@ -10,7 +10,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::NamedTempFile;
 
 /// How long a program may take to end after SIGTERM.
@@ -52,9 +53,32 @@ impl Process {
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
         environment: &[(&str, &OsStr)],
     ) -> io::Result<Self> {
+        Self::spawn(Command::new("sh"), program, arguments, environment)
+    }
+
+    /// The same, without the variables that this process has in its environment.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn start_clean(
+        program: &Path,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        environment: &[(&str, &OsStr)],
+    ) -> io::Result<Self> {
+        let mut shell = Command::new("sh");
+        shell.env_clear();
+        Self::spawn(shell, program, arguments, environment)
+    }
+
+    fn spawn(
+        mut shell: Command,
+        program: &Path,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        environment: &[(&str, &OsStr)],
+    ) -> io::Result<Self> {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let log = tempfile::Builder::new().prefix(&format!("{name}-")).suffix(".log").tempfile()?;
-        let mut supervisor = Command::new("sh")
+        let mut supervisor = shell
             .args(["-c", include_str!("supervise.sh"), "supervise"])
             .arg(program)
             .args(arguments)
@@ -98,6 +122,37 @@ impl Process {
     /// Where that cannot be told.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.supervisor.try_wait()
+    }
+
+    /// Waits until the program ends by itself.
+    ///
+    /// # Errors
+    /// Where that cannot be told.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        // Not `Child::wait`: that closes standard input, on which the supervisor ends the program.
+        loop {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Kills the program and waits for its end. Does nothing where the program has ended.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn kill(&mut self) -> io::Result<()> {
+        let program = self.process_id.try_into().ok().and_then(Pid::from_raw);
+        if let (None, Some(program)) = (self.ended()?, program) {
+            match kill_process(program, Signal::KILL) {
+                // It ended just now.
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            self.supervisor.wait()?;
+        }
+        Ok(())
     }
 
     /// Asks the program to stop and waits until it has. `None` if it did not end in time and was killed.
