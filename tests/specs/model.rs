@@ -2,12 +2,11 @@
 //! docs/conditions.md.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use harness::TOKEN;
+use harness::storefront::{self, APP_SECRET, NEW, OLD, PASSPHRASE};
 use serde_json::{Value, json};
-
-use crate::job::{APP_SECRET, NEW, OLD};
-use crate::openssl::{CERTIFICATE, OTHER_KEY, PASSPHRASE, openssl};
-use crate::world::TOKEN;
 
 /// A token that Meta refuses.
 pub(crate) const EXPIRED: &str = "EAAExpiredTokenOfTheTests0123456789";
@@ -43,9 +42,9 @@ impl Content {
         match self {
             Self::OldEncrypted => OLD.pem.clone().into_bytes(),
             Self::NewEncrypted => NEW.pem.clone().into_bytes(),
-            Self::NewPlain => OTHER_KEY.clone(),
-            Self::OldCertificate => CERTIFICATE.clone(),
-            Self::Passphrase => PASSPHRASE.to_vec(),
+            Self::NewPlain => NEW.plain.private_pem.clone().into_bytes(),
+            Self::OldCertificate => OLD_CERTIFICATE.clone().into_bytes(),
+            Self::Passphrase => PASSPHRASE.into(),
             Self::WrongPassphrase => WRONG_PASSPHRASE.into(),
             Self::Token => TOKEN.into(),
             Self::TokenAndNewline => format!("{TOKEN}\n").into(),
@@ -78,7 +77,7 @@ impl Input {
             ("other-key", vec![("private.pem", C::NewEncrypted), ("plain.pem", C::NewPlain), ("empty", C::Nothing)]),
         ];
         let secrets = secrets.into_iter().map(|(name, data)| (name, data.into_iter().collect())).collect();
-        Self { spec: crate::job::spec(numbers), secrets }
+        Self { spec: storefront::spec(numbers), secrets }
     }
 
     pub(crate) fn numbers(&self) -> Vec<String> {
@@ -174,8 +173,9 @@ impl Input {
 }
 
 /// The new public key as the spec can have it.
-pub(crate) static NEW_PUBLIC: std::sync::LazyLock<String> =
-    std::sync::LazyLock::new(|| String::from_utf8(openssl("pkey -pubout", &OTHER_KEY)).unwrap());
+pub(crate) static NEW_PUBLIC: LazyLock<String> = LazyLock::new(|| NEW.plain.public_pem());
+
+static OLD_CERTIFICATE: LazyLock<String> = LazyLock::new(|| OLD.plain.certificate());
 
 /// What is expected: `Ready`'s status, its reason, and the fingerprint on every number that has one.
 #[derive(Debug, Clone, PartialEq)]
