@@ -1,29 +1,25 @@
 //! `check` on a cluster: it says what the operator would do, and what the operator says.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use graph_emulator::FOREIGN_PUBLIC_KEY;
+use harness::process;
+use harness::{TestKey, World, control_plane, kubectl, number_of};
 use serde_json::{Value, json};
 use waflows_operator::check::schema::validate;
 
-use crate::world::{TestKey, World, control_plane, kubectl, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "110200345501442"];
 
 /// Exit code and report of `check` with the rights of a kubeconfig.
 fn check_as(kubeconfig: &Path, world: &World, arguments: &[&str]) -> (i32, Value) {
-    let output = Command::new(env!("CARGO_BIN_EXE_waflows-operator"))
-        .args(["check", "--graph-url", world.emulator.base_url(), "--allow-http-graph-url", "-o", "json"])
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    let report = serde_json::from_str(&stdout).unwrap_or_else(|_| json!(stderr));
-    (output.status.code().unwrap(), report)
+    let mut check = Command::new(OPERATOR);
+    check.args(["check", "--graph-url", world.emulator.base_url(), "--allow-http-graph-url", "-o", "json"]);
+    let printed = process::run(check.args(arguments).env("KUBECONFIG", kubeconfig), "");
+    let report = serde_json::from_str(&printed.stdout).unwrap_or_else(|_| json!(printed.stderr));
+    (printed.code, report)
 }
 
 /// With all rights, and with the eyes of the test's own operator.
@@ -39,7 +35,7 @@ fn states(report: &Value) -> Vec<(&str, &str)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_operator_has_done_is_seen_and_what_drifted_would_be_healed() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     let before = world.wait_ready("storefront").await;
@@ -63,7 +59,7 @@ async fn what_the_operator_has_done_is_seen_and_what_drifted_would_be_healed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_what_the_operator_says() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let mut observing = World::spec(&NUMBERS[..2]);
     observing["mode"] = "Observe".into();
@@ -102,7 +98,7 @@ async fn it_says_what_the_operator_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_are_checked_as_if_they_were_applied() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let old = world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
     world.wait_ready("storefront").await;
@@ -152,7 +148,7 @@ fn kubeconfig_for(world: &World, kinds: &str) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_sees_one_namespace_only_is_told_so() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let kubeconfig = kubeconfig_for(&world, "flowsencryptionkeys.waflows.dev,secrets");
     let scope = ["-n", world.namespace.as_str()];
     let (code, error) = check_as(&kubeconfig, &world, &scope);
@@ -181,7 +177,7 @@ async fn who_sees_one_namespace_only_is_told_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_that_the_operator_does_not_select_is_told_where_it_was_named() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;
@@ -197,7 +193,7 @@ async fn a_resource_that_the_operator_does_not_select_is_told_where_it_was_named
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_is_judged_as_the_api_server_does() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     for (fields, is_good) in [
         (json!({"labels": {"app.kubernetes.io/name": "shop_1.2", "empty": ""}}), true),
@@ -225,7 +221,7 @@ async fn metadata_is_judged_as_the_api_server_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_may_not_read_cannot_be_told() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;

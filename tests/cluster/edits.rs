@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use harness::{World, condition_of, number_of};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
-use crate::world::{World, condition_of, number_of};
+use crate::OPERATOR;
 
 const COUNT: usize = 60;
 
@@ -25,7 +26,7 @@ fn is_observed(resource: &FlowsEncryptionKey) -> bool {
 /// A round that puts the key on sixty numbers and has come to some of them. Meta takes its time.
 async fn round_under_way(ids: &[String]) -> World {
     let numbers = strs(ids);
-    let world = World::new(&numbers).await;
+    let world = World::new(OPERATOR, &numbers).await;
     world.emulator.set_latency(Duration::from_millis(100));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
@@ -97,7 +98,8 @@ async fn numbers_that_are_removed_and_added_in_the_middle_of_a_round_get_what_th
 #[tokio::test]
 async fn under_observation_drift_is_no_longer_healed_and_is_once_enforced_again() {
     let ids = &ids()[..2];
-    let world = World::with_flags(&strs(ids), &["--default-check-interval", "300ms", "--wait-scale", "0.9"]).await;
+    let world =
+        World::with_flags(OPERATOR, &strs(ids), &["--default-check-interval", "300ms", "--wait-scale", "0.9"]).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&strs(ids))).await.unwrap();
     world.wait_ready("storefront").await;

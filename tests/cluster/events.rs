@@ -1,12 +1,14 @@
 //! Events: few, and none that matters is lost.
 
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction, GraphError, Token};
+use harness::wait::look;
+use harness::{TestKey, World, many_numbers, number_of};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{TestKey, World, many_numbers, number_of};
+use crate::OPERATOR;
 
 async fn events(world: &World) -> Vec<Event> {
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
@@ -21,18 +23,10 @@ fn times(events: &[Event], reason: &str) -> i32 {
 
 /// Waits until an event was published so often.
 async fn wait_times(world: &World, reason: &str, count: i32) -> Vec<Event> {
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), async {
-        loop {
-            let events = events(world).await;
-            if times(&events, reason) >= count {
-                return events;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    });
-    match waited.await {
-        Ok(events) => events,
-        Err(_) => panic!("not {count} times {reason}: {:#?}", events(world).await),
+    let published = look(async || Some(events(world).await).filter(|events| times(events, reason) >= count));
+    match published.await {
+        Some(events) => events,
+        None => panic!("not {count} times {reason}: {:#?}", events(world).await),
     }
 }
 
@@ -41,7 +35,7 @@ async fn a_hundred_numbers_that_fail_alike_make_few_events_and_hide_no_other() {
     let ids = many_numbers(100);
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
     let flags = ["--wait-scale", "0.002", "--default-check-interval", "500ms"];
-    let world = World::with_flags(&numbers, &flags).await;
+    let world = World::with_flags(OPERATOR, &numbers, &flags).await;
     world.set_default_secrets().await;
     let refusal = || Fault::new(FaultAction::GraphError(GraphError::new(400, 133_010, "The number is not registered")));
     let fault = world.emulator.inject(refusal());
@@ -104,7 +98,7 @@ async fn expect(world: &World, expected: Expected<'_>) {
 #[tokio::test]
 async fn what_happens_to_a_key_on_its_numbers_is_told() {
     let numbers = ["106540352242922", "107995438950512"];
-    let world = World::with_flags(&numbers, &["--wait-scale", "0.02"]).await;
+    let world = World::with_flags(OPERATOR, &numbers, &["--wait-scale", "0.02"]).await;
     world.set_default_secrets().await;
     let about = "storefront";
     world.apply(about, World::spec(&numbers)).await.unwrap();
@@ -152,7 +146,7 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
 #[tokio::test]
 async fn what_a_person_must_mend_is_told() {
     let numbers = ["106540352242922", "107995438950512", "108811432100233"];
-    let world = World::new(&numbers).await;
+    let world = World::new(OPERATOR, &numbers).await;
     world.set_default_secrets().await;
     world.apply("owner", World::spec(&numbers[..1])).await.unwrap();
     world.wait_ready("owner").await;
@@ -188,7 +182,7 @@ async fn what_a_person_must_mend_is_told() {
 
 #[tokio::test]
 async fn a_resource_whose_name_is_as_long_as_can_be_has_events() {
-    let world = World::new(&["106540352242922"]).await;
+    let world = World::new(OPERATOR, &["106540352242922"]).await;
     world.set_default_secrets().await;
     let name = format!("{}.{}", "a".repeat(200), "b".repeat(52));
     world.apply(&name, World::spec(&["106540352242922"])).await.unwrap();

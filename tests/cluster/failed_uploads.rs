@@ -1,14 +1,15 @@
 //! Uploads that Meta does not take, while it answers reads as ever: the status, and an event, say why.
 
 use graph_emulator::{Fault, FaultAction, GraphError};
+use harness::{World, condition_of, many_numbers, number_of, strs};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::{FailedCall, FlowsEncryptionKey, NumberState};
 
+use crate::OPERATOR;
 use crate::history::History;
-use crate::world::{World, condition_of, many_numbers, number_of, strs};
 
 fn answer(status: u16, body: &str) -> FaultAction {
     FaultAction::Answer { status, headers: Vec::new(), body: body.into() }
@@ -39,7 +40,7 @@ async fn why_an_upload_keeps_failing_is_told_until_one_succeeds() {
         (answer(400, "<html>not today</html>"), "Meta answers HTTP 400"),
     ];
     let ids = many_numbers(rows.len());
-    let world = World::with_flags(&strs(&ids), &["--wait-scale", "0.005"]).await;
+    let world = World::with_flags(OPERATOR, &strs(&ids), &["--wait-scale", "0.005"]).await;
     world.set_default_secrets().await;
     for (n, ((action, _), id)) in rows.iter().zip(&ids).enumerate() {
         world.emulator.inject(Fault::new(action.clone()).uploads().number(id));

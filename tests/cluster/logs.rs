@@ -1,6 +1,8 @@
 //! What the log says at the level that users run with.
 
-use crate::world::{World, many_numbers, strs};
+use harness::{World, many_numbers, strs};
+
+use crate::OPERATOR;
 
 fn at_info(world: &World) -> Vec<String> {
     let log = world.operator.log();
@@ -15,7 +17,7 @@ fn reconciled(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn a_round_over_many_numbers_is_one_line() {
     let ids = many_numbers(50);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
     world.wait_ready("storefront").await;

@@ -1,15 +1,16 @@
 //! From `kubectl apply` to a valid key on every number.
 
+use harness::{TOKEN, TestKey, World, condition_of, number_of};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{TOKEN, TestKey, World, condition_of, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
 
 #[tokio::test]
 async fn every_number_gets_the_key_with_exactly_one_upload() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let key = world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     let resource = world.wait_ready("storefront").await;
@@ -36,7 +37,7 @@ async fn every_number_gets_the_key_with_exactly_one_upload() {
 
 #[tokio::test]
 async fn applying_again_changes_nothing_and_own_writes_start_no_round() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
     let before = world.wait_ready("storefront").await;
@@ -54,7 +55,7 @@ async fn applying_again_changes_nothing_and_own_writes_start_no_round() {
 
 #[tokio::test]
 async fn a_new_key_in_the_secret_reaches_every_number() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let old = world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;
@@ -76,7 +77,7 @@ async fn a_new_key_in_the_secret_reaches_every_number() {
 
 #[tokio::test]
 async fn a_lost_signature_is_healed_and_nothing_else_is_touched() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;
@@ -96,7 +97,7 @@ async fn a_lost_signature_is_healed_and_nothing_else_is_touched() {
 
 #[tokio::test]
 async fn deleting_a_resource_takes_no_time_and_leaves_the_key_where_it_is() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     let resource = world.wait_ready("storefront").await;
@@ -108,7 +109,7 @@ async fn deleting_a_resource_takes_no_time_and_leaves_the_key_where_it_is() {
 
 #[tokio::test]
 async fn only_new_numbers_are_touched_and_removed_ones_leave_the_status() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
     world.wait_ready("storefront").await;
@@ -123,13 +124,13 @@ async fn only_new_numbers_are_touched_and_removed_ones_leave_the_status() {
 
 #[tokio::test]
 async fn a_restart_with_nothing_due_costs_no_call_and_no_write() {
-    let mut world = World::new(&NUMBERS).await;
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
     let before = world.wait_ready("storefront").await;
     assert_eq!(world.operator.terminate(), Some(0), "SIGTERM ends the operator in good order");
 
-    world.operator = crate::world::Operator::start(&world.namespace, &world.emulator, &[]);
+    world.operator = world.another(&[]);
     // A resource that is new has its turn after those that were there.
     world.apply("second", World::spec(&NUMBERS[2..])).await.unwrap();
     world.wait_ready("second").await;
@@ -140,7 +141,7 @@ async fn a_restart_with_nothing_due_costs_no_call_and_no_write() {
 
 #[tokio::test]
 async fn the_log_holds_neither_token_nor_key() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let key = world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.wait_ready("storefront").await;

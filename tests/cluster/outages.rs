@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use control_plane::ControlPlane;
 use graph_emulator::Config;
+use harness::{World, new_control_plane};
 
+use crate::OPERATOR;
 use crate::probes::page_with;
-use crate::world::{World, new_control_plane};
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 /// What changes is looked at so long after the API server is back, at the latest.
@@ -14,7 +15,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// An operator at rest, whose API server goes away and forgets what its watches would ask for.
 async fn without_api_server(control_plane: &ControlPlane, flags: &[&str], failures: usize) -> World {
-    let world = World::on(control_plane, Config::default(), &NUMBERS, flags).await;
+    let world = World::on(OPERATOR, control_plane, Config::default(), &NUMBERS, flags).await;
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
     world.wait_ready("storefront").await;

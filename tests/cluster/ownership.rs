@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use harness::{TestKey, World, condition_of, number_of};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{TestKey, World, condition_of, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 
@@ -33,7 +34,7 @@ async fn rivals(world: &World) -> TestKey {
 
 #[tokio::test]
 async fn the_first_to_read_a_number_owns_it_and_the_other_reports_a_conflict() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let first = world.set_default_secrets().await;
     world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
     world.wait_ready("first").await;
@@ -51,7 +52,7 @@ async fn the_first_to_read_a_number_owns_it_and_the_other_reports_a_conflict() {
 
 #[tokio::test]
 async fn two_that_start_together_never_both_upload() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let keys = [TestKey::generate(), TestKey::generate()];
     let first = spec_with_key(&world, "key-a", &keys[0], &NUMBERS).await;
@@ -78,7 +79,7 @@ async fn two_that_start_together_never_both_upload() {
 #[tokio::test]
 async fn with_the_same_key_the_next_takes_over_at_once() {
     // Waits of a minute last an hour: what happens within the test does not wait for one.
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "60"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "60"]).await;
     world.set_default_secrets().await;
     world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
     world.wait_ready("first").await;
@@ -93,7 +94,7 @@ async fn with_the_same_key_the_next_takes_over_at_once() {
 
 #[tokio::test]
 async fn with_another_key_the_next_waits_whether_the_owner_comes_back() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.05"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.05"]).await;
     let key = rivals(&world).await;
 
     // Recreated at once, as GitOps tools do, the owner gets its number back.
@@ -110,7 +111,7 @@ async fn with_another_key_the_next_waits_whether_the_owner_comes_back() {
 
 #[tokio::test]
 async fn a_suspended_or_observing_resource_stands_in_nobodys_way() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.02"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;
     let key = rivals(&world).await;
 
     let mut observing = World::spec(&NUMBERS[..1]);
@@ -129,7 +130,7 @@ async fn a_suspended_or_observing_resource_stands_in_nobodys_way() {
 async fn an_owner_that_turns_up_in_mid_round_stops_the_uploads_that_are_left() {
     let ids: Vec<String> = (0..100).map(|n| format!("20000000000{n:04}")).collect();
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let world = World::new(&numbers).await;
+    let world = World::new(OPERATOR, &numbers).await;
     world.set_default_secrets().await;
     let mut spec = World::spec(&numbers);
     spec["accessTokenSecretRef"]["name"] = "not-there-yet".into();
