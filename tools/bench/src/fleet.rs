@@ -1,14 +1,14 @@
 //! Many resources with their Secrets.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{ObjectMeta, PostParams};
+use harness::objects::{typed_secret, typed_spec};
+use harness::{TestKey, cluster};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
 use kube::{Api, Client};
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, Mode, SecretKeyRef};
+use waflows_core::api::crd::{FlowsEncryptionKey, SecretKeyRef};
 
 use crate::error::Error;
-use crate::openssl::KeyPair;
 
 /// Where the resources are, and what they refer to.
 pub(crate) const NAMESPACE: &str = "fleet";
@@ -51,7 +51,7 @@ impl Fleet {
     }
 
     /// Creates everything, the resources last.
-    pub(crate) async fn create(self, client: &Client, key: &KeyPair) -> Result<(), Error> {
+    pub(crate) async fn create(self, client: &Client, key: &TestKey) -> Result<(), Error> {
         self.create_secrets(client, key).await?;
         let api: Api<FlowsEncryptionKey> = Api::namespaced(client.clone(), NAMESPACE);
         let create = |index| {
@@ -63,7 +63,7 @@ impl Fleet {
     }
 
     /// Creates the namespace and the Secrets.
-    pub(crate) async fn create_secrets(self, client: &Client, key: &KeyPair) -> Result<(), Error> {
+    pub(crate) async fn create_secrets(self, client: &Client, key: &TestKey) -> Result<(), Error> {
         create_namespace(client, NAMESPACE).await?;
         let keys = (0..self.resources.div_ceil(self.resources_per_key))
             .map(|index| secret(&key_secret(index), "private.pem", key.private_pem.as_bytes()));
@@ -76,28 +76,16 @@ impl Fleet {
     pub(crate) fn resource(self, index: usize) -> FlowsEncryptionKey {
         let first = index * self.numbers_each;
         let reference = |name: String, key: &str| SecretKeyRef { name, key: key.to_owned() };
-        let spec = FlowsEncryptionKeySpec {
-            private_key_secret_ref: Some(reference(key_secret(index / self.resources_per_key), "private.pem")),
-            certificate_secret_ref: None,
-            public_key: None,
-            passphrase_secret_ref: None,
-            access_token_secret_ref: reference(token_secret(index / self.resources_per_token), "token"),
-            app_secret_ref: None,
-            phone_number_ids: (first..first + self.numbers_each).map(phone_number_id).collect(),
-            mode: Mode::Enforce,
-            check_interval: None,
-            suspend: None,
-        };
+        let key = reference(key_secret(index / self.resources_per_key), "private.pem");
+        let token = reference(token_secret(index / self.resources_per_token), "token");
+        let spec = typed_spec(key, token, (first..first + self.numbers_each).map(phone_number_id).collect());
         FlowsEncryptionKey::new(&name(index), spec)
     }
 }
 
 /// Creates a namespace.
 pub(crate) async fn create_namespace(client: &Client, name: &str) -> Result<(), Error> {
-    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-    let namespace = Namespace { metadata, ..Namespace::default() };
-    let created = Api::all(client.clone()).create(&PostParams::default(), &namespace).await;
-    created.map(drop).map_err(Error::kubernetes("creating a namespace"))
+    cluster::create_namespace(client, name).await.map_err(Error::kubernetes("creating a namespace"))
 }
 
 /// Creates Secrets, many at once.
@@ -117,11 +105,7 @@ pub(crate) async fn create_secrets(
 
 /// A Secret with one value.
 pub(crate) fn secret(name: &str, key: &str, value: &[u8]) -> Secret {
-    Secret {
-        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
-        data: Some([(key.to_owned(), ByteString(value.to_vec()))].into()),
-        ..Secret::default()
-    }
+    typed_secret(name, [(key.to_owned(), value.to_vec())])
 }
 
 /// Name of a Secret with a private key.

@@ -6,7 +6,6 @@ mod error;
 mod fleet;
 mod graph;
 mod machine;
-mod openssl;
 mod operator;
 mod progress;
 mod report;
@@ -67,8 +66,7 @@ async fn main() -> ExitCode {
 
 /// Whether all holds that must.
 async fn run(arguments: Arguments) -> Result<bool, Error> {
-    // The only TLS provider of the process; an error means that one is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    harness::tls::install_provider();
     let chosen = chosen(&arguments.scenarios)?;
     let own_path = || Error::io("looking for the other programs");
     let programs = Programs {

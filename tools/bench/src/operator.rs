@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use harness::http;
 use supervised::{Process, free_address};
 
 use crate::error::Error;
@@ -20,7 +21,7 @@ pub(crate) const UNBOUNDED: [&str; 6] =
 #[derive(Debug)]
 pub(crate) struct Operator {
     process: Process,
-    url: String,
+    address: String,
     pub(crate) started: Instant,
 }
 
@@ -35,7 +36,7 @@ impl Operator {
         let started = Instant::now();
         let process = Process::start(&world.operator, arguments, &environment);
         let process = process.map_err(Error::io(format!("starting {}", world.operator.display())))?;
-        Ok(Self { process, url: format!("http://{address}"), started })
+        Ok(Self { process, address, started })
     }
 
     /// What it has used so far.
@@ -50,11 +51,9 @@ impl Operator {
 
     /// Waits until `/readyz` answers 200: everything is listed.
     pub(crate) async fn until_ready(&mut self) -> Result<Duration, Error> {
-        let url = format!("{}/readyz", self.url);
-        let client = reqwest::Client::builder().no_proxy().build()?;
+        let address = self.address.clone();
         self.during("the operator answers 200 at /readyz", async {
-            // Any failure counts as not ready: connections are refused until it listens.
-            while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            while !http::is_ready(&address).await {
                 tokio::time::sleep(POLL).await;
             }
             Ok(())

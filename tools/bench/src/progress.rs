@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::pin::Pin;
 
 use futures::{Stream, TryStreamExt};
+use harness::status::is_ready;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ListParams, ObjectMeta, WatchEvent, WatchParams};
 use kube::core::Request;
 use kube::{Api, Client, Resource};
 use serde::Deserialize;
-use waflows_core::api::conditions::{self, ConditionStatus, ConditionType};
 use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
@@ -33,9 +33,7 @@ struct SeenStatus {
 impl Seen {
     fn is_ready_with(&self, fingerprint: &str) -> bool {
         self.status.public_key_fingerprint.as_deref() == Some(fingerprint)
-            && conditions::find(&self.status.conditions, ConditionType::Ready).is_some_and(|ready| {
-                ready.status == ConditionStatus::True.as_str() && ready.observed_generation == self.metadata.generation
-            })
+            && is_ready(&self.status.conditions, self.metadata.generation)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use harness::memory;
+
 use crate::error::Error;
 
 const POLL: Duration = Duration::from_millis(250);
@@ -27,11 +29,9 @@ pub(crate) struct Usage {
 impl Usage {
     /// As it is now.
     pub(crate) fn of(process_id: u32) -> Result<Self, Error> {
-        let status = read(process_id, "status")?;
         let mebibytes = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            let kibibytes: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-            kibibytes.map(|kibibytes| kibibytes / 1024.0).ok_or_else(|| unreadable(process_id, "status"))
+            let figure = memory::kibibytes(process_id, name).map_err(Error::io("reading the memory of a process"));
+            figure.map(|kibibytes| kibibytes as f64 / 1024.0)
         };
         Ok(Self {
             cpu: cpu(process_id)?,
@@ -61,20 +61,12 @@ impl Usage {
 
 /// CPU time of a process.
 pub(crate) fn cpu(process_id: u32) -> Result<Duration, Error> {
-    let stat = read(process_id, "stat")?;
+    let file = format!("/proc/{process_id}/stat");
+    let stat = std::fs::read_to_string(&file).map_err(Error::io(format!("reading {file}")))?;
     // The program's name in parentheses may hold anything; utime and stime are the 12th and 13th field after it.
     let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace());
     let ticks: Vec<f64> =
         fields.into_iter().flatten().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-    let [user, system] = ticks[..] else { return Err(unreadable(process_id, "stat")) };
+    let [user, system] = ticks[..] else { return Err(Error::Unreadable { file }) };
     Ok(Duration::from_secs_f64((user + system) / rustix::param::clock_ticks_per_second() as f64))
-}
-
-fn read(process_id: u32, file: &str) -> Result<String, Error> {
-    let path = format!("/proc/{process_id}/{file}");
-    std::fs::read_to_string(&path).map_err(Error::io(format!("reading {path}")))
-}
-
-fn unreadable(process_id: u32, file: &str) -> Error {
-    Error::Unreadable { file: format!("/proc/{process_id}/{file}") }
 }

@@ -5,17 +5,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use control_plane::ControlPlane;
+use harness::cluster::{config, install_definition};
+use harness::{TestKey, process};
 use kube::Client;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use tempfile::TempDir;
 
 use crate::audit::{Audit, SERVICE_ACCOUNT};
 use crate::error::Error;
 use crate::graph::Graph;
-use crate::openssl::KeyPair;
 use crate::usage;
-
-const DEFINITION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/flowsencryptionkeys.waflows.dev.yaml");
 
 /// The programs under measurement.
 #[derive(Debug, Clone)]
@@ -30,7 +28,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) graph: Graph,
     pub(crate) audit: Audit,
-    pub(crate) key: KeyPair,
+    pub(crate) key: TestKey,
     pub(crate) operator: PathBuf,
     /// Of a ServiceAccount, as the operator has one in a cluster.
     pub(crate) kubeconfig: PathBuf,
@@ -54,24 +52,19 @@ impl World {
         // The largest scenarios outgrow the usual 2 GiB with their history.
         flags.etcd.push(format!("--quota-backend-bytes={}", 8_u64 << 30));
         let cluster = tokio::task::spawn_blocking(move || ControlPlane::start_with(&flags)).await??;
-        run(cluster.kubectl().args(["apply", "--server-side", "--filename", DEFINITION]))?;
-        run(cluster.kubectl().args([
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "--filename",
-            DEFINITION,
-        ]))?;
-        run(cluster.kubectl().args(["create", "serviceaccount", SERVICE_ACCOUNT]))?;
+        for arguments in install_definition() {
+            run(cluster.kubectl().args(arguments), "")?;
+        }
+        run(cluster.kubectl().args(["create", "serviceaccount", SERVICE_ACCOUNT]), "")?;
         let user = format!("--serviceaccount=default:{SERVICE_ACCOUNT}");
         let role = ["create", "clusterrolebinding", SERVICE_ACCOUNT, "--clusterrole=cluster-admin", &user];
-        run(cluster.kubectl().args(role))?;
-        let token = run(cluster.kubectl().args(["create", "token", SERVICE_ACCOUNT, "--duration=24h"]))?;
+        run(cluster.kubectl().args(role), "")?;
+        let token = run(cluster.kubectl().args(["create", "token", SERVICE_ACCOUNT, "--duration=24h"]), "")?;
         Ok(Self {
             client: client(cluster.kubeconfig()).await?,
             graph: Graph::start(&programs.emulator, latency, folder.path()).await?,
             audit,
-            key: KeyPair::generate()?,
+            key: TestKey::generate(),
             operator: programs.operator.clone(),
             kubeconfig: cluster.kubeconfig_for_token(token.trim())?,
             cluster,
@@ -106,17 +99,15 @@ impl Surroundings {
 }
 
 async fn client(kubeconfig: &Path) -> Result<Client, Error> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Client::try_from(config).map_err(Error::kubernetes("setting up the Kubernetes client"))
+    Client::try_from(config(kubeconfig).await?).map_err(Error::kubernetes("setting up the Kubernetes client"))
 }
 
-fn run(command: &mut Command) -> Result<String, Error> {
-    let line = format!("{command:?}");
-    let output = command.output().map_err(Error::io(&line))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+/// Runs a program on some input. Returns what it prints.
+pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, Error> {
+    let printed = process::try_run(command, input).map_err(Error::io(format!("{command:?}")))?;
+    if printed.is_success() {
+        Ok(printed.stdout)
     } else {
-        Err(Error::Command { line, complaint: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+        Err(Error::Command { line: format!("{command:?}"), complaint: printed.stderr.trim().to_owned() })
     }
 }

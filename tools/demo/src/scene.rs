@@ -2,7 +2,6 @@
 
 use control_plane::ControlPlane;
 use graph_emulator::{Config, Emulator};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 use waflows_core::api::crd::FlowsEncryptionKey;
 
@@ -42,10 +41,7 @@ impl Scene {
         shell.run("kubectl apply -f crds/").await?;
         shell.run("kubectl wait --for=condition=Established crd/flowsencryptionkeys.waflows.dev --timeout=30s").await?;
 
-        // The only TLS provider of the process; an error means that one is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let config = harness::cluster::config(cluster.kubeconfig()).await?;
         let client = Client::try_from(config)
             .map_err(|source| Error::Kubernetes { doing: "setting up the Kubernetes client", source })?;
         Ok(Self { shell, client, emulator, cluster })

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use harness::http;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, NumberState, SYNC_ANNOTATION};
 
 use crate::error::Error;
@@ -37,21 +36,10 @@ pub(crate) async fn play(scene: &Scene, operator: SocketAddr) -> Result<(), Erro
 async fn wait_for_operator(address: SocketAddr) -> Result<(), Error> {
     let start = Instant::now();
     let expected = format!("the operator answers 200 at http://{address}/readyz");
-    wait::until(expected, async || Ok(is_serving(address).await.then_some(()))).await?;
+    let address = address.to_string();
+    wait::until(expected, async || Ok(http::is_ready(&address).await.then_some(()))).await?;
     println!("It is ready after {:.1} s.", start.elapsed().as_secs_f64());
     Ok(())
-}
-
-/// Any failure counts as not ready: connections are refused until it listens.
-async fn is_serving(address: SocketAddr) -> bool {
-    let answer = async {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer)
-    };
-    answer.await.is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
 }
 
 async fn roll_out(scene: &Scene) -> Result<FlowsEncryptionKey, Error> {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use harness::status;
 use kube::Api;
 use kube::runtime::wait::await_condition;
-use waflows_core::api::conditions::{self, ConditionStatus, ConditionType};
 use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
@@ -56,8 +56,5 @@ pub(crate) async fn until<T>(
 
 /// Whether the resource is Ready as it is now written.
 pub(crate) fn is_ready(resource: &FlowsEncryptionKey) -> bool {
-    let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| {
-        ready.status == ConditionStatus::True.as_str() && ready.observed_generation == resource.metadata.generation
-    })
+    status::is_ready(status::conditions_of(resource), resource.metadata.generation)
 }

@@ -1,20 +1,22 @@
 //! (h) Reading one private key, as OpenSSL writes it.
 
 use std::hint::black_box;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use harness::TestKey;
 use waflows_key::PublicKey;
 
 use crate::error::Error;
-use crate::openssl::{KeyPair, openssl};
 use crate::report::Report;
+use crate::world;
 
 const PASSPHRASE: &str = "correct-horse-battery-staple";
 const TIME: Duration = Duration::from_secs(2);
 const MOST: usize = 501;
 
 pub(super) fn run(report: &mut Report) -> Result<(), Error> {
-    let key = KeyPair::generate()?;
+    let key = TestKey::generate();
     let forms = [
         ("PKCS#8, not encrypted", key.private_pem.clone()),
         ("PKCS#8, PBKDF2 with 2,048 rounds, AES-256", encrypted(&key, "pkcs8 -topk8 -v2 aes-256-cbc")?),
@@ -38,6 +40,8 @@ pub(super) fn run(report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
-fn encrypted(key: &KeyPair, command: &str) -> Result<String, Error> {
-    openssl(&format!("{command} -passout pass:{PASSPHRASE}"), &key.private_pem)
+fn encrypted(key: &TestKey, command: &str) -> Result<String, Error> {
+    let passphrase = format!("pass:{PASSPHRASE}");
+    let mut openssl = Command::new("openssl");
+    world::run(openssl.args(command.split(' ')).args(["-passout", &passphrase]), &key.private_pem)
 }

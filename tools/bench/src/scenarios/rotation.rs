@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use harness::TestKey;
 use kube::Api;
 use kube::api::PostParams;
 
 use crate::error::Error;
 use crate::fleet::{Fleet, NAMESPACE, key_secret, secret};
-use crate::openssl::KeyPair;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::scenarios::{FRESH, GRAPH_LATENCY, RolledOut, check_calls, report_requests, roll_out};
@@ -19,7 +19,7 @@ pub(super) async fn run(report: &mut Report, programs: &Programs) -> Result<(), 
     let fleet = Fleet::sharing(50, 10);
     let rolled_out = roll_out(report, programs, fleet, GRAPH_LATENCY, &[]).await?;
     let RolledOut { mut world, mut operator, .. } = rolled_out;
-    let next = KeyPair::generate()?;
+    let next = TestKey::generate();
     world.graph.reset().await?;
     world.audit.reset()?;
     let mut progress = Progress::begin(&world.client).await?;
