@@ -66,7 +66,7 @@ soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour o
 	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) $(TEST) waflows-core --lib every_history
 	PROPTEST_CASES=50000 PROPTEST_RNG_SEED=$(SEED) $(TEST) waflows-operator --lib leader::simulation
 	PROPTEST_RNG_SEED=$(SEED) $(TEST) waflows-core --lib properties
-	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) $(TEST) waflows-operator --test specs -- --nocapture
+	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) $(TEST) waflows-operator --test specs --test faults -- --nocapture
 	WAFLOWS_MODEL=wide $(TEST) waflows-operator --test model -- --nocapture
 
 .PHONY: bench
