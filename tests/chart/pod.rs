@@ -14,7 +14,8 @@ use crate::cluster::Cluster;
 pub(crate) struct Pod(Operator);
 
 impl Pod {
-    /// Starts what the Deployment runs, with the rights of its ServiceAccount.
+    /// Starts what the Deployment runs, with the rights of its ServiceAccount. The process has the Deployment's
+    /// environment, and nothing of this process's.
     pub(crate) fn start(cluster: &Cluster, objects: &Objects, name: &str) -> Self {
         let deployment = objects.deployment();
         let spec = &deployment["spec"]["template"]["spec"];

@@ -21,8 +21,7 @@ async fn drift_is_found_by_the_periodic_check_and_healed() {
     let world =
         World::with_flags(OPERATOR, &NUMBERS, &["--default-check-interval", "300ms", "--wait-scale", "0.9"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.emulator.lose_signature(NUMBERS[0]).unwrap();
     world.wait_until("healed", || world.at_meta(NUMBERS[0]).1.as_deref() == Some("VALID")).await;
     world.emulator.drop_key(NUMBERS[1]).unwrap();
@@ -58,10 +57,8 @@ async fn suspension_keeps_the_status_and_stops_all_work() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.emulator.add_number(BYSTANDER);
     world.set_default_secrets().await;
-    world.apply("bystander", World::spec(&[BYSTANDER])).await.unwrap();
-    world.wait_ready("bystander").await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("bystander", &[BYSTANDER]).await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
 
     let mut spec = World::spec(&NUMBERS[..1]);
     spec["suspend"] = json!(true);
@@ -93,8 +90,7 @@ async fn suspension_keeps_the_status_and_stops_all_work() {
 async fn an_edit_that_is_taken_back_while_suspended_leaves_ready_as_it_was() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS[..2]).await;
     let mut suspended = World::spec(&NUMBERS[..2]);
     suspended["suspend"] = json!(true);
 
@@ -114,8 +110,7 @@ async fn an_edit_that_is_taken_back_while_suspended_leaves_ready_as_it_was() {
             "as it was"
         );
     }
-    world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..2]).await;
     let calls = world.emulator.counters().calls;
     assert_eq!((calls.reads, calls.uploads), (6, 2), "resumed, each was read once more, and nothing was left to do");
 }
@@ -124,8 +119,7 @@ async fn an_edit_that_is_taken_back_while_suspended_leaves_ready_as_it_was() {
 async fn a_new_key_that_is_not_valid_stays_on_one_number() {
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.01"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 
     world.emulator.inject(Fault::upload_lands_as("MISMATCH"));
     let new = TestKey::generate();
@@ -148,8 +142,7 @@ async fn a_number_whose_key_is_replaced_again_and_again_is_left_alone_until_aske
     let world =
         World::with_flags(OPERATOR, &NUMBERS, &["--default-check-interval", "200ms", "--wait-scale", "0.9"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 
     for uploads in 1..=3 {
         world.wait_until("put back", || world.emulator.calls_to(NUMBERS[0]).uploads == uploads).await;

@@ -37,8 +37,7 @@ fn states(report: &Value) -> Vec<(&str, &str)> {
 async fn what_the_operator_has_done_is_seen_and_what_drifted_would_be_healed() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
     let uploads = world.emulator.counters().calls.uploads;
 
     let (code, report) = check(&world, &["storefront", "-n", &world.namespace]);
@@ -66,8 +65,7 @@ async fn it_says_what_the_operator_says() {
     world.emulator.set_foreign_key(NUMBERS[0], FOREIGN_PUBLIC_KEY).unwrap();
     world.apply("observing", observing).await.unwrap();
     world.wait_reason("observing", "DriftObserved").await;
-    world.apply("keeping", World::spec(&NUMBERS[1..2])).await.unwrap();
-    world.wait_ready("keeping").await;
+    world.roll_out("keeping", &NUMBERS[1..2]).await;
     world.set_secret("late-key", "private.pem", &TestKey::generate().private_pem).await;
     let mut late = World::spec(&["1", NUMBERS[1]]);
     late["privateKeySecretRef"]["name"] = "late-key".into();
@@ -76,10 +74,7 @@ async fn it_says_what_the_operator_says() {
 
     for (name, expected) in [("observing", 1), ("keeping", 0), ("late", 1)] {
         // The one that observes has not read its second number since the key was put there.
-        world.request_sync(name, "now").await;
-        let resource = world
-            .wait(name, "synced", |r| r.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some("now"))
-            .await;
+        let resource = world.sync(name, "now").await;
         let (code, report) = check(&world, &[name, "-n", &world.namespace]);
         assert_eq!(code, expected, "{report}");
         for number in report["resources"][0]["phoneNumbers"].as_array().unwrap() {
@@ -100,8 +95,7 @@ async fn it_says_what_the_operator_says() {
 async fn manifests_are_checked_as_if_they_were_applied() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     let old = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("manifests.yaml");
@@ -155,8 +149,7 @@ async fn who_sees_one_namespace_only_is_told_so() {
     assert!(code == 2 && error.as_str().unwrap().contains("there is no FlowsEncryptionKey in namespace"), "{error}");
 
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     assert_eq!(check_as(&kubeconfig, &world, &scope).0, 0);
     // All namespaces were asked for, and cannot be seen.
     let (code, error) = check_as(&kubeconfig, &world, &["-A"]);
@@ -179,8 +172,7 @@ async fn who_sees_one_namespace_only_is_told_so() {
 async fn a_resource_that_the_operator_does_not_select_is_told_where_it_was_named() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let (code, report) = check(&world, &["storefront", "-n", &world.namespace, "--selector", "shard=1"]);
     assert_eq!(
         (code, report["resources"][0]["phoneNumbers"][0]["reason"].as_str()),
@@ -223,8 +215,7 @@ async fn metadata_is_judged_as_the_api_server_does() {
 async fn what_a_person_may_not_read_cannot_be_told() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let kubeconfig = kubeconfig_for(&world, "flowsencryptionkeys.waflows.dev");
     let reads = world.emulator.counters().calls.reads;
 

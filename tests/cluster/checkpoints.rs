@@ -21,8 +21,7 @@ const CHECKPOINT: Duration = Duration::from_secs(9);
 async fn settled(numbers: &[&str]) -> (World, FlowsEncryptionKey) {
     let world = World::new(OPERATOR, numbers).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(numbers)).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", numbers).await;
     (world, resource)
 }
 
@@ -113,8 +112,7 @@ async fn what_another_process_wrote_in_mid_round_outlives_every_later_write_of_t
     let ids = many_numbers(40);
     let world = World::new(OPERATOR, &strs(&ids)).await;
     let key = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&strs(&ids[..1]))).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &strs(&ids[..1])).await;
     world.emulator.set_latency(Duration::from_millis(400));
     world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
     world.wait_until("at work", || world.emulator.calls_to(&ids[1]).reads > 0).await;

@@ -37,8 +37,7 @@ fn is_of_today(resource: &FlowsEncryptionKey) -> bool {
 async fn numbers_that_seem_to_have_been_read_next_year_are_read_now() {
     let mut world = World::with_flags(OPERATOR, &NUMBERS, &FLAGS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.operator.terminate();
     rewrite_numbers(&world, |number| {
         for time in ["lastReadTime", "lastUploadTime", "lastTransitionTime", "ownedSince"] {
@@ -59,8 +58,7 @@ async fn numbers_that_seem_to_have_been_read_next_year_are_read_now() {
 async fn an_upload_that_seems_to_have_been_made_next_year_does_not_put_off_the_next_for_a_year() {
     let mut world = World::with_flags(OPERATOR, &NUMBERS, &FLAGS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.operator.terminate();
     NUMBERS.iter().for_each(|id| drop(world.emulator.lose_signature(id).unwrap()));
     rewrite_numbers(&world, |number| {
@@ -86,8 +84,7 @@ async fn times_to_come_that_are_written_while_it_works_do_not_stop_the_checks() 
     let flags = [FLAGS[0], FLAGS[1], "--default-check-interval", "300ms"];
     let world = World::with_flags(OPERATOR, &NUMBERS, &flags).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     rewrite_numbers(&world, |number| {
         number["lastReadTime"] = json!(next_year());
         number["nextAttemptTime"] = json!(next_year());

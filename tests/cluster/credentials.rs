@@ -55,8 +55,7 @@ async fn is_not_ready_before_meta_answers(
 async fn settled() -> World {
     let world = World::with_flags(OPERATOR, &NUMBERS, &FLAGS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world
 }
 

@@ -4,16 +4,9 @@ use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction, GraphError, Token};
 use harness::wait::look;
 use harness::{TestKey, World, many_numbers, number_of};
 use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
 use waflows_core::api::crd::NumberState;
 
 use crate::OPERATOR;
-
-async fn events(world: &World) -> Vec<Event> {
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
-    events.list(&ListParams::default()).await.unwrap().items
-}
 
 /// How often the event was published, as it says itself.
 fn times(events: &[Event], reason: &str) -> i32 {
@@ -23,10 +16,10 @@ fn times(events: &[Event], reason: &str) -> i32 {
 
 /// Waits until an event was published so often.
 async fn wait_times(world: &World, reason: &str, count: i32) -> Vec<Event> {
-    let published = look(async || Some(events(world).await).filter(|events| times(events, reason) >= count));
+    let published = look(async || Some(world.events().await).filter(|events| times(events, reason) >= count));
     match published.await {
         Some(events) => events,
-        None => panic!("not {count} times {reason}: {:#?}", events(world).await),
+        None => panic!("not {count} times {reason}: {:#?}", world.events().await),
     }
 }
 
@@ -101,8 +94,7 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
     let world = World::with_flags(OPERATOR, &numbers, &["--wait-scale", "0.02"]).await;
     world.set_default_secrets().await;
     let about = "storefront";
-    world.apply(about, World::spec(&numbers)).await.unwrap();
-    world.wait_ready(about).await;
+    world.roll_out(about, &numbers).await;
     let (kind, action) = ("Normal", "Upload");
     expect(&world, Expected { about, reason: "KeyUploaded", kind, action, names: &numbers }).await;
 
@@ -140,7 +132,7 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
     let names = [numbers[0], "other writer"];
     expect(&world, Expected { about, reason: "NumberContested", kind: warning, action: reconcile, names: &names })
         .await;
-    assert!(events(&world).await.len() <= 7, "{:#?}", events(&world).await);
+    assert!(world.events().await.len() <= 7, "{:#?}", world.events().await);
 }
 
 #[tokio::test]
@@ -148,8 +140,7 @@ async fn what_a_person_must_mend_is_told() {
     let numbers = ["106540352242922", "107995438950512", "108811432100233"];
     let world = World::new(OPERATOR, &numbers).await;
     world.set_default_secrets().await;
-    world.apply("owner", World::spec(&numbers[..1])).await.unwrap();
-    world.wait_ready("owner").await;
+    world.roll_out("owner", &numbers[..1]).await;
 
     let (kind, action) = ("Warning", "Reconcile");
     world.set_secret("rival-key", "private.pem", &TestKey::generate().private_pem).await;
@@ -175,7 +166,7 @@ async fn what_a_person_must_mend_is_told() {
     let names = ["old-token", "190"];
     expect(&world, Expected { about: "without-token", reason: "TokenRefused", kind, action, names: &names }).await;
 
-    let found = events(&world).await;
+    let found = world.events().await;
     assert_eq!(found.len(), 4, "one for each, and the owner's upload: {found:#?}");
     assert!(!serde_json::to_string(&found).unwrap().contains(expired), "no event holds a token");
 }

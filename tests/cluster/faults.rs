@@ -21,8 +21,7 @@ async fn an_api_server_that_goes_away_and_comes_back_is_survived() {
     let control_plane = new_control_plane();
     let world = World::on(OPERATOR, &control_plane, Config::default(), &NUMBERS, &["--wait-scale", "0.1"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 
     control_plane.stop_api_server().unwrap();
     world.wait_until("the loss is logged", || world.operator.log().contains("a watch failed")).await;
@@ -45,8 +44,7 @@ async fn a_watch_that_missed_its_history_lists_again_without_a_call_to_meta() {
     let control_plane = new_control_plane();
     let world = World::on(OPERATOR, &control_plane, Config::default(), &NUMBERS, &[]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS[..1]).await;
     let calls = world.emulator.counters().calls.reads;
 
     // Paused, the operator misses a deletion and a creation; compacted and restarted, the API server cannot tell it.

@@ -32,8 +32,7 @@ fn types(resource: &FlowsEncryptionKey) -> Vec<&str> {
 async fn conditions_that_contradict_the_operator_s_go_at_once() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
     for conditions in [json!([theirs("Reconciling"), theirs("Stalled")]), json!([theirs("Stalled"), theirs("Ours")])] {
         interfere(&world, json!({"conditions": conditions})).await;
         let resource =
@@ -58,8 +57,7 @@ async fn conditions_that_contradict_the_operator_s_go_at_once() {
 async fn whatever_else_is_there_goes_with_the_next_check() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
     let number = json!({"phoneNumberId": NUMBERS[0], "state": "Refused", "message": "By another hand."});
     interfere(
         &world,
@@ -72,12 +70,7 @@ async fn whatever_else_is_there_goes_with_the_next_check() {
         }),
     )
     .await;
-    world.request_sync("storefront", "now").await;
-    let resource = world
-        .wait("storefront", "checked", |resource| {
-            resource.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some("now")
-        })
-        .await;
+    let resource = world.sync("storefront", "now").await;
     let status = |resource: &FlowsEncryptionKey| {
         let status = resource.status.clone().unwrap();
         let numbers: Vec<_> = status.phone_numbers.iter().map(|n| (n.phone_number_id.clone(), n.state)).collect();

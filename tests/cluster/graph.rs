@@ -7,9 +7,6 @@ use graph_emulator::{
     ResponseShape, RetryAfter, Token, Usage,
 };
 use harness::{TOKEN, TestKey, World, condition_of, number_of};
-use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
 use serde_json::Value;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::NumberState;
@@ -188,8 +185,7 @@ async fn a_bad_token_costs_one_call_for_fifty_numbers_and_is_told_nowhere() {
     let (_, _, message) = condition_of(&resource, ConditionType::TokenAccepted);
     assert!(message.contains("Malformed access token [redacted]"), "{message}");
     assert!(!serde_json::to_string(&resource).unwrap().contains(BAD_TOKEN));
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
-    let list = async || serde_json::to_string(&events.list(&ListParams::default()).await.unwrap().items).unwrap();
+    let list = async || serde_json::to_string(&world.events().await).unwrap();
     let mut text = list().await;
     while !text.contains("TokenRefused") {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -207,8 +203,7 @@ async fn a_token_that_expires_costs_two_calls_at_most() {
     let ids = ids(50);
     let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &strs(&ids)).await;
     let before = world.emulator.counters().calls.total();
     world.emulator.expire_token(TOKEN);
     world.request_sync("storefront", "now").await;
@@ -232,8 +227,7 @@ async fn a_hundred_resources_with_one_bad_token_cost_a_handful_of_calls() {
     }
     let calls = world.emulator.calls_with(BAD_TOKEN).total();
     assert!((1..=5).contains(&calls), "{calls}");
-    world.apply("good", World::spec(&[&ids[100]])).await.unwrap();
-    world.wait_ready("good").await;
+    world.roll_out("good", &[&ids[100]]).await;
 }
 
 #[tokio::test]
@@ -306,8 +300,7 @@ async fn a_network_in_which_three_calls_of_ten_fail_converges_without_needless_u
         world.emulator.inject(Fault::new(action.clone()).probability(share / 2.0).landing());
         world.emulator.inject(Fault::new(action).probability(share / 2.0));
     }
-    world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &strs(&ids)).await;
     assert_eq!(resource.status.unwrap().valid.as_deref(), Some("100/100"));
     assert!(ids.iter().all(|id| world.at_meta(id).0.as_ref() == Some(&key.fingerprint)));
     let (calls, landed) = (world.emulator.counters().calls, world.emulator.counters().landed);

@@ -66,8 +66,7 @@ async fn one_namespace_waits_for_the_other_and_its_owner_of_the_numbers() {
     world.namespace.clone_from(&there);
     world.operator = world.launch.start(&there, &[]);
     world.set_default_secrets().await;
-    world.apply("owner", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("owner").await;
+    world.roll_out("owner", &NUMBERS).await;
     world.operator.terminate();
     let uploaded = world.emulator.uploads().len();
     world.emulator.reset_counters();

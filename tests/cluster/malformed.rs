@@ -92,8 +92,7 @@ async fn an_object_that_cannot_be_read_is_named_and_left_alone_until_it_is_mende
     world.operator.terminate();
     world.operator = world.another(&flags);
     world.wait_until("all four are reported", || reported(&world)).await;
-    world.apply("later", World::spec(&[later])).await.unwrap();
-    world.wait_ready("later").await;
+    world.roll_out("later", &[later]).await;
     let reads = world.emulator.calls_to(good).reads;
     world.wait_until("checked again", || world.emulator.calls_to(good).reads > reads + 3).await;
     assert_eq!([known, mode, numbers].map(|id| world.emulator.calls_to(id)), calls, "not a call for any of them");

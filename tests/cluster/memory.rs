@@ -119,8 +119,7 @@ async fn large_annotations_of_others_are_never_in_memory() {
     };
     futures::stream::iter(0..SECRETS).map(create).buffer_unordered(4).try_for_each(async |_| Ok(())).await.unwrap();
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBER)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBER).await;
     let watched = peak(&world.operator) - before;
 
     world.operator.kill();

@@ -35,8 +35,7 @@ async fn page_with(operator: &Operator, what: &str, condition: impl Fn(&Page) ->
 async fn the_page_tells_what_was_done_and_what_is() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &NUMBERS).await;
     let page = page(&world.operator).await;
 
     assert_eq!(page.names(), catalog::ALL.map(|metric| metric.full_name()), "as documented, in this order");
@@ -135,8 +134,7 @@ async fn trouble_shows_in_labels_that_are_known_before() {
 async fn a_lost_signature_and_a_foreign_key_are_uploads_of_their_own_kind() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.emulator.lose_signature(NUMBERS[0]).unwrap();
     world.emulator.set_foreign_key(NUMBERS[1], graph_emulator::FOREIGN_PUBLIC_KEY).unwrap();
     world.request_sync("storefront", "now").await;
@@ -159,8 +157,7 @@ async fn without_series_of_resources_nothing_names_one() {
     world.operator = world.another(&["--metrics-per-resource=false"]);
     world.set_default_secrets().await;
     for (name, number) in [("first", NUMBERS[0]), ("second", NUMBERS[1])] {
-        world.apply(name, World::spec(&[number])).await.unwrap();
-        world.wait_ready(name).await;
+        world.roll_out(name, &[number]).await;
     }
     let page = page(&world.operator).await;
     assert!(page.samples.iter().all(|sample| !sample.labels.contains_key("namespace")));
@@ -175,8 +172,7 @@ async fn only_the_leader_speaks_for_the_resources() {
     let flags = ["--leader-election", "--lease-namespace", "default", "--lease-name", "metrics"];
     let mut world = World::with_flags(OPERATOR, &NUMBERS, &flags).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let standby = world.another(&flags);
     world.wait_until("the standby lists", || standby.log().contains("are listed")).await;
     let page = page(&standby).await;

@@ -59,8 +59,7 @@ async fn resources_beyond_all_bounds_are_named_and_left_alone_until_they_are_men
     let mut world = World::on(OPERATOR, &control_plane, Config::default(), &GOOD, &[]).await;
     world.emulator.update_config(|config| config.create_numbers_on_demand = true);
     world.set_default_secrets().await;
-    world.apply("good", World::spec(&GOOD[..1])).await.unwrap();
-    world.wait_ready("good").await;
+    world.roll_out("good", &GOOD[..1]).await;
     accept_any_spec(&control_plane, &world).await;
 
     let crowd = long_ids(20_000);
@@ -89,8 +88,7 @@ async fn resources_beyond_all_bounds_are_named_and_left_alone_until_they_are_men
     world.operator.kill();
     world.operator = world.another(&[]);
     world.wait_until("all are reported", || all_reported(&world.operator)).await;
-    world.apply("later", World::spec(&GOOD[1..])).await.unwrap();
-    world.wait_ready("later").await;
+    world.roll_out("later", &GOOD[1..]).await;
     let of_good: u64 = GOOD.iter().map(|id| world.emulator.calls_to(id).total()).sum();
     assert_eq!(world.emulator.counters().calls.total(), of_good, "{calls} calls before: not one for an odd one");
 

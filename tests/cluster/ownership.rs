@@ -23,8 +23,7 @@ async fn spec_with_key(world: &World, secret: &str, key: &TestKey, numbers: &[&s
 /// `first` owns the first number, and `second` wants it with a key of its own, which is returned.
 async fn rivals(world: &World) -> TestKey {
     world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
+    world.roll_out("first", &NUMBERS[..1]).await;
     let key = TestKey::generate();
     let spec = spec_with_key(world, "second-key", &key, &NUMBERS[..1]).await;
     world.apply("second", spec).await.unwrap();
@@ -36,8 +35,7 @@ async fn rivals(world: &World) -> TestKey {
 async fn the_first_to_read_a_number_owns_it_and_the_other_reports_a_conflict() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     let first = world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
+    world.roll_out("first", &NUMBERS[..1]).await;
 
     let spec = spec_with_key(&world, "second-key", &TestKey::generate(), &NUMBERS).await;
     world.apply("second", spec).await.unwrap();
@@ -81,8 +79,7 @@ async fn with_the_same_key_the_next_takes_over_at_once() {
     // Waits of a minute last an hour: what happens within the test does not wait for one.
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "60"]).await;
     world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
+    world.roll_out("first", &NUMBERS[..1]).await;
     world.apply("second", World::spec(&NUMBERS[..1])).await.unwrap();
     world.wait_reason("second", "NumberHandover").await;
 
@@ -99,8 +96,7 @@ async fn with_another_key_the_next_waits_whether_the_owner_comes_back() {
 
     // Recreated at once, as GitOps tools do, the owner gets its number back.
     world.delete("first").await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
+    world.roll_out("first", &NUMBERS[..1]).await;
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1);
 
     // Gone for good, it is succeeded after the wait.

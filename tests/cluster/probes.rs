@@ -28,8 +28,7 @@ async fn an_api_server_that_hangs_costs_readiness_and_no_restart() {
     let flags = ["--wait-scale", "0.1", "--leader-election", "--lease-namespace", "default"];
     let world = World::on(OPERATOR, &control_plane, Config::default(), &NUMBERS, &flags).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     assert_eq!(page_with(&world.operator, "/readyz", 200).await, "ok\n");
     let standby = world.another(&flags);
     page_with(&standby, "/readyz", 200).await;

@@ -39,8 +39,7 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
 
     world.namespace.clone_from(&fine);
     world.set_default_secrets().await;
-    world.apply("fine", World::spec(&numbers[4..5])).await.unwrap();
-    world.wait_ready("fine").await;
+    world.roll_out("fine", &numbers[4..5]).await;
 
     // The first round reads twice, before and after its upload; every later one once.
     let reads_of = |id: &str| {

@@ -16,8 +16,7 @@ const NO_WAIT_ENDS: [&str; 2] = ["--wait-scale", "60"];
 async fn world() -> (World, TestKey) {
     let world = World::with_flags(OPERATOR, &NUMBERS, &NO_WAIT_ENDS).await;
     let key = world.set_default_secrets().await;
-    world.apply("old", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("old").await;
+    world.roll_out("old", &NUMBERS).await;
     (world, key)
 }
 
@@ -75,8 +74,7 @@ async fn into_another_namespace_in_either_order() {
             // The operator has seen everything once this is Ready.
             let number = "111033654322455";
             world.emulator.add_number(number);
-            world.apply("bystander", World::spec(&[number])).await.unwrap();
-            world.wait_ready("bystander").await;
+            world.roll_out("bystander", &[number]).await;
         }
         world.delete("old").await;
         world.namespace = there;
@@ -92,8 +90,7 @@ async fn into_another_namespace_in_either_order() {
 async fn a_passing_failure_of_the_first_call_is_tried_again_soon() {
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.1"]).await;
     world.set_default_secrets().await;
-    world.apply("old", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("old").await;
+    world.roll_out("old", &NUMBERS).await;
     world.delete("old").await;
     let passing = GraphError::new(503, 2, "Service temporarily unavailable").transient(true);
     world.emulator.inject(Fault::error(passing).times(1));

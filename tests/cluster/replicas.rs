@@ -53,8 +53,7 @@ async fn a_standby_is_ready_and_takes_over_at_once_when_the_leader_ends() {
     )
     .await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&numbers[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &numbers[..1]).await;
     let standby = world.another(&["--leader-election", "--lease-namespace", "default", "--lease-name", "handover"]);
     tokio::time::timeout(Duration::from_secs(30), async {
         while standby.get("/readyz").await.is_none_or(|(status, _)| status != 200) {
@@ -67,8 +66,7 @@ async fn a_standby_is_ready_and_takes_over_at_once_when_the_leader_ends() {
 
     assert_eq!(world.operator.terminate(), Some(0));
     world.operator = standby;
-    world.apply("second", World::spec(&numbers[1..])).await.unwrap();
-    world.wait_ready("second").await;
+    world.roll_out("second", &numbers[1..]).await;
     assert_eq!(world.emulator.calls_to(numbers[0]).reads, 2, "the new leader had nothing to do for the first");
 }
 

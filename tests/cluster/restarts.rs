@@ -80,8 +80,7 @@ async fn the_wait_after_an_upload_without_a_valid_signature() {
 #[tokio::test]
 async fn a_contested_number() {
     let mut world = world().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     for replaced in 1..=3 {
         world.emulator.set_foreign_key(NUMBERS[0], FOREIGN_PUBLIC_KEY).unwrap();
         let resource = read_again(&world).await;

@@ -94,8 +94,7 @@ async fn a_secret_that_may_no_longer_be_read_costs_no_upload_and_no_call_but_rea
     let flags = ["--wait-scale", "0.005"];
     world.operator = world.launch.with_rights_of(&kubeconfig).start(&world.namespace, &flags);
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
 
     kubectl(control_plane(), &["delete", "role", "operator-2", "-n", &world.namespace]);
     account.grant(&world.namespace, "operator-watch", "list,watch", "secrets");

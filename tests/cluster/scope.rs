@@ -113,13 +113,11 @@ async fn a_namespace_that_does_not_exist_does_no_harm_and_is_worked_in_once_it_d
     let both = format!("{},{later}", world.namespace);
     world.operator = world.launch.start(&both, &[]);
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
     assert!(!world.operator.log().contains("a watch failed"), "{}", world.operator.log());
 
     kubectl(control_plane(), &["create", "namespace", &later]);
     world.namespace = later;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[1..])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[1..]).await;
 }

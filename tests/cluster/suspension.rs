@@ -28,8 +28,7 @@ async fn wait_suspended(world: &World, name: &str) -> FlowsEncryptionKey {
 async fn a_number_that_another_took_meanwhile_is_in_conflict_at_once() {
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;
     world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    let before = world.wait_ready("first").await;
+    let before = world.roll_out("first", &NUMBERS[..1]).await;
     world.apply("first", suspended(World::spec(&NUMBERS[..1]))).await.unwrap();
     let resource = wait_suspended(&world, "first").await;
     assert_eq!(condition_of(&resource, ConditionType::Ready), condition_of(&before, ConditionType::Ready));
@@ -59,8 +58,7 @@ async fn a_number_that_another_took_meanwhile_is_in_conflict_at_once() {
 async fn a_drift_is_healed_once_resumed_whenever_the_operator_ran() {
     let mut world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.operator.kill();
     world.apply("storefront", suspended(World::spec(&NUMBERS))).await.unwrap();
     let start = |world: &World| world.another(&[]);
@@ -74,8 +72,7 @@ async fn a_drift_is_healed_once_resumed_whenever_the_operator_ran() {
     // It has looked at everything once this is Ready.
     let bystander = "111033654322455";
     world.emulator.add_number(bystander);
-    world.apply("bystander", World::spec(&[bystander])).await.unwrap();
-    world.wait_ready("bystander").await;
+    world.roll_out("bystander", &[bystander]).await;
     let resource = world.resources().get("storefront").await.unwrap();
     assert_eq!(suspended_since(&resource), since);
     let of_ours = |world: &World| NUMBERS.map(|id| world.emulator.calls_to(id).reads).iter().sum::<u64>();
@@ -100,6 +97,5 @@ async fn a_new_one_says_that_nothing_was_checked() {
     assert_eq!(status, "Unknown");
     assert!(message.starts_with("Nothing was checked yet"), "{message}");
     assert_eq!(world.emulator.counters().calls.total(), 0);
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 }

@@ -82,8 +82,7 @@ async fn a_round_is_a_trace_of_what_it_did_without_a_secret_in_it() {
     let (collector, endpoint) = Collector::start().await;
     world.operator = with_traces(&world, &endpoint, &[("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=tests")]);
     let key = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let root = || {
         let is_root = |span: &Span| span.name == "round" && count(&collector.spans(), span, "execute") == 1;
         collector.spans().into_iter().find(is_root)
@@ -152,8 +151,7 @@ async fn a_collector_that_is_away_costs_one_line_and_one_that_is_misdescribed_th
     let mut world = World::new(OPERATOR, &NUMBERS[..1]).await;
     world.operator = with_traces(&world, "http://127.0.0.1:1", &[]);
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
     world.wait_until("the loss is logged", || world.operator.log().contains("traces could not be sent")).await;
     assert_eq!(world.operator.terminate(), Some(0));
 

@@ -52,8 +52,7 @@ async fn a_state_that_was_left_and_came_back_in_one_round_dates_from_its_return(
     let number = "106540352242922";
     let world = World::new(OPERATOR, &[number]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&[number])).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &[number]).await;
     let history = History::of(&world, "storefront").await;
     // Stored times are whole seconds: the announcement comes more than one after the beginning.
     world.emulator.set_latency(Duration::from_millis(1100));

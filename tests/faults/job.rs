@@ -206,13 +206,7 @@ impl Job {
     pub(crate) async fn look_again(&self) -> String {
         static LOOKS: AtomicUsize = AtomicUsize::new(0);
         let look = format!("look {}", LOOKS.fetch_add(1, Ordering::Relaxed));
-        self.world.request_sync(NAME, &look).await;
-        self.world
-            .wait(NAME, "looked at again", |resource| {
-                let status = resource.status.as_ref().unwrap();
-                status.last_handled_sync_request.as_ref() == Some(&look)
-            })
-            .await;
+        self.world.sync(NAME, &look).await;
         look
     }
 

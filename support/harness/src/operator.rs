@@ -61,7 +61,8 @@ impl Operator {
 
     /// All that was logged so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.0.log()).unwrap_or_default()
+        // The end of the file may be half a letter.
+        String::from_utf8_lossy(&std::fs::read(self.0.log()).unwrap()).into_owned()
     }
 
     /// Where the operator serves its pages, once it does. The log says so, as text or as JSON.

@@ -2,8 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use k8s_openapi::api::events::v1::Event;
-use kube::Api;
 use kube::api::ListParams;
 
 use crate::world::World;
@@ -20,8 +18,7 @@ pub fn encoded(text: &str) -> String {
 
 /// Everything that the operator says: where, and what.
 pub async fn texts(world: &World) -> Vec<(&'static str, String)> {
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
-    let events = events.list(&ListParams::default()).await.unwrap().items;
+    let events = world.events().await;
     let resources = world.resources().list(&ListParams::default()).await.unwrap().items;
     let mut texts = vec![
         ("log", world.operator.log()),

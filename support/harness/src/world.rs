@@ -6,6 +6,7 @@ use control_plane::ControlPlane;
 use futures::StreamExt as _;
 use graph_emulator::{Config, Emulator};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
@@ -82,6 +83,12 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// The events of the namespace.
+    pub async fn events(&self) -> Vec<Event> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        events.list(&ListParams::default()).await.unwrap().items
+    }
+
     /// Creates a Secret or replaces its data.
     pub async fn set_secret(&self, name: &str, key: &str, value: impl AsRef<[u8]>) {
         let secret = objects::typed_secret(name, [(key.to_owned(), value.as_ref().to_vec())]);
@@ -117,6 +124,21 @@ impl World {
     pub async fn apply(&self, name: &str, spec: Value) -> Result<FlowsEncryptionKey, kube::Error> {
         let body = objects::resource(name, spec);
         self.resources().patch(name, &PatchParams::apply("gitops"), &Patch::Apply(body)).await
+    }
+
+    /// Applies a resource for these numbers, as [`World::spec`] has it, and waits until the resource is Ready.
+    pub async fn roll_out(&self, name: &str, numbers: &[&str]) -> FlowsEncryptionKey {
+        self.apply(name, Self::spec(numbers)).await.unwrap();
+        self.wait_ready(name).await
+    }
+
+    /// Asks for a check now, and waits until the operator has made it.
+    pub async fn sync(&self, name: &str, value: &str) -> FlowsEncryptionKey {
+        self.request_sync(name, value).await;
+        self.wait(name, "synced", |resource| {
+            resource.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some(value)
+        })
+        .await
     }
 
     /// Asks for a check now.

@@ -205,11 +205,7 @@ async fn a_periodic_check_that_fails_for_a_passing_reason_and_then_for_too_long(
 async fn a_lost_signature_that_is_healed_within_a_round() {
     let world = ready_world(&[]).await;
     world.emulator.lose_signature(NUMBERS[0]).unwrap();
-    world.request_sync(NAME, "healed").await;
-    let is_synced = |resource: &FlowsEncryptionKey| {
-        resource.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some("healed")
-    };
-    judge_and_record("healed", &world.wait(NAME, "synced", is_synced).await, DONE);
+    judge_and_record("healed", &world.sync(NAME, "healed").await, DONE);
 }
 
 #[tokio::test]
