@@ -105,8 +105,8 @@ impl CachedResource {
             && self.version.zip(version(metadata)).is_some_and(|(known, other)| other <= known)
     }
 
-    /// Whether someone changed the spec or the sync annotation, or altered the conditions in the status. Other changes of
-    /// status or metadata do not count.
+    /// Whether someone recreated or deleted the object, changed its spec or the sync annotation, or altered the conditions
+    /// in the status. Other changes of status or metadata do not count.
     pub fn spec_changed(&self, before: &Self) -> bool {
         !self.is_same_object(before)
             || self.generation != before.generation

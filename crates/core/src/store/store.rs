@@ -29,8 +29,7 @@ struct SecretVersion {
 /// The effects of a changed resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Someone changed the spec or the sync annotation, or altered the conditions in the status. Other changes of status
-    /// or metadata do not count.
+    /// See [`CachedResource::spec_changed`].
     pub spec_changed: bool,
     /// The resource lost numbers that other resources list.
     pub vacated: Option<Released>,
