@@ -1,4 +1,5 @@
-//! Every metric there is: name, type, unit, labels and meaning. The table in `docs/metrics.md` is made from this file.
+//! The list of all metrics: name, type, unit, labels and meaning. The table in `docs/metrics.md` is generated from this
+//! file.
 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
@@ -17,7 +18,7 @@ pub struct Descriptor {
     pub(crate) unit: Option<Unit>,
     /// The labels.
     pub labels: &'static [Label],
-    /// Meaning, in one sentence.
+    /// Meaning: the HELP text on the page, and the text in `docs/metrics.md`.
     pub help: &'static str,
 }
 
@@ -26,21 +27,21 @@ pub struct Descriptor {
 pub struct Label {
     /// The name.
     pub name: &'static str,
-    /// The values there are.
+    /// The possible values.
     pub values: Values,
 }
 
 /// The values of a label.
 #[derive(Debug, Clone, Copy)]
 pub enum Values {
-    /// One of these.
+    /// A fixed set of values.
     OneOf(fn() -> Vec<&'static str>),
-    /// As many as there are of something.
+    /// An unlimited set. The text completes "value …" in `docs/metrics.md`, such as `of the resource`.
     Open(&'static str),
 }
 
 impl Descriptor {
-    /// The name as queries use it; that of a histogram without `_bucket`, `_sum` and `_count`.
+    /// The name in queries. For a histogram, without `_bucket`, `_sum` and `_count`.
     pub fn full_name(&self) -> String {
         let unit = self.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
         let suffix = match self.kind {
@@ -51,12 +52,12 @@ impl Descriptor {
         format!("{}{unit}{suffix}", self.name)
     }
 
-    /// The type, in a word.
+    /// The type, such as `counter`.
     pub fn kind(&self) -> &str {
         self.kind.as_str()
     }
 
-    /// The unit, in a word.
+    /// The unit, such as `seconds`.
     pub fn unit(&self) -> Option<&str> {
         self.unit.as_ref().map(Unit::as_str)
     }
@@ -211,7 +212,7 @@ pub(crate) static MAX_FDS: Descriptor = gauge("process_max_fds", &[], "Limit of 
 pub(crate) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
-/// All metrics, in the order in which they are served.
+/// All metrics, in the order of the page.
 pub static ALL: [&Descriptor; 26] = [
     &BUILD,
     &LEADER,

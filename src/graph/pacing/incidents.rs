@@ -121,7 +121,7 @@ impl Incidents {
         Some(Line::HoldBegins { waiting, until, resource, phone_number_id, error: error.to_string() })
     }
 
-    /// Ends the holds on a call that Meta answered successfully.
+    /// Ends the holds that would have affected this call. Meta served the call, even if it refused the number.
     fn end_holds(&mut self, call: &Call<'_>, lines: &mut Vec<Line>) {
         if self.holds.is_empty() {
             return;
