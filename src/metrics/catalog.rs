@@ -36,7 +36,7 @@ pub struct Label {
 pub enum Values {
     /// A fixed set of values.
     OneOf(fn() -> Vec<&'static str>),
-    /// An unlimited set. The text completes "value …" in `docs/metrics.md`, such as `of the resource`.
+    /// An unlimited set. The text follows the label name in `docs/metrics.md`, such as `of the resource`.
     Open(&'static str),
 }
 
