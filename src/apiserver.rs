@@ -43,7 +43,8 @@ fn server(url: &http::Uri) -> String {
     format!("{scheme}{}{port}{path}", url.host().unwrap_or_default())
 }
 
-/// The API server's message, without the dump of the answer that `kube::Error` adds. If there was no answer, the reason.
+/// The API server's message, without the dump of the answer that `kube::Error` adds. If there was no answer, the
+/// reason.
 pub(crate) fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} (HTTP status {})", status.message, status.code),

@@ -214,9 +214,9 @@ pub(crate) fn for_single_requests(mut config: kube::Config) -> kube::Config {
     config
 }
 
-/// Configuration for watches. The API server ends a watch after 290 s at the latest. If a watch is silent for longer, its
-/// connection is dead and the watch is restarted. The caller retries, not the client: the client's backoff would continue
-/// after the API server is back.
+/// Configuration for watches. The API server ends a watch after 290 s at the latest. If a watch is silent for longer,
+/// its connection is dead and the watch is restarted. The caller retries, not the client: the client's backoff would
+/// continue after the API server is back.
 fn for_watches(mut config: kube::Config) -> kube::Config {
     config.connect_timeout = Some(WATCH_CONNECT_TIMEOUT);
     config.default_retry = false;
@@ -259,7 +259,8 @@ fn namespaces(args: &RunArgs) -> Vec<Option<String>> {
     if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() }
 }
 
-/// The namespaces in a flag, without duplicates. Ignores empty names, because an environment variable may be set and empty.
+/// The namespaces in a flag, without duplicates. Ignores empty names, because an environment variable may be set and
+/// empty.
 pub(crate) fn named(namespaces: &[String]) -> Vec<String> {
     let mut names: Vec<_> = namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
     names.sort_unstable();

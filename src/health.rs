@@ -1,8 +1,8 @@
 //! Liveness and readiness of the process, for the probes of the kubelet.
 //!
-//! The process is alive while its loops move. Each loop beats its [`Heartbeat`] even when idle, and whether or not the API
-//! server or Meta answers, because a restart would not help against an outage. Every wait of a loop has a limit, so a
-//! silent heartbeat means a fault of this process.
+//! The process is alive while its loops move. Each loop beats its [`Heartbeat`] even when idle, and whether or not the
+//! API server or Meta answers, because a restart would not help against an outage. Every wait of a loop has a limit, so
+//! a silent heartbeat means a fault of this process.
 //!
 //! The process is ready while its watches see the cluster, whether it leads or not.
 
@@ -176,8 +176,8 @@ impl Health {
         locked(&self.contact).lost.is_none()
     }
 
-    /// Requests `/version` again and again. This detects dead connections: a watch is silent on a dead connection, and also
-    /// when nothing changes.
+    /// Requests `/version` again and again. This detects dead connections: a watch is silent on a dead connection, and
+    /// also when nothing changes.
     pub async fn keep_in_contact(&self, client: &Client) {
         loop {
             let answer = timeout(CONTACT_TIMEOUT.mul_f64(self.wait_scale), client.apiserver_version()).await;

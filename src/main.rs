@@ -11,7 +11,8 @@ use waflows_operator::cli::{Cli, Command};
 use waflows_operator::command_output::CommandOutput;
 use waflows_operator::{app, check, inspect};
 
-/// Exit code for wrong usage, the same as clap's. Also the exit code of `check` and `inspect` when they reached no verdict.
+/// Exit code for wrong usage, the same as clap's. Also the exit code of `check` and `inspect` when they reached no
+/// verdict.
 const WRONG_USAGE: u8 = 2;
 
 /// Returns memory after a rollout, unlike the C library's allocator. Its settings are in `.cargo/config.toml`.
@@ -53,7 +54,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     // The only TLS provider of the process. An error means that a provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // One thread handles thousands of resources. A second one takes a tenth more CPU and makes a rollout no faster. Long
-    // computations, such as opening an encrypted key, run on blocking threads.
+    // One thread handles thousands of resources. A second one takes a tenth more CPU and makes a rollout no faster.
+    // Long computations, such as opening an encrypted key, run on blocking threads.
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }

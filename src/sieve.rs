@@ -1,8 +1,8 @@
 //! Drops the parts of the API server's answers that the operator never uses, while the answers arrive.
 //!
 //! A page of a list is in memory as a whole before it is parsed. A user who may write a Secret controls the size of its
-//! metadata: 256 KiB of annotations, more of labels and managed fields. With this module, dropped data is in memory only
-//! as the piece that has just arrived.
+//! metadata: 256 KiB of annotations, more of labels and managed fields. With this module, dropped data is in memory
+//! only as the piece that has just arrived.
 
 use axum::body::{Body, Bytes, HttpBody};
 use futures::StreamExt;

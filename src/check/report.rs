@@ -8,8 +8,8 @@ use super::table::table;
 use crate::cli::OutputFormat;
 use crate::command_output::CommandOutput;
 
-/// The reason for resources that the operator does not select. Not a condition reason: the status of such a resource stays
-/// empty.
+/// The reason for resources that the operator does not select. Not a condition reason: the status of such a resource
+/// stays empty.
 const NOT_SELECTED: &str = "NotSelected";
 
 /// The verdict, ordered from best to worst.

@@ -1,5 +1,5 @@
-//! Validates a manifest of a FlowsEncryptionKey like the API server: the schema and the CEL rules of the definition, with
-//! strict field validation, and the names in its metadata. Does not validate owner references and finalizers.
+//! Validates a manifest of a FlowsEncryptionKey like the API server: the schema and the CEL rules of the definition,
+//! with strict field validation, and the names in its metadata. Does not validate owner references and finalizers.
 
 use std::sync::LazyLock;
 

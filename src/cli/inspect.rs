@@ -20,7 +20,8 @@ pub struct InspectArgs {
     #[arg(value_name = "KEYFILE")]
     pub key_file: PathBuf,
 
-    /// File with the passphrase of an encrypted private key; - for standard input. One line break at the end is ignored.
+    /// File with the passphrase of an encrypted private key; - for standard input. One line break at the end is
+    /// ignored.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 

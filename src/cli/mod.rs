@@ -45,8 +45,8 @@ Examples:
 pub enum Command {
     /// Run the operator against the cluster of the current kubeconfig, or the cluster that it runs in.
     ///
-    /// Runs until SIGTERM or Ctrl-C. Every flag can also be set in the environment, under the name shown beside it. If a
-    /// flag is given twice, the last one counts; --namespaces add up.
+    /// Runs until SIGTERM or Ctrl-C. Every flag can also be set in the environment, under the name shown beside it. If
+    /// a flag is given twice, the last one counts; --namespaces add up.
     #[command(
         args_override_self = true,
         after_long_help = "\
@@ -61,8 +61,8 @@ Examples:
     /// Reads FlowsEncryptionKeys from manifests or from the cluster, validates them against the definition, reads their
     /// keys, and asks Meta what each number holds. Never uploads.
     ///
-    /// Exit code: 0 if nothing is wrong, or the operator's uploads will correct it; 1 if a person must act; 2 if there is
-    /// no verdict, for example because Meta does not answer.
+    /// Exit code: 0 if nothing is wrong, or the operator's uploads will correct it; 1 if a person must act; 2 if there
+    /// is no verdict, for example because Meta does not answer.
     #[command(after_long_help = check::EXAMPLES)]
     Check(Box<CheckArgs>),
     /// Say what a key file holds, with its fingerprint, or what is wrong with the file.
@@ -70,8 +70,8 @@ Examples:
     /// Accepts the same formats as a Secret for `privateKeySecretRef` or `certificateSecretRef`, and as the field
     /// `publicKey`. Never prints a private key.
     ///
-    /// Exit code: 0 if the operator can use the key, 1 if not, 2 if a file cannot be read. The field `publicKey` accepts
-    /// only a public key in PEM: --public-key prints it for any format.
+    /// Exit code: 0 if the operator can use the key, 1 if not, 2 if a file cannot be read. The field `publicKey`
+    /// accepts only a public key in PEM: --public-key prints it for any format.
     #[command(after_long_help = inspect::EXAMPLES)]
     Inspect(InspectArgs),
     /// Print the CustomResourceDefinition as YAML.
@@ -146,8 +146,8 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_LOG_FORMAT", default_value = "text", help_heading = OBSERVABILITY)]
     pub log_format: LogFormat,
 
-    /// Level of the log: error, warn, info, debug or trace, or levels by target such as `info,kube=debug`. If every level
-    /// has a target, all other targets have level info.
+    /// Level of the log: error, warn, info, debug or trace, or levels by target such as `info,kube=debug`. If every
+    /// level has a target, all other targets have level info.
     #[arg(long, env = "WAFLOWS_LOG_LEVEL", default_value = "info", value_parser = log_level, value_name = "LEVEL", help_heading = OBSERVABILITY)]
     pub log_level: String,
 

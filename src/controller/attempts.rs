@@ -63,8 +63,8 @@ fn pause_after(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE)
 }
 
-/// A client for one watch. The answer to its request shows that the watch is open, because an open watch is silent while
-/// nothing changes.
+/// A client for one watch. The answer to its request shows that the watch is open, because an open watch is silent
+/// while nothing changes.
 pub(super) fn attentive(client: &Client, watched: Watched, sight: &Arc<Sight>) -> Client {
     let (inner, sight) = (client.clone(), Arc::clone(sight));
     let service = tower::service_fn(move |request: Request<Body>| {

@@ -20,16 +20,16 @@ use crate::apiserver::describe;
 
 /// Repetitions within this time belong to the same series.
 const SERIES: SignedDuration = SignedDuration::from_mins(6);
-/// Limit of remembered series. All series of a rollout of thousands of resources would take several megabytes. A repetition
-/// of a forgotten series becomes a separate event.
+/// Limit of remembered series. All series of a rollout of thousands of resources would take several megabytes. A
+/// repetition of a forgotten series becomes a separate event.
 const MAX_KEPT: usize = 256;
 /// The API server's limit on the name of an object.
 const MAX_NAME: usize = 253;
 /// The API server's limit on `reportingInstance`.
 const MAX_INSTANCE: usize = 128;
 
-/// Publishes events, and combines repetitions into one series. Unlike kube's recorder, it finds a valid event name for every
-/// resource, however long the resource's own name is.
+/// Publishes events, and combines repetitions into one series. Unlike kube's recorder, it finds a valid event name for
+/// every resource, however long the resource's own name is.
 pub struct EventPublisher {
     client: Client,
     controller: String,

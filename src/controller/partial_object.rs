@@ -30,8 +30,8 @@ impl Watchable for Secret {
 
 /// An object whose name and version are known, whether or not the rest can be parsed.
 ///
-/// Its metadata lacks `managedFields`, labels, owner references and annotations of others. They may be larger than the rest
-/// of the object. For a Secret made by `kubectl apply`, an annotation holds its contents.
+/// Its metadata lacks `managedFields`, labels, owner references and annotations of others. They may be larger than the
+/// rest of the object. For a Secret made by `kubectl apply`, an annotation holds its contents.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(bound = "")]
 pub struct PartialObject<K> {

@@ -14,8 +14,8 @@ use zeroize::Zeroize;
 use crate::apiserver::describe;
 use crate::graph::{AccessToken, AppSecret, Credentials};
 
-/// Permit to open an encrypted key, one at a time. Each may take 32 MiB and seconds of CPU. With several at once, one tenant
-/// could exhaust the memory, or the CPU that the rest of the operator needs.
+/// Permit to open an encrypted key, one at a time. Each may take 32 MiB and seconds of CPU. With several at once, one
+/// tenant could exhaust the memory, or the CPU that the rest of the operator needs.
 static TURN: Semaphore = Semaphore::const_new(1);
 
 /// Limit of Secrets that are read at the same time. A Secret may have 1 MiB, and is in memory several times while it
@@ -80,8 +80,8 @@ impl From<Secret> for Contents {
 }
 
 impl Contents {
-    /// Drops all other entries, and cuts values that are longer than any key. So other contents of a Secret are in memory
-    /// only while the Secret arrives.
+    /// Drops all other entries, and cuts values that are longer than any key. So other contents of a Secret are in
+    /// memory only while the Secret arrives.
     fn keep_only(&mut self, entries: &[&str]) {
         self.zeroize_annotations();
         let metadata = &mut self.secret.metadata;
@@ -287,7 +287,8 @@ impl Sources {
         ConditionReason::new(key_reason(error), message)
     }
 
-    /// Checks a Secret of type kubernetes.io/tls, which holds both halves: if both are readable, they must belong together.
+    /// Checks a Secret of type kubernetes.io/tls, which holds both halves: if both are readable, they must belong
+    /// together.
     fn matching_pair(
         &self,
         reference: &SecretKeyRef,

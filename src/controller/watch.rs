@@ -43,8 +43,8 @@ impl Scope {
     }
 }
 
-/// Watches the resources until the task is dropped. An object that cannot be parsed is logged and skipped, and never stops
-/// the others.
+/// Watches the resources until the task is dropped. An object that cannot be parsed is logged and skipped, and never
+/// stops the others.
 pub async fn resources(context: &Context, scope: &Scope) {
     let mut config = watcher::Config::default().page_size(PAGE_SIZE);
     if let Some(selector) = &scope.selector {
@@ -130,8 +130,8 @@ pub async fn secrets(context: &Context, scope: &Scope) {
     .await;
 }
 
-/// Follows a watch. After most failures the watch continues by itself. It is restarted with a list if it cannot continue:
-/// the resource version has expired, or the connection may be dead.
+/// Follows a watch. After most failures the watch continues by itself. It is restarted with a list if it cannot
+/// continue: the resource version has expired, or the connection may be dead.
 async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
     context: &Context,
     watched: Watched,
@@ -179,8 +179,8 @@ fn report(watched: Watched, sight: &Sight, error: &watcher::Error) {
     }
 }
 
-/// Whether the watch cannot continue, because the API server no longer has its resource version. The API server reports this
-/// as the answer to the request, not inside the stream.
+/// Whether the watch cannot continue, because the API server no longer has its resource version. The API server reports
+/// this as the answer to the request, not inside the stream.
 fn is_expired(error: &watcher::Error) -> bool {
     match error {
         watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,

@@ -104,7 +104,8 @@ impl Client {
             match self.read_once(credentials, resource, number).await {
                 Err(CallError::Failed(error)) if error.class == ErrorClass::Transient && attempt < READ_RETRIES => {
                     attempt += 1;
-                    // Jitter between half and all of the delay, so that callers that failed together do not retry together.
+                    // Jitter between half and all of the delay, so that callers that failed together do not retry
+                    // together.
                     let share = (0.5 + fastrand::f64() / 2.0) * f64::from(attempt) * self.pacing.wait_scale();
                     tokio::time::sleep(READ_RETRY_DELAY.mul_f64(share)).await;
                 }

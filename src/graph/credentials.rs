@@ -90,8 +90,8 @@ fn printable(bytes: &[u8]) -> Result<&str, MalformedCredential> {
     std::str::from_utf8(text).map_err(|_| MalformedCredential::Characters)
 }
 
-/// Whether the text is base64, in one line or several, of a text that could be a credential. A real credential may also look
-/// like base64, but does not decode to a text.
+/// Whether the text is base64, in one line or several, of a text that could be a credential. A real credential may also
+/// look like base64, but does not decode to a text.
 fn is_base64_of_text(text: &[u8]) -> bool {
     // Allocate the full size at the start: a growing vector would leave copies in memory.
     let mut encoded = Zeroizing::new(Vec::with_capacity(text.len()));

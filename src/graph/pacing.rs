@@ -1,4 +1,5 @@
-//! The rate limiter for calls to Meta: holds for tokens, business accounts, resources and numbers, from earlier answers.
+//! The rate limiter for calls to Meta: holds for tokens, business accounts, resources and numbers, from earlier
+//! answers.
 //!
 //! All resources share one [`CallLimiter`], so a refused token costs one call, not one call for each number. [`book`]
 //! decides and is synchronous. `CallLimiter` waits if [`book`] says so, and enforces the operator's own ceilings.
@@ -87,8 +88,8 @@ pub struct CallLimiter {
     wait_scale: f64,
 }
 
-/// Permission for one call. Record the result with [`CallPermit::finish`]. If the permit is dropped without it, the call
-/// counts as never made.
+/// Permission for one call. Record the result with [`CallPermit::finish`]. If the permit is dropped without it, the
+/// call counts as never made.
 pub struct CallPermit<'a> {
     pacing: &'a CallLimiter,
     caller: Caller<'a>,
@@ -150,8 +151,8 @@ impl CallLimiter {
         }
     }
 
-    /// Takes a slot of the token's own share first, then a slot of the process. So a token that waits for its share does not
-    /// block others. Both queues are first come, first served.
+    /// Takes a slot of the token's own share first, then a slot of the process. So a token that waits for its share
+    /// does not block others. Both queues are first come, first served.
     async fn acquire_slots(&self, credentials: CredentialsId) -> Option<(OwnedSemaphorePermit, SemaphorePermit<'_>)> {
         let slots = self.slots.as_ref()?;
         let share = { self.book().share(credentials) };
@@ -187,8 +188,8 @@ impl CallLimiter {
 }
 
 impl CallPermit<'_> {
-    /// Begins the call, unless a hold began while it waited. Returns false if the call must wait again: no recent call shows
-    /// that the token is good, and another call is testing the token.
+    /// Begins the call, unless a hold began while it waited. Returns false if the call must wait again: no recent call
+    /// shows that the token is good, and another call is testing the token.
     fn begin(&mut self) -> Result<bool, Hold> {
         let now = Instant::now();
         let mut book = self.pacing.book();

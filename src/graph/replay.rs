@@ -8,8 +8,8 @@ use super::exchange::receive;
 use super::pacing::{CallLimiter, Caller};
 use super::{CallError, Credentials, wire};
 
-/// The result of a read of a phone number's key with this answer: as [`super::Client::read`], but without connection and
-/// retries.
+/// The result of a read of a phone number's key with this answer: as [`super::Client::read`], but without connection
+/// and retries.
 ///
 /// # Errors
 /// If the answer refuses, or a hold is in force.

@@ -13,13 +13,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Timeout between two pieces of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// Interval of HTTP/2 pings on a silent connection with calls in progress. If a ping gets no answer, the next call opens a
-/// new connection. Without pings, calls would time out on a dead connection one after another.
+/// Interval of HTTP/2 pings on a silent connection with calls in progress. If a ping gets no answer, the next call
+/// opens a new connection. Without pings, calls would time out on a dead connection one after another.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 const USER_AGENT: &str = concat!("waflows-operator/", env!("CARGO_PKG_VERSION"));
-/// How often the CA bundle is checked for changes, while there are calls. The kubelet updates a changed ConfigMap within a
-/// minute or two, so this adds little.
+/// How often the CA bundle is checked for changes, while there are calls. The kubelet updates a changed ConfigMap
+/// within a minute or two, so this adds little.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Creates the client, and creates it again when the CA bundle has changed.

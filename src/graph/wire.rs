@@ -11,8 +11,8 @@ pub struct UnknownShape;
 
 /// Parses the body of a successful GET.
 ///
-/// The guide documents one flat object, the reference page the same object inside `data: […]`. `data: {"0": {…}}` was also
-/// observed. Empty data means that the number has no key.
+/// The guide documents one flat object, the reference page the same object inside `data: […]`. `data: {"0": {…}}` was
+/// also observed. Empty data means that the number has no key.
 pub fn read_answer(body: &[u8]) -> Result<Reported, UnknownShape> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         return Err(UnknownShape);
@@ -58,7 +58,8 @@ fn reported(fields: &Map<String, Value>) -> Result<Reported, UnknownShape> {
     Ok(Reported { key, signature_status: text(fields, STATUS)?.map(str::to_owned) })
 }
 
-/// A text field. A blank text counts as absent. Another type is an error: treated as "no key", it would start an upload.
+/// A text field. A blank text counts as absent. Another type is an error: treated as "no key", it would start an
+/// upload.
 fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, UnknownShape> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),

@@ -44,8 +44,8 @@ impl Sight {
         locked(&self.state).heard = Instant::now();
     }
 
-    /// Records that the watch is open and delivers events. Returns whether it had failed before. Has no effect on a watch
-    /// that must still be restarted.
+    /// Records that the watch is open and delivers events. Returns whether it had failed before. Has no effect on a
+    /// watch that must still be restarted.
     pub fn opened(&self) -> bool {
         let mut state = locked(&self.state);
         state.heard = Instant::now();
@@ -67,8 +67,8 @@ impl Sight {
         std::mem::take(&mut locked(&self.state).is_lost)
     }
 
-    /// Handles the end of a long outage of the API server. If the watch has been silent since `lost`, its connection may be
-    /// dead.
+    /// Handles the end of a long outage of the API server. If the watch has been silent since `lost`, its connection
+    /// may be dead.
     pub(super) fn suspect(&self, lost: Instant) {
         let mut state = locked(&self.state);
         if state.heard > lost {

@@ -56,8 +56,8 @@ pub enum InvalidTiming {
 }
 
 impl Timing {
-    /// The Lease expires if it is not renewed for `lease_duration`. Its holder stops leading if it cannot renew the Lease
-    /// for `renew_deadline`.
+    /// The Lease expires if it is not renewed for `lease_duration`. Its holder stops leading if it cannot renew the
+    /// Lease for `renew_deadline`.
     ///
     /// # Errors
     /// Unless 0 < `renew_deadline` < `lease_duration`, and `lease_duration` is at least a second.
@@ -100,8 +100,8 @@ impl Timing {
     }
 }
 
-/// A unique name for this process: the pod's name (`POD_NAME`) or the host name, and a random suffix. A restarted container
-/// keeps its pod's name, and must not mistake its predecessor's Lease for its own.
+/// A unique name for this process: the pod's name (`POD_NAME`) or the host name, and a random suffix. A restarted
+/// container keeps its pod's name, and must not mistake its predecessor's Lease for its own.
 pub fn identity() -> String {
     let named = |name: String| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
     let host = std::env::var("POD_NAME")

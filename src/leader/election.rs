@@ -4,16 +4,17 @@
 //!
 //! 1. Optimistic concurrency: every write has the resource version that was read. If someone else wrote the Lease
 //!    meanwhile, the candidate reads it again.
-//! 2. A candidate takes a Lease from its holder only if the Lease has not changed for the duration that the holder wrote
-//!    into it. Renew times come from the clocks of other machines and are ignored.
+//! 2. A candidate takes a Lease from its holder only if the Lease has not changed for the duration that the holder
+//!    wrote into it. Renew times come from the clocks of other machines and are ignored.
 //! 3. A leader leads for the renew deadline from the moment it *sent* its last successful write. The renew deadline is
 //!    shorter than the lease duration. Others can only see the write later.
-//! 4. If a Lease vanished, its holder may have renewed it unseen before. So a candidate that knew the Lease waits as if it
-//!    had changed: for the longer of its own duration and the last duration that it read. The holder itself creates the
-//!    Lease again at once. (A process that starts just then, and knew no Lease, cannot distinguish this from a first start.)
+//! 4. If a Lease vanished, its holder may have renewed it unseen before. So a candidate that knew the Lease waits as if
+//!    it had changed: for the longer of its own duration and the last duration that it read. The holder itself creates
+//!    the Lease again at once. (A process that starts just then, and knew no Lease, cannot distinguish this from a
+//!    first start.)
 //!
-//! All times are durations since an origin that the process chooses, on a monotonic clock. The clocks of several processes
-//! may differ in everything except their speed.
+//! All times are durations since an origin that the process chooses, on a monotonic clock. The clocks of several
+//! processes may differ in everything except their speed.
 
 use std::time::Duration;
 

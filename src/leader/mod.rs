@@ -33,8 +33,8 @@ pub use term::{Leader, Term};
 use crate::apiserver;
 use crate::health::Heartbeat;
 
-/// The running candidate of this process. Dropping it stops the candidate without a release of the Lease, so that others
-/// wait until work in progress must have ended.
+/// The running candidate of this process. Dropping it stops the candidate without a release of the Lease, so that
+/// others wait until work in progress must have ended.
 #[derive(Debug)]
 pub struct Leadership {
     leader: Leader,
@@ -64,13 +64,14 @@ impl Leadership {
         self.leader.clone()
     }
 
-    /// The heartbeat of the election. It beats several times in each lease duration, whether or not the API server answers.
+    /// The heartbeat of the election. It beats several times in each lease duration, whether or not the API server
+    /// answers.
     pub fn heartbeat(&self) -> &Arc<Heartbeat> {
         &self.heartbeat
     }
 
-    /// Releases the Lease, so that another replica need not wait for its expiry. Call this only when no write is in progress
-    /// any more. Takes the renew deadline at most.
+    /// Releases the Lease, so that another replica need not wait for its expiry. Call this only when no write is in
+    /// progress any more. Takes the renew deadline at most.
     pub async fn release(mut self) {
         self.release.cancel();
         if let Err(error) = (&mut self.task).await {

@@ -33,8 +33,8 @@ impl Leader {
         Self { term }
     }
 
-    /// Whether this process leads right now. False from the moment the renew deadline passed, even if this process did not
-    /// run meanwhile.
+    /// Whether this process leads right now. False from the moment the renew deadline passed, even if this process did
+    /// not run meanwhile.
     pub fn is_leader(&self) -> bool {
         self.term.borrow().as_ref().is_some_and(Term::is_current)
     }
@@ -65,8 +65,8 @@ impl Term {
         !self.lost.is_cancelled() && until.is_none_or(|until| Instant::now() < until)
     }
 
-    /// Whether the Lease was taken less than this long ago from a leader that vanished. Calls of the former leader may still
-    /// arrive.
+    /// Whether the Lease was taken less than this long ago from a leader that vanished. Calls of the former leader may
+    /// still arrive.
     pub fn was_seized_within(&self, time: Duration) -> bool {
         self.seized.is_some_and(|seized| seized.elapsed() < time)
     }

@@ -27,7 +27,8 @@ pub(crate) type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
 
 /// Buckets in seconds. A call to Meta has a timeout of 4.5 seconds.
 const CALL_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.5];
-/// Buckets in seconds. A reconcile of one number takes a few calls. A reconcile of 500 numbers takes minutes if Meta is slow.
+/// Buckets in seconds. A reconcile of one number takes a few calls. A reconcile of 500 numbers takes minutes if Meta is
+/// slow.
 const ROUND_BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// Counters and histograms. Every series exists from the start, so that a first failure shows as an increase.

@@ -10,8 +10,8 @@ use crate::health::Heartbeat;
 const STANDSTILL: Duration = Duration::from_secs(15 * 60);
 
 impl Context {
-    /// The reasons for a restart of the process, each as a clause: stuck loops, and reconciles that have no result, neither
-    /// success nor failure.
+    /// The reasons for a restart of the process, each as a clause: stuck loops, and reconciles that have no result,
+    /// neither success nor failure.
     pub fn not_live_reasons(&self, is_leader: bool) -> Vec<String> {
         let standstill = standstill(&self.queue, &self.metrics.progress, is_leader);
         let clause = standstill.map(|time| format!("the rounds have come to a standstill for {} s", time.as_secs()));
@@ -28,8 +28,8 @@ impl Context {
     }
 }
 
-/// How long the work has had no result, if there is work and the time is too long. A reconcile ends, calls Meta or calls
-/// the API server long before this, even if neither answers.
+/// How long the work has had no result, if there is work and the time is too long. A reconcile ends, calls Meta or
+/// calls the API server long before this, even if neither answers.
 fn standstill(queue: &Queue, progress: &Heartbeat, is_leader: bool) -> Option<Duration> {
     let has_work = queue.running() > 0 || (is_leader && queue.oldest() > STANDSTILL);
     Some(progress.silence()).filter(|silence| has_work && *silence > STANDSTILL)

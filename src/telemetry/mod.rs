@@ -16,8 +16,8 @@ use self::correlation::Correlated;
 pub use self::traces::{SetupError, Traces};
 use crate::cli::LogFormat;
 
-/// Log target that is switched off. kube logs every failed request here, and every answer that it cannot parse, which may
-/// be a whole Secret. The code that makes a request logs its failure.
+/// Log target that is switched off. kube logs every failed request here, and every answer that it cannot parse, which
+/// may be a whole Secret. The code that makes a request logs its failure.
 const KUBE_REQUESTS: &str = "kube_client::client";
 
 /// The log level is invalid.

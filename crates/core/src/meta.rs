@@ -1,5 +1,5 @@
-//! Meta's answers: what a number holds, and what a failed call means. For a failure: its scope, and whether it passes by
-//! itself, the operator repairs it, or a person must act.
+//! Meta's answers: what a number holds, and what a failed call means. For a failure: its scope, and whether it passes
+//! by itself, the operator repairs it, or a person must act.
 
 use std::time::Duration;
 
@@ -218,8 +218,8 @@ impl ErrorClass {
 }
 
 impl GraphError {
-    /// A failure that Meta's answer does not describe: connection, timeout, unreadable body. The message must not contain
-    /// credentials.
+    /// A failure that Meta's answer does not describe: connection, timeout, unreadable body. The message must not
+    /// contain credentials.
     pub fn on_the_way(class: ErrorClass, http_status: Option<u16>, message: &str) -> Self {
         let message = truncate(message, MAX_NUMBER_TEXT);
         Self { class, http_status, code: None, subcode: None, kind: None, message, trace_id: None }

@@ -92,8 +92,8 @@ pub struct Criteria {
 impl Criteria {
     /// The state that follows from an answer. `uploaded` is the fingerprint of the last uploaded key.
     ///
-    /// Meta sometimes reports the signature status without the key. Then the number is assumed to hold the last uploaded
-    /// key. Meta reports some numbers that never had a key as MISMATCH; those have no last uploaded key.
+    /// Meta sometimes reports the signature status without the key. Then the number is assumed to hold the last
+    /// uploaded key. Meta reports some numbers that never had a key as MISMATCH; those have no last uploaded key.
     pub fn state(&self, reported: &Reported, uploaded: Option<&str>) -> NumberState {
         let status = reported.signature_status.as_deref();
         match (reported.key, status) {
@@ -124,8 +124,8 @@ impl Criteria {
         self.is_expected(number.key_fingerprint.as_deref()) && number.signature_status.as_deref() == Some(VALID)
     }
 
-    /// Whether another resource may be handing the number over to this resource: the number holds the expected key, and is
-    /// read again soon.
+    /// Whether another resource may be handing the number over to this resource: the number holds the expected key, and
+    /// is read again soon.
     pub fn is_handed_over(&self, number: &PhoneNumberStatus) -> bool {
         number.state == NumberState::Conflict
             && number.error.is_none()

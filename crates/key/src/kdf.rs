@@ -12,7 +12,8 @@ use super::error::{Excess, KeyError};
 
 /// Limit of PBKDF2 iterations: seconds of work. OpenSSL's default is 2048, OWASP's advice around a million.
 const MAX_ITERATIONS: u64 = 10_000_000;
-/// Limit of scrypt's memory, in bytes. OpenSSL's default takes 16 MiB. OpenSSL opens no key that takes more than 32 MiB.
+/// Limit of scrypt's memory, in bytes. OpenSSL's default takes 16 MiB. OpenSSL opens no key that takes more than 32
+/// MiB.
 const MAX_SCRYPT_MEMORY: u64 = 32 << 20;
 /// Limit of the bytes that all scrypt lanes fill together: seconds of work.
 const MAX_SCRYPT_WORK: u64 = 4 * MAX_SCRYPT_MEMORY;

@@ -1,5 +1,5 @@
-//! The state of the rate limiter: what earlier answers said about tokens, accounts, resources and numbers. Decides about
-//! the next call.
+//! The state of the rate limiter: what earlier answers said about tokens, accounts, resources and numbers. Decides
+//! about the next call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -241,9 +241,9 @@ impl LimiterState {
         self.limits.insert(subject, Limit { pause: Hold { cause, until }, wait });
     }
 
-    /// Holds the other numbers of a resource if one number turned out to belong to a limited account, and the accounts of the
-    /// others are unknown. Otherwise each of them would cost a refused call. Whenever the hold ends, one of them is called
-    /// first. So numbers of another account get their turn, however long this account stays limited.
+    /// Holds the other numbers of a resource if one number turned out to belong to a limited account, and the accounts
+    /// of the others are unknown. Otherwise each of them would cost a refused call. Whenever the hold ends, one of them
+    /// is called first. So numbers of another account get their turn, however long this account stays limited.
     fn hold_unplaced(&mut self, caller: &Caller<'_>, error: Option<&GraphError>) {
         let Some(ErrorClass::RateLimited { scope: RateLimitScope::BusinessAccount(Some(account)), .. }) =
             error.map(|error| &error.class)

@@ -1,5 +1,5 @@
-//! Incidents in the log: Meta stops answering, or a hold begins. Each is logged once when it begins and once when it ends,
-//! however many resources it affects. Pure: results of calls go in, log lines come out.
+//! Incidents in the log: Meta stops answering, or a hold begins. Each is logged once when it begins and once when it
+//! ends, however many resources it affects. Pure: results of calls go in, log lines come out.
 
 use std::collections::HashMap;
 use std::time::Duration;

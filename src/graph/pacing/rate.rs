@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 /// How far ahead calls may start: the few calls of a single resource in a row do not wait for one another.
 const ADVANCE: Duration = Duration::from_millis(100);
 
-/// Evenly spaced calls, first come, first served. A burst may have the calls of a tenth of a second. The spacing is wide
-/// enough that no second has more calls than the ceiling, even with a burst.
+/// Evenly spaced calls, first come, first served. A burst may have the calls of a tenth of a second. The spacing is
+/// wide enough that no second has more calls than the ceiling, even with a burst.
 pub(super) struct Rate {
     period: Duration,
     next: Mutex<Instant>,

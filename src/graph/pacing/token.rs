@@ -14,13 +14,13 @@ use super::{Hold, HoldCause};
 const FIRST_REFUSAL: Duration = Duration::from_secs(5 * 60);
 /// The longest wait before a refused token is retried.
 pub(super) const MAX_REFUSAL: Duration = Duration::from_secs(60 * 60);
-/// How long after a success calls run in parallel. Under load every success extends this time. After a break one call, the
-/// probe, goes first.
+/// How long after a success calls run in parallel. Under load every success extends this time. After a break one call,
+/// the probe, goes first.
 pub(super) const TRUST: Duration = Duration::from_secs(1);
 /// How long after a success two probes may run at once, so that a hanging probe delays nobody.
 pub(super) const HALF_TRUST: Duration = Duration::from_secs(30);
-/// After this many probes without a result about the token, one more probe may run at once: hanging numbers must not delay
-/// the other numbers for long.
+/// After this many probes without a result about the token, one more probe may run at once: hanging numbers must not
+/// delay the other numbers for long.
 pub(super) const INCONCLUSIVE_PER_STEP: u32 = 3;
 
 /// The state of one access token.

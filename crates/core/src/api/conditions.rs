@@ -123,8 +123,8 @@ reasons! {
     Progressing => Underway,
     /// The operator is uploading a new key to the numbers. Wait.
     RollingOut => Underway,
-    /// For more than three check intervals the operator got no answer from Meta, so nobody knows whether the numbers are
-    /// still valid. See the numbers' errors.
+    /// For more than three check intervals the operator got no answer from Meta, so nobody knows whether the numbers
+    /// are still valid. See the numbers' errors.
     CheckOverdue => Underway,
     /// The operator has not yet called Meta with this access token. Wait.
     NotAsked => Underway,
@@ -150,8 +150,8 @@ reasons! {
     /// Meta's answer about some number does not say whether the key is valid. The operator asks again.
     StatusUnknown => Waiting,
     /// Another resource owns some number and has the same key, or was just deleted: a GitOps tool may be renaming a
-    /// resource. This resource takes over without an upload once the other is deleted. Wait; after a minute the reason is
-    /// `NumberConflict`.
+    /// resource. This resource takes over without an upload once the other is deleted. Wait; after a minute the reason
+    /// is `NumberConflict`.
     NumberHandover => Waiting,
 
     /// The operator may not read a referenced Secret. Grant its ServiceAccount `get` on Secrets in the namespace.
@@ -190,7 +190,8 @@ reasons! {
     TokenRefused => Stalled,
     /// Meta refuses the app secret proof. Set appSecretRef, or correct its Secret.
     AppSecretRefused => Stalled,
-    /// Meta refuses some number, because of its ID, a permission, its registration, or a policy. See the number's error.
+    /// Meta refuses some number, because of its ID, a permission, its registration, or a policy. See the number's
+    /// error.
     NumberRefused => Stalled,
     /// Another resource owns some number. Remove the number from one of the two resources.
     NumberConflict => Stalled,
@@ -202,8 +203,8 @@ reasons! {
     /// Some number does not hold the key with a valid signature, and mode Observe forbids an upload. Set mode Enforce.
     DriftObserved => Stalled,
 
-    /// The resource is suspended, and its spec was changed since then or its numbers were never checked. Set `suspend` to
-    /// false.
+    /// The resource is suspended, and its spec was changed since then or its numbers were never checked. Set `suspend`
+    /// to false.
     Suspended => Suspended,
 }
 
@@ -262,8 +263,8 @@ pub fn list(
     conditions
 }
 
-/// Sets `lastTransitionTime` relative to `shown`, the conditions that were last written. The conditions at the start of a
-/// long reconcile may be older.
+/// Sets `lastTransitionTime` relative to `shown`, the conditions that were last written. The conditions at the start of
+/// a long reconcile may be older.
 pub fn follow(shown: &[Condition], next: &mut [Condition], now: Timestamp) {
     for condition in next {
         let same = shown.iter().find(|c| c.type_ == condition.type_ && c.status == condition.status);

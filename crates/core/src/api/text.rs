@@ -29,9 +29,9 @@ pub fn phone_numbers(ids: &[impl AsRef<str>]) -> String {
 
 /// Cuts the text at a character boundary to at most `max` bytes as the API server stores it. A cut ends in an ellipsis.
 ///
-/// The API server stores JSON in which Go escapes HTML characters, so a `<` takes six bytes. The limit counts these bytes:
-/// otherwise an HTML page instead of an answer could make a status too large to write. Control characters become spaces,
-/// because people read a status as YAML, which allows few of them.
+/// The API server stores JSON in which Go escapes HTML characters, so a `<` takes six bytes. The limit counts these
+/// bytes: otherwise an HTML page instead of an answer could make a status too large to write. Control characters become
+/// spaces, because people read a status as YAML, which allows few of them.
 pub fn truncate(text: &str, max: usize) -> String {
     let mut cut = String::with_capacity(text.len().min(max));
     let mut stored = 0;

@@ -1,4 +1,5 @@
-//! The canary: a key that Meta has not yet shown as VALID goes to one number only, so a wrong key does not spread. Pure.
+//! The canary: a key that Meta has not yet shown as VALID goes to one number only, so a wrong key does not spread.
+//! Pure.
 
 use jiff::Timestamp;
 

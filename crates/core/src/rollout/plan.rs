@@ -11,8 +11,8 @@ use crate::upload::UploadReason;
 pub struct Plan {
     /// The uploads, in the order of the spec.
     pub uploads: Vec<Upload>,
-    /// Whether no number has shown this key as VALID yet. Then the uploads go one by one until a number is VALID. After an
-    /// upload that took effect and is not VALID, no other upload follows. So a wrong key reaches a single number.
+    /// Whether no number has shown this key as VALID yet. Then the uploads go one by one until a number is VALID. After
+    /// an upload that took effect and is not VALID, no other upload follows. So a wrong key reaches a single number.
     pub is_canary: bool,
 }
 

@@ -14,8 +14,8 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// The progress at the end of a reconcile. `is_permitted` is false if the reconcile lost its write fence: then it is
-    /// complete only if nothing was left to do.
+    /// The progress at the end of a reconcile. `is_permitted` is false if the reconcile lost its write fence: then it
+    /// is complete only if nothing was left to do.
     pub fn of(is_permitted: bool, observation: &Observation, plan: &Plan, outcomes: &[Outcome]) -> Self {
         let is_complete = outcomes.len() == plan.uploads.len()
             && !observation.numbers.iter().any(|number| observation.was_skipped(number));

@@ -67,13 +67,14 @@ impl Waits {
         [0, 250, 750, 2000].into_iter().map(move |millis| waits.of(Duration::from_millis(millis)))
     }
 
-    /// Grace period: how long a number stays free after its owner has gone, before a resource with another key may take it.
+    /// Grace period: how long a number stays free after its owner has gone, before a resource with another key may take
+    /// it.
     pub fn before_takeover(&self) -> Duration {
         self.of(MINUTE)
     }
 
-    /// After the n-th reconcile in a row that failed because the API server did not answer: 5 s doubling to 1 min. Longer
-    /// waits would not help an unreachable server.
+    /// After the n-th reconcile in a row that failed because the API server did not answer: 5 s doubling to 1 min.
+    /// Longer waits would not help an unreachable server.
     pub fn after_outage(&self, failures: i32) -> Duration {
         self.doubling(AFTER_OUTAGE, failures)
     }

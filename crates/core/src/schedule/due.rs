@@ -92,8 +92,8 @@ pub enum Due {
 
 /// Decides from the stored status whether anything is due.
 ///
-/// `secrets` are the current versions of the referenced Secrets. In a steady state the answer is `Later`, even right after
-/// a start. So a restart costs no call to Meta and no read of a Secret.
+/// `secrets` are the current versions of the referenced Secrets. In a steady state the answer is `Later`, even right
+/// after a start. So a restart costs no call to Meta and no read of a Secret.
 pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: Duration, now: Timestamp) -> Due {
     let nothing_yet = FlowsEncryptionKeyStatus::default();
     let status = resource.status.as_ref().unwrap_or(&nothing_yet);

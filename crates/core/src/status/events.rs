@@ -123,7 +123,8 @@ fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) 
 
 fn is_trouble(reason: Reason) -> bool {
     match reason.ready_effect() {
-        // Both may end within seconds: the passphrase is tried once more, and the other resource may be about to be deleted.
+        // Both may end within seconds: the passphrase is tried once more, and the other resource may be about to be
+        // deleted.
         ReadyEffect::Waiting if matches!(reason, Reason::PassphraseRejected | Reason::NumberHandover) => false,
         ReadyEffect::Stalled | ReadyEffect::Waiting => true,
         // The state of the numbers is no longer known.

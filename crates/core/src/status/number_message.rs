@@ -76,8 +76,8 @@ fn drift(what: &str, number: &PhoneNumberStatus, criteria: &Criteria) -> String 
     format!("{what}; {next}.")
 }
 
-/// The transient failure, the last known state, and the time of the next try. All inputs are stored in the status, so the
-/// message never changes without another change of the status.
+/// The transient failure, the last known state, and the time of the next try. All inputs are stored in the status, so
+/// the message never changes without another change of the status.
 fn failure_of(number: &PhoneNumberStatus) -> Option<String> {
     let error = number.error.as_ref()?;
     let is_current = match number.state {

@@ -137,8 +137,8 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     }
 }
 
-/// Whether token and app secret are the same as in the last reconcile: the same Secrets in the same versions, with the same
-/// references.
+/// Whether token and app secret are the same as in the last reconcile: the same Secrets in the same versions, with the
+/// same references.
 fn has_same_credentials(observation: &Observation, secrets: &[ObservedSecret]) -> bool {
     let spec = &observation.resource.spec;
     let Some(status) = observation.status() else { return false };

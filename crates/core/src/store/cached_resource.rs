@@ -105,8 +105,8 @@ impl CachedResource {
             && self.version.zip(version(metadata)).is_some_and(|(known, other)| other <= known)
     }
 
-    /// Whether someone recreated or deleted the object, changed its spec or the sync annotation, or altered the conditions
-    /// in the status. Other changes of status or metadata do not count.
+    /// Whether someone recreated or deleted the object, changed its spec or the sync annotation, or altered the
+    /// conditions in the status. Other changes of status or metadata do not count.
     pub fn spec_changed(&self, before: &Self) -> bool {
         !self.is_same_object(before)
             || self.generation != before.generation
@@ -152,7 +152,8 @@ fn numbers(resource: &FlowsEncryptionKey) -> Box<[CachedNumber]> {
     let mut owned: Vec<_> = status
         .phone_numbers
         .iter()
-        // A suspended resource gives up its numbers. After the resume it owns a number once it has read the number again.
+        // A suspended resource gives up its numbers. After the resume it owns a number once it has read the number
+        // again.
         .filter(|_| status.suspended_since.is_none())
         .filter_map(|number| Some((number.phone_number_id.as_str(), number.owned_since.as_ref()?.0)))
         .collect();

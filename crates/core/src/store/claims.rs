@@ -1,9 +1,9 @@
 //! Decides which resource owns a phone number that several resources list. Synchronous and in memory.
 //!
-//! A resource has a claim after it has read the number with its own token; `ownedSince` in the status is the time of the
-//! claim. The oldest `ownedSince` wins, then the older resource, then the order of namespace and name. A resource that
-//! may not or cannot upload never owns a number. When a reconcile has read a number and not yet written its status, a
-//! reservation replaces `ownedSince`.
+//! A resource has a claim after it has read the number with its own token; `ownedSince` in the status is the time of
+//! the claim. The oldest `ownedSince` wins, then the older resource, then the order of namespace and name. A resource
+//! that may not or cannot upload never owns a number. When a reconcile has read a number and not yet written its
+//! status, a reservation replaces `ownedSince`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -69,7 +69,8 @@ impl Claims {
     }
 
     /// Handles a changed or deleted resource. Returns the resources that may take over numbers that it no longer owns.
-    /// Until `now + patience` the former owner may come back, even with another key, because a GitOps tool may recreate it.
+    /// Until `now + patience` the former owner may come back, even with another key, because a GitOps tool may recreate
+    /// it.
     pub fn note_change(
         &mut self,
         key: &ObjectKey,
@@ -129,7 +130,8 @@ impl Claims {
         }
     }
 
-    /// Like `owner`, for a resource that has just read the number. If nobody owns the number, reserves it for the resource.
+    /// Like `owner`, for a resource that has just read the number. If nobody owns the number, reserves it for the
+    /// resource.
     pub fn claim_now(
         &mut self,
         id: &str,

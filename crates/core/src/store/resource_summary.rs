@@ -8,8 +8,8 @@ use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState}
 /// The state of a resource, as metrics show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceSummary {
-    /// Count of the resource's numbers in each state, in the order of [`NumberState::ALL`]. Numbers that are not yet in the
-    /// status are Pending. At most 500 in total.
+    /// Count of the resource's numbers in each state, in the order of [`NumberState::ALL`]. Numbers that are not yet in
+    /// the status are Pending. At most 500 in total.
     pub numbers: [u16; NumberState::ALL.len()],
     /// Status of the condition `Ready`.
     pub ready: ConditionStatus,

@@ -1,5 +1,5 @@
-//! The cache of the watched objects: resources with their last status, versions of Secrets, and an index from Secrets to
-//! resources.
+//! The cache of the watched objects: resources with their last status, versions of Secrets, and an index from Secrets
+//! to resources.
 //!
 //! Synchronous. Every change returns the affected resources. An index finds them, so no event scans all resources.
 
@@ -77,8 +77,8 @@ impl Store {
     /// An empty store, with one pair of watches for each entry of `namespaces`. None stands for all namespaces. The
     /// position of the entry is the number of the watch.
     ///
-    /// `takeover_patience` is the grace period: how long a number stays free after its owner has gone, before a resource
-    /// with another key may take it.
+    /// `takeover_patience` is the grace period: how long a number stays free after its owner has gone, before a
+    /// resource with another key may take it.
     pub fn new(namespaces: &[Option<String>], takeover_patience: Duration) -> Self {
         let lists = || {
             let namespaces = namespaces.iter().map(|namespace| namespace.as_deref().map(Arc::from));
@@ -188,8 +188,8 @@ impl Store {
         self.claims.owner(id, key, wanted, &self.resources, now)
     }
 
-    /// Like `owner`, for a resource whose token has just read the number. If nobody owns the number, the resource becomes
-    /// the owner.
+    /// Like `owner`, for a resource whose token has just read the number. If nobody owns the number, the resource
+    /// becomes the owner.
     pub fn claim(&mut self, id: &str, key: &ObjectKey, wanted: Option<Fingerprint>, now: Timestamp) -> Ownership {
         self.claims.claim_now(id, key, wanted, &self.resources, now)
     }
@@ -234,7 +234,8 @@ impl Store {
         if self.secrets.remove(key).is_some() { self.referring_to(key) } else { Vec::new() }
     }
 
-    /// Ends a list of Secrets and removes the Secrets that it did not contain. Returns the resources that refer to them.
+    /// Ends a list of Secrets and removes the Secrets that it did not contain. Returns the resources that refer to
+    /// them.
     pub fn finish_secrets(&mut self, watch: usize) -> Vec<ObjectKey> {
         let gone = self.secret_lists[watch].finish(self.secrets.keys());
         gone.iter().flat_map(|key| self.delete_secret(key)).collect()
