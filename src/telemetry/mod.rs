@@ -28,8 +28,8 @@ pub struct InvalidLogLevel(String);
 /// Parses levels: each follows its target, and at most one without a target applies to all others.
 ///
 /// # Errors
-/// If the text is invalid. Without this check, a misspelt level would count as a target, and the rest of the log would be
-/// silent.
+/// If the text is invalid. Without this check, a misspelt level would count as a target, and the rest of the log would
+/// be silent.
 pub fn levels(text: &str) -> Result<Targets, InvalidLogLevel> {
     let text: String = text.split_whitespace().collect();
     for part in text.split(',') {
