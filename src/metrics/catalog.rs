@@ -90,8 +90,7 @@ const fn open(name: &'static str, values: &'static str) -> Label {
 const NAMESPACE: Label = open("namespace", "of the resource");
 const NAME: Label = open("name", "of the resource");
 /// A scrape may overwrite `namespace`, which is also a label of the target.
-const RESOURCE_NAMESPACE: Label =
-    open("resource_namespace", "the same as `namespace`; no scrape overwrites it");
+const RESOURCE_NAMESPACE: Label = open("resource_namespace", "the same as `namespace`; no scrape overwrites it");
 const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
 const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
 const SCOPE: Label = one_of("scope", || HoldScope::ALL.map(HoldScope::as_str).to_vec());
@@ -191,7 +190,7 @@ pub(crate) static GRAPH_PAUSE_REMAINING: Descriptor = seconds(
     "Time until the longest of these holds ends.",
 );
 pub(crate) static QUEUE_DEPTH: Descriptor =
-    gauge("waflows_queue_depth", &[], "Resources in the work queue; 0 on a replica that does not lead.");
+    gauge("waflows_queue_depth", &[], "Resources that wait in the work queue; 0 on a replica that does not lead.");
 pub(crate) static QUEUE_OLDEST: Descriptor = seconds(
     "waflows_queue_oldest",
     MetricType::Gauge,
