@@ -133,7 +133,7 @@ reasons! {
     SecretNotFound => Waiting,
     /// A referenced Secret lacks the referenced key. Add the key; the operator continues by itself.
     SecretKeyNotFound => Waiting,
-    /// The passphrase did not open the private key at the first try. Both may be changing. Wait a moment.
+    /// The passphrase did not open the private key at the first try. Key and passphrase may be changing. Wait a moment.
     PassphraseRejected => Waiting,
     /// Meta limits the rate of calls. The operator waits for as long as Meta asks.
     RateLimited => Waiting,
