@@ -313,7 +313,7 @@ mod tests {
         let returns = health.returns();
         health.note_contact(None);
         assert!(health.is_in_contact() && returns.has_changed().unwrap());
-        // One failed; the connection of the other may lead nowhere, and nobody can tell.
+        // One watch failed. The connection of the other may be dead, and nothing shows this.
         let clauses = [
             "the watch of secrets has failed for 20 s: connection refused",
             "the watch of flowsencryptionkeys has failed for 20 s: it is begun anew, since the API server was away",
