@@ -1,4 +1,4 @@
-//! Requests to the API server, and their failures said for people.
+//! Requests to the API server, and error texts for people.
 
 use std::error::Error;
 use std::io;
@@ -8,7 +8,7 @@ use kube::client::ClientBuilder;
 use tower::BoxError;
 use tower::util::MapErrLayer;
 
-/// The API server gave no answer at all.
+/// The API server gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot reach the API server {server}: {}", reason(&**cause))]
 struct Unreachable {
@@ -17,25 +17,25 @@ struct Unreachable {
     cause: BoxError,
 }
 
-/// A client whose failures name the API server, for [`describe`].
+/// A client whose errors name the API server, for [`describe`].
 ///
 /// # Errors
-/// When the configuration is of no use, such as for a certificate that cannot be read.
+/// If the configuration is invalid, for example because a certificate cannot be read.
 pub(crate) fn client(config: kube::Config) -> kube::Result<Client> {
     let naming = naming(&config);
     Ok(ClientBuilder::try_from(config)?.with_layer(&naming).build())
 }
 
-/// What lets the failures of a client name the API server.
+/// The layer that adds the name of the API server to a client's errors.
 pub(crate) fn naming(config: &kube::Config) -> MapErrLayer<impl FnOnce(BoxError) -> BoxError + Clone + use<>> {
     let server = server(&config.cluster_url);
     MapErrLayer::new(move |cause: BoxError| -> BoxError {
-        // Not of the way to the API server: the credentials of the kubeconfig, for example.
+        // Not a connection failure, but for example an error of the kubeconfig's credentials.
         if cause.is::<kube::Error>() { cause } else { Unreachable { server, cause }.into() }
     })
 }
 
-/// Its address, without a password that may stand in it.
+/// The address of the API server, without a password.
 fn server(url: &http::Uri) -> String {
     let scheme = url.scheme_str().map(|scheme| format!("{scheme}://")).unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -43,7 +43,8 @@ fn server(url: &http::Uri) -> String {
     format!("{scheme}{}{port}{path}", url.host().unwrap_or_default())
 }
 
-/// What the API server says, without the dump of its answer that `kube::Error` adds, or why it says nothing.
+/// The API server's message, without the dump of the answer that `kube::Error` adds. If there was no answer, the
+/// reason.
 pub(crate) fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} (HTTP status {})", status.message, status.code),
@@ -53,7 +54,7 @@ pub(crate) fn describe(error: &kube::Error) -> String {
     }
 }
 
-/// The cause that lies deepest: the others only say that there is one.
+/// The deepest cause. The other errors in the chain add no information.
 fn reason(error: &(dyn Error + 'static)) -> String {
     let mut deepest = error;
     loop {
@@ -65,7 +66,7 @@ fn reason(error: &(dyn Error + 'static)) -> String {
         if let Some(said) = of_connection.and_then(known) {
             return said;
         }
-        // The source of what an `io::Error` holds is told as its own; what it holds is passed over.
+        // `io::Error::source` skips the error that it holds, so look at the held error, too.
         let held = of_connection.and_then(io::Error::get_ref).map(|held| held as &(dyn Error + 'static));
         match held.or_else(|| deepest.source()) {
             Some(cause) => deepest = cause,
@@ -74,11 +75,11 @@ fn reason(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// For failures of a connection whose own text is not for people.
+/// Texts for connection failures whose own text is not readable for people.
 fn known(error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::TimedOut => Some("no answer in time".to_owned()),
-        // The system's own, such as "connection refused", without its number.
+        // The system's text, such as "connection refused", without the error number.
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::HostUnreachable
@@ -87,7 +88,7 @@ fn known(error: &io::Error) -> Option<String> {
     }
 }
 
-/// An error that may say what is wrong only in its causes.
+/// The text of an error with the texts of its causes.
 fn with_causes(error: &kube::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Wires everything together: clients, controller, server, shutdown.
+//! Starts and stops the operator: clients, controller, server, shutdown.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -28,70 +28,70 @@ use crate::sieve::sieved;
 use crate::telemetry::Traces;
 use crate::{apiserver, graph, server, telemetry};
 
-/// Bound on a call to Meta. Shorter than the time for which a lost lease cannot be taken by another replica.
+/// Timeout of a call to Meta. Shorter than the time between the end of a term and the earliest start of another leader.
 const GRAPH_TIMEOUT: Duration = Duration::from_millis(4500);
 
-/// Requests to the API server under way at once. Each has a connection of its own, and more of them would only wait at
-/// the other end.
+/// Limit of concurrent requests to the API server. Each has its own connection. More requests would only wait in the
+/// server.
 const KUBERNETES_CONCURRENCY: usize = 16;
 
-/// Bound on the silence of the API server in answer to a request.
+/// Read timeout of a request to the API server.
 const KUBERNETES_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bound on the silence of the API server on a watch.
+/// Read timeout of a watch.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Bound on a new connection for a watch: one that is tried while the API server goes away must not outlast its absence.
+/// Connect timeout of a watch. A connection attempt during an outage of the API server must not outlast the outage.
 const WATCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the operator did not start.
+/// The reasons why the operator cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The log level is wrong.
+    /// The log level is invalid.
     #[error(transparent)]
     Telemetry(#[from] telemetry::InvalidLogLevel),
-    /// Traces cannot be exported as the environment asks.
+    /// The environment variables for traces are invalid.
     #[error(transparent)]
     Traces(#[from] telemetry::SetupError),
-    /// The address of the server is taken.
+    /// The HTTP address cannot be used, for example because another process has the port.
     #[error(transparent)]
     Listen(#[from] server::ListenError),
     /// The Graph client cannot be set up.
     #[error(transparent)]
     Graph(#[from] graph::ConfigError),
-    /// There is no cluster to work in.
+    /// No cluster is configured.
     #[error("no cluster to connect to: set KUBECONFIG, or run inside a cluster ({0})")]
     Kubeconfig(#[from] kube::config::InferConfigError),
     /// The Kubernetes client cannot be set up.
     #[error("the Kubernetes client could not be set up: {0}")]
     Client(#[from] kube::Error),
-    /// The timing of the Lease keeps no two leaders apart.
+    /// The timing of the Lease cannot prevent two leaders at the same time.
     #[error(transparent)]
     Timing(#[from] leader::InvalidTiming),
-    /// An upload that a leader began at the end of its term could arrive in the next one's.
+    /// An upload that a leader began at the end of its term could arrive in the term of the next leader.
     #[error(
         "--lease-duration must be at least {needed:?} longer than --renew-deadline, not {margin:?}: a call to Meta that a \
          leader began may take that long"
     )]
     Margin {
-        /// By how much it is longer.
+        /// Lease duration minus renew deadline, as given.
         margin: Duration,
-        /// By how much it must be.
+        /// The required difference.
         needed: Duration,
     },
-    /// Meta would be asked all the time, or never.
+    /// The interval would cause too many checks, or almost none.
     #[error(
         "--default-check-interval must be at least 1m and at most 720h (30 days), as checkInterval of a resource must, \
          not {0:?}"
     )]
     CheckInterval(Duration),
-    /// Signals cannot be received.
+    /// The signal handlers cannot be installed.
     #[error("cannot receive signals: {0}")]
     Signal(#[source] std::io::Error),
 }
 
 impl StartError {
-    /// Whether the command line is at fault, alone.
+    /// Whether only the command line is wrong. The exit code is then 2.
     pub fn is_wrong_usage(&self) -> bool {
         match self {
             Self::Telemetry(_) | Self::Timing(_) | Self::Margin { .. } | Self::CheckInterval(_) => true,
@@ -107,7 +107,7 @@ impl StartError {
 /// Runs the operator until SIGTERM or Ctrl-C.
 ///
 /// # Errors
-/// When a flag or the environment makes a start impossible.
+/// If a flag or the environment makes a start impossible.
 pub async fn run(args: RunArgs) -> Result<(), StartError> {
     require_interval(&args)?;
     let timing = timing(&args)?;
@@ -156,7 +156,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let pages = Pages { context: Arc::clone(&context), leader: leader.clone(), metrics };
     let server = tokio::spawn(server::serve(listener, pages, stop.clone()));
     controller::run(context, scopes, leader, stop).await;
-    // Nothing is written any more: another replica may begin.
+    // No write is in progress any more: another replica may lead.
     if let Some(leadership) = leadership {
         leadership.release().await;
     }
@@ -170,7 +170,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Holds the flag to the bounds of a resource's `checkInterval`. Tests, which shorten the waits, may go below them.
+/// Checks the flag against the limits of a resource's `checkInterval`. Tests that shorten the waits may go below.
 fn require_interval(args: &RunArgs) -> Result<(), StartError> {
     let interval = args.default_check_interval;
     if interval > MAX_CHECK_INTERVAL || (interval < MIN_CHECK_INTERVAL && args.wait_scale >= 1.0) {
@@ -179,7 +179,7 @@ fn require_interval(args: &RunArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The timing of the election. A call to Meta that a leader began must be over before another replica leads.
+/// The timing of the election. A call to Meta that a leader began must end before another replica leads.
 fn timing(args: &RunArgs) -> Result<Timing, StartError> {
     let timing = Timing::new(args.lease_duration, args.renew_deadline)?;
     if args.leader_election && timing.margin() < GRAPH_TIMEOUT {
@@ -188,7 +188,7 @@ fn timing(args: &RunArgs) -> Result<Timing, StartError> {
     Ok(timing)
 }
 
-/// The part in the election. Without one, it is told of others that have a part in it.
+/// Joins the leader election. Without `--leader-election`, warns if another process leads.
 fn leadership(args: &RunArgs, timing: Timing, kubernetes: &kube::Config) -> Result<Option<Leadership>, StartError> {
     let given = args.lease_namespace.clone().filter(|namespace| !namespace.is_empty());
     let lease = LeaseConfig {
@@ -205,7 +205,8 @@ fn leadership(args: &RunArgs, timing: Timing, kubernetes: &kube::Config) -> Resu
     Ok(None)
 }
 
-/// Rounds retry by themselves and must not hang: the client does neither wait for ever nor repeat.
+/// Configuration for single requests: with a read timeout and without retries. A reconcile retries by itself and must
+/// not hang.
 pub(crate) fn for_single_requests(mut config: kube::Config) -> kube::Config {
     config.read_timeout = Some(KUBERNETES_TIMEOUT);
     config.reset_reader_on_write = true;
@@ -213,9 +214,9 @@ pub(crate) fn for_single_requests(mut config: kube::Config) -> kube::Config {
     config
 }
 
-/// A watch ends after 290 s at the latest, for the API server's part. One on which nothing is heard for longer leads
-/// nowhere, and is begun anew. It is tried again by whoever follows it, and not by the client, which would wait ever
-/// longer for an API server that is back.
+/// Configuration for watches. The API server ends a watch after 290 s at the latest. If a watch is silent for longer,
+/// its connection is dead and the watch is restarted. The caller retries, not the client: the client's backoff would
+/// continue after the API server is back.
 fn for_watches(mut config: kube::Config) -> kube::Config {
     config.connect_timeout = Some(WATCH_CONNECT_TIMEOUT);
     config.default_retry = false;
@@ -224,7 +225,7 @@ fn for_watches(mut config: kube::Config) -> kube::Config {
     config
 }
 
-/// A client of the Graph API, as the flags say.
+/// Creates the Graph API client from the flags.
 pub(crate) fn graph_client(
     args: &GraphArgs,
     wait_scale: f64,
@@ -245,20 +246,21 @@ pub(crate) fn graph_client(
     Ok(graph::Client::new(&config, Arc::new(CallLimiter::new(ceilings)), metrics)?)
 }
 
-/// The client for watches, which drops what tenants may write at length before anything is held of it.
+/// Creates the client for watches. It drops large metadata of tenants before the data is kept in memory.
 fn watch_client(kubernetes: kube::Config) -> kube::Result<kube::Client> {
     let naming = apiserver::naming(&kubernetes);
     let builder = ClientBuilder::try_from(for_watches(kubernetes))?;
     Ok(builder.with_layer(&naming).with_layer(&MapResponseLayer::new(sieved)).build())
 }
 
-/// The namespaces to watch, each once; one entry for all of them where none is named.
+/// The namespaces to watch, without duplicates. A single None stands for all namespaces.
 fn namespaces(args: &RunArgs) -> Vec<Option<String>> {
     let names = named(&args.namespaces);
     if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() }
 }
 
-/// The namespaces that a flag names, each once. A variable of the environment may be set and empty.
+/// The namespaces in a flag, without duplicates. Ignores empty names, because an environment variable may be set and
+/// empty.
 pub(crate) fn named(namespaces: &[String]) -> Vec<String> {
     let mut names: Vec<_> = namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
     names.sort_unstable();

@@ -1,10 +1,10 @@
-//! Whether the process lives and is ready, for the probes of the kubelet.
+//! Liveness and readiness of the process, for the probes of the kubelet.
 //!
-//! It lives while its loops move. Each shows its [`Heartbeat`] also while it has nothing to do, whether or not the API
-//! server or Meta answers: a restart would mend neither. What a loop waits for is bounded, so that a silent pulse means
-//! a fault of this process.
+//! The process is alive while its loops move. Each loop beats its [`Heartbeat`] even when idle, and whether or not the
+//! API server or Meta answers, because a restart would not help against an outage. Every wait of a loop has a limit, so
+//! a silent heartbeat means a fault of this process.
 //!
-//! It is ready while it sees the cluster, whether it leads or not.
+//! The process is ready while its watches see the cluster, whether it leads or not.
 
 mod sight;
 
@@ -19,21 +19,21 @@ use tokio::time::{Instant, sleep, timeout};
 pub use self::sight::Sight;
 use crate::apiserver::describe;
 
-/// How often a loop at rest shows that it lives.
+/// Interval of the heartbeats of an idle loop.
 const REST: Duration = Duration::from_secs(10);
-/// A loop that was silent for this long is stuck, unless it asks for more.
+/// A loop without a heartbeat for this long is stuck, unless it set a longer limit.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// How often the API server is asked for a sign of life.
+/// Interval of the requests for `/version`, which show that the API server answers.
 const CONTACT_INTERVAL: Duration = Duration::from_secs(10);
-/// The same while it gives none, or a watch has failed.
+/// The interval while the API server does not answer, or after a watch has failed.
 const CONTACT_INTERVAL_IN_DOUBT: Duration = Duration::from_secs(1);
 const CONTACT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Without an answer for this long, the process does not see the cluster. Restarts of the API server are shorter.
+/// After this time without an answer the process is not ready. A restart of the API server takes less.
 const OUT_OF_CONTACT: Duration = Duration::from_secs(30);
-/// A watch that fails for this long does not recover by itself.
+/// After this time a failing watch makes the process not ready: it will not recover by itself.
 const FAILED: Duration = Duration::from_secs(60);
 
-/// The sign of life of one loop.
+/// The heartbeat of one loop.
 #[derive(Debug)]
 pub struct Heartbeat {
     origin: Instant,
@@ -48,17 +48,17 @@ impl Default for Heartbeat {
 }
 
 impl Heartbeat {
-    /// The loop moves.
+    /// Records that the loop moves.
     pub fn beat(&self) {
         self.beaten.store(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Since the last beat.
+    /// Time since the last beat.
     pub fn silence(&self) -> Duration {
         self.origin.elapsed().saturating_sub(Duration::from_millis(self.beaten.load(Ordering::Relaxed)))
     }
 
-    /// Waits for something that may take any time, and shows meanwhile that the loop can move.
+    /// Waits for a future that may take any time, and beats meanwhile.
     pub async fn while_waiting<T>(&self, something: impl Future<Output = T>) -> T {
         let mut something = std::pin::pin!(something);
         loop {
@@ -80,14 +80,14 @@ struct Loop {
 struct Contact {
     last: Instant,
     was_ever: bool,
-    /// Since when every attempt has failed.
+    /// Time since which every request has failed. None while the API server answers.
     lost: Option<Instant>,
     said: String,
-    /// The end of the last absence that made this process blind.
+    /// The end of the last outage that made this process not ready.
     back: Option<Instant>,
 }
 
-/// What the probes ask.
+/// The state behind the probes.
 pub struct Health {
     loops: Mutex<Vec<Loop>>,
     sights: Mutex<Vec<Arc<Sight>>>,
@@ -98,7 +98,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Nothing known yet. `wait_scale` multiplies the times that readiness counts in; 1 but in tests.
+    /// The initial state. `wait_scale` multiplies the time limits of readiness; 1 except in tests.
     pub fn new(wait_scale: f64) -> Self {
         let contact = Contact { last: Instant::now(), was_ever: false, lost: None, said: String::new(), back: None };
         Self {
@@ -111,21 +111,21 @@ impl Health {
         }
     }
 
-    /// A loop begins. It ends when its pulse is dropped.
+    /// Registers a loop. Dropping the heartbeat unregisters it.
     pub fn begin(&self, name: &'static str) -> Arc<Heartbeat> {
         let heartbeat = Arc::new(Heartbeat::default());
         self.follow(name, &heartbeat, PATIENCE);
         heartbeat
     }
 
-    /// Follows the pulse of a loop that makes its own.
+    /// Registers a loop that has its own heartbeat.
     pub fn follow(&self, name: &'static str, heartbeat: &Arc<Heartbeat>, patience: Duration) {
         let mut loops = locked(&self.loops);
         loops.retain(|known| known.heartbeat.strong_count() > 0);
         loops.push(Loop { name, heartbeat: Arc::downgrade(heartbeat), patience });
     }
 
-    /// The loops that are stuck, each in a clause.
+    /// The stuck loops, each as a clause for the body of `/healthz`.
     pub fn not_live_reasons(&self) -> Vec<String> {
         let silent = |known: &Loop| {
             let silence = known.heartbeat.upgrade()?.silence();
@@ -134,7 +134,7 @@ impl Health {
         locked(&self.loops).iter().filter_map(silent).collect()
     }
 
-    /// What this process does not see of the cluster, each in a clause.
+    /// The reasons why this process does not see the cluster, each as a clause for the body of `/readyz`.
     pub fn not_ready_reasons(&self) -> Vec<String> {
         let mut clauses = Vec::new();
         let contact = locked(&self.contact);
@@ -146,7 +146,7 @@ impl Health {
         for sight in locked(&self.sights).iter() {
             let Some(trouble) = sight.trouble() else { continue };
             let lasts = trouble.since.elapsed();
-            // After an absence that made this process blind, it sees again once its watches do.
+            // After an outage that made this process not ready, every watch must be open again.
             if lasts > FAILED.mul_f64(self.wait_scale) || contact.back.is_some_and(|back| trouble.since < back) {
                 let (what, said) = (sight.what, trouble.said);
                 clauses.push(format!("the watch of {what} has failed for {} s: {said}", lasts.as_secs()));
@@ -159,31 +159,31 @@ impl Health {
         !contact.was_ever || contact.last.elapsed() > OUT_OF_CONTACT.mul_f64(self.wait_scale)
     }
 
-    /// A watch begins.
+    /// Registers a watch.
     pub fn sight(&self, what: &'static str) -> Arc<Sight> {
         let sight = Arc::new(Sight::new(what, Arc::clone(&self.doubt)));
         locked(&self.sights).push(Arc::clone(&sight));
         sight
     }
 
-    /// Changes whenever the API server answers again after it did not.
+    /// Changes whenever the API server answers again after an outage.
     pub fn returns(&self) -> watch::Receiver<()> {
         self.returns.subscribe()
     }
 
-    /// Whether the API server gave a sign of life when it was asked last.
+    /// Whether the API server answered the last request for `/version`.
     pub fn is_in_contact(&self) -> bool {
         locked(&self.contact).lost.is_none()
     }
 
-    /// Asks the API server for a sign of life again and again: watches are silent where nothing changes, also on a
-    /// connection that leads nowhere.
+    /// Requests `/version` again and again. This detects dead connections: a watch is silent on a dead connection, and
+    /// also when nothing changes.
     pub async fn keep_in_contact(&self, client: &Client) {
         loop {
             let answer = timeout(CONTACT_TIMEOUT.mul_f64(self.wait_scale), client.apiserver_version()).await;
             let failure = match answer {
                 Ok(Ok(_)) => None,
-                // Whoever refuses is there.
+                // A refusal is also an answer.
                 Ok(Err(kube::Error::Api(status))) if status.code < 500 => None,
                 Ok(Err(error)) => Some(describe(&error)),
                 Err(_) => Some("it takes too long".to_owned()),
@@ -313,7 +313,7 @@ mod tests {
         let returns = health.returns();
         health.note_contact(None);
         assert!(health.is_in_contact() && returns.has_changed().unwrap());
-        // One failed; the connection of the other may lead nowhere, and nobody can tell.
+        // One watch failed. The connection of the other may be dead, and nothing shows this.
         let clauses = [
             "the watch of secrets has failed for 20 s: connection refused",
             "the watch of flowsencryptionkeys has failed for 20 s: it is begun anew, since the API server was away",

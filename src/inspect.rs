@@ -1,4 +1,4 @@
-//! `inspect`: what a key file holds, or what is wrong with it.
+//! The subcommand `inspect`: shows the content of a key file, or what is wrong with the file.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,21 +11,21 @@ use zeroize::Zeroizing;
 use crate::cli::{InspectArgs, OutputFormat};
 use crate::command_output::CommandOutput;
 
-/// Far more than any key. What is longer is cut, and refused as too large.
+/// Limit of the bytes that are read, far more than any key. A longer file is cut, and then refused as too large.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Why a file could not be looked into.
+/// The reasons for which `inspect` reaches no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The I/O error.
         source: io::Error,
     },
-    /// There is one standard input only.
+    /// Both files are `-`, but there is only one standard input.
     #[error("key and passphrase cannot both come from standard input; give one of them as a file")]
     BothFromStdin,
     /// The JSON cannot be written. Never in practice.
@@ -33,10 +33,10 @@ pub enum InspectError {
     Json(#[from] serde_json::Error),
 }
 
-/// Looks into a file. Ends with 1 where the key is of no use to the operator.
+/// Inspects a file. The exit code is 1 if the operator cannot use the key.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// If a file cannot be read.
 pub fn run(args: &InspectArgs) -> Result<CommandOutput, InspectError> {
     if is_stdin(&args.key_file) && args.passphrase_file.as_deref().is_some_and(is_stdin) {
         return Err(InspectError::BothFromStdin);
@@ -52,7 +52,7 @@ pub fn run(args: &InspectArgs) -> Result<CommandOutput, InspectError> {
     if args.public_key
         && let Err(error) = &inspection.key
     {
-        // Where a key is expected, for example in a file, there is none.
+        // Standard output must hold only a key, because it may be redirected into a file.
         eprintln!("waflows-operator: {}", problem(error));
         return Ok(CommandOutput { text: String::new(), exit_code: 1 });
     }
@@ -74,7 +74,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, InspectError> {
     Ok(bytes)
 }
 
-/// What is wrong with a file, with the remedy for who has it at hand rather than in a Secret.
+/// Finding and remedy for a local file. Some remedies differ from the remedies for a Secret.
 fn problem(error: &KeyError) -> String {
     match error {
         KeyError::MissingPassphrase => {
@@ -99,7 +99,7 @@ fn table(inspection: &Inspection) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The JSON form. What is not known is left out.
+/// The JSON output. Unknown fields are left out.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {

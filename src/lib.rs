@@ -1,13 +1,13 @@
 //! Keeps the encryption key of WhatsApp Flows on phone numbers.
 //!
-//! What is decided stands in `waflows_core`, how keys are read in `waflows_key`. Here is everything that does:
+//! `waflows_core` has the decisions, `waflows_key` the parsing of keys. This crate has all I/O:
 //!
-//! - [`graph`]: Meta's Graph API
-//! - [`controller`]: carries out what the core decides
-//! - [`leader`]: several replicas, one writer
-//! - [`health`]: whether the process lives and sees the cluster; [`metrics`]: what Prometheus is told
-//! - [`check`]: what the operator would do, said beforehand; [`inspect`]: what a key file holds
-//! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process around it
+//! - [`graph`]: the client of Meta's Graph API
+//! - [`controller`]: watches, work queue and reconciles; carries out the decisions of the core
+//! - [`leader`]: leader election, so that only one replica writes
+//! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
+//! - [`check`] and [`inspect`]: the subcommands that change nothing
+//! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process
 
 mod apiserver;
 pub mod app;

@@ -11,10 +11,11 @@ use waflows_operator::cli::{Cli, Command};
 use waflows_operator::command_output::CommandOutput;
 use waflows_operator::{app, check, inspect};
 
-/// Wrong usage ends so, as clap has it. So does a command that looks and could not tell.
+/// Exit code for wrong usage, the same as clap's. Also the exit code of `check` and `inspect` when they reached no
+/// verdict.
 const WRONG_USAGE: u8 = 2;
 
-/// Gives memory back that the C library's allocator keeps after a rollout. Its settings are in `.cargo/config.toml`.
+/// Returns memory after a rollout, unlike the C library's allocator. Its settings are in `.cargo/config.toml`.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
@@ -51,9 +52,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    // The only TLS provider of the process; an error means that one is installed already.
+    // The only TLS provider of the process. An error means that a provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // One thread does the work of thousands of resources; a second one takes a tenth more CPU and makes a rollout no
-    // faster. What computes for long, opening an encrypted key, has threads of its own.
+    // One thread handles thousands of resources. A second one takes a tenth more CPU and makes a rollout no faster.
+    // Long computations, such as opening an encrypted key, run on blocking threads.
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }

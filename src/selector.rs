@@ -1,9 +1,9 @@
-//! Label selectors, in the form of the API server: `shard=1,tier in (a,b),!legacy`.
+//! Label selectors in the syntax of the API server: `shard=1,tier in (a,b),!legacy`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-/// What labels must be like.
+/// A parsed label selector. All its requirements must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelSelector(Vec<Requirement>);
 
@@ -23,13 +23,13 @@ enum Test {
     Below(i64),
 }
 
-/// A text is no label selector.
+/// The text is not a label selector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is no label selector such as team=checkout or 'shard in (a,b),!legacy'")]
 pub struct NoSelector;
 
 impl LabelSelector {
-    /// Whether it selects what has these labels.
+    /// Whether an object with these labels is selected.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|requirement| requirement.test.passes(labels.get(&requirement.key)))
     }
@@ -52,7 +52,7 @@ impl Test {
 impl FromStr for LabelSelector {
     type Err = NoSelector;
 
-    /// An empty text selects everything.
+    /// Parses a selector. An empty text selects everything.
     fn from_str(text: &str) -> Result<Self, NoSelector> {
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -61,7 +61,7 @@ impl FromStr for LabelSelector {
     }
 }
 
-/// The parts between the commas that are not in brackets.
+/// Splits at commas outside of parentheses.
 fn parts(text: &str) -> Vec<&str> {
     let mut depth = 0;
     let parts = text.split(|letter| {
@@ -75,7 +75,7 @@ fn requirement(text: &str) -> Option<Requirement> {
     let of = |name: &str, test: Test| key(name).map(|key| Requirement { key, test });
     let one = |text: &str| value(text).map(|value| BTreeSet::from([value]));
     if let Some((head, values)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {
-        // Nothing in brackets is nothing to be in.
+        // Empty parentheses are an error.
         let values = Some(values).filter(|values| !values.trim().is_empty())?;
         let values = values.split(',').map(value).collect::<Option<_>>()?;
         return match head.split_whitespace().collect::<Vec<_>>()[..] {
@@ -102,7 +102,7 @@ fn requirement(text: &str) -> Option<Requirement> {
     }
 }
 
-/// A name of at most 63 letters, behind a domain and a slash where it has one.
+/// Parses a label key: a name of at most 63 letters, with an optional domain and slash before it.
 fn key(text: &str) -> Option<String> {
     let text = text.trim();
     let (domain, name) = text.split_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
@@ -114,7 +114,7 @@ fn value(text: &str) -> Option<String> {
     (text.is_empty() || is_plain(text)).then(|| text.to_owned())
 }
 
-/// Letters and digits, with `-`, `_` and `.` between them.
+/// Whether the text has at most 63 letters and digits, with `-`, `_` and `.` between them.
 fn is_plain(text: &str) -> bool {
     text.len() <= 63
         && has_ends(text)
@@ -126,7 +126,7 @@ fn is_domain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(|part| has_ends(part) && part.chars().all(is_letter))
 }
 
-/// Whether it begins and ends with a letter or a digit.
+/// Whether the text begins and ends with a letter or a digit.
 fn has_ends(text: &str) -> bool {
     let is_end = |letter: char| letter.is_ascii_alphanumeric();
     text.starts_with(is_end) && text.ends_with(is_end)

@@ -1,22 +1,22 @@
-//! Takes out of the API server's answers, while they arrive, what the operator never looks at.
+//! Drops the parts of the API server's answers that the operator never uses, while the answers arrive.
 //!
-//! A page of a list is in memory as a whole before any of it is read, and whoever may write a Secret decides what its
-//! metadata weighs: 256 KiB of annotations, more of labels and managed fields. What is dropped here is never in memory
-//! but for the piece that has just arrived.
+//! A page of a list is in memory as a whole before it is parsed. A user who may write a Secret controls the size of its
+//! metadata: 256 KiB of annotations, more of labels and managed fields. With this module, dropped data is in memory
+//! only as the piece that has just arrived.
 
 use axum::body::{Body, Bytes, HttpBody};
 use futures::StreamExt;
 use http::Response;
 use waflows_core::api::crd::{MAX_SHORT_TEXT, SYNC_ANNOTATION};
 
-/// Parts of an object's metadata that are dropped, wherever they stand: no field of a resource has such a name.
+/// Dropped members of an object's metadata, at any depth: no field of a resource has such a name.
 const DROPPED: [&[u8]; 4] = [b"managedFields", b"labels", b"ownerReferences", b"finalizers"];
-/// Of these, one is kept.
+/// Of the annotations, only the sync annotation is kept.
 const ANNOTATIONS: &[u8] = b"annotations";
-/// Bytes of JSON that its value may have: no character that counts takes more than six.
+/// Limit of the annotation's value, in bytes of JSON: one character takes six bytes at most.
 const MAX_ANNOTATION: usize = 6 * MAX_SHORT_TEXT;
 
-/// The answer without what is dropped. One that tells of a failure stays as it is.
+/// Removes the dropped parts from an answer. An error answer stays unchanged.
 pub(crate) fn sieved<B>(response: Response<B>) -> Response<Body>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -32,14 +32,14 @@ where
     })
 }
 
-/// Goes over JSON in pieces of any length, one document after the other. What is no JSON is passed on in some form, for
-/// the parser to refuse.
+/// Filters JSON in pieces of any length, one document after the other. Invalid JSON is passed on in some form, so that
+/// the parser refuses it.
 #[derive(Default)]
 struct Sieve {
     state: State,
-    /// What is open of what is kept, from the outside in.
+    /// The open containers of the kept part, from the outside in.
     open: Vec<Container>,
-    /// Whether a string would be the name of a member.
+    /// Whether the next string is the name of a member.
     expects_name: bool,
     /// The name of the last member.
     name: Vec<u8>,
@@ -48,28 +48,28 @@ struct Sieve {
 
 #[derive(Default, Clone, Copy)]
 enum State {
-    /// Outside of strings, in what is kept.
+    /// Outside of strings, in the kept part.
     #[default]
     Kept,
     /// In the name of a member.
     Name,
-    /// In a string that is kept, after so many bytes of it.
+    /// In a kept string, after `length` bytes.
     KeptText { length: usize },
-    /// Outside of strings, in what is dropped, so many containers deep.
+    /// Outside of strings, in a dropped part, `depth` containers deep.
     Dropped { depth: usize },
-    /// The same, in a string.
+    /// In a string of a dropped part.
     DroppedText { depth: usize },
 }
 
 struct Container {
     is_object: bool,
     is_annotations: bool,
-    /// Whether some member of it was kept.
+    /// Whether at least one member was kept.
     has_members: bool,
 }
 
 impl Sieve {
-    /// What is kept of a piece.
+    /// Returns the kept bytes of a piece.
     fn pass(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut kept = Vec::new();
         let mut rest = piece;
@@ -84,7 +84,7 @@ impl Sieve {
                 State::Dropped { depth } => self.drop(byte, depth, &mut kept),
                 State::DroppedText { depth } if self.ends_text(byte) => self.state = State::dropped(depth),
                 State::DroppedText { .. } if !self.escape.is_open() => {
-                    // By far the most of what is dropped.
+                    // Fast path for most of the dropped bytes.
                     let telling = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
                     rest = &rest[telling.unwrap_or(rest.len())..];
                 }
@@ -118,7 +118,7 @@ impl Sieve {
                 self.name.clear();
             }
             b',' if self.open.last().is_some_and(|container| container.is_object) => {
-                // It is written with the next member that is kept.
+                // The comma is written with the next kept member.
                 self.expects_name = true;
                 return;
             }
@@ -127,7 +127,7 @@ impl Sieve {
         kept.push(byte);
     }
 
-    /// After the name of a member: decides about it.
+    /// Decides after the name of a member whether the member is kept.
     fn begin_member(&mut self, kept: &mut Vec<u8>) {
         self.expects_name = false;
         self.state = State::Kept;
@@ -168,7 +168,7 @@ impl Sieve {
             }
             b'{' | b'[' => self.state = State::Dropped { depth: depth + 1 },
             b'}' | b']' if depth > 0 => self.state = State::dropped(depth - 1),
-            // What ends a number or a word.
+            // The end of a number or a word.
             b',' | b'}' | b']' if depth == 0 => {
                 self.state = State::Kept;
                 self.keep(byte, kept);
@@ -177,7 +177,7 @@ impl Sieve {
         }
     }
 
-    /// Takes in a byte of a string; whether it is the quote at its end.
+    /// Handles one byte of a string. Returns whether it is the closing quote.
     fn ends_text(&mut self, byte: u8) -> bool {
         let ends = byte == b'"' && !self.escape.is_open();
         self.escape.take(byte);
@@ -186,20 +186,20 @@ impl Sieve {
 }
 
 impl State {
-    /// After a value, or a part of one, in what is dropped.
+    /// The state after a value, or a part of a value, in a dropped part.
     fn dropped(depth: usize) -> Self {
         if depth == 0 { Self::Kept } else { Self::Dropped { depth } }
     }
 }
 
-/// Escape sequences in a string.
+/// State of an escape sequence in a string.
 #[derive(Default)]
 struct Escape {
-    /// Bytes that are still to come.
+    /// Remaining bytes of the escape sequence.
     left: u8,
     /// The first hexadecimal digit.
     digit: u8,
-    /// Whether the last one is the first half of a character.
+    /// Whether the last escape was the first half of a surrogate pair.
     is_half: bool,
 }
 

@@ -1,4 +1,4 @@
--- Health of a FlowsEncryptionKey for Argo CD; docs/gitops.md tells how to install it.
+-- Health of a FlowsEncryptionKey for Argo CD; docs/gitops.md says how to install this script.
 local status = obj.status or {}
 local conditions = {}
 for _, condition in ipairs(status.conditions or {}) do

@@ -1,5 +1,5 @@
-//! What an observation means for whoever asks beforehand. Pure, and made of the operator's own decisions: `plan` says
-//! what would be uploaded, `summarize` what the status would say.
+//! Turns an observation into the verdicts of `check`. Pure, and based on the operator's own decisions: `plan` for the
+//! uploads, `summarize` for the status.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,18 @@ use waflows_core::store::object_key::ObjectKey;
 
 use super::report::{Action, NumberReport, Outcome, ResourceReport};
 
-/// What an observation could not know, and how that counts.
+/// The unknown inputs of an observation, and how they count.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unknowns {
-    /// Meta was left out.
+    /// `--offline`: Meta was not asked.
     pub(super) offline: bool,
-    /// Secrets that may or may not exist, by name, with a sentence on why that is not known.
+    /// Secrets that may or may not exist: name, and a sentence that says why this is unknown.
     pub(super) unseen: BTreeMap<String, String>,
-    /// Whether such a Secret is no failure.
+    /// `--allow-missing-secrets`: such a Secret is no failure.
     pub(super) allow_unseen: bool,
 }
 
-/// What keeps a number from being Valid.
+/// The reason why a number is not Valid.
 #[derive(Debug, Clone)]
 struct Finding {
     reason: Reason,
@@ -67,7 +67,7 @@ fn suspended() -> Finding {
     Finding { reason: Reason::Suspended, message, outcome: Outcome::Fine }
 }
 
-/// What is wrong with key or credentials, for all numbers alike.
+/// The error of the key or the credentials, which affects all numbers.
 fn of_inputs(observation: &Observation, status: &FlowsEncryptionKeyStatus, gaps: &Unknowns) -> Option<Finding> {
     let spec = &observation.resource.spec;
     [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
@@ -88,7 +88,7 @@ fn of_input(
 ) -> Option<Finding> {
     let condition = conditions::find(&status.conditions, kind).filter(|condition| condition.status == "False")?;
     let reason = match Reason::parse(&condition.reason)? {
-        // The operator tries again, since the two Secrets may be changing together. These do not change.
+        // The operator retries, because both Secrets may be changing. The inputs of `check` do not change.
         Reason::PassphraseRejected => Reason::PassphraseWrong,
         reason => reason,
     };
@@ -112,20 +112,20 @@ fn references(kind: ConditionType, spec: &FlowsEncryptionKeySpec) -> [Option<&Se
     }
 }
 
-/// What a reason calls for where no upload is to come.
+/// The verdict for a reason, if no upload is planned.
 fn outcome_of(reason: Reason) -> Outcome {
     match reason.ready_effect() {
         ReadyEffect::Ready | ReadyEffect::Suspended => Outcome::Fine,
         ReadyEffect::Stalled => Outcome::ActionNeeded,
         ReadyEffect::Waiting | ReadyEffect::Underway => match reason {
-            // The operator waits for these; it is a person who brings them.
+            // The operator waits for these, and a person must create them.
             Reason::SecretNotFound | Reason::SecretKeyNotFound => Outcome::ActionNeeded,
             _ => Outcome::Unknown,
         },
     }
 }
 
-/// What all numbers of a resource are assessed by.
+/// The inputs that are the same for all numbers of a resource.
 struct Assessment<'a> {
     observation: &'a Observation,
     gaps: &'a Unknowns,
@@ -138,18 +138,18 @@ struct Assessment<'a> {
 impl Assessment<'_> {
     fn number(&self, observed: &NumberObservation, mut number: PhoneNumberStatus) -> NumberReport {
         if number.next_attempt_time.take().is_some() && !self.observation.resource.spec.is_suspended() {
-            // Nobody tries again here.
+            // `check` does not retry, so the message must not name the time of the next try.
             number.message = message::for_number(&number, observed, None, &self.criteria);
         }
         if number.state == NumberState::Pending && matches!(observed.ownership, Ownership::Other { .. }) {
-            // The operator would learn of it with its first reading; manifests tell before.
+            // The operator would notice the conflict at its first read. Manifests already show the conflict.
             number.state = NumberState::Conflict;
             number.message = message::for_number(&number, observed, None, &self.criteria);
         }
         let action = self.action(observed, &number);
         let own = self.finding(observed, &number, action);
         let finding = match (&self.general, own) {
-            // What is wrong for all explains why nothing was learnt of this one, but not a conflict.
+            // The general error explains why there is no answer about this number, but does not explain a conflict.
             (Some(general), Some(own)) if own.outcome == Outcome::ActionNeeded && own.outcome > general.outcome => {
                 Some(own)
             }
@@ -195,7 +195,7 @@ impl Assessment<'_> {
         }
         let reason = match trouble(number, &self.criteria) {
             Some(reason) => reason,
-            // It was Valid when it was last read; now it could not be.
+            // The number was Valid at its last read, but now the read failed.
             None if !was_read && !self.gaps.offline && self.general.is_none() => match observed.reading {
                 Reading::Paused { .. } => Reason::RateLimited,
                 Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => Reason::GraphUnreachable,

@@ -1,4 +1,4 @@
-//! What the cluster of the current kubeconfig has. Reads only.
+//! Reads resources and Secrets from the cluster of the current kubeconfig. Read-only.
 
 use std::collections::BTreeSet;
 
@@ -12,26 +12,26 @@ use crate::apiserver::{self, describe};
 use crate::app::for_single_requests;
 use crate::controller::secrets::{Fetched, fetch};
 
-/// The cluster.
+/// A client of the cluster.
 pub(super) struct Cluster {
     client: Client,
     /// The namespace of the kubeconfig's context.
     pub(super) namespace: String,
 }
 
-/// The resources of a cluster, as far as they may be seen.
+/// The resources of a cluster that the user may list.
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) resources: Vec<Resource>,
-    /// Why some are missing, for each place where they may not be listed.
+    /// The reasons for missing resources, one for each scope that the user may not list.
     pub(super) unseen: Vec<String>,
 }
 
 impl Cluster {
-    /// The cluster that kubectl would talk to.
+    /// Connects to the cluster that kubectl would use.
     ///
     /// # Errors
-    /// When there is none.
+    /// If no cluster is configured.
     pub(super) async fn connect() -> Result<Self, CheckError> {
         let config = kube::Config::infer().await.map_err(CheckError::Kubeconfig)?;
         let namespace = config.default_namespace.clone();
@@ -39,11 +39,11 @@ impl Cluster {
         Ok(Self { client, namespace })
     }
 
-    /// The resources of the operator's namespaces, because any of them may own a number, and of those that are meant
-    /// to be checked; these must be seen, all of them where it is none.
+    /// Lists the resources in the operator's namespaces, because any of them may own a number, and in the namespaces to
+    /// check. The namespaces to check must be listable; None stands for all namespaces.
     ///
     /// # Errors
-    /// When they cannot be listed.
+    /// If the resources to check cannot be listed.
     pub(super) async fn resources(
         &self,
         of_operator: &[String],
@@ -84,7 +84,7 @@ impl Cluster {
         }
     }
 
-    /// A Secret, or a sentence on why it is not known whether there is one.
+    /// Reads a Secret. The error is a sentence that says why it is unknown whether the Secret exists.
     pub(super) async fn secret(&self, namespace: &str, name: &str) -> Result<Fetched, String> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         match fetch(&api, name.to_owned()).await {

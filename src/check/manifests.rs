@@ -1,4 +1,4 @@
-//! Manifests → the resources and Secrets in them.
+//! Parses manifests into resources and Secrets.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -22,11 +22,11 @@ use super::{CheckError, schema};
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 const STDIN: &str = "-";
 
-/// Where an object stands.
+/// The file and document of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     file: String,
-    /// Counted from 1, empty ones left out.
+    /// Number of the document in the file, from 1. Empty documents do not count.
     document: usize,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What some files hold.
+/// The content of manifest files.
 #[derive(Default)]
 pub(super) struct Manifests {
     pub(super) resources: Vec<(String, FlowsEncryptionKey)>,
@@ -44,11 +44,11 @@ pub(super) struct Manifests {
     pub(super) problems: Vec<Problem>,
 }
 
-/// A Secret as it was written. Read only when something refers to it, zeroized on drop.
+/// A Secret as written in a manifest. Decoded only if a resource refers to it. Zeroized on drop.
 pub(super) struct SecretManifest {
     origin: Origin,
     value: Value,
-    /// Where the same Secret stands once more.
+    /// The origin of a second manifest of the same Secret, which is an error.
     twin: Option<Origin>,
 }
 
@@ -68,10 +68,10 @@ fn erase(value: &mut Value) {
 }
 
 impl Manifests {
-    /// Reads files and folders; what names no namespace is in `namespace`.
+    /// Reads files and folders. Objects without a namespace are in `namespace`.
     ///
     /// # Errors
-    /// When a file cannot be read. What it holds is not an error but a problem.
+    /// If a file cannot be read. Invalid content is not an error but a problem in the report.
     pub(super) fn read(paths: &[PathBuf], namespace: &str) -> Result<Self, CheckError> {
         if paths.iter().filter(|path| path.as_os_str() == STDIN).count() > 1 {
             return Err(CheckError::StdinTwice);
@@ -87,7 +87,7 @@ impl Manifests {
         Ok(manifests)
     }
 
-    /// Takes in a file by its text.
+    /// Adds the text of a file.
     pub(super) fn add_file(&mut self, file: &str, text: &str, namespace: &str) {
         match yaml::documents(text) {
             Ok(documents) => {
@@ -142,7 +142,7 @@ impl Manifests {
     }
 }
 
-/// The resource as the API server makes it from a manifest: with a namespace, without what it says of its status.
+/// The resource as the API server admits it from a manifest: with a namespace and without status.
 fn admitted(mut resource: FlowsEncryptionKey, namespace: &str) -> FlowsEncryptionKey {
     let own = resource.metadata.namespace.take().filter(|name| !name.is_empty());
     resource.metadata.namespace = Some(own.unwrap_or_else(|| namespace.to_owned()));
@@ -159,14 +159,14 @@ fn key_of(object: &Value, namespace: &str) -> ObjectKey {
 }
 
 impl SecretManifest {
-    /// The Secret, or why the API server would not take it. A text never shows a value.
+    /// Decodes the Secret. The error says why the API server would refuse the Secret, and never shows a value.
     pub(super) fn open(&self) -> Result<Secret, Problem> {
         if let Some(twin) = &self.twin {
             return Err(self.problem("metadata.name", &format!("is given again in {twin}; keep one of the two")));
         }
         let mut data = std::collections::BTreeMap::new();
         for (key, value) in self.fields("data")? {
-            // Go's decoder, which the API server uses, passes over line breaks.
+            // The API server uses Go's decoder, which ignores line breaks.
             let text: Zeroizing<String> = Zeroizing::new(value.chars().filter(|c| !matches!(c, '\r' | '\n')).collect());
             let bytes = Base64::decode_vec(&text).map_err(|_| {
                 let remedy = "under stringData a value stands as it is; a file of SOPS must be decrypted first";
@@ -200,7 +200,7 @@ impl SecretManifest {
     }
 }
 
-/// The file itself, or the manifests in a folder, by name.
+/// The file itself, or the manifests in a folder, ordered by name.
 fn files(path: &Path) -> Result<Vec<PathBuf>, CheckError> {
     if path.as_os_str() == STDIN || !path.is_dir() {
         return Ok(vec![path.to_owned()]);

@@ -1,9 +1,9 @@
-//! `check`: what the operator would do, and what is wrong, said beforehand.
+//! The subcommand `check`: says what the operator would do and what is wrong, without changing anything.
 //!
-//! [`manifests`] (with [`yaml`]) and [`cluster`] gather what there is, [`schema`] says what the API server would refuse,
-//! [`examine`] takes each resource through the first steps of the operator's own round while [`progress`] shows how far it
-//! is, [`assess`] says what they mean, [`report`] and [`table`] print it. [`selection`] knows which resources the operator
-//! works on at all. Nothing is written anywhere: Meta is asked through a [`graph::Reader`], which cannot upload.
+//! [`manifests`] (with [`yaml`]) and [`cluster`] read the resources, [`schema`] validates them like the API server,
+//! [`examine`] runs the first steps of the operator's own reconcile while [`progress`] shows the progress, [`assess`]
+//! computes the verdicts, [`report`] and [`table`] print them. [`selection`] decides which resources the operator
+//! selects. Nothing is written: the calls to Meta go through a [`graph::Reader`], which cannot upload.
 
 mod assess;
 mod cluster;
@@ -35,12 +35,12 @@ use crate::cli::CheckArgs;
 use crate::command_output::CommandOutput;
 use crate::graph;
 
-/// Where a resource comes from that no manifest holds.
+/// The origin of resources from the cluster, in the report.
 const CLUSTER: &str = "cluster";
 const DEFAULT_NAMESPACE: &str = "default";
 const WAIT_SCALE: f64 = 1.0;
 
-/// Why nothing could be told.
+/// The reasons for which `check` reaches no verdict at all.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// A manifest cannot be read.
@@ -48,43 +48,43 @@ pub enum CheckError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The I/O error.
         source: io::Error,
     },
-    /// A manifest is no text.
+    /// A manifest is not UTF-8 text.
     #[error("{}: this is no UTF-8 text (PowerShell writes UTF-16); save it as UTF-8", .0.display())]
     NoText(PathBuf),
     /// The Graph client cannot be set up.
     #[error(transparent)]
     Graph(#[from] StartError),
-    /// There is no cluster to look into.
+    /// No cluster is configured.
     #[error("no cluster to look into: set KUBECONFIG, or give manifests with -f ({0})")]
     Kubeconfig(#[source] kube::config::InferConfigError),
     /// The Kubernetes client cannot be set up.
     #[error("the Kubernetes client could not be set up: {0}")]
     Client(#[source] kube::Error),
-    /// The definition is missing.
+    /// The cluster does not have the CustomResourceDefinition.
     #[error("the cluster knows no FlowsEncryptionKeys: waflows-operator crd | kubectl apply --server-side -f -")]
     NotInstalled,
-    /// The resources may not be listed.
+    /// The user may not list the resources.
     #[error("{0}")]
     MayNotList(String),
-    /// Nor can those be told that there are.
+    /// The user may not list the resources of all namespaces.
     #[error("{0}; with --namespaces you can name those that you may see")]
     MayNotListAll(String),
-    /// The resources cannot be listed.
+    /// The list of the resources failed.
     #[error("listing FlowsEncryptionKeys: {0}")]
     List(String),
-    /// A resource that was named does not exist.
+    /// A named resource does not exist.
     #[error("there is no FlowsEncryptionKey {0} in the cluster")]
     NotFound(ObjectKey),
-    /// Nothing is to be checked.
+    /// There is no resource to check.
     #[error("there is no FlowsEncryptionKey in {0}")]
     NothingGiven(String),
-    /// The label selector cannot be read.
+    /// The label selector is invalid.
     #[error("--selector: {0:?} is no label selector such as team=checkout")]
     Selector(String),
-    /// There is one standard input only.
+    /// `-f -` is given twice, but there is only one standard input.
     #[error("standard input can be given once: -f -")]
     StdinTwice,
     /// The JSON cannot be written. Never in practice.
@@ -92,7 +92,7 @@ pub enum CheckError {
     Json(#[from] serde_json::Error),
 }
 
-/// What is to be checked, and what is known without looking further.
+/// The input of `check`, and the findings before the examination.
 struct Given {
     input: CheckInput,
     /// Resources that the operator never works on.
@@ -100,10 +100,10 @@ struct Given {
     problems: Vec<Problem>,
 }
 
-/// Checks what the flags name.
+/// Checks the resources that the flags name.
 ///
 /// # Errors
-/// When nothing could be told, for want of a file, a cluster or a resource.
+/// If there is no verdict at all, because a file, a cluster or a resource is missing.
 pub async fn run(args: &CheckArgs) -> Result<CommandOutput, CheckError> {
     let graph = if args.offline { None } else { Some(graph_client(&args.graph, WAIT_SCALE, Arc::default())?.reader()) };
     let selection = Selection::of(args)?;
@@ -134,7 +134,7 @@ async fn from_manifests(args: &CheckArgs, selection: &Selection) -> Result<Given
         None => Vec::new(),
         Some(cluster) => {
             let namespaces = manifests.resources.iter().filter_map(|(_, resource)| resource.metadata.namespace.clone());
-            // The definition may be about to be installed along with the resources.
+            // The definition may be installed together with the resources.
             match cluster.resources(&selection.namespaces, Some(&namespaces.collect())).await {
                 Err(CheckError::NotInstalled) => Vec::new(),
                 listed => noted(listed?),
@@ -159,7 +159,7 @@ async fn from_manifests(args: &CheckArgs, selection: &Selection) -> Result<Given
     Ok(Given { input, unselected, problems: manifests.problems })
 }
 
-/// The resource in the cluster after the manifest was applied to it.
+/// The resource as it would be in the cluster after the manifest was applied.
 fn applied(manifest: FlowsEncryptionKey, live: FlowsEncryptionKey) -> FlowsEncryptionKey {
     let mut metadata = live.metadata;
     if manifest.spec != live.spec {
@@ -203,7 +203,7 @@ async fn from_cluster(args: &CheckArgs, selection: &Selection) -> Result<Given, 
     Ok(Given { input, unselected, problems: Vec::new() })
 }
 
-/// The resources that are not being deleted, of which the operator lets go.
+/// The resources without those that are being deleted, because the operator ignores them.
 fn noted(listed: Listed) -> Vec<FlowsEncryptionKey> {
     for why in listed.unseen {
         eprintln!("waflows-operator: owners of numbers elsewhere are not seen: {why}");

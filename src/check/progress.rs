@@ -1,12 +1,12 @@
-//! How far `check` is while it asks Meta, for the person in front of a terminal.
+//! Shows the progress of `check` on a terminal while it asks Meta.
 
 use std::cell::RefCell;
 use std::io::{Write, stderr};
 
-/// Begins the line anew, or removes it where nothing follows.
+/// Escape sequence that clears the line and moves to its start.
 const CLEAR: &str = "\r\x1b[K";
 
-/// A line that is written again and again, and removed on drop. Where nobody looks there is none.
+/// A line that is updated, and removed on drop. Without a terminal there is no line.
 pub(super) struct Progress<'a> {
     line: Option<RefCell<Line<'a>>>,
 }
@@ -18,7 +18,7 @@ struct Line<'a> {
 }
 
 impl Progress<'_> {
-    /// On standard error, if `is_terminal`.
+    /// Writes to standard error, if `is_terminal`.
     pub(super) fn on_stderr(is_terminal: bool) -> Self {
         Self::new(stderr(), is_terminal)
     }
@@ -30,17 +30,17 @@ impl<'a> Progress<'a> {
         Self { line: is_terminal.then(|| RefCell::new(line)) }
     }
 
-    /// Meta is to be asked for so many numbers.
+    /// Adds numbers that Meta will be asked about.
     pub(super) fn begin(&self, numbers: usize) {
         self.change(|line| line.total = numbers);
     }
 
-    /// Meta has answered for a number, or was not asked for it after all.
+    /// Counts a number as done.
     pub(super) fn step(&self) {
         self.change(|line| line.answered += 1);
     }
 
-    /// Meta is not asked for so many numbers.
+    /// Removes numbers that Meta will not be asked about.
     pub(super) fn leave_out(&self, numbers: usize) {
         self.change(|line| line.total = line.total.saturating_sub(numbers));
     }
@@ -59,7 +59,7 @@ impl<'a> Progress<'a> {
 }
 
 impl Line<'_> {
-    /// A line that cannot be written is not missed.
+    /// Writes the line. Ignores errors, because the line is not important.
     fn write(&mut self, text: &str) {
         let _ = write!(self.out, "{CLEAR}{text}");
         let _ = self.out.flush();
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn nobody_else_sees_any_of_it() {
         assert_eq!(written(false, |progress| progress.begin(3)), "");
-        // Where nothing is to be asked, a terminal sees none either.
+        // Without numbers to ask about, a terminal shows no line either.
         assert_eq!(written(true, |progress| progress.begin(0)).replace(CLEAR, ""), "");
     }
 }

@@ -1,4 +1,4 @@
-//! What `check` says, which is printed as a table or as JSON. docs/check.md describes both.
+//! The report of `check`, printed as a table or as JSON. docs/check.md describes both.
 
 use serde::Serialize;
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberError, NumberState};
@@ -8,16 +8,17 @@ use super::table::table;
 use crate::cli::OutputFormat;
 use crate::command_output::CommandOutput;
 
-/// Why a resource is left alone that the operator does not work on. No reason of a condition: its status stays empty.
+/// The reason for resources that the operator does not select. Not a condition reason: the status of such a resource
+/// stays empty.
 const NOT_SELECTED: &str = "NotSelected";
 
-/// What a finding calls for, from the best to the worst.
+/// The verdict, ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 pub enum Outcome {
-    /// All is well, or the operator makes it so.
+    /// Nothing is wrong, or the operator will correct it.
     #[default]
     Fine,
-    /// It could not be told.
+    /// No verdict.
     Unknown,
     /// A person must act.
     ActionNeeded,
@@ -35,24 +36,24 @@ impl Outcome {
     }
 }
 
-/// What the operator would do to a number now.
+/// The action that the operator would take for a number now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Action {
     /// Upload the key.
     Upload,
-    /// Upload the key, but not yet.
+    /// Upload the key after a backoff.
     UploadLater,
-    /// Nothing.
+    /// No upload.
     None,
 }
 
-/// All that was found.
+/// The whole report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The worst of all outcomes.
     pub outcome: Outcome,
-    /// The resources that could be read, in their order.
+    /// The resources that could be parsed, in the order of the input.
     pub resources: Vec<ResourceReport>,
     /// Manifests that the API server would refuse, or that contradict each other.
     pub problems: Vec<Problem>,
@@ -68,12 +69,12 @@ pub struct ResourceReport {
     pub name: String,
     /// File and document, or `cluster`.
     pub origin: String,
-    /// The worst of its numbers' outcomes.
+    /// The worst outcome of the resource's numbers.
     pub outcome: Outcome,
-    /// Of the key that the numbers must hold; absent where it could not be read.
+    /// Fingerprint of the key that the numbers must hold. Absent if the key could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_key_fingerprint: Option<String>,
-    /// Every number of the spec, in its order.
+    /// Every number, in the order of the spec.
     pub phone_numbers: Vec<NumberReport>,
 }
 
@@ -83,43 +84,42 @@ pub struct ResourceReport {
 pub struct NumberReport {
     /// The phone number ID.
     pub phone_number_id: String,
-    /// As it would stand in the status.
+    /// The state that the status would show now.
     pub state: NumberState,
-    /// What the operator would do now.
+    /// The operator's action now.
     pub action: Action,
-    /// A reason of docs/conditions.md, or `NotSelected`: why there is an upload, or why there is none; absent where all is
-    /// well.
+    /// A reason of docs/conditions.md, or `NotSelected`: the reason for the action. Absent if nothing is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// What it calls for.
+    /// The verdict about the number.
     pub outcome: Outcome,
-    /// What to know or do; absent where there is nothing to say.
+    /// What to know or do. Absent if empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// The signature status in Meta's own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature_status: Option<String>,
-    /// Of the key that Meta reports.
+    /// Fingerprint of the key that Meta reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_fingerprint: Option<String>,
-    /// The failure that stands in the way.
+    /// The failed call to Meta, as in the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<NumberError>,
 }
 
-/// A manifest that is not as it must be.
+/// An error in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// File and document.
     pub origin: String,
-    /// `metadata.namespace`, where it is known.
+    /// `metadata.namespace`, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// `metadata.name`, where it is known.
+    /// `metadata.name`, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The field; absent where it is the whole.
+    /// The field. Absent if the error is about the whole object.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// What is wrong.
@@ -127,7 +127,7 @@ pub struct Problem {
 }
 
 impl ResourceReport {
-    /// One that the operator never works on, for a reason.
+    /// The report of a resource that the operator does not select.
     pub(super) fn unselected(resource: &FlowsEncryptionKey, origin: String, why: &str) -> Self {
         let key = ObjectKey::of(&resource.metadata);
         let number = |id: &String| NumberReport {
@@ -153,12 +153,12 @@ impl ResourceReport {
 }
 
 impl Problem {
-    /// With a file as a whole.
+    /// A problem of a whole file.
     pub(super) fn of_file(origin: String, path: &str, message: &str) -> Self {
         Self { origin, namespace: None, name: None, path: path.to_owned(), message: message.to_owned() }
     }
 
-    /// With a field of a resource.
+    /// A problem of a field of a resource.
     pub(super) fn of_resource(key: &ObjectKey, origin: String, path: &str, message: String) -> Self {
         let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         Self { origin, namespace: known(&key.namespace), name: known(&key.name), path: path.to_owned(), message }
@@ -166,17 +166,17 @@ impl Problem {
 }
 
 impl Report {
-    /// A report of these findings.
+    /// Creates the report from these findings.
     pub(super) fn new(resources: Vec<ResourceReport>, problems: Vec<Problem>) -> Self {
         let of_problems = if problems.is_empty() { Outcome::Fine } else { Outcome::ActionNeeded };
         let outcome = resources.iter().map(|resource| resource.outcome).fold(of_problems, Outcome::max);
         Self { outcome, resources, problems }
     }
 
-    /// The report in print.
+    /// The printed report.
     ///
     /// # Errors
-    /// Never in practice: what is written as JSON are plain strings.
+    /// Never in practice: the JSON contains only plain strings.
     pub(super) fn printout(&self, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
         let text = match format {
             OutputFormat::Table => table(self),

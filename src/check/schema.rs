@@ -1,5 +1,5 @@
-//! What the API server would say to a manifest of a FlowsEncryptionKey: the schema and the CEL rules of the definition,
-//! with strict field validation, and the names in its metadata. Owner references and finalizers are not looked into.
+//! Validates a manifest of a FlowsEncryptionKey like the API server: the schema and the CEL rules of the definition,
+//! with strict field validation, and the names in its metadata. Does not validate owner references and finalizers.
 
 use std::sync::LazyLock;
 
@@ -11,20 +11,20 @@ use regex::Regex;
 use serde_json::{Map, Number, Value};
 use waflows_core::api::crd::{self, FlowsEncryptionKey};
 
-/// Something that the API server would refuse.
+/// An error for which the API server would refuse the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The field, such as `spec.phoneNumberIds[0]`.
     pub path: String,
-    /// What is wrong with it. Never holds the value.
+    /// The error. Never contains the value.
     pub message: String,
 }
 
-/// What a schema without type takes.
+/// The type name in messages for a schema without a type.
 const ANYTHING: &str = "anything";
 const INTEGER_OR_STRING: &str = "integer or string";
 
-/// The fields of every object's metadata.
+/// The known fields of `metadata`.
 const METADATA: [&str; 15] = [
     "annotations",
     "creationTimestamp",
@@ -43,7 +43,7 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
-/// The schema of the definition, typed and as the CEL rules' walker takes it.
+/// The schema of the definition: typed, and as a JSON value for the CEL rules' walker.
 static SCHEMA: LazyLock<(JSONSchemaProps, Value)> = LazyLock::new(|| {
     let versions = crd::definition().spec.versions;
     let schema = versions.into_iter().next().and_then(|version| version.schema?.open_api_v3_schema).unwrap_or_default();
@@ -51,7 +51,7 @@ static SCHEMA: LazyLock<(JSONSchemaProps, Value)> = LazyLock::new(|| {
     (schema, json)
 });
 
-/// Everything that the API server would refuse about the object. Its status is left out, as it is when one is applied.
+/// All errors of the object. Ignores the status, like the API server when a manifest is applied.
 #[must_use]
 pub fn validate(object: &Value) -> Vec<Violation> {
     let mut findings = Findings::default();
@@ -66,7 +66,7 @@ pub fn validate(object: &Value) -> Vec<Violation> {
     }
     let (schema, json) = &*SCHEMA;
     findings.value(schema, &object, "");
-    // The rules speak of fields that have the right types.
+    // The CEL rules can only be evaluated if all fields have the right types.
     if !findings.is_misshapen
         && let Err(errors) = kube_cel::Validator::new().validate(json, &object, None)
     {
@@ -77,7 +77,7 @@ pub fn validate(object: &Value) -> Vec<Violation> {
     findings.violations
 }
 
-/// The object without fields that are null: to the API server they are absent.
+/// The object without null fields: the API server treats them as absent.
 pub(super) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -88,7 +88,7 @@ pub(super) fn without_nulls(value: Value) -> Value {
     }
 }
 
-/// What a rule says of a field, without the field's name, which stands before it here.
+/// The message of a rule without the name of the field, because the report prints the name before it.
 fn without_name<'a>(message: &'a str, path: &str) -> &'a str {
     let name = path.rsplit('.').next().unwrap_or_default();
     message.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')).unwrap_or(message)
@@ -97,7 +97,7 @@ fn without_name<'a>(message: &'a str, path: &str) -> &'a str {
 #[derive(Default)]
 struct Findings {
     violations: Vec<Violation>,
-    /// Whether some field is missing, unknown or of a wrong type.
+    /// Whether a field is missing, unknown or has a wrong type.
     is_misshapen: bool,
 }
 
@@ -145,7 +145,7 @@ impl Findings {
         }
     }
 
-    /// A label or an annotation.
+    /// Validates a label or an annotation.
     fn tag(&mut self, kind: &str, name: &str, value: &Value) {
         let path = format!("metadata.{kind}.{name}");
         let (prefix, own) = name.rsplit_once('/').map_or((None, name), |(prefix, own)| (Some(prefix), own));
@@ -253,7 +253,7 @@ impl Findings {
     }
 }
 
-/// Go, in which the API server is written, takes 1.0 for an integer as well.
+/// Whether the number is an integer. The API server also accepts 1.0.
 fn is_whole(number: &Number) -> bool {
     number.as_f64().is_some_and(|value| value.fract() == 0.0)
 }
@@ -280,7 +280,7 @@ fn must_be(expected: &str, value: &Value) -> String {
     format!("must be of type {expected}, not {found}{quotes}")
 }
 
-/// The name or the value of a label.
+/// Whether the text is valid as the name or the value of a label.
 fn is_word(text: &str) -> bool {
     let is_edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
@@ -288,7 +288,7 @@ fn is_word(text: &str) -> bool {
     bytes.len() <= 63 && is_edge(bytes.first()) && is_edge(bytes.last()) && bytes.iter().all(is_inner)
 }
 
-/// A label (RFC 1123), or several with dots between them.
+/// Whether the text is a valid RFC 1123 label, or several labels with dots between them.
 fn is_name(name: &str, max: usize, may_have_dots: bool) -> bool {
     let is_edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let is_label = |label: &str| {

@@ -1,4 +1,4 @@
-//! Which resources the operator works on, as the flags that it shares with `check` say.
+//! The resources that the operator selects, according to the flags that it shares with `check`.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,23 @@ use crate::selector::LabelSelector;
 /// The operator's `--namespaces` and `--selector`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selection {
-    /// All where none is named.
+    /// The watched namespaces. Empty for all.
     pub(super) namespaces: Vec<String>,
     labels: LabelSelector,
 }
 
 impl Selection {
-    /// What the flags say.
+    /// Parses the flags.
     ///
     /// # Errors
-    /// When the selector cannot be read.
+    /// If the selector is invalid.
     pub(super) fn of(args: &CheckArgs) -> Result<Self, CheckError> {
         let text = args.selector.as_deref().unwrap_or_default();
         let labels = text.parse().map_err(|_| CheckError::Selector(text.to_owned()))?;
         Ok(Self { namespaces: named(&args.namespaces), labels })
     }
 
-    /// Why the operator leaves a resource alone; none where it works on it.
+    /// The reason why the operator does not select the resource. None if it does.
     pub(super) fn excludes(&self, metadata: &ObjectMeta) -> Option<&'static str> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         let namespace = metadata.namespace.as_deref().unwrap_or_default();

@@ -1,11 +1,11 @@
-//! A report as a table for people. What is the same for several numbers of a resource is said once.
+//! Prints a report as a table. Several numbers of a resource with the same result share a row.
 
 use super::report::{Action, NumberReport, Outcome, Problem, Report, ResourceReport};
 
-/// So many phone number IDs of a group are named.
+/// Number of phone number IDs that a row names.
 const MAX_NAMED: usize = 3;
 
-/// The table, with a line below that sums it up.
+/// The table, followed by a summary line.
 pub(super) fn table(report: &Report) -> String {
     let header = ["NAMESPACE/NAME", "NUMBER", "STATE", "ACTION", "MESSAGE"].map(str::to_owned);
     let numbers = report.resources.iter().flat_map(resource_rows);
@@ -13,7 +13,7 @@ pub(super) fn table(report: &Report) -> String {
     format!("{}\n{}\n", aligned(&rows), summary(report))
 }
 
-/// One row for each finding, in the order of the first number that has it.
+/// One row for each different result, in the order of the first number with this result.
 fn resource_rows(resource: &ResourceReport) -> Vec<[String; 5]> {
     let mut groups: Vec<Vec<&NumberReport>> = Vec::new();
     for number in &resource.phone_numbers {
@@ -25,7 +25,7 @@ fn resource_rows(resource: &ResourceReport) -> Vec<[String; 5]> {
     groups.iter().filter_map(|group| row(resource, group)).collect()
 }
 
-/// Whether a person reads the same of both.
+/// Whether both numbers have the same result and can share a row.
 fn is_same(one: &NumberReport, other: &NumberReport) -> bool {
     let said = |number: &NumberReport| (number.state, number.action, number.reason);
     said(one) == said(other) && one.message == other.message
@@ -47,7 +47,7 @@ fn row(resource: &ResourceReport, group: &[&NumberReport]) -> Option<[String; 5]
     Some([format!("{}/{}", resource.namespace, resource.name), number, format!("{:?}", first.state), action, message])
 }
 
-/// The IDs of a group, as many as one reads.
+/// The IDs of a row, shortened after [`MAX_NAMED`].
 fn named(group: &[&NumberReport]) -> String {
     let ids: Vec<_> = group.iter().take(MAX_NAMED).map(|number| number.phone_number_id.as_str()).collect();
     let more = match group.len() - ids.len() {
@@ -67,7 +67,7 @@ fn problem_row(problem: &Problem) -> [String; 5] {
     [name, "-".to_owned(), "-".to_owned(), "none: Invalid".to_owned(), message]
 }
 
-/// Columns two blanks apart; the last is as wide as it is.
+/// Aligns the columns, two blanks apart. The last column is not padded.
 fn aligned(rows: &[[String; 5]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths = [0, 1, 2, 3].map(width);
@@ -78,7 +78,7 @@ fn aligned(rows: &[[String; 5]]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// What is to be done, in one line: `2 resources, 501 numbers: 1 fine, 500 need a person.`
+/// The summary line: `2 resources, 501 numbers: 1 fine, 500 need a person.`
 fn summary(report: &Report) -> String {
     let numbers: Vec<_> = report.resources.iter().flat_map(|resource| &resource.phone_numbers).collect();
     let count = |is_counted: &dyn Fn(&NumberReport) -> bool| numbers.iter().filter(|number| is_counted(number)).count();

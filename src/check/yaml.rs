@@ -1,25 +1,25 @@
-//! The text of a file → its documents, or what keeps it from being YAML.
+//! Parses the text of a file into YAML documents, or finds the error.
 
 use serde_json::Value;
 use serde_saphyr::Error;
 
-/// Of a name in a file that is to be repeated: longer ones may be anything.
+/// Longest field name that a message repeats. A longer name could be any content of the file.
 const MAX_NAME: usize = 63;
 
-/// What is wrong with a text, and where. Never shows a value, which may be a Secret's.
+/// A syntax error and its place. Never shows a value, because the value may be secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// Line and column, both from 1, where they are known.
+    /// Line and column, both from 1, if known.
     pub(super) place: Option<(u64, u64)>,
     pub(super) message: String,
 }
 
-/// The documents of a text; empty ones are left out.
+/// The documents of a text, without empty documents.
 ///
 /// # Errors
-/// When the text is no YAML. JSON is YAML as well.
+/// If the text is not YAML. JSON is also YAML.
 pub(super) fn documents(text: &str) -> Result<Vec<Value>, Fault> {
-    // Without snippets: they would show pieces of Secrets.
+    // Without snippets, because they would show parts of Secrets.
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| fault(error.without_snippet(), text))
 }
@@ -30,8 +30,7 @@ fn fault(error: &Error, text: &str) -> Fault {
     let Some((line, _)) = place else {
         return Fault { place, message };
     };
-    // The parser stumbles over what a tab does to the structure, on the same line, or complains where a value begins that
-    // goes on behind the tab.
+    // For a tab, the parser reports the same line, or the start of the value that contains the tab.
     let last = if message.contains("tab") { u64::MAX } else { line };
     if let Some(place) = tab(text, line, last) {
         return Fault { place: Some(place), message: "a tab; YAML takes only spaces".to_owned() };
@@ -41,12 +40,12 @@ fn fault(error: &Error, text: &str) -> Fault {
     Fault { place, message }
 }
 
-/// Some of the lines, with their numbers.
+/// The lines from `first` to `last`, with their numbers.
 fn lines(text: &str, first: u64, last: u64) -> impl Iterator<Item = (u64, &str)> {
     (1..).zip(text.lines()).skip_while(move |(line, _)| *line < first).take_while(move |(line, _)| *line <= last)
 }
 
-/// The first tab among the blanks before the content of a line.
+/// The first tab in the indentation of these lines.
 fn tab(text: &str, first: u64, last: u64) -> Option<(u64, u64)> {
     lines(text, first, last).find_map(|(line, content)| {
         let mut blanks = (1..).zip(content.chars()).take_while(|(_, letter)| matches!(letter, ' ' | '\t'));
@@ -64,12 +63,12 @@ fn message(error: &Error) -> String {
             let name = key.as_ref().filter(is_plain).map_or_else(|| "a name".to_owned(), |name| format!("{name:?}"));
             format!("{name} stands a second time in the same mapping; keep one of the two")
         }
-        // A hexadecimal secret can read as such a number.
+        // A hexadecimal secret can look like such a number.
         Error::NonFiniteFloat { .. } => "a number that is too large; put the value in quotes".to_owned(),
         Error::UnknownAnchor { .. } => "an alias of nothing; put a value that begins with * in quotes".to_owned(),
         Error::Eof { .. } => "the text ends too early".to_owned(),
         Error::Budget { .. } => "the file is too large or too deeply nested".to_owned(),
-        // What the parser says of the structure. It repeats one letter of the text at most.
+        // The parser's message about the structure. It repeats at most one letter of the text.
         Error::ExternalMessage { msg, .. } if msg.starts_with("unexpected character") => {
             format!("this is no YAML: {}; put the value in quotes", msg.replace('`', "'"))
         }
@@ -96,7 +95,7 @@ mod tests {
         assert_fault("kind: Secret\nstringData:\n  key: a\n\tother: b\n", (4, 1), TAB);
         assert_fault("ids:\n  - a\n\t- b\n", (3, 1), TAB);
         assert_fault("spec:\n  ids:\n  \t- a\n", (3, 3), TAB);
-        // Elsewhere a tab is a blank like others.
+        // Elsewhere a tab counts as a blank.
         assert_eq!(documents("a:\tb # \tc\n").unwrap().len(), 1);
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use reqwest::Url;
 
-/// Where and how to call Meta.
+/// URL, version and limits for calls to Meta.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Graph API")]
 pub struct GraphArgs {
@@ -21,15 +21,15 @@ pub struct GraphArgs {
     #[arg(long, env = "WAFLOWS_ALLOW_HTTP_GRAPH_URL")]
     pub allow_http_graph_url: bool,
 
-    /// PEM file with certificate authorities to trust for the Graph API, beside those of the platform.
+    /// PEM file with certificate authorities to trust for the Graph API, in addition to the platform's.
     #[arg(long, env = "WAFLOWS_GRAPH_CA_BUNDLE", value_name = "FILE")]
     pub graph_ca_bundle: Option<PathBuf>,
 
-    /// Ceiling of requests to the Graph API per second, over all resources; 0 lifts it.
+    /// Limit of requests per second to the Graph API, for all resources together; 0 means no limit.
     #[arg(long, env = "WAFLOWS_GRAPH_REQUESTS_PER_SECOND", default_value_t = 50, value_name = "N")]
     pub graph_requests_per_second: u32,
 
-    /// Ceiling of requests to the Graph API under way at once, over all resources; 0 lifts it.
+    /// Limit of concurrent requests to the Graph API, for all resources together; 0 means no limit.
     #[arg(long, env = "WAFLOWS_GRAPH_CONCURRENCY", default_value_t = 32, value_name = "N")]
     pub graph_concurrency: u32,
 }

@@ -16,11 +16,12 @@ Examples:
 /// Flags of `inspect`.
 #[derive(Debug, Clone, Args)]
 pub struct InspectArgs {
-    /// The key: a private key, a certificate or a public key, in PEM or DER; - for standard input.
+    /// File with a private key, a certificate or a public key, in PEM or DER; - for standard input.
     #[arg(value_name = "KEYFILE")]
     pub key_file: PathBuf,
 
-    /// File with the passphrase of an encrypted private key; - for standard input. One line break at its end is ignored.
+    /// File with the passphrase of an encrypted private key; - for standard input. One line break at the end is
+    /// ignored.
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 
@@ -28,7 +29,7 @@ pub struct InspectArgs {
     #[arg(long, conflicts_with = "output")]
     pub public_key: bool,
 
-    /// What to print.
+    /// Output format.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     pub output: OutputFormat,
 }

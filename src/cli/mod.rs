@@ -1,4 +1,4 @@
-//! The command line. Every flag of `run` can be given in the environment as well.
+//! The command line. Every flag of `run` can also be set in the environment.
 
 mod check;
 mod graph;
@@ -19,13 +19,13 @@ use words::{duration, log_level, name, namespace, selector};
 
 /// Keeps the encryption key of WhatsApp Flows on every phone number.
 ///
-/// Declare in a FlowsEncryptionKey which key belongs on which phone numbers. `run` is the operator, which puts the key
-/// there through Meta's Graph API and keeps it there. The other commands look and change nothing: `check` says what the
-/// operator would do, `inspect` what a key file holds.
+/// Declare in a FlowsEncryptionKey which key belongs on which phone numbers. `run` is the operator: it uploads the key
+/// through Meta's Graph API and keeps it on the numbers. The other commands change nothing: `check` says what the
+/// operator would do, `inspect` says what a key file holds.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_long_help = EXAMPLES)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -43,10 +43,10 @@ Examples:
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the operator against the cluster of the current kubeconfig, or the one it runs in.
+    /// Run the operator against the cluster of the current kubeconfig, or the cluster that it runs in.
     ///
-    /// Works until SIGTERM or Ctrl-C. Every flag can be given in the environment as well, under the name shown beside it.
-    /// Of a flag that is given twice the last one counts; --namespaces add up.
+    /// Runs until SIGTERM or Ctrl-C. Every flag can also be set in the environment, under the name shown beside it. If
+    /// a flag is given twice, the last one counts; --namespaces add up.
     #[command(
         args_override_self = true,
         after_long_help = "\
@@ -58,20 +58,20 @@ Examples:
     Run(Box<RunArgs>),
     /// Say what the operator would do, and what is wrong, without changing anything.
     ///
-    /// Reads FlowsEncryptionKeys from manifests or from the cluster, holds them against the definition, reads their keys,
-    /// and asks Meta what each number holds. Never uploads.
+    /// Reads FlowsEncryptionKeys from manifests or from the cluster, validates them against the definition, reads their
+    /// keys, and asks Meta what each number holds. Never uploads.
     ///
-    /// Exit code: 0 if all is well, or will be by uploads of the operator; 1 if a person must act; 2 if it could not be
-    /// told, for example because Meta does not answer.
+    /// Exit code: 0 if nothing is wrong, or the operator's uploads will correct it; 1 if a person must act; 2 if there
+    /// is no verdict, for example because Meta does not answer.
     #[command(after_long_help = check::EXAMPLES)]
     Check(Box<CheckArgs>),
-    /// Say what a key file holds, with its fingerprint, or what is wrong with it.
+    /// Say what a key file holds, with its fingerprint, or what is wrong with the file.
     ///
-    /// Takes what a Secret for `privateKeySecretRef` or `certificateSecretRef`, or the field `publicKey`, may hold. Never
-    /// prints a private key.
+    /// Accepts the same formats as a Secret for `privateKeySecretRef` or `certificateSecretRef`, and as the field
+    /// `publicKey`. Never prints a private key.
     ///
-    /// Exit code: 0 if it is a key that the operator can use, 1 if not, 2 if a file cannot be read. The field `publicKey`
-    /// takes a public key in PEM only: --public-key prints it for any form.
+    /// Exit code: 0 if the operator can use the key, 1 if not, 2 if a file cannot be read. The field `publicKey`
+    /// accepts only a public key in PEM: --public-key prints it for any format.
     #[command(after_long_help = inspect::EXAMPLES)]
     Inspect(InspectArgs),
     /// Print the CustomResourceDefinition as YAML.
@@ -94,23 +94,23 @@ Examples:
 /// Flags of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Where and how to call Meta.
+    /// Flags for calls to Meta.
     #[command(flatten)]
     pub graph: GraphArgs,
 
-    /// Resources worked on at once.
+    /// Resources that are reconciled at the same time.
     #[arg(long, env = "WAFLOWS_CONCURRENCY", default_value = "16", value_name = "N", help_heading = WORK)]
     pub concurrency: NonZeroU32,
 
-    /// How often Meta is asked what a number holds, where the resource does not say; at least 1m, at most 720h.
+    /// How often the operator checks a number, if the resource does not set an interval; at least 1m, at most 720h.
     #[arg(long, env = "WAFLOWS_DEFAULT_CHECK_INTERVAL", default_value = "1h", value_parser = duration, value_name = "DURATION", help_heading = WORK)]
     pub default_check_interval: Duration,
 
-    /// Namespaces to work in, separated by commas; all where none is given.
+    /// Namespaces to watch, separated by commas. Default: all.
     #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_parser = namespace, value_name = "NAMES", help_heading = KUBERNETES)]
     pub namespaces: Vec<String>,
 
-    /// Work on resources with these labels only, so that several deployments can share a cluster.
+    /// Label selector: reconcile only resources with these labels, so that several deployments can share a cluster.
     #[arg(long, env = "WAFLOWS_SELECTOR", value_parser = selector, value_name = "LABELS", help_heading = KUBERNETES)]
     pub selector: Option<String>,
 
@@ -118,19 +118,19 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_LEADER_ELECTION", help_heading = ELECTION)]
     pub leader_election: bool,
 
-    /// Namespace of the Lease; the operator's own where none is given.
+    /// Namespace of the Lease. Default: the operator's own namespace.
     #[arg(long, env = "WAFLOWS_LEASE_NAMESPACE", value_parser = namespace, value_name = "NAME", help_heading = ELECTION)]
     pub lease_namespace: Option<String>,
 
-    /// Name of the Lease. Deployments that share a namespace need one each.
+    /// Name of the Lease. Deployments that share a namespace need different names.
     #[arg(long, env = "WAFLOWS_LEASE_NAME", default_value = "waflows-operator", value_parser = name, value_name = "NAME", help_heading = ELECTION)]
     pub lease_name: String,
 
-    /// How long after its last sign of life a leader's place is kept.
+    /// How long the Lease is valid after its last renewal.
     #[arg(long, env = "WAFLOWS_LEASE_DURATION", default_value = "15s", value_parser = duration, value_name = "DURATION", help_heading = ELECTION)]
     pub lease_duration: Duration,
 
-    /// How long a leader that cannot renew the Lease goes on working.
+    /// How long a leader that cannot renew the Lease continues to work.
     #[arg(long, env = "WAFLOWS_RENEW_DEADLINE", default_value = "10s", value_parser = duration, value_name = "DURATION", help_heading = ELECTION)]
     pub renew_deadline: Duration,
 
@@ -138,7 +138,7 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_HTTP_ADDRESS", default_value = "0.0.0.0:8080", value_name = "ADDRESS", help_heading = OBSERVABILITY)]
     pub http_address: SocketAddr,
 
-    /// Whether each resource has series of its own in /metrics. Without, they are added up over all resources.
+    /// Whether each resource has its own series in /metrics. If false, series are added up over all resources.
     #[arg(long, env = "WAFLOWS_METRICS_PER_RESOURCE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", help_heading = OBSERVABILITY)]
     pub metrics_per_resource: bool,
 
@@ -146,17 +146,17 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_LOG_FORMAT", default_value = "text", help_heading = OBSERVABILITY)]
     pub log_format: LogFormat,
 
-    /// Level of the log: error, warn, info, debug or trace, or levels by target such as `info,kube=debug`. Where no level
-    /// stands by itself, info is that of all other targets.
+    /// Level of the log: error, warn, info, debug or trace, or levels by target such as `info,kube=debug`. If every
+    /// level has a target, all other targets have level info.
     #[arg(long, env = "WAFLOWS_LOG_LEVEL", default_value = "info", value_parser = log_level, value_name = "LEVEL", help_heading = OBSERVABILITY)]
     pub log_level: String,
 
-    /// Multiplies every wait of the operator; for tests.
+    /// Factor for every wait of the operator; for tests.
     #[arg(long, env = "WAFLOWS_WAIT_SCALE", default_value_t = 1.0, hide = true)]
     pub wait_scale: f64,
 }
 
-/// Formats of what `check` and `inspect` print.
+/// Output formats of `check` and `inspect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// For people.
@@ -170,11 +170,11 @@ pub enum OutputFormat {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// For machines: one JSON object a line.
+    /// For machines: one JSON object per line.
     Json,
 }
 
-/// Headings of groups of flags.
+/// Group headings in `--help`.
 const WORK: &str = "Work";
 const KUBERNETES: &str = "Kubernetes";
 const ELECTION: &str = "Leader election";

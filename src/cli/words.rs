@@ -1,4 +1,4 @@
-//! What the values of flags must be like.
+//! Parsers for the values of flags.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(parsed.into())
 }
 
-/// The name of a namespace. A variable of the environment may be set and empty.
+/// The name of a namespace. Accepts an empty text, because an environment variable may be set and empty.
 pub(super) fn namespace(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() || (name.len() <= 63 && is_label(name)) {
@@ -28,7 +28,7 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
         .to_owned())
 }
 
-/// The name of an object.
+/// The name of a Kubernetes object, such as a Lease.
 pub(super) fn name(text: &str) -> Result<String, String> {
     if text.len() <= 253 && text.split('.').all(is_label) {
         return Ok(text.to_owned());

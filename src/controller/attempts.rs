@@ -1,4 +1,4 @@
-//! How a watch is kept going: when it is tried again, and how it is known to be open.
+//! Retries of a watch: the backoff, and the detection that the watch is open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep};
 use crate::health::{Health, Sight};
 use crate::metrics::Watched;
 
-/// Before the second attempt. It doubles from one to the next.
+/// Backoff before the second attempt. Doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(800);
-/// The longest pause while the API server answers: a failure of the watch alone may be over at any time.
+/// The longest backoff while the API server answers: a failure of only the watch may end at any time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The pause while it does not, when attempts are in vain. It ends once the API server answers.
+/// The backoff while the API server does not answer, because attempts would fail. Ends when the API server answers.
 const PAUSE_OUT_OF_CONTACT: Duration = Duration::from_secs(30);
-/// Failures further apart than this are not in a row.
+/// Two failures further apart than this are not in a row, so the backoff starts again.
 const IN_A_ROW: Duration = Duration::from_secs(120);
 
 /// The attempts of one watch.
@@ -34,14 +34,14 @@ impl<'a> Attempts<'a> {
         Self { health, returns: health.returns(), failures: 0, last: None }
     }
 
-    /// Waits after a failure, until the watch is to be tried again.
+    /// Waits after a failure, until the next attempt.
     pub(super) async fn pause(&mut self) {
         if self.last.is_some_and(|last| last.elapsed() > IN_A_ROW) {
             self.failures = 0;
         }
         self.failures = self.failures.saturating_add(1);
         let pause = if self.health.is_in_contact() { pause_after(self.failures) } else { PAUSE_OUT_OF_CONTACT };
-        // Between half and all of it, so that watches that failed together do not return together.
+        // Jitter between half and all of it, so that watches that failed together do not retry together.
         let pause = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
         tokio::select! {
             () = sleep(pause) => {}
@@ -50,10 +50,10 @@ impl<'a> Attempts<'a> {
         self.last = Some(Instant::now());
     }
 
-    /// The API server answers again after it did not.
+    /// Completes when the API server answers again after an outage.
     pub(super) async fn contact_returned(&mut self) {
         if self.returns.changed().await.is_err() {
-            // Whoever asks for signs of life is gone.
+            // The task that requests `/version` has ended.
             std::future::pending::<()>().await;
         }
     }
@@ -63,7 +63,8 @@ fn pause_after(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE)
 }
 
-/// A client for one watch. An answer to its request shows that the watch is open, which is quiet while nothing changes.
+/// A client for one watch. The answer to its request shows that the watch is open, because an open watch is silent
+/// while nothing changes.
 pub(super) fn attentive(client: &Client, watched: Watched, sight: &Arc<Sight>) -> Client {
     let (inner, sight) = (client.clone(), Arc::clone(sight));
     let service = tower::service_fn(move |request: Request<Body>| {

@@ -1,4 +1,4 @@
-//! Publishes the events of resources.
+//! Publishes Kubernetes events of resources.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,18 +18,18 @@ use waflows_core::store::object_key::ObjectKey;
 
 use crate::apiserver::describe;
 
-/// For how long a repetition counts as one of the same series.
+/// Repetitions within this time belong to the same series.
 const SERIES: SignedDuration = SignedDuration::from_mins(6);
-/// Series that are remembered, to recognize repetitions: of a rollout of thousands of resources all would be several
-/// megabytes. A repetition that is not recognized is an event of its own.
+/// Limit of remembered series. All series of a rollout of thousands of resources would take several megabytes. A
+/// repetition of a forgotten series becomes a separate event.
 const MAX_KEPT: usize = 256;
-/// The API server's bound on the name of an object.
+/// The API server's limit on the name of an object.
 const MAX_NAME: usize = 253;
-/// The API server's bound on who reports.
+/// The API server's limit on `reportingInstance`.
 const MAX_INSTANCE: usize = 128;
 
-/// Publishes events; those that repeat become one series. Unlike kube's recorder it finds a name for the events of every
-/// resource, however long the resource's own name is.
+/// Publishes events, and combines repetitions into one series. Unlike kube's recorder, it finds a valid event name for
+/// every resource, however long the resource's own name is.
 pub struct EventPublisher {
     client: Client,
     controller: String,
@@ -37,34 +37,34 @@ pub struct EventPublisher {
     kept: Mutex<HashMap<Repeated, Series>>,
 }
 
-/// What two events of one series have in common.
+/// The fields that all events of one series have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Repeated {
     uid: String,
     is_warning: bool,
     reason: &'static str,
     action: &'static str,
-    /// What says another thing is no repetition.
+    /// The note without times. An event with another gist is no repetition.
     gist: String,
 }
 
 #[derive(Debug, Clone)]
 struct Series {
-    /// The name of its first event.
+    /// The name of the first event of the series.
     name: String,
     count: i32,
     last: Timestamp,
 }
 
 impl EventPublisher {
-    /// A publisher of events that name `reporter`.
+    /// A publisher whose events name `reporter`.
     pub fn new(client: Client, reporter: Reporter) -> Self {
         let mut instance = reporter.instance.unwrap_or_else(|| reporter.controller.clone());
         instance.truncate(instance.floor_char_boundary(MAX_INSTANCE));
         Self { client, controller: reporter.controller, instance, kept: Mutex::default() }
     }
 
-    /// Publishes what happened to a resource. A failure is logged: nothing depends on an event.
+    /// Publishes events of a resource. Failures are only logged, because nothing depends on an event.
     pub async fn publish(&self, resource: &FlowsEncryptionKey, notes: &[Note]) {
         let reference = resource.object_ref(&());
         for note in notes {
@@ -87,7 +87,7 @@ impl EventPublisher {
         if let Some(series) = self.go_on(&repeated, now) {
             let patch = json!({"series": {"count": series.count, "lastObservedTime": MicroTime(now)}});
             match events.patch(&series.name, &PatchParams::default(), &Patch::Merge(patch)).await {
-                // Someone deleted it: it begins anew.
+                // Someone deleted the event: start a new series.
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 result => return result.map(|_| self.keep(repeated, series)),
             }
@@ -99,7 +99,7 @@ impl EventPublisher {
         Ok(())
     }
 
-    /// The series with one more event, where there is one.
+    /// The known series with one more event. None if there is no such series.
     fn go_on(&self, repeated: &Repeated, now: Timestamp) -> Option<Series> {
         let mut kept = self.kept();
         kept.retain(|_, series| series.last + SERIES > now);
@@ -139,11 +139,11 @@ impl EventPublisher {
     }
 }
 
-/// The name of the resource, cut where it must be, and what no other of its events has.
+/// The name of an event: the resource's name, shortened if necessary, and a unique suffix.
 fn event_name(resource: &str, now: Timestamp) -> String {
     let suffix = format!(".{:x}", now.as_nanosecond());
     let fits = resource.get(..MAX_NAME - suffix.len()).unwrap_or(resource);
-    // A part of a name ends with a letter or a digit.
+    // Each part of a name must end with a letter or a digit.
     format!("{}{suffix}", fits.trim_end_matches(['.', '-']))
 }
 

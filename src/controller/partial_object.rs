@@ -1,4 +1,4 @@
-//! Objects as the API server sends them, of which only what the operator looks at is ever taken in.
+//! Objects from the API server, parsed only as far as the operator needs them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use waflows_core::api::crd::{FlowsEncryptionKey, SYNC_ANNOTATION};
 
 /// A kind of object that is watched.
 pub trait Watchable: Resource<DynamicType = (), Scope = NamespaceResourceScope> {
-    /// Whether the API server is asked for metadata alone.
+    /// Whether the watch asks only for metadata.
     const METADATA_ONLY: bool;
 }
 
@@ -23,15 +23,15 @@ impl Watchable for FlowsEncryptionKey {
     const METADATA_ONLY: bool = false;
 }
 
-/// What is in a Secret is read when it is used, and not before.
+/// The operator reads the contents of a Secret only when it needs them.
 impl Watchable for Secret {
     const METADATA_ONLY: bool = true;
 }
 
-/// An object of which name and version are known, whether or not the rest of it can be read.
+/// An object whose name and version are known, whether or not the rest can be parsed.
 ///
-/// Its metadata lacks `managedFields`, labels, owner references and annotations of others. They may be larger than all
-/// the rest, and with a Secret made by `kubectl apply` they hold its contents.
+/// Its metadata lacks `managedFields`, labels, owner references and annotations of others. They may be larger than the
+/// rest of the object. For a Secret made by `kubectl apply`, an annotation holds its contents.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(bound = "")]
 pub struct PartialObject<K> {
@@ -44,10 +44,10 @@ pub struct PartialObject<K> {
 }
 
 impl PartialObject<FlowsEncryptionKey> {
-    /// The resource.
+    /// Parses the resource.
     ///
     /// # Errors
-    /// When it is not of the form that this version knows.
+    /// If this version does not know the format of the resource.
     pub fn into_resource(self) -> Result<FlowsEncryptionKey, serde_json::Error> {
         let spec = serde_json::from_value(self.spec.unwrap_or_default())?;
         let status = self.status.map(serde_json::from_value).transpose()?;
@@ -70,7 +70,7 @@ struct Metadata {
 
 #[derive(Deserialize)]
 struct Annotations {
-    // As `SYNC_ANNOTATION` has it, which cannot be named here.
+    // Must equal `SYNC_ANNOTATION`. An attribute cannot refer to a constant.
     #[serde(rename = "waflows.dev/sync-requested-at")]
     sync_requested_at: Option<String>,
 }

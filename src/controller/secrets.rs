@@ -1,5 +1,5 @@
-//! Secrets → the public key and the credentials of a resource. Private material lives in this file only, and only
-//! while it runs.
+//! Reads the public key and the credentials of a resource from Secrets. Private keys and passphrases exist only in this
+//! file, and only while its functions run.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -14,21 +14,22 @@ use zeroize::Zeroize;
 use crate::apiserver::describe;
 use crate::graph::{AccessToken, AppSecret, Credentials};
 
-/// The turn to open an encrypted key. Each may take 32 MiB and seconds of computing: of two at once, one tenant's would
-/// take the memory of all, or the processor that the rest of the operator runs on.
+/// Permit to open an encrypted key, one at a time. Each may take 32 MiB and seconds of CPU. With several at once, one
+/// tenant could exhaust the memory, or the CPU that the rest of the operator needs.
 static TURN: Semaphore = Semaphore::const_new(1);
 
-/// Secrets that are read at the same time. One may have 1 MiB, and is in memory several times over while it arrives.
+/// Limit of Secrets that are read at the same time. A Secret may have 1 MiB, and is in memory several times while it
+/// arrives.
 static READING: Semaphore = Semaphore::const_new(4);
 
-/// How many entries of a Secret a message names.
+/// Number of entries of a Secret that a message names.
 const MAX_NAMED: usize = 5;
 
-/// What the Secrets of a resource hold, and the credentials in them, which go no further than the calls to Meta.
+/// The contents of a resource's Secrets. The credentials are used only for calls to Meta.
 pub struct Opened {
-    /// What a reconcile is told.
+    /// The inputs of the observation, without secrets.
     pub inputs: Inputs,
-    /// What authenticates calls to Meta.
+    /// The credentials for calls to Meta. None if they are missing or invalid.
     pub credentials: Option<Credentials>,
 }
 
@@ -46,7 +47,7 @@ impl Opened {
     }
 }
 
-/// A Secret could not be read for a reason that has nothing to do with the Secret.
+/// A Secret could not be read because of the API server, not because of the Secret.
 #[derive(Debug, thiserror::Error)]
 #[error("reading Secret {namespace}/{name}: {}", describe(.source))]
 pub struct ReadSecretError {
@@ -55,20 +56,20 @@ pub struct ReadSecretError {
     source: kube::Error,
 }
 
-/// One Secret, as far as a resource refers to it. Has no Debug.
+/// The result of reading one Secret. Has no Debug.
 pub enum Fetched {
-    /// It exists.
+    /// The Secret exists.
     Found(Contents),
-    /// It does not exist.
+    /// The Secret does not exist.
     NotFound,
-    /// It may not be read.
+    /// The operator may not read the Secret.
     Forbidden,
 }
 
-/// A Secret that is zeroized on drop.
+/// The contents of a Secret, zeroized on drop.
 pub struct Contents {
     secret: Box<Secret>,
-    /// Entries that are not in it any more.
+    /// Number of other entries whose names were dropped, too.
     left_out: usize,
 }
 
@@ -79,8 +80,8 @@ impl From<Secret> for Contents {
 }
 
 impl Contents {
-    /// Lets go of all but these entries, and of what is longer than any key: whatever else a Secret is filled with stays
-    /// in memory no longer than it arrives.
+    /// Drops all other entries, and cuts values that are longer than any key. So other contents of a Secret are in
+    /// memory only while the Secret arrives.
     fn keep_only(&mut self, entries: &[&str]) {
         self.zeroize_annotations();
         let metadata = &mut self.secret.metadata;
@@ -90,7 +91,7 @@ impl Contents {
             data.retain(|name, value| {
                 let is_needed = entries.contains(&name.as_str());
                 if !is_needed || value.0.len() > MAX_BYTES {
-                    // One byte more tells that there were more.
+                    // One additional byte shows that the value was longer.
                     let kept = if is_needed { value.0[..=MAX_BYTES].to_vec() } else { Vec::new() };
                     value.0.zeroize();
                     value.0 = kept;
@@ -102,7 +103,7 @@ impl Contents {
         self.left_out = others.saturating_sub(MAX_NAMED);
     }
 
-    /// What the Secret has, for people who look for something else in it.
+    /// The names of the entries, for a message about a missing entry.
     fn described(&self) -> String {
         let names: Vec<_> = self.secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
         let named = names[..names.len().min(MAX_NAMED)].join(", ");
@@ -113,7 +114,7 @@ impl Contents {
         }
     }
 
-    /// `kubectl apply` leaves the data in one.
+    /// Zeroizes annotations, because `kubectl apply` stores the data in one.
     fn zeroize_annotations(&mut self) {
         for value in self.secret.metadata.annotations.iter_mut().flat_map(|annotations| annotations.values_mut()) {
             value.zeroize();
@@ -130,15 +131,15 @@ impl Drop for Contents {
     }
 }
 
-/// Reads every Secret that the resource refers to, once, and what they hold.
+/// Reads every Secret that the resource refers to, once, and parses key and credentials.
 ///
 /// # Errors
-/// When the API server does not answer.
+/// If the API server does not answer.
 pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<Opened, ReadSecretError> {
     Ok(open(resource, fetch_needed(resource, api, secret_names(resource)).await?).await)
 }
 
-/// Reads Secrets, and lets go of what the resource does not need of them.
+/// Reads Secrets, and drops the entries that the resource does not need.
 async fn fetch_needed(
     resource: &FlowsEncryptionKey,
     api: &Api<Secret>,
@@ -159,10 +160,10 @@ async fn fetch_needed(
     futures::future::try_join_all(fetching).await
 }
 
-/// The credentials alone, where the key is of no interest; none where there are none.
+/// Reads only the credentials. None if they are missing or invalid.
 ///
 /// # Errors
-/// When the API server does not answer.
+/// If the API server does not answer.
 pub async fn read_credentials(
     resource: &FlowsEncryptionKey,
     api: &Api<Secret>,
@@ -176,7 +177,7 @@ pub async fn read_credentials(
     Ok(Sources { namespace, spec, secrets }.credentials().ok())
 }
 
-/// The Secrets that the resource refers to, each once.
+/// The names of the Secrets that the resource refers to, without duplicates.
 pub fn secret_names(resource: &FlowsEncryptionKey) -> Vec<String> {
     let mut names: Vec<_> = resource.spec.secret_refs().map(|reference| reference.name.clone()).collect();
     names.sort_unstable();
@@ -184,7 +185,7 @@ pub fn secret_names(resource: &FlowsEncryptionKey) -> Vec<String> {
     names
 }
 
-/// What the Secrets that the resource refers to hold.
+/// Parses key and credentials from the Secrets that the resource refers to.
 pub async fn open(resource: &FlowsEncryptionKey, secrets: Vec<(String, Fetched)>) -> Opened {
     let observed = secrets.iter().filter_map(|(name, fetched)| version(name, fetched)).collect();
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
@@ -192,8 +193,8 @@ pub async fn open(resource: &FlowsEncryptionKey, secrets: Vec<(String, Fetched)>
     if resource.spec.passphrase_secret_ref.is_none() {
         return Opened::new(sources.key(), sources.credentials(), observed);
     }
-    // Opening an encrypted key takes up to seconds of computing, others microseconds: they need no thread. The turn goes
-    // with the computing, which goes on where nobody waits for it any more.
+    // Opening an encrypted key takes up to seconds, so it runs on a blocking thread. Other keys take microseconds. The
+    // permit moves into the thread, which runs to its end even if nobody waits for it any more.
     let turn = TURN.acquire().await;
     let task = tokio::task::spawn_blocking(move || {
         let _turn = turn;
@@ -209,7 +210,7 @@ pub async fn open(resource: &FlowsEncryptionKey, secrets: Vec<(String, Fetched)>
 /// Reads one Secret.
 ///
 /// # Errors
-/// When the API server does not answer.
+/// If the API server does not answer.
 pub async fn fetch(api: &Api<Secret>, name: String) -> Result<(String, Fetched), ReadSecretError> {
     let fetched = match api.get_opt(&name).await {
         Ok(Some(secret)) => Fetched::Found(secret.into()),
@@ -286,7 +287,8 @@ impl Sources {
         ConditionReason::new(key_reason(error), message)
     }
 
-    /// A Secret of type kubernetes.io/tls holds both halves; where both are readable they must belong together.
+    /// Checks a Secret of type kubernetes.io/tls, which holds both halves: if both are readable, they must belong
+    /// together.
     fn matching_pair(
         &self,
         reference: &SecretKeyRef,
@@ -329,7 +331,7 @@ impl Sources {
         })
     }
 
-    /// What a reference in a field of the spec leads to.
+    /// The value that a reference in a field of the spec points to.
     fn value(&self, reference: &SecretKeyRef, field: &str, what: &str) -> Result<&[u8], ConditionReason> {
         let SecretKeyRef { name, key } = reference;
         let namespace = &self.namespace;

@@ -1,4 +1,4 @@
-//! The watches: API server → store → queue.
+//! The watches: they update the store and add resources to the work queue.
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -17,18 +17,18 @@ use crate::apiserver::describe;
 use crate::health::Sight;
 use crate::metrics::Watched;
 
-/// Secrets of this type hold Helm's releases: many, large, and never referred to.
+/// Field selector without Helm's release Secrets: they are many, large, and no resource refers to them.
 const NOT_HELM: &str = "type!=helm.sh/release.v1";
 
-/// Objects in one page of a list. A page is in memory as a whole, without what the sieve takes out of it.
+/// Objects in one page of a list. A page is in memory as a whole, except the data that the sieve drops.
 const PAGE_SIZE: u32 = 100;
 
-/// Where to watch.
+/// The scope of one pair of watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     /// The number of the watch in the store.
     pub watch: usize,
-    /// One namespace; all where it is none.
+    /// The namespace. None for all namespaces.
     pub namespace: Option<String>,
     /// Label selector for resources.
     pub selector: Option<String>,
@@ -43,7 +43,7 @@ impl Scope {
     }
 }
 
-/// Follows the resources until the task is dropped. An object that cannot be read is reported and left out; it never
+/// Watches the resources until the task is dropped. An object that cannot be parsed is logged and skipped, and never
 /// stops the others.
 pub async fn resources(context: &Context, scope: &Scope) {
     let mut config = watcher::Config::default().page_size(PAGE_SIZE);
@@ -73,7 +73,7 @@ pub async fn resources(context: &Context, scope: &Scope) {
 
 fn apply(context: &Context, store: &mut Store, resource: PartialObject<FlowsEncryptionKey>) {
     let key = ObjectKey::of(resource.meta());
-    // The operator's own status writes come back to it here.
+    // The operator's own status writes return as watch events.
     if store.is_up_to_date_with(&key, resource.meta()) {
         return;
     }
@@ -102,7 +102,7 @@ fn delete(context: &Context, store: &mut Store, key: &ObjectKey) {
     }
 }
 
-/// Follows the versions of Secrets until the task is dropped. Only metadata is asked for.
+/// Watches the versions of Secrets until the task is dropped. Asks only for metadata.
 pub async fn secrets(context: &Context, scope: &Scope) {
     let config = watcher::Config::default().page_size(PAGE_SIZE).fields(NOT_HELM);
     let begin = |client: &Client| watcher(scope.api::<Secret>(client), config.clone());
@@ -130,8 +130,8 @@ pub async fn secrets(context: &Context, scope: &Scope) {
     .await;
 }
 
-/// Follows a watch, which goes on by itself after a failure. It is begun anew, by a list, where it could not go on: what
-/// it asks for is gone, or its connection may lead nowhere.
+/// Follows a watch. After most failures the watch continues by itself. It is restarted with a list if it cannot
+/// continue: the resource version has expired, or the connection may be dead.
 async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
     context: &Context,
     watched: Watched,
@@ -149,7 +149,7 @@ async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
             tokio::select! {
                 event = heartbeat.while_waiting(events.next()) => match event {
                     Some(Ok(event)) => {
-                        // A list that begins has brought nothing yet.
+                        // The start of a list is not an answer yet.
                         if !matches!(event, Event::Init) {
                             sight.hear();
                         }
@@ -169,7 +169,7 @@ async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
     }
 }
 
-/// Once for each failure in a row; the others of the row at `debug`.
+/// Logs the first failure of a row, and the others at `debug`.
 fn report(watched: Watched, sight: &Sight, error: &watcher::Error) {
     let (what, said) = (watched.as_str(), explain(error));
     if sight.failed(&said) {
@@ -179,8 +179,8 @@ fn report(watched: Watched, sight: &Sight, error: &watcher::Error) {
     }
 }
 
-/// Whether the watch would ask for the same again for ever: the API server has forgotten what it asks for. Told in place
-/// of an answer, not in one.
+/// Whether the watch cannot continue, because the API server no longer has its resource version. The API server reports
+/// this as the answer to the request, not inside the stream.
 fn is_expired(error: &watcher::Error) -> bool {
     match error {
         watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
@@ -192,7 +192,7 @@ fn is_expired(error: &watcher::Error) -> bool {
     }
 }
 
-/// Once everything was listed, every resource is looked at. Most then turn out to have nothing due.
+/// Queues every resource when all initial lists are complete. Usually nothing is due for most of them.
 fn start_if_complete(context: &Context, store: &Store) {
     if store.is_complete() && !context.started.swap(true, std::sync::atomic::Ordering::AcqRel) {
         tracing::info!(resources = store.keys().len(), "all resources and Secrets are listed");
@@ -202,7 +202,7 @@ fn start_if_complete(context: &Context, store: &Store) {
     }
 }
 
-/// The failure of a watch, with what to do about it.
+/// The failure of a watch, with its remedy.
 fn explain(error: &watcher::Error) -> String {
     let (said, code) = match error {
         watcher::Error::InitialListFailed(cause)

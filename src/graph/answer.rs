@@ -1,4 +1,4 @@
-//! What an answer that is no success says, and which class of failure that is.
+//! Classifies unsuccessful answers of Meta.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope, unexplained};
 use super::redact::Redactor;
 use super::usage::Usage;
 
-/// The parts of an HTTP answer that decide what it means.
+/// The parts of an HTTP answer that determine its class.
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
     pub(super) body: &'a [u8],
@@ -19,7 +19,7 @@ pub(super) struct Answer<'a> {
     pub(super) trace_id: Option<&'a str>,
 }
 
-/// The `error` object of a body. A field that is not of the documented type is as good as absent: the others count.
+/// The `error` object of a body. A field with another type than documented counts as absent.
 #[derive(Debug, Default)]
 pub(super) struct Detail {
     pub(super) code: Option<i64>,
@@ -28,18 +28,18 @@ pub(super) struct Detail {
     pub(super) trace_id: Option<String>,
     message: Option<String>,
     user_message: Option<String>,
-    /// `error_data.details`, where the WhatsApp edges say what their messages leave out.
+    /// `error_data.details`: the WhatsApp edges give details here that their messages lack.
     details: Option<String>,
     is_transient: bool,
 }
 
 impl Detail {
-    /// Reads a body; none where it holds no error.
+    /// Parses a body. None if it holds no error.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
         let error = match answer.get("error")? {
             Value::Object(error) => error,
-            // The form of OAuth 2 (RFC 6749, 5.2).
+            // The format of OAuth 2 (RFC 6749, 5.2).
             Value::String(name) => {
                 let message = text(&answer, "error_description").or_else(|| Some(name.clone()));
                 return Some(Self { message, ..Self::default() });
@@ -58,7 +58,7 @@ impl Detail {
         })
     }
 
-    /// The text for users, and behind it the one for developers.
+    /// The text for users, followed by the text for developers.
     pub(super) fn text(&self) -> Option<String> {
         let plain = self.user_message.as_ref().or(self.details.as_ref());
         match (plain, &self.message) {
@@ -76,7 +76,7 @@ impl Detail {
         self.kind.as_deref() == Some("GraphMethodException") && self.says("appsecret_proof")
     }
 
-    /// The ID is that of another kind of object, such as a WhatsApp Business Account.
+    /// Whether the ID belongs to another kind of object, such as a WhatsApp Business Account.
     fn denies_edge(&self) -> bool {
         self.says("nonexisting field (whatsapp_business_encryption)")
     }
@@ -95,7 +95,7 @@ fn integer(fields: &Map<String, Value>, name: &str) -> Option<i64> {
 }
 
 impl Answer<'_> {
-    /// What the answer says, where its status is not success, or its body holds an error all the same.
+    /// The error of an answer whose status is not success, or whose body holds an error.
     pub(super) fn error(&self, redactor: &Redactor<'_>) -> GraphError {
         let detail = Detail::read(self.body);
         let short = |text: &str| truncate(&redactor.redact(text), MAX_SHORT_TEXT);

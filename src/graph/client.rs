@@ -1,4 +1,4 @@
-//! The two calls: read a number's key, upload a key.
+//! The two calls to Meta: read a number's key, upload a key.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use super::{CallError, Credentials, wire};
 use crate::metrics::{Metrics, Operation};
 use crate::telemetry::spans;
 
-/// How often a GET is repeated at once after a failure that may be over in a moment.
+/// Immediate retries of a GET after a failure that may be brief.
 const READ_RETRIES: u32 = 2;
 const READ_RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Where and how to call.
+/// Configuration of the client.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Base URL, such as `https://graph.facebook.com`.
@@ -30,19 +30,19 @@ pub struct Config {
     pub api_version: String,
     /// Whether `http` is allowed.
     pub allow_http: bool,
-    /// PEM file of further roots to trust, beside those of the platform. Read again when it changes.
+    /// PEM file of certificate authorities to trust in addition to the platform's. Read again when the file changes.
     pub ca_bundle: Option<PathBuf>,
-    /// Bound on a whole call. An upload must end before a lost lease can be taken by another replica.
+    /// Timeout of a whole call. An upload must end before another replica can take a lost Lease.
     pub timeout: Duration,
 }
 
-/// Why there is no client.
+/// The reasons why the client cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The scheme is not https.
+    /// The scheme is not https, and `allow_http` is false.
     #[error("--graph-url {0} is not https: tokens are only sent over TLS (tests may pass --allow-http-graph-url)")]
     NotHttps(Url),
-    /// The URL cannot be a base.
+    /// The URL cannot be a base URL.
     #[error("--graph-url {0} has a query, a fragment, credentials or no host: give scheme, host and at most a path")]
     NotABase(Url),
     /// The CA bundle cannot be used.
@@ -89,22 +89,23 @@ impl Client {
         Ok(Self { transport, base, pacing, metrics })
     }
 
-    /// What its calls wait for.
+    /// The rate limiter of this client's calls.
     pub fn pacing(&self) -> &CallLimiter {
         &self.pacing
     }
 
-    /// What the number holds. Failures of the connection and of Meta's servers are retried twice.
+    /// Reads the key of the number. Failures of the connection and of Meta's servers are retried twice.
     ///
     /// # Errors
-    /// When Meta refuses, does not answer, or a pause is in force.
+    /// If Meta refuses or does not answer, or a hold is in force.
     pub async fn read(&self, credentials: &Credentials, resource: &str, number: &str) -> Result<Reported, CallError> {
         let mut attempt = 0;
         loop {
             match self.read_once(credentials, resource, number).await {
                 Err(CallError::Failed(error)) if error.class == ErrorClass::Transient && attempt < READ_RETRIES => {
                     attempt += 1;
-                    // Between half and all of the delay, so that callers that failed together do not return together.
+                    // Jitter between half and all of the delay, so that callers that failed together do not retry
+                    // together.
                     let share = (0.5 + fastrand::f64() / 2.0) * f64::from(attempt) * self.pacing.wait_scale();
                     tokio::time::sleep(READ_RETRY_DELAY.mul_f64(share)).await;
                 }
@@ -113,7 +114,7 @@ impl Client {
         }
     }
 
-    /// The same by a single call, for callers that repeat it themselves.
+    /// Like [`read`](Self::read), but without retries, for callers that retry themselves.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -127,12 +128,12 @@ impl Client {
         Ok(redacted(reported, credentials))
     }
 
-    /// Puts the key on the number. Never repeated here: whoever retries must read first.
+    /// Uploads the key to the number. Never retries: a caller must read the number before another upload.
     ///
-    /// `may_begin` is asked last, right before the request goes out: the call may have waited for its turn.
+    /// `may_begin` is called right before the request is sent, because the call may have waited for a permit.
     ///
     /// # Errors
-    /// When Meta refuses, does not answer, or a pause is in force.
+    /// If Meta refuses or does not answer, a hold is in force, or `may_begin` returned false.
     pub async fn upload(
         &self,
         credentials: &Credentials,
@@ -204,16 +205,16 @@ impl Client {
     }
 }
 
-/// Any text of an answer can hold what the request held.
+/// Removes credentials from an answer: any text of an answer may repeat parts of the request.
 pub(super) fn redacted(mut reported: Reported, credentials: &Credentials) -> Reported {
     reported.signature_status = reported.signature_status.map(|status| credentials.redactor().redact(&status));
     reported
 }
 
-/// The URL with further segments of its path, each escaped.
+/// The URL with additional path segments, each escaped.
 fn extended(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
-    // Fails for URLs that cannot be a base; those with a host can.
+    // Fails only for URLs that cannot be a base. A URL with a host can.
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);
     }
@@ -222,7 +223,7 @@ fn extended(base: &Url, segments: &[&str]) -> Url {
 
 fn without_password(url: &Url) -> Url {
     let mut url = url.clone();
-    // Fails for URLs without a host; those have no password.
+    // Fails only for URLs without a host, which have no password.
     let _ = url.set_password(None);
     url
 }

@@ -1,4 +1,4 @@
-//! What authenticates a call: the access token and, where the app demands it, a proof of the app secret.
+//! The credentials of a call: the access token and, if the app requires it, a proof of the app secret.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
@@ -12,40 +12,41 @@ use zeroize::Zeroizing;
 
 use super::redact::Redactor;
 
-/// Far more than any token or app secret: Meta's have a few hundred.
+/// Limit of a credential in bytes, far more than any token or app secret: Meta's have a few hundred.
 const MAX_BYTES: usize = 4096;
-/// What stands before a token in an HTTP header.
+/// Prefix of a token in an HTTP header.
 const SCHEME: &[u8] = b"Bearer ";
-/// So many bytes that all are letters, digits or signs are no chance. Tokens and app secrets have more.
+/// Minimum length of a decoded text that looks like a credential. Shorter printable texts may be chance. Tokens and app
+/// secrets are longer.
 const MIN_TELLING: usize = 16;
 
-/// A Graph access token. Debug shows nothing of it; its memory is zeroized on drop.
+/// A Graph access token. Debug does not show the token; its memory is zeroized on drop.
 #[derive(Debug, Clone)]
 pub struct AccessToken(SecretString);
 
-/// A Meta app's secret. Debug shows nothing of it; its memory is zeroized on drop.
+/// A Meta app's secret. Debug does not show the secret; its memory is zeroized on drop.
 #[derive(Debug, Clone)]
 pub struct AppSecret(SecretString);
 
-/// Why bytes of a Secret are no credential.
+/// The reasons why bytes of a Secret are not a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedCredential {
-    /// Nothing but white space.
+    /// Only white space.
     #[error("is empty")]
     Empty,
     /// More than [`MAX_BYTES`].
     #[error("has more than {MAX_BYTES} bytes; store the bare token, nothing else")]
     TooLong,
-    /// Quotes around it, which belong to some file that it was copied from.
+    /// The value is in quotes, as in the file that it was copied from.
     #[error("begins and ends with a quote: store it without")]
     Quoted,
-    /// The scheme of an HTTP header before it.
+    /// The value has the scheme of an HTTP header before the token.
     #[error("begins with \"Bearer \": store what follows")]
     Bearer,
-    /// Base64 of a text that could be one.
+    /// Base64 of a text that could be a credential.
     #[error("is base64-encoded once too often: store what `base64 -d` makes of it")]
     DoubleBase64,
-    /// Something that cannot stand in an HTTP header.
+    /// A character that is invalid in an HTTP header.
     #[error(
         "contains line breaks, blanks or other characters that cannot be in it; store the bare value, nothing else"
     )]
@@ -53,14 +54,14 @@ pub enum MalformedCredential {
 }
 
 impl AccessToken {
-    /// Reads a token from the bytes of a Secret; white space around it is dropped.
+    /// Reads a token from the bytes of a Secret. White space around the token is ignored.
     pub fn new(bytes: &[u8]) -> Result<Self, MalformedCredential> {
         printable(bytes).map(|text| Self(text.into()))
     }
 }
 
 impl AppSecret {
-    /// Reads an app secret from the bytes of a Secret; white space around it is dropped.
+    /// Reads an app secret from the bytes of a Secret. White space around the app secret is ignored.
     pub fn new(bytes: &[u8]) -> Result<Self, MalformedCredential> {
         printable(bytes).map(|text| Self(text.into()))
     }
@@ -89,10 +90,10 @@ fn printable(bytes: &[u8]) -> Result<&str, MalformedCredential> {
     std::str::from_utf8(text).map_err(|_| MalformedCredential::Characters)
 }
 
-/// Whether this is base64, in one line or several, of a text that could be a credential. A credential itself may look
-/// like base64; what it decodes to then is no text.
+/// Whether the text is base64, in one line or several, of a text that could be a credential. A real credential may also
+/// look like base64, but does not decode to a text.
 fn is_base64_of_text(text: &[u8]) -> bool {
-    // Of full size from the start: a vector that grows leaves copies behind.
+    // Allocate the full size at the start: a growing vector would leave copies in memory.
     let mut encoded = Zeroizing::new(Vec::with_capacity(text.len()));
     encoded.extend(text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()));
     let mut decoded = Zeroizing::new(vec![0; encoded.len()]);
@@ -102,7 +103,7 @@ fn is_base64_of_text(text: &[u8]) -> bool {
     })
 }
 
-/// A token, ready for use: its header, its proof, and a name for it that gives nothing away.
+/// A token, ready for use: its header, its proof, and an ID that does not reveal the token.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     token: AccessToken,
@@ -111,7 +112,7 @@ pub struct Credentials {
     origin: Arc<str>,
 }
 
-/// Names credentials without telling them: a hash under a key that lives as long as the process.
+/// An ID that does not reveal the credentials: a hash with a random key of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CredentialsId(u64);
 
@@ -126,18 +127,18 @@ impl Credentials {
         Self { token, proof, id, origin: Arc::default() }
     }
 
-    /// The same, with the words for where they come from: Secret and entry.
+    /// Sets the origin for messages: Secret and entry.
     #[must_use]
     pub fn from_origin(self, origin: &str) -> Self {
         Self { origin: origin.into(), ..self }
     }
 
-    /// Where they come from, in words. Stays the same where a Secret gets a better token.
+    /// The origin for messages: Secret and entry. Unchanged if the Secret gets a new token.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The name by which pacing knows these credentials.
+    /// The ID by which the rate limiter knows these credentials.
     pub fn id(&self) -> CredentialsId {
         self.id
     }
@@ -198,7 +199,7 @@ mod tests {
             assert_eq!(AccessToken::new(stored.as_bytes()).unwrap_err(), expected, "{stored}");
             assert!(!expected.to_string().contains(token));
         }
-        // What only looks like base64 is a token, an app secret or an app's own token.
+        // These only look like base64: a token, an app secret, an app's own token.
         for fine in [token, "0123456789abcdef0123456789abcdef", "1234|abcdefghijklmnop", "\"", "Bearer"] {
             assert!(AccessToken::new(fine.as_bytes()).is_ok(), "{fine}");
         }

@@ -1,4 +1,4 @@
-//! One request and its answer, with everything in it that is read, and nothing in it that is secret.
+//! One request and its parsed answer, without secrets.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -14,19 +14,19 @@ use super::redact::Redactor;
 use super::usage::{Usage, retry_after};
 use super::wire::UnknownShape;
 
-/// Longer answers are cut: the documented ones have less than 2 KiB.
+/// Limit of an answer, in bytes. Longer answers are cut. Documented answers have less than 2 KiB.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// What came of a request.
+/// The result of a request.
 pub(super) struct Exchange<T> {
     pub(super) result: Result<T, GraphError>,
-    /// HTTP status; none where there was no answer.
+    /// HTTP status. None if there was no answer.
     pub(super) status: Option<u16>,
     pub(super) usage: Usage,
     pub(super) trace_id: Option<String>,
 }
 
-/// A body, and whether it was too long to be read to its end.
+/// A body, and whether it was cut because of its length.
 struct Body {
     bytes: Vec<u8>,
     is_cut: bool,
@@ -47,7 +47,7 @@ pub(super) async fn exchange<T>(
     }
 }
 
-/// Reads an answer that has begun to arrive.
+/// Reads the body of an answer whose headers have arrived.
 pub(super) async fn receive<T>(
     response: Response,
     redactor: &Redactor<'_>,
@@ -87,7 +87,7 @@ async fn read<T>(
             return Ok(value);
         }
     }
-    // Of an answer that is cut the status still counts.
+    // The status still counts if the body was cut.
     let body = if is_cut { &[] } else { bytes.as_slice() };
     let answer = Answer { status: status.as_u16(), body, retry_after, usage, trace_id };
     Err(answer.error(redactor))
@@ -104,7 +104,7 @@ async fn read_body(mut response: Response) -> reqwest::Result<Body> {
     Ok(Body { bytes, is_cut: false })
 }
 
-/// The token went to whom it was meant for, and goes nowhere else: redirects are not followed.
+/// The error for a redirect. The client follows no redirect, so that the token goes to no other host.
 fn redirected(status: StatusCode, headers: &HeaderMap, redactor: &Redactor<'_>) -> GraphError {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).and_then(|text| Url::parse(text).ok());
     let place = location.as_ref().and_then(Url::host_str).map(|host| format!(" to {}", redactor.redact(host)));
@@ -116,9 +116,9 @@ fn redirected(status: StatusCode, headers: &HeaderMap, redactor: &Redactor<'_>) 
     GraphError::on_the_way(ErrorClass::Unexpected, Some(status.as_u16()), &message)
 }
 
-/// Describes a failure without an answer. The URL is left out: its query holds the app secret proof.
+/// Describes a failure without an answer. Leaves out the URL, because its query holds the app secret proof.
 fn unanswered(error: &reqwest::Error, redactor: &Redactor<'_>) -> GraphError {
-    // First, since a connection can fail by a time-out, too.
+    // First, because a connection can also fail by a timeout.
     let what = if error.is_connect() {
         "no connection to the Graph API"
     } else if error.is_timeout() {
@@ -129,9 +129,9 @@ fn unanswered(error: &reqwest::Error, redactor: &Redactor<'_>) -> GraphError {
     let mut message = what.to_owned();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        // Among the sources are errors of reqwest again, each of which would name the URL.
+        // Skip other reqwest errors among the sources: each would name the URL.
         if !cause.is::<reqwest::Error>() {
-            // A failed write into a String cannot happen.
+            // A write into a String cannot fail.
             let _ = write!(message, ": {cause}");
         }
         source = cause.source();

@@ -1,11 +1,11 @@
-//! Meta's Graph API, as far as the key of a phone number goes.
+//! The part of Meta's Graph API that handles the key of a phone number.
 //!
-//! [`Client`] makes the two calls there are, [`Reader`] only the one that changes nothing, [`wire`] reads their answers,
-//! [`pacing`] decides whether a call may be made now, [`redact`] keeps credentials out of every text. What a refusal means
-//! is said in [`waflows_core::meta`].
+//! [`Client`] makes both calls, [`Reader`] only the read. [`wire`] parses the answers, [`pacing`] decides whether a
+//! call may be made now, [`redact`] keeps credentials out of every text. [`waflows_core::meta`] defines the classes of
+//! failure.
 //!
 //! Sources: Meta's guide "WhatsApp Flows: Encryption" and the reference page of
-//! `/{phone-number-id}/whatsapp_business_encryption`. They differ in the shape of answers; both are read.
+//! `/{phone-number-id}/whatsapp_business_encryption`. They differ in the shape of answers; this module accepts both.
 
 mod answer;
 mod client;
@@ -26,13 +26,13 @@ pub use reader::Reader;
 
 use waflows_core::meta::GraphError;
 
-/// What a call can end in besides an answer.
+/// The ways in which a call can end without a successful answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallError {
     /// The call failed, for this number.
     Failed(GraphError),
-    /// An answer, to this call or to an earlier one, refused the credentials or asked for patience.
+    /// A hold is in force: an answer to this call or an earlier one refused the credentials or limited the rate.
     Paused(Hold),
-    /// The call was not made: while it waited for its turn, its caller lost the leave to make it.
+    /// The call was not made: while it waited for a permit, the caller lost its permission.
     Withdrawn,
 }

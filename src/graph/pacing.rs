@@ -1,8 +1,9 @@
-//! When a call may be made: what earlier answers asked for, for the token, the business account, the number.
+//! The rate limiter for calls to Meta: holds for tokens, business accounts, resources and numbers, from earlier
+//! answers.
 //!
-//! Every resource goes through the same [`CallLimiter`], so that a refused token costs one call and not one per number.
-//! [`book`] decides and is synchronous; `CallLimiter` waits where it says so, and holds the operator's own ceilings.
-//! [`incidents`] says what the log tells of all this.
+//! All resources share one [`CallLimiter`], so a refused token costs one call, not one call for each number. [`book`]
+//! decides and is synchronous. `CallLimiter` waits if [`book`] says so, and enforces the operator's own ceilings.
+//! [`incidents`] decides what is logged.
 
 mod book;
 mod incidents;
@@ -25,23 +26,23 @@ use self::rate::Rate;
 use super::credentials::CredentialsId;
 use super::usage::Usage;
 
-/// Ceilings over everything that this process sends, and the scale of its waits.
+/// The ceilings for all requests of this process, and the scale of its waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Requests begun per second, evenly spaced; none lifts the ceiling.
+    /// Requests started per second, evenly spaced. None means no ceiling.
     pub requests_per_second: Option<NonZeroU32>,
-    /// Requests under way at once; none lifts the ceiling. One token gets at most three quarters of them.
+    /// Concurrent requests. None means no ceiling. One token gets at most three quarters of them.
     pub concurrency: Option<NonZeroU32>,
-    /// Multiplies the waits that the operator chooses itself, not those that Meta names; 1 but in tests.
+    /// Factor for the waits that the operator chooses, not for the waits that Meta names. 1 except in tests.
     pub wait_scale: f64,
 }
 
-/// Who calls, for which number.
+/// The caller: credentials, resource and number.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'a> {
     /// The credentials in use.
     pub credentials: CredentialsId,
-    /// Where they come from, in words: Secret and entry.
+    /// Origin of the credentials, for the log: Secret and entry.
     pub token: &'a str,
     /// `namespace/name` of the resource.
     pub resource: &'a str,
@@ -49,36 +50,36 @@ pub struct Caller<'a> {
     pub phone_number_id: &'a str,
 }
 
-/// A call that was not made.
+/// A hold: a call was not made, and the next one must wait.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hold {
-    /// Why.
+    /// The reason.
     pub cause: HoldCause,
-    /// From when on it makes sense to try again.
+    /// End of the hold: earliest time of the next attempt.
     pub until: Instant,
 }
 
-/// Why a call was not made, with the answer that is the reason.
+/// The reason for a hold, with Meta's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HoldCause {
-    /// The credentials were refused.
+    /// Meta refused the credentials.
     CredentialsRefused(Arc<GraphError>),
     /// A rate limit is in force.
     RateLimited(Arc<GraphError>),
 }
 
-/// The pauses of one scope that are in force.
+/// The active holds of one scope, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paused {
-    /// What they apply to.
+    /// The scope.
     pub scope: HoldScope,
-    /// How many there are.
+    /// The number of holds.
     pub count: usize,
-    /// The longest time until one of them ends.
+    /// Time until the last of these holds ends.
     pub longest: Duration,
 }
 
-/// Shared by all calls of the process.
+/// The rate limiter that all calls of the process share.
 pub struct CallLimiter {
     book: Mutex<LimiterState>,
     incidents: Mutex<Incidents>,
@@ -87,22 +88,22 @@ pub struct CallLimiter {
     wait_scale: f64,
 }
 
-/// Permission for one call. Must be told what came of it with [`CallPermit::finish`]; dropped without, the call counts
-/// as never made.
+/// Permission for one call. Record the result with [`CallPermit::finish`]. If the permit is dropped without it, the
+/// call counts as never made.
 pub struct CallPermit<'a> {
     pacing: &'a CallLimiter,
     caller: Caller<'a>,
     begun: Instant,
-    /// Whether others wait for what comes of this call.
+    /// Whether other calls wait for the result of this call.
     is_probe: bool,
     _slots: Option<(OwnedSemaphorePermit, SemaphorePermit<'a>)>,
 }
 
 impl CallLimiter {
-    /// Pacing with nothing known yet.
+    /// A limiter without any holds.
     pub fn new(ceilings: Limits) -> Self {
         let slots = ceilings.concurrency.map(|n| n.get() as usize);
-        // One slow token must leave slots to the others.
+        // One slow token must leave slots for the others.
         let share = slots.map_or(Semaphore::MAX_PERMITS, |slots| (slots * 3 / 4).max(1));
         Self {
             book: Mutex::new(LimiterState::new(ceilings.wait_scale, share)),
@@ -113,14 +114,14 @@ impl CallLimiter {
         }
     }
 
-    /// Waits for the turn of a call.
+    /// Waits for a permit.
     ///
     /// # Errors
-    /// The pause that is in force, at once: rounds end and come back, they do not sleep.
+    /// The active hold, at once: a reconcile ends and is requeued; it does not sleep.
     pub async fn enter<'a>(&'a self, caller: Caller<'a>) -> Result<CallPermit<'a>, Hold> {
         loop {
             let mut pass = self.admit(caller).await?;
-            // Slept through before a slot is taken: others can use it meanwhile.
+            // Sleep before a slot is taken, so that others can use the slot meanwhile.
             let delay = self.book().delay(&caller, Instant::now());
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
@@ -150,8 +151,8 @@ impl CallLimiter {
         }
     }
 
-    /// First a slot of the token's own share, then one of all: a token that waits for its share stands in nobody's
-    /// way. Both queues are first come, first served.
+    /// Takes a slot of the token's own share first, then a slot of the process. So a token that waits for its share
+    /// does not block others. Both queues are first come, first served.
     async fn acquire_slots(&self, credentials: CredentialsId) -> Option<(OwnedSemaphorePermit, SemaphorePermit<'_>)> {
         let slots = self.slots.as_ref()?;
         let share = { self.book().share(credentials) };
@@ -159,12 +160,12 @@ impl CallLimiter {
         Some((share.acquire_owned().await.ok()?, slots.acquire().await.ok()?))
     }
 
-    /// The refusal of these credentials that is in force, if one is: learnt without a call.
+    /// The active hold for refused credentials, if there is one. Makes no call.
     pub fn refusal(&self, credentials: CredentialsId) -> Option<Hold> {
         self.book().refusal(credentials, Instant::now()).cloned()
     }
 
-    /// What is paused now, by what the pauses apply to.
+    /// The active holds by scope.
     pub fn paused(&self) -> [Paused; 4] {
         self.book().paused(Instant::now())
     }
@@ -173,9 +174,9 @@ impl CallLimiter {
         self.wait_scale
     }
 
-    /// Tells the log what a call shows, where that is news.
+    /// Logs the start and the end of incidents that a call shows.
     fn note(&self, call: &Call<'_>) {
-        // As the book, consistent after every method.
+        // Like the book, consistent after every method, even after a panic.
         let lines = { self.incidents.lock().unwrap_or_else(PoisonError::into_inner).note(call) };
         lines.iter().for_each(incidents::Line::log);
     }
@@ -187,8 +188,8 @@ impl CallLimiter {
 }
 
 impl CallPermit<'_> {
-    /// Begins the call, unless what was heard while it waited speaks against it. False where it has to line up again:
-    /// nothing has shown lately that the token is good, and another call is about to.
+    /// Begins the call, unless a hold began while it waited. Returns false if the call must wait again: no recent call
+    /// shows that the token is good, and another call is testing the token.
     fn begin(&mut self) -> Result<bool, Hold> {
         let now = Instant::now();
         let mut book = self.pacing.book();
@@ -208,7 +209,7 @@ impl CallPermit<'_> {
         }
     }
 
-    /// Records what came of the call. Returns the pause that its failure brought about, if it did.
+    /// Records the result of the call. Returns the hold that its failure caused, if any.
     pub(super) fn finish(mut self, error: Option<&GraphError>, usage: &Usage) -> Option<Hold> {
         let now = Instant::now();
         let pacing = self.pacing;

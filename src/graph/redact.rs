@@ -1,14 +1,14 @@
-//! Keeps credentials out of texts. Meta's error messages can contain the token they refuse.
+//! Removes credentials from texts. Meta's error messages can contain the refused token.
 
 use std::borrow::Cow;
 
 const REDACTED: &str = "[redacted]";
-/// Every Graph user and system-user token begins so.
+/// Prefix of every Graph user and system-user token.
 const TOKEN_PREFIX: &str = "EA";
-/// From how many characters after the prefix on a word is taken for a token.
+/// Minimum number of characters after the prefix for a word to count as a token.
 const TOKEN_MIN_TAIL: usize = 20;
 
-/// Removes known secrets, and whatever looks like a Graph token.
+/// Removes known secrets, and every word that looks like a Graph token.
 pub(super) struct Redactor<'a> {
     secrets: [Option<&'a str>; 2],
 }
@@ -18,7 +18,7 @@ impl<'a> Redactor<'a> {
         Self { secrets }
     }
 
-    /// The text without the secrets, control characters made blanks.
+    /// Removes the secrets and replaces control characters with blanks.
     pub(super) fn redact(&self, text: &str) -> String {
         let mut text = Cow::Borrowed(text);
         for secret in self.secrets.iter().flatten() {
@@ -30,7 +30,7 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// Replaces `EA[A-Za-z0-9]{20,}` wherever it stands.
+/// Replaces `EA[A-Za-z0-9]{20,}` anywhere in the text.
 fn redact_tokens(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;

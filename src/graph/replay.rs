@@ -1,4 +1,4 @@
-//! An answer that came over no connection: the fuzzer and tests hand one to the code that reads Meta's.
+//! Feeds an answer to the parser without a connection, for the fuzzer and tests.
 
 use reqwest::Response;
 use waflows_core::meta::Reported;
@@ -8,11 +8,11 @@ use super::exchange::receive;
 use super::pacing::{CallLimiter, Caller};
 use super::{CallError, Credentials, wire};
 
-/// What a GET of a phone number's key comes to that Meta answers like this: as [`super::Client::read`], but for the
-/// connection and for repeating the call.
+/// The result of a read of a phone number's key with this answer: as [`super::Client::read`], but without connection
+/// and retries.
 ///
 /// # Errors
-/// When the answer refuses, or a pause is in force.
+/// If the answer refuses, or a hold is in force.
 pub async fn read(
     answer: http::Response<Vec<u8>>,
     credentials: &Credentials,

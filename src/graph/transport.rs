@@ -1,4 +1,4 @@
-//! The HTTPS client, and whom it trusts.
+//! The HTTPS client and its trusted certificate authorities.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -10,19 +10,19 @@ use tokio::time::Instant;
 use super::{Config, ConfigError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Between two pieces of an answer.
+/// Timeout between two pieces of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// An HTTP/2 connection with calls under way on which nothing is heard for this long is asked for a sign of life. Where
-/// it gives none the next call gets a new connection; without this, calls would time out on it one after another.
+/// Interval of HTTP/2 pings on a silent connection with calls in progress. If a ping gets no answer, the next call
+/// opens a new connection. Without pings, calls would time out on a dead connection one after another.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 const USER_AGENT: &str = concat!("waflows-operator/", env!("CARGO_PKG_VERSION"));
-/// How often the CA bundle is looked at, where there are calls. The kubelet brings a changed ConfigMap within a minute or
-/// two, so this adds little.
+/// How often the CA bundle is checked for changes, while there are calls. The kubelet updates a changed ConfigMap
+/// within a minute or two, so this adds little.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Makes the client, and makes it anew when the CA bundle has changed.
+/// Creates the client, and creates it again when the CA bundle has changed.
 pub(super) struct Transport {
     config: Config,
     look_interval: Duration,
@@ -31,14 +31,14 @@ pub(super) struct Transport {
 
 struct State {
     client: reqwest::Client,
-    /// The bundle as it was seen last, usable or not, or why it could not be read.
+    /// The last content of the bundle, valid or not, or the read error.
     bundle: Result<Vec<u8>, String>,
     looked: Instant,
 }
 
 impl Transport {
     /// # Errors
-    /// When the bundle cannot be used, or TLS cannot be set up.
+    /// If the bundle is invalid, or TLS cannot be set up.
     pub(super) fn new(config: &Config, wait_scale: f64) -> Result<Self, ConfigError> {
         let bundle = config.ca_bundle.as_deref().map_or_else(|| Ok(Vec::new()), read);
         let client = build(config, &bundle)?;
@@ -46,7 +46,7 @@ impl Transport {
         Ok(Self { config: config.clone(), look_interval: LOOK_INTERVAL.mul_f64(wait_scale), state })
     }
 
-    /// The client of now. Calls under way go on with the one that they have.
+    /// The current client. Calls in progress keep their client.
     pub(super) fn client(&self) -> reqwest::Client {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = &self.config.ca_bundle
@@ -58,7 +58,7 @@ impl Transport {
         state.client.clone()
     }
 
-    /// A bundle that cannot be used leaves the client as it is: the roots that it trusts are better than none.
+    /// Checks the bundle. If the new bundle is invalid, the client keeps the last valid certificate authorities.
     fn look(&self, path: &Path, state: &mut State) {
         let bundle = read(path);
         if bundle == state.bundle {

@@ -1,4 +1,4 @@
-//! What the headers of an answer say of the budget: `Retry-After`, `X-App-Usage`, `X-Business-Use-Case-Usage`.
+//! The rate limit headers of an answer: `Retry-After`, `X-App-Usage`, `X-Business-Use-Case-Usage`.
 //!
 //! Source: Meta, "Graph API: Rate limits".
 
@@ -9,21 +9,21 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope};
 
-/// IDs of business accounts have 15 or 16 digits today; what is much longer is none.
+/// Limit of a business account ID, in digits. IDs have 15 or 16 digits today.
 const MAX_ACCOUNT_DIGITS: usize = 32;
-/// No answer makes the operator wait longer than this at a time.
+/// The longest wait that one answer can cause.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How much of the budget is used up, as far as an answer tells.
+/// The used share of the budget, according to an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Usage {
-    /// The highest of the percentages for the app; 100 and more means throttled.
+    /// The highest percentage for the app. 100 or more means throttled.
     pub(super) app_percent: u32,
-    /// The same for the business account.
+    /// The highest percentage for the business account.
     pub(super) business_percent: u32,
     /// The business account that the answer names.
     pub(super) business_account: Option<String>,
-    /// Until the business account may call again.
+    /// Time until the business account may call again.
     pub(super) regain_access: Option<Duration>,
 }
 
@@ -33,13 +33,13 @@ struct Percentages {
     call_count: f64,
     total_time: f64,
     total_cputime: f64,
-    /// Minutes.
+    /// In minutes.
     estimated_time_to_regain_access: f64,
 }
 
 impl Percentages {
     fn highest(&self) -> u32 {
-        // Saturating and without a sign by the rules of float-to-integer casts.
+        // A cast from float to an unsigned integer saturates.
         self.call_count.max(self.total_time).max(self.total_cputime) as u32
     }
 }
@@ -50,7 +50,7 @@ impl Usage {
         let business: BTreeMap<String, Vec<Percentages>> =
             json(headers, "x-business-use-case-usage").unwrap_or_default();
         let mut usage = Self { app_percent: app.highest(), ..Self::default() };
-        // One account at a time in practice; of several the most used one counts.
+        // Answers name one account in practice. Of several accounts, use the one with the highest usage.
         let is_account = |id: &str| id.len() <= MAX_ACCOUNT_DIGITS && id.bytes().all(|byte| byte.is_ascii_digit());
         for (account, cases) in business.into_iter().filter(|(id, _)| is_account(id)) {
             let percent = cases.iter().map(Percentages::highest).max().unwrap_or(0);
@@ -64,14 +64,14 @@ impl Usage {
         usage
     }
 
-    /// The limit that the headers of an answer announce, though the call itself was served.
+    /// The rate limit that the headers of a successful answer announce.
     pub(super) fn announced_limit(&self) -> Option<GraphError> {
         let account = self.business_account.clone().filter(|_| self.business_percent >= 100)?;
         let wait = Some(self.regain_access?);
         let message =
             format!("WhatsApp Business Account {account} has used up its calls, as the headers of an answer say");
         let class = ErrorClass::RateLimited { scope: RateLimitScope::BusinessAccount(Some(account)), wait };
-        // The code with which the next call would be refused.
+        // The code with which Meta would refuse the next call.
         Some(GraphError { code: Some(80_007), ..GraphError::on_the_way(class, None, &message) })
     }
 }

@@ -1,4 +1,4 @@
-//! Reads what Meta answers, in every shape that is documented or was seen.
+//! Parses Meta's answers, in every documented or observed shape.
 
 use serde_json::{Map, Value};
 use waflows_core::meta::{Reported, ReportedKey};
@@ -9,15 +9,15 @@ use waflows_key::Fingerprint;
 #[error("an answer that is not of the documented form")]
 pub struct UnknownShape;
 
-/// Reads the body of a successful GET.
+/// Parses the body of a successful GET.
 ///
-/// The guide documents one flat object, the reference page the same object inside `data: […]`, and
-/// `data: {"0": {…}}` was seen. Empty data means that the number has no key.
+/// The guide documents one flat object, the reference page the same object inside `data: […]`. `data: {"0": {…}}` was
+/// also observed. Empty data means that the number has no key.
 pub fn read_answer(body: &[u8]) -> Result<Reported, UnknownShape> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         return Err(UnknownShape);
     };
-    // An error under a 200 is no word about the key: taken for "no key", it would start an upload.
+    // An error with status 200 says nothing about the key. Treated as "no key", it would start an upload.
     if answer.get("error").is_some_and(|error| !error.is_null()) {
         return Err(UnknownShape);
     }
@@ -32,7 +32,7 @@ pub fn read_answer(body: &[u8]) -> Result<Reported, UnknownShape> {
     fields.map_or_else(|| Ok(Reported::default()), reported)
 }
 
-/// Reads the body of a successful POST: whether Meta says that it took the key.
+/// Parses the body of a successful POST: whether Meta says that it accepted the key.
 pub fn upload_succeeded(body: &[u8]) -> Result<bool, UnknownShape> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         return Err(UnknownShape);
@@ -58,7 +58,8 @@ fn reported(fields: &Map<String, Value>) -> Result<Reported, UnknownShape> {
     Ok(Reported { key, signature_status: text(fields, STATUS)?.map(str::to_owned) })
 }
 
-/// A text; blank is as good as absent. Another type would be taken for "no key", and start an upload.
+/// A text field. A blank text counts as absent. Another type is an error: treated as "no key", it would start an
+/// upload.
 fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, UnknownShape> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),

@@ -1,4 +1,4 @@
-//! Whether a watch brings what happens in the cluster.
+//! The state of one watch, for readiness.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,26 +7,26 @@ use tokio::time::Instant;
 
 use super::locked;
 
-/// What one watch sees.
+/// The state of one watch.
 #[derive(Debug)]
 pub struct Sight {
-    /// What it watches.
+    /// The watched objects, as named in the body of `/readyz`.
     pub(super) what: &'static str,
     state: Mutex<State>,
-    /// Has the API server asked for a sign of life.
+    /// Triggers a request for `/version`.
     doubt: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// When anything came last.
+    /// Time of the last event or answer.
     heard: Instant,
     trouble: Option<Trouble>,
-    /// Its connection may lead nowhere: it is to be begun anew.
+    /// Whether the connection may be dead: the watch must be restarted.
     is_lost: bool,
 }
 
-/// A watch that sees nothing.
+/// The failure of a watch.
 #[derive(Debug, Clone)]
 pub(super) struct Trouble {
     pub(super) since: Instant,
@@ -39,20 +39,20 @@ impl Sight {
         Self { what, state: Mutex::new(state), doubt }
     }
 
-    /// Something came: an object, or an answer to a list.
+    /// Records an event or an answer to a list.
     pub fn hear(&self) {
         locked(&self.state).heard = Instant::now();
     }
 
-    /// The watch is open: what happens from now on comes. Returns whether it was not before. One that is to be begun anew
-    /// counts once it has been.
+    /// Records that the watch is open and delivers events. Returns whether it had failed before. Has no effect on a
+    /// watch that must still be restarted.
     pub fn opened(&self) -> bool {
         let mut state = locked(&self.state);
         state.heard = Instant::now();
         !state.is_lost && state.trouble.take().is_some()
     }
 
-    /// The watch failed. Returns whether this is news.
+    /// Records a failure of the watch. Returns whether the failure is new and must be logged.
     pub fn failed(&self, said: &str) -> bool {
         self.doubt.notify_one();
         let mut state = locked(&self.state);
@@ -62,13 +62,13 @@ impl Sight {
         !is_known
     }
 
-    /// Whether the watch is to be begun anew, as it could be silent for ever. Asked once.
+    /// Whether the watch must be restarted, because it could stay silent for ever. Resets the mark.
     pub fn take_lost(&self) -> bool {
         std::mem::take(&mut locked(&self.state).is_lost)
     }
 
-    /// The API server answers again, after it was away for long. A connection of which nothing was heard since `lost` may
-    /// have died without a word.
+    /// Handles the end of a long outage of the API server. If the watch has been silent since `lost`, its connection
+    /// may be dead.
     pub(super) fn suspect(&self, lost: Instant) {
         let mut state = locked(&self.state);
         if state.heard > lost {

@@ -1,4 +1,4 @@
-//! The task that does what the election says, on a real API server.
+//! The task that carries out the actions of the election on a real API server.
 
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -25,15 +25,15 @@ pub(super) struct Candidate {
     lease: LeaseConfig,
     api: Api<Lease>,
     election: Election,
-    /// The object of the election's record: what others keep in it is written back.
+    /// The Lease object behind the election's record. Writes keep the fields of others.
     object: Lease,
     /// Origin of the election's clock.
     origin: Instant,
     terms: watch::Sender<Option<Term>>,
     heartbeat: Arc<Heartbeat>,
-    /// The guard cancels the term also where this task ends unasked.
+    /// The guard cancels the term even if this task ends unexpectedly.
     term: Option<(Term, DropGuard)>,
-    /// What stands in the log already.
+    /// The last logged trouble. It is not logged again.
     trouble: Option<Trouble>,
     other_holder: Option<String>,
 }
@@ -59,7 +59,7 @@ impl Candidate {
         }
     }
 
-    /// Competes until `release` is cancelled, then gives the Lease back.
+    /// Competes for the Lease until `release` is cancelled, then releases the Lease.
     pub(super) async fn run(mut self, release: CancellationToken) {
         loop {
             self.heartbeat.beat();
@@ -101,7 +101,7 @@ impl Candidate {
     fn replacement(&self, version: String, claim: Claim) -> Lease {
         let mut lease = self.object.clone();
         lease.metadata.resource_version = Some(version);
-        // One of an earlier version has no label yet.
+        // A Lease of an earlier version has no label.
         label(&mut lease);
         claim.write_to(&mut lease);
         lease
@@ -111,7 +111,7 @@ impl Candidate {
         let sent = self.now();
         let seizes = self.election.other_holder().is_some();
         let timeout = self.election.request_timeout(sent);
-        // kube logs every failed request as an error of its own; telling it once is enough.
+        // kube logs every failed request as an error, too. One log line is enough.
         let sending = request.send(&self.api, &self.lease.name).with_subscriber(NoSubscriber::default());
         let answer = tokio::time::timeout(timeout, sending).await;
         let outcome = match request.interpret(answer, timeout, &self.lease) {
@@ -144,7 +144,7 @@ impl Candidate {
         }
     }
 
-    /// Begins a term or prolongs it. `seizes`: the Lease was another's until now.
+    /// Begins a term or extends it. `seizes`: another holder had the Lease until now and did not release it.
     fn lead(&mut self, seizes: bool) {
         let Some(until) = self.election.leads_until().map(|until| self.origin + until) else {
             return;
@@ -165,7 +165,7 @@ impl Candidate {
         tracing::info!(lease = %self.lease, holder = self.election.other_holder(), "no longer leading");
     }
 
-    /// Once for each kind of trouble in a row.
+    /// Logs each kind of trouble in a row once.
     fn report(&mut self, trouble: Trouble) {
         if self.trouble.as_ref().map(discriminant) != Some(discriminant(&trouble)) {
             tracing::warn!(lease = %self.lease, error = %trouble, "the election cannot go on, and is tried again");
@@ -190,7 +190,7 @@ impl Candidate {
     }
 }
 
-/// By which other operators find the Lease.
+/// Adds the label by which other operators find the Lease.
 fn label(lease: &mut Lease) {
     let labels = lease.metadata.labels.get_or_insert_default();
     labels.insert(OF_AN_OPERATOR.0.to_owned(), OF_AN_OPERATOR.1.to_owned());

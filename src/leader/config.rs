@@ -1,4 +1,4 @@
-//! Which Lease, as whom, and with which timing.
+//! The configuration of leader election: Lease, identity and timing.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -9,16 +9,16 @@ use std::time::Duration;
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 const HOSTNAME_FILE: &str = "/proc/sys/kernel/hostname";
 
-/// A candidate's part in one election.
+/// The configuration of one candidate.
 #[derive(Debug, Clone)]
 pub struct LeaseConfig {
     /// Namespace of the Lease.
     pub namespace: String,
     /// Name of the Lease.
     pub name: String,
-    /// Who this process is, unlike any other before or beside it: see [`identity`].
+    /// Unique name of this process: see [`identity`].
     pub identity: String,
-    /// The timing.
+    /// Lease duration and renew deadline.
     pub timing: Timing,
 }
 
@@ -28,39 +28,39 @@ impl fmt::Display for LeaseConfig {
     }
 }
 
-/// How long a Lease lasts, and when its holder gives up. Every candidate may have a timing of its own: a candidate
-/// waits for as long as the holder's record says.
+/// Lease duration and renew deadline. Candidates may have different timings: a candidate waits for the duration in the
+/// holder's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timing {
     lease_duration: Duration,
     renew_deadline: Duration,
 }
 
-/// The timing cannot keep two leaders apart.
+/// The timing cannot prevent two leaders at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTiming {
-    /// A Lease counts whole seconds in 32 bits.
+    /// The duration does not fit: a Lease has whole seconds in 32 bits.
     #[error("--lease-duration {0:?} must be between 1s and {max}s", max = i32::MAX)]
     LeaseDuration(Duration),
-    /// The holder must stop before another candidate may start.
+    /// The renew deadline is not shorter: the holder must stop before another candidate may lead.
     #[error(
         "--renew-deadline {renew_deadline:?} must be longer than 0s and shorter than --lease-duration \
          {lease_duration:?}: a leader has to stop before another replica may take over"
     )]
     RenewDeadline {
-        /// As given.
+        /// The value of the flag.
         renew_deadline: Duration,
-        /// As given.
+        /// The value of the flag.
         lease_duration: Duration,
     },
 }
 
 impl Timing {
-    /// The Lease is free when it was not renewed for `lease_duration`; its holder stops leading when it could not
-    /// renew it for `renew_deadline`.
+    /// The Lease expires if it is not renewed for `lease_duration`. Its holder stops leading if it cannot renew the
+    /// Lease for `renew_deadline`.
     ///
     /// # Errors
-    /// Unless 0 < `renew_deadline` < `lease_duration`, and the latter is at least a second.
+    /// Unless 0 < `renew_deadline` < `lease_duration`, and `lease_duration` is at least a second.
     pub fn new(lease_duration: Duration, renew_deadline: Duration) -> Result<Self, InvalidTiming> {
         if lease_duration < Duration::from_secs(1)
             || lease_duration > Duration::from_secs(i32::MAX.unsigned_abs().into())
@@ -73,12 +73,12 @@ impl Timing {
         Ok(Self { lease_duration, renew_deadline })
     }
 
-    /// How long a Lease lasts from its last renewal.
+    /// Validity of a Lease from its last renewal.
     pub fn lease_duration(&self) -> Duration {
         self.lease_duration
     }
 
-    /// How long a leader leads from its last renewal.
+    /// Time for which a leader leads after its last renewal.
     pub fn renew_deadline(&self) -> Duration {
         self.renew_deadline
     }
@@ -88,20 +88,20 @@ impl Timing {
         self.renew_deadline / 5
     }
 
-    /// Bound on one request, so that a leader has more than one attempt even where the API server hangs.
+    /// Timeout of one request. A leader has more than one attempt even if the API server hangs.
     pub fn request_timeout(&self) -> Duration {
         self.renew_deadline / 2
     }
 
-    /// How long after the end of a term nobody else can lead. What a leader starts just before the end has to be
-    /// over within this time.
+    /// Time after the end of a term in which nobody else can lead. A call that a leader starts just before the end must
+    /// finish within this time.
     pub fn margin(&self) -> Duration {
         self.lease_duration - self.renew_deadline
     }
 }
 
-/// A name for this process that no other has or had: the pod's (`POD_NAME`) or the host's, and a random suffix. A
-/// restarted container keeps its pod's name and must not take its predecessor's Lease for its own.
+/// A unique name for this process: the pod's name (`POD_NAME`) or the host name, and a random suffix. A restarted
+/// container keeps its pod's name, and must not mistake its predecessor's Lease for its own.
 pub fn identity() -> String {
     let named = |name: String| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
     let host = std::env::var("POD_NAME")
@@ -109,12 +109,12 @@ pub fn identity() -> String {
         .and_then(named)
         .or_else(|| std::fs::read_to_string(HOSTNAME_FILE).ok().and_then(named))
         .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
-    // Seeded by the operating system.
+    // The operating system seeds the hasher.
     let suffix = RandomState::new().build_hasher().finish();
     format!("{host}_{suffix:016x}")
 }
 
-/// The namespace of the Lease where none is given: that of the pod, else the one of the kubeconfig's context.
+/// The default namespace of the Lease: the pod's namespace, else the namespace of the kubeconfig's context.
 pub fn own_namespace(config: &kube::Config) -> String {
     namespace_in(Path::new(NAMESPACE_FILE)).unwrap_or_else(|| config.default_namespace.clone())
 }

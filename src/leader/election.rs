@@ -1,19 +1,20 @@
-//! The election as one candidate sees it: a state machine without clock or client.
+//! The leader election of one candidate: a state machine without clock or client.
 //!
-//! It keeps two candidates apart by four rules:
+//! Four rules prevent two leaders at the same time:
 //!
-//! 1. Every write is conditional on the version that was read: a Lease that someone else wrote meanwhile is read
-//!    again.
-//! 2. A candidate takes a Lease from its holder only after it saw no change of it for the duration that the holder
-//!    wrote into it. Renew times are other machines' clocks and count for nothing.
-//! 3. A leader leads for the renew deadline, which is shorter than that duration, from the moment it *sent* its last
-//!    successful write. Whatever others see of that write, they see later.
-//! 4. A Lease that vanished may have been renewed by a holder unseen before it went, so a candidate that knew one waits
-//!    for as long as if it had changed: the longer of its own duration and of the last one it read. The holder itself
-//!    creates it again at once. (A process that starts just then, and knew none, cannot tell this from a first start.)
+//! 1. Optimistic concurrency: every write has the resource version that was read. If someone else wrote the Lease
+//!    meanwhile, the candidate reads it again.
+//! 2. A candidate takes a Lease from its holder only if the Lease has not changed for the duration that the holder
+//!    wrote into it. Renew times come from the clocks of other machines and are ignored.
+//! 3. A leader leads for the renew deadline from the moment it *sent* its last successful write. The renew deadline is
+//!    shorter than the lease duration. Others can only see the write later.
+//! 4. If a Lease vanished, its holder may have renewed it unseen before. So a candidate that knew the Lease waits as if
+//!    it had changed: for the longer of its own duration and the last duration that it read. The holder itself creates
+//!    the Lease again at once. (A process that starts just then, and knew no Lease, cannot distinguish this from a
+//!    first start.)
 //!
-//! All times of the machine are durations since an origin of the process's choice, on a clock that never jumps.
-//! Clocks of several processes may differ in everything but their speed.
+//! All times are durations since an origin that the process chooses, on a monotonic clock. The clocks of several
+//! processes may differ in everything except their speed.
 
 use std::time::Duration;
 
@@ -22,69 +23,69 @@ use jiff::Timestamp;
 use super::config::Timing;
 use super::record::{Claim, Record};
 
-/// Written by a candidate that gives its Lease back, as client-go does: nothing shorter is valid.
+/// Lease duration in a released Lease, in seconds, as in client-go. A shorter duration is invalid.
 const RELEASED_SECONDS: i32 = 1;
 
-/// One candidate. Drive it with [`Election::next`], do what it says, and tell the outcome with [`Election::handle`].
+/// One candidate. Call [`Election::next`], carry out the action, and pass the outcome to [`Election::handle`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Election {
     identity: String,
     timing: Timing,
     /// The Lease as last read or written.
     record: Option<Record>,
-    /// Whether the Lease may have changed since, so that it is read before it is written.
+    /// Whether the Lease may have changed since. Then it must be read before a write.
     stale: bool,
-    /// When the Lease may be taken if it does not change until then.
+    /// Time at which the Lease may be taken, if it does not change before.
     takeable_at: Duration,
-    /// The longest time for which a holder that was not seen may go on; none while no Lease was ever seen.
+    /// The longest time for which an unseen holder may still lead. None if this candidate never saw a Lease.
     vanished_wait: Option<Duration>,
-    /// Not before then is the next request due.
+    /// Earliest time of the next request.
     attempt_at: Duration,
-    /// While leading: until when.
+    /// End of the term, while this candidate leads.
     until: Option<Duration>,
-    /// Once releasing: when to give up.
+    /// Deadline of the release, once releasing.
     release_by: Option<Duration>,
-    /// Whether the Lease may bear our name.
+    /// Whether this candidate may be the holder in the Lease.
     claimed: bool,
 }
 
-/// What to do next.
+/// The next action of a candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Read the Lease.
     Read,
     /// Create the Lease.
     Create(Claim),
-    /// Replace the Lease if it still has this version.
+    /// Replace the Lease, if it still has this resource version.
     Replace {
         /// `metadata.resourceVersion`.
         version: String,
-        /// What to write.
+        /// The fields to write.
         claim: Claim,
     },
-    /// Nothing before this time.
+    /// Do nothing before this time.
     Wait(Duration),
-    /// The term is over: no write may start any more.
+    /// The term has ended: no write may start any more.
     StepDown,
-    /// The Lease is released, or left to expire. Only after [`Election::release`].
+    /// The Lease is released, or will expire. Only after [`Election::release`].
     Done,
 }
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The Lease was read, or there was none to read or to replace.
+    /// The Lease was read. None if there is no Lease to read or to replace.
     Found(Option<Record>),
-    /// The Lease was written and is now like this.
+    /// The Lease was written. The record is its new content.
     Written(Record),
-    /// Someone else was faster.
+    /// Someone else wrote the Lease first.
     Conflict,
-    /// Refused, or nobody knows whether it happened.
+    /// The request was refused, or its result is unknown.
     Failed,
 }
 
 impl Election {
-    /// A candidate that knows nothing yet.
+    /// A candidate that has not read the Lease yet.
     pub fn new(identity: String, timing: Timing) -> Self {
         Self {
             identity,
@@ -100,29 +101,29 @@ impl Election {
         }
     }
 
-    /// While this candidate leads: until when, unless it renews.
+    /// End of the term without a further renewal. None if this candidate does not lead.
     pub fn leads_until(&self) -> Option<Duration> {
         self.until
     }
 
-    /// Whether this candidate leads at a time, also if nothing was done for long.
+    /// Whether this candidate leads at the given time, even if it has not run for long.
     pub fn leads(&self, now: Duration) -> bool {
         self.until.is_some_and(|until| now < until)
     }
 
-    /// Who else holds the Lease, as far as known.
+    /// The other holder of the Lease, if known.
     pub fn other_holder(&self) -> Option<&str> {
         self.record.as_ref()?.holder.as_deref().filter(|holder| *holder != self.identity)
     }
 
-    /// Bound on a request that starts now. A leader does not wait for an answer beyond its term: by then another
-    /// candidate may have led and gone.
+    /// Timeout of a request that starts now. A leader does not wait for an answer beyond its term: by then another
+    /// candidate may already have led and stopped.
     pub fn request_timeout(&self, now: Duration) -> Duration {
         let timeout = self.timing.request_timeout();
         self.until.map_or(timeout, |until| timeout.min(until.saturating_sub(now)))
     }
 
-    /// From now on only gives back what is held. To be called when no write of the leader is under way any more.
+    /// Starts the release of the Lease. Call this only when no write of the leader is in progress any more.
     pub fn release(&mut self, now: Duration) {
         if self.release_by.is_none() {
             self.release_by = Some(now + self.timing.renew_deadline());
@@ -130,8 +131,8 @@ impl Election {
         }
     }
 
-    /// What to do. May be called at any time while no request is under way; `wall` is for people who look at the
-    /// Lease.
+    /// The next action. May be called at any time while no request is in progress. `wall` is written into the Lease for
+    /// people.
     pub fn next(&mut self, now: Duration, wall: Timestamp) -> Action {
         let over = !self.leads(now) || self.other_holder().is_some();
         if self.until.is_some() && (over || self.release_by.is_some()) {
@@ -196,13 +197,13 @@ impl Election {
         }
     }
 
-    /// Takes in how the request ended that started at `sent`.
+    /// Handles the outcome of the request that was sent at `sent`.
     pub fn handle(&mut self, outcome: Outcome, sent: Duration, now: Duration) {
         self.attempt_at = sent + self.timing.retry_period();
         match outcome {
             Outcome::Found(record) => {
                 self.observe(record, now);
-                // What to make of it is decided at once.
+                // `next` decides at once what to do.
                 self.attempt_at = now;
             }
             Outcome::Written(record) => {
@@ -232,7 +233,7 @@ impl Election {
         self.record = record;
     }
 
-    /// A term that ended meanwhile is not prolonged: it has to be stepped down from first.
+    /// Does not extend a term that ended meanwhile: the candidate must step down first.
     fn lead_until(&mut self, until: Duration, now: Duration) {
         let over = self.until.is_some() && !self.leads(now);
         if now < until && !over && self.release_by.is_none() {
@@ -245,7 +246,7 @@ impl Election {
     }
 }
 
-/// Rounded up: others may wait too long, but not too short.
+/// Rounds up: others may wait too long, but not too short.
 fn whole_seconds(duration: Duration) -> i32 {
     let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     i32::try_from(seconds).unwrap_or(i32::MAX)
@@ -255,7 +256,7 @@ fn whole_seconds(duration: Duration) -> i32 {
 mod tests {
     use super::*;
 
-    /// Wall clocks differ and jump; the election must not care.
+    /// Wall clocks differ and jump, so the election must ignore this time.
     const WALL: Timestamp = Timestamp::UNIX_EPOCH;
 
     const fn seconds(seconds: u64) -> Duration {
@@ -296,7 +297,7 @@ mod tests {
         election
     }
 
-    /// A candidate that saw this at 0.
+    /// A candidate that read this record at 0.
     fn observer_of(record: Option<Record>) -> Election {
         let mut election = candidate();
         election.handle(Outcome::Found(record), seconds(0), seconds(0));

@@ -1,12 +1,12 @@
 //! Leader election on a Lease, with the timing of client-go: several replicas, one writer.
 //!
 //! - [`election`]: the decisions, as a state machine without clock or client;
-//! - [`record`]: what it reads from a Lease and writes into one;
-//! - [`config`]: which Lease, as whom, with which timing;
-//! - [`term`]: what the rest of the process asks before it writes;
-//! - [`others`]: what a process is told that has no part in an election, where others have one.
+//! - [`record`]: the fields of a Lease that the election reads and writes;
+//! - [`config`]: Lease, identity and timing;
+//! - [`term`]: the check that the rest of the process makes before every write;
+//! - [`others`]: the warning of a process without leader election beside a leader.
 //!
-//! A process that lost the Lease competes again; each time of leading is a [`Term`] of its own. Needs the verbs get,
+//! A process that lost the Lease competes again. Each period of leadership is a separate [`Term`]. Needs the verbs get,
 //! create and update on leases of coordination.k8s.io in the Lease's namespace.
 
 mod candidate;
@@ -33,8 +33,8 @@ pub use term::{Leader, Term};
 use crate::apiserver;
 use crate::health::Heartbeat;
 
-/// This process's part in the election. Dropping it ends the part without giving the Lease back, so that others wait
-/// for as long as work that is still under way may take.
+/// The running candidate of this process. Dropping it stops the candidate without a release of the Lease, so that
+/// others wait until work in progress must have ended.
 #[derive(Debug)]
 pub struct Leadership {
     leader: Leader,
@@ -44,10 +44,10 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    /// Starts to compete, with a client of its own: no request about the Lease may outlive the term.
+    /// Starts to compete, with a separate client: no request for the Lease may outlive the term.
     ///
     /// # Errors
-    /// When the client cannot be set up.
+    /// If the client cannot be set up.
     pub fn start(lease: LeaseConfig, mut cluster: kube::Config) -> Result<Self, kube::Error> {
         cluster.default_retry = false;
         let client = apiserver::client(cluster)?;
@@ -59,18 +59,19 @@ impl Leadership {
         Ok(Self { leader: Leader::new(term), heartbeat, release, task })
     }
 
-    /// Whether this process leads, for whoever asks.
+    /// A handle that says whether this process leads.
     pub fn leader(&self) -> Leader {
         self.leader.clone()
     }
 
-    /// The pulse of the election: it beats several times in each lease duration, whether or not the API server answers.
+    /// The heartbeat of the election. It beats several times in each lease duration, whether or not the API server
+    /// answers.
     pub fn heartbeat(&self) -> &Arc<Heartbeat> {
         &self.heartbeat
     }
 
-    /// Gives the Lease back, so that another replica need not wait for its end. To be called once no write is under
-    /// way any more; takes the renew deadline at most.
+    /// Releases the Lease, so that another replica need not wait for its expiry. Call this only when no write is in
+    /// progress any more. Takes the renew deadline at most.
     pub async fn release(mut self) {
         self.release.cancel();
         if let Err(error) = (&mut self.task).await {

@@ -1,4 +1,4 @@
-//! A process without election beside others: both would write, and it is told so.
+//! The warning for a process without leader election beside a leader: both would write.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use tracing::subscriber::NoSubscriber;
 use super::config::LeaseConfig;
 use crate::apiserver::describe;
 
-/// The label of the Leases of this operator, whatever their names.
+/// The label on all Leases of this operator, whatever their names.
 pub(super) const OF_AN_OPERATOR: (&str, &str) = ("app.kubernetes.io/name", "waflows-operator");
 
-/// Looks once whether another process leads, and warns if so. Looks as far as this one may: for the Lease that it would
-/// compete for, and for those with the label in all namespaces.
+/// Looks once whether another process leads, and logs a warning if so. As far as permitted, reads the Lease that this
+/// process would compete for, and the labelled Leases in all namespaces.
 pub async fn warn_of_others(client: &Client, lease: &LeaseConfig) {
     let labelled = ListParams::default().labels(&format!("{}={}", OF_AN_OPERATOR.0, OF_AN_OPERATOR.1));
     let (own, all) = (Api::<Lease>::namespaced(client.clone(), &lease.namespace), Api::<Lease>::all(client.clone()));
-    // kube logs every failed request as an error of its own. This one may lack the right.
+    // kube logs every failed request as an error. This process may lack the permission.
     let quiet = NoSubscriber::default;
     let named = own.get_opt(&lease.name).with_subscriber(quiet()).await.map(|found| found.into_iter().collect());
     let listed = all.list(&labelled).with_subscriber(quiet()).await.map(|list| list.items);
@@ -47,8 +47,7 @@ fn full_name(lease: &Lease) -> String {
     format!("{}/{}", lease.namespace().unwrap_or_default(), lease.name_any())
 }
 
-/// Who holds the Lease, if its holder has lately been there. Clocks differ: a holder may be gone for as long again as a
-/// renewal counts.
+/// The holder of the Lease, if it was renewed recently. Clocks differ, so twice the lease duration counts as recent.
 fn holder(lease: &Lease, now: Timestamp) -> Option<&str> {
     let spec = lease.spec.as_ref()?;
     let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())?;

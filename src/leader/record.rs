@@ -1,4 +1,4 @@
-//! What of a Lease matters to the election.
+//! The fields of a Lease that the election uses.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
-/// A Lease as it was read.
+/// A Lease as read from the API server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Record {
     /// `metadata.resourceVersion`.
     pub version: String,
-    /// Who holds it; none where it was released or never held.
+    /// The holder. None if the Lease was released or never held.
     pub holder: Option<String>,
-    /// For how long a renewal counts; none where the Lease says nothing of use.
+    /// The lease duration. None if the Lease has no valid value.
     pub duration: Option<Duration>,
-    /// When the holder got it, by the holder's clock.
+    /// Start of the holder's term, by the holder's clock.
     pub acquired: Option<Timestamp>,
-    /// How often the holder changed.
+    /// Number of changes of the holder.
     pub transitions: i32,
 }
 
-/// What a candidate writes into a Lease.
+/// The fields that a candidate writes into a Lease.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
-    /// Who holds it from now on; empty to release it.
+    /// The new holder. Empty to release the Lease.
     pub holder: String,
-    /// For how long.
+    /// The lease duration, in seconds.
     pub duration_seconds: i32,
-    /// When the holder got it.
+    /// Start of the holder's term.
     pub acquired: Timestamp,
-    /// When this was written. For people: clocks differ, so no candidate relies on it.
+    /// Time of the write. For people only: clocks differ, so no candidate relies on it.
     pub renewed: Timestamp,
-    /// How often the holder changed.
+    /// Number of changes of the holder.
     pub transitions: i32,
 }
 
@@ -52,7 +52,7 @@ impl From<&Lease> for Record {
 }
 
 impl Claim {
-    /// Puts the claim into a Lease, and leaves what others keep there as it is.
+    /// Writes the claim into a Lease and keeps the fields of others.
     pub fn write_to(self, lease: &mut Lease) {
         let spec = lease.spec.get_or_insert_default();
         spec.holder_identity = Some(self.holder);

@@ -1,4 +1,4 @@
-//! What is asked of the API server, and what its answers mean.
+//! The requests for the Lease, and the interpretation of the answers.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use tokio::time::error::Elapsed;
 use super::config::LeaseConfig;
 use crate::apiserver::describe;
 
-/// A request about the Lease.
+/// A request for the Lease.
 #[derive(Debug, Clone)]
 pub(super) enum Request {
     Read,
     Create(Lease),
-    /// Only if it still has the version in the metadata.
+    /// Replaces the Lease only if it still has the resource version in the metadata.
     Replace(Lease),
 }
 
-/// An answer that the election can go on with.
+/// An answer that the election can use.
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
     Found(Option<Lease>),
@@ -27,7 +27,7 @@ pub(super) enum Answer {
     Conflict,
 }
 
-/// Why there was no such answer.
+/// The reasons for an unusable answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     #[error(
@@ -56,7 +56,7 @@ impl Request {
         }
     }
 
-    /// What the end of [`Request::send`] means, which had `timeout` to get there.
+    /// Interprets the result of [`Request::send`], which had the given `timeout`.
     pub(super) fn interpret(
         &self,
         answer: Result<kube::Result<Option<Lease>>, Elapsed>,

@@ -1,5 +1,5 @@
-//! Candidates against a simulated API server, under any order of events: nobody's clock agrees with anybody's, requests
-//! get lost on the way there or back, arrive late, and processes are paused and replaced at any moment.
+//! Candidates against a simulated API server, in any order of events. Clocks disagree, requests and answers get lost or
+//! arrive late, and processes are paused and replaced at any moment.
 
 use std::time::Duration;
 
@@ -20,45 +20,45 @@ const MIXED: Timings = [(15_000, 10_000), (20_000, 19_000), (1500, 1000)];
 enum Event {
     /// Time passes.
     Pass(Duration),
-    /// The candidate does what is next; its wall clock shows this many seconds.
+    /// The candidate carries out its next action. Its wall clock shows this many seconds.
     Step(usize, i64),
     /// The request arrives.
     Arrive(usize),
     /// The answer arrives, if it is in time.
     Answer(usize),
-    /// The candidate gives up waiting for the answer; the request may still arrive.
+    /// The candidate stops waiting for the answer. The request may still arrive.
     Lose(usize),
-    /// All of the above in good order.
+    /// A step, with its request and answer in order.
     Exchange(usize, i64),
-    /// A request arrives that nobody waits for any more.
+    /// A request arrives after its candidate stopped waiting.
     ArriveLate(usize),
-    /// Someone deletes the Lease, where all have the same timing: else nobody knows for how long to wait.
+    /// Someone deletes the Lease, only if all candidates have the same timing: otherwise nobody knows how long to wait.
     Delete,
     /// Someone labels the Lease.
     Label,
-    /// Another process takes the candidate's place.
+    /// Another process replaces the candidate.
     Restart(usize),
-    /// The candidate is asked to end.
+    /// The candidate must release the Lease.
     Release(usize),
 }
 
 struct Process {
     election: Election,
     timing: Timing,
-    /// What its clock shows at the beginning of time.
+    /// Offset of the candidate's clock.
     origin: Duration,
     request: Option<InFlight>,
-    /// Whether it ever saw the Lease.
+    /// Whether the candidate ever saw the Lease.
     aware: bool,
-    /// Whether it looked last when there was none.
+    /// Whether its last read found no Lease.
     finds_none: bool,
-    /// Until when it led or leads; none once it had finished all its work and gave up by itself.
+    /// End of its term. None after it finished all its work and released the Lease.
     led_until: Option<Duration>,
     releasing: bool,
 }
 
 impl Process {
-    /// When the last write of its last term is over.
+    /// Time at which the last write of its last term has ended.
     fn last_write(&self) -> Duration {
         self.led_until.map_or(Duration::ZERO, |until| until + self.timing.margin())
     }
@@ -135,7 +135,7 @@ impl World {
                 let process = &mut self.processes[index];
                 process.election.release(now);
                 process.releasing = true;
-                // Asked for once no write is under way any more, also where the term had ended before.
+                // Requested only when no write is in progress any more, even if the term had ended before.
                 process.led_until = process.led_until.filter(|_| process.election.leads(now));
             }
         }
@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    /// What the API server does.
+    /// The API server handles a request.
     fn serve(&mut self, action: &Action) -> Outcome {
         match (action, &self.lease) {
             (Action::Read, lease) => Outcome::Found(lease.clone()),
@@ -203,8 +203,8 @@ impl World {
         let Some(InFlight { sent, timeout, outcome: Some(outcome), .. }) = &process.request else {
             return;
         };
-        // The one thing that the election does not survive: someone deletes the Lease, and before its holder has
-        // created it again a process starts that never saw it.
+        // The only case that the election does not survive: someone deletes the Lease, and a process that never saw it
+        // starts before the holder has created the Lease again.
         let misled = *outcome == Outcome::Found(None) && !process.aware && others_write;
         if misled || now >= *sent + *timeout {
             return self.lose(index);
@@ -243,8 +243,8 @@ impl World {
         }
     }
 
-    /// Not while someone believes that there is no Lease or is about to create one: absence has no version, so a Lease
-    /// that is created and deleted meanwhile stays unseen.
+    /// Deletes the Lease, unless a candidate believes that there is no Lease or is about to create one: absence has no
+    /// version, so nobody would see a Lease that is created and deleted meanwhile.
     fn delete(&mut self) {
         let in_flight = self.processes.iter().filter_map(|process| process.request.as_ref());
         let unseen = |outcome: &Option<Outcome>| *outcome == Some(Outcome::Found(None));
@@ -285,7 +285,7 @@ impl World {
         }
     }
 
-    /// Whether someone leads within a time in which all goes well.
+    /// Whether a candidate leads within the given time, if nothing fails.
     fn recovers_within(&mut self, time: Duration) -> bool {
         let end = self.now + time;
         for index in 0..self.processes.len() {
@@ -333,7 +333,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Histories, unless `PROPTEST_CASES` says otherwise. Their seed stands in `.cargo/config.toml`.
+/// Number of histories, unless `PROPTEST_CASES` is set. The seed is in `.cargo/config.toml`.
 const HISTORIES: u32 = 500;
 
 fn config() -> ProptestConfig {

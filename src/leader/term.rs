@@ -1,4 +1,4 @@
-//! Who may write, and until when.
+//! The permission of the leader to write, and its end.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,24 +7,24 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Whether this process leads, as every task may ask. Cheap to ask and to clone.
+/// Handle that says whether this process leads. Cheap to call and to clone.
 #[derive(Debug, Clone)]
 pub struct Leader {
     term: watch::Receiver<Option<Term>>,
 }
 
-/// A time of leading without a break. Work that began in one term must not go on in another.
+/// One uninterrupted period of leadership. Work that began in one term must not continue in another.
 #[derive(Debug, Clone)]
 pub struct Term {
-    /// Moves on with each renewal; none for a term without end.
+    /// End of the term. Each renewal extends it. None for a term without end.
     until: Arc<Mutex<Option<Instant>>>,
     lost: CancellationToken,
-    /// When the Lease was taken from a leader that had not given it back.
+    /// Time at which the Lease was taken from a leader that had not released it.
     seized: Option<Instant>,
 }
 
 impl Leader {
-    /// The leader where there is no election.
+    /// The leader of a process without leader election.
     pub fn alone() -> Self {
         Self { term: watch::channel(Some(Term::new(None, None))).1 }
     }
@@ -33,8 +33,8 @@ impl Leader {
         Self { term }
     }
 
-    /// Whether this process leads right now. False from the moment the renew deadline passed, even if nothing ran in
-    /// this process meanwhile.
+    /// Whether this process leads right now. False from the moment the renew deadline passed, even if this process did
+    /// not run meanwhile.
     pub fn is_leader(&self) -> bool {
         self.term.borrow().as_ref().is_some_and(Term::is_current)
     }
@@ -59,14 +59,14 @@ impl Term {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
-    /// Whether this process still leads in this term: to be asked before every write.
+    /// Whether this process still leads in this term. Check this before every write.
     pub fn is_current(&self) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
         !self.lost.is_cancelled() && until.is_none_or(|until| Instant::now() < until)
     }
 
-    /// Whether the Lease was taken, less than this long ago, from a leader that vanished. What that one had begun may
-    /// still arrive where it was sent.
+    /// Whether the Lease was taken less than this long ago from a leader that vanished. Calls of the former leader may
+    /// still arrive.
     pub fn was_seized_within(&self, time: Duration) -> bool {
         self.seized.is_some_and(|seized| seized.elapsed() < time)
     }

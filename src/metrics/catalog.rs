@@ -1,4 +1,5 @@
-//! Every metric there is: name, type, unit, labels and meaning. The table in `docs/metrics.md` is made from this file.
+//! The list of all metrics: name, type, unit, labels and meaning. The table in `docs/metrics.md` is generated from this
+//! file.
 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
@@ -17,7 +18,7 @@ pub struct Descriptor {
     pub(crate) unit: Option<Unit>,
     /// The labels.
     pub labels: &'static [Label],
-    /// Meaning, in one sentence.
+    /// Meaning: the HELP text on the page, and the text in `docs/metrics.md`.
     pub help: &'static str,
 }
 
@@ -26,21 +27,21 @@ pub struct Descriptor {
 pub struct Label {
     /// The name.
     pub name: &'static str,
-    /// The values there are.
+    /// The possible values.
     pub values: Values,
 }
 
 /// The values of a label.
 #[derive(Debug, Clone, Copy)]
 pub enum Values {
-    /// One of these.
+    /// A fixed set of values.
     OneOf(fn() -> Vec<&'static str>),
-    /// As many as there are of something.
+    /// An unlimited set. The text follows the label name in `docs/metrics.md`, such as `of the resource`.
     Open(&'static str),
 }
 
 impl Descriptor {
-    /// The name as queries use it; that of a histogram without `_bucket`, `_sum` and `_count`.
+    /// The name in queries. For a histogram, without `_bucket`, `_sum` and `_count`.
     pub fn full_name(&self) -> String {
         let unit = self.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
         let suffix = match self.kind {
@@ -51,12 +52,12 @@ impl Descriptor {
         format!("{}{unit}{suffix}", self.name)
     }
 
-    /// The type, in a word.
+    /// The type, such as `counter`.
     pub fn kind(&self) -> &str {
         self.kind.as_str()
     }
 
-    /// The unit, in a word.
+    /// The unit, such as `seconds`.
     pub fn unit(&self) -> Option<&str> {
         self.unit.as_ref().map(Unit::as_str)
     }
@@ -89,8 +90,7 @@ const fn open(name: &'static str, values: &'static str) -> Label {
 const NAMESPACE: Label = open("namespace", "of the resource");
 const NAME: Label = open("name", "of the resource");
 /// A scrape may overwrite `namespace`, which is also a label of the target.
-const RESOURCE_NAMESPACE: Label =
-    open("resource_namespace", "the same as `namespace`, also after a scrape that overwrites that one");
+const RESOURCE_NAMESPACE: Label = open("resource_namespace", "the same as `namespace`; no scrape overwrites it");
 const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
 const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
 const SCOPE: Label = one_of("scope", || HoldScope::ALL.map(HoldScope::as_str).to_vec());
@@ -103,23 +103,23 @@ pub(crate) static BUILD: Descriptor = Descriptor {
     help: "The version that runs; always 1.",
 };
 pub(crate) static LEADER: Descriptor =
-    gauge("waflows_leader", &[], "Whether this replica leads and works: 1 or 0; always 1 without leader election.");
+    gauge("waflows_leader", &[], "Whether this replica leads: 1 or 0; always 1 without leader election.");
 pub(crate) static RECONCILE_DURATION: Descriptor = seconds(
     "waflows_reconcile_duration",
     MetricType::Histogram,
     &[one_of("outcome", || super::RoundOutcome::ALL.map(super::RoundOutcome::as_str).to_vec())],
-    "Rounds of a resource by how they ended: the status was written, had not changed, could not be read or written, or was dropped because another process wrote first. A look that finds nothing due is no round.",
+    "Duration of reconciles by outcome: the status was written, had not changed, could not be read or written, or was dropped because another process wrote first. A reconcile that finds nothing due is not counted.",
 );
 pub(crate) static GRAPH_REQUESTS: Descriptor = counter(
     "waflows_graph_requests",
     &[OPERATION, one_of("outcome", || ["ok", "cancelled"].into_iter().chain(ErrorClass::NAMES).collect())],
-    "Requests to Meta's Graph API by what came of them.",
+    "Requests to Meta's Graph API by outcome.",
 );
 pub(crate) static GRAPH_REQUEST_DURATION: Descriptor = seconds(
     "waflows_graph_request_duration",
     MetricType::Histogram,
     &[OPERATION],
-    "Requests to Meta's Graph API, from sending to the end of the answer.",
+    "Duration of requests to Meta's Graph API, from sending to the end of the answer.",
 );
 pub(crate) static UPLOADS: Descriptor = counter(
     "waflows_uploads",
@@ -127,12 +127,12 @@ pub(crate) static UPLOADS: Descriptor = counter(
         one_of("reason", || UploadReason::ALL.map(UploadReason::as_str).to_vec()),
         one_of("result", || super::UploadResult::ALL.map(super::UploadResult::as_str).to_vec()),
     ],
-    "Uploads of a public key by why they were made and what the number held when it was read back: the key with a valid signature, something else, or the upload itself failed. Uploads that a pause put off are not counted.",
+    "Uploads of a public key by reason and result. The result is what the number held when it was read back: the key with a valid signature, something else, or the upload itself failed. Uploads that a hold postponed are not counted.",
 );
 pub(crate) static PHONE_NUMBERS: Descriptor = gauge(
     "waflows_phone_numbers",
     &[NAMESPACE, NAME, RESOURCE_NAMESPACE, one_of("state", || NumberState::ALL.map(NumberState::as_str).to_vec())],
-    "Phone numbers by state; states without numbers are left out, except Valid.",
+    "Phone numbers by state; states without numbers have no series, except Valid.",
 );
 pub(crate) static RESOURCE_READY: Descriptor = gauge(
     "waflows_resource_ready",
@@ -148,13 +148,13 @@ pub(crate) static LAST_CHECK: Descriptor = seconds(
     "waflows_resource_last_check_timestamp",
     MetricType::Gauge,
     &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
-    "When every phone number of the resource had last been read well, in Unix time; absent until each was read once.",
+    "The oldest of the last successful reads of the resource's phone numbers, in Unix time; absent until each number was read once.",
 );
 pub(crate) static NEXT_CHECK: Descriptor = seconds(
     "waflows_resource_next_check_timestamp",
     MetricType::Gauge,
     &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
-    "When Meta will be asked again, in Unix time; absent while nothing is planned.",
+    "When the operator asks Meta next, in Unix time; absent while nothing is planned.",
 );
 pub(crate) static KEY: Descriptor = seconds(
     "waflows_resource_key_timestamp",
@@ -166,41 +166,41 @@ pub(crate) static SUSPENDED: Descriptor = seconds(
     "waflows_resource_suspended_timestamp",
     MetricType::Gauge,
     &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
-    "Since when work on the resource has been suspended, in Unix time; absent while work goes on.",
+    "When the resource was suspended, in Unix time; absent while the resource is not suspended.",
 );
 pub(crate) static TOKENS_REFUSED: Descriptor = gauge(
     "waflows_tokens_refused",
     &[],
-    "Access tokens, counted by Secret and key, that Meta refuses now, also for their app secret proof.",
+    "Access tokens that Meta refuses now, also for their app secret proof; one for each Secret and key.",
 );
 pub(crate) static REFUSED_RESOURCES: Descriptor = gauge(
     "waflows_refused_resources",
     &[NAMESPACE, RESOURCE_NAMESPACE, open("secret", "that holds the access token")],
-    "Resources whose access token or app secret proof Meta refuses now; absent where there are none, and without series of resources.",
+    "Resources whose access token or app secret proof Meta refuses now; absent where there are none, and with `--metrics-per-resource=false`.",
 );
 pub(crate) static GRAPH_PAUSED: Descriptor = gauge(
     "waflows_graph_paused",
     &[SCOPE],
-    "Pauses in force, by what they apply to: a token that Meta refuses or limits, a business account (WABA), a resource, or a number.",
+    "Active holds by scope: a token that Meta refuses or limits, a business account (WABA), a resource, or a number.",
 );
 pub(crate) static GRAPH_PAUSE_REMAINING: Descriptor = seconds(
     "waflows_graph_pause_remaining",
     MetricType::Gauge,
     &[SCOPE],
-    "Time until the longest of these pauses ends.",
+    "Time until the longest of these holds ends.",
 );
 pub(crate) static QUEUE_DEPTH: Descriptor =
-    gauge("waflows_queue_depth", &[], "Resources that wait for a worker; 0 on a replica that does not lead.");
+    gauge("waflows_queue_depth", &[], "Resources that wait in the work queue; 0 on a replica that does not lead.");
 pub(crate) static QUEUE_OLDEST: Descriptor = seconds(
     "waflows_queue_oldest",
     MetricType::Gauge,
     &[],
-    "For how long the one has waited that has waited longest; 0 on a replica that does not lead.",
+    "The longest time that a resource has waited in the work queue; 0 on a replica that does not lead.",
 );
 pub(crate) static WATCH_RESTARTS: Descriptor = counter(
     "waflows_watch_restarts",
     &[one_of("watch", || super::Watched::ALL.map(super::Watched::as_str).to_vec())],
-    "Failed watches of the API server, each of which is tried again.",
+    "Failed watches of the API server; the operator retries each.",
 );
 pub(crate) static CPU: Descriptor =
     seconds("process_cpu", MetricType::Counter, &[], "Processor time used by the process, in user and system mode.");
@@ -211,7 +211,7 @@ pub(crate) static MAX_FDS: Descriptor = gauge("process_max_fds", &[], "Limit of 
 pub(crate) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
-/// All metrics, in the order in which they are served.
+/// All metrics, in the order of the page.
 pub static ALL: [&Descriptor; 26] = [
     &BUILD,
     &LEADER,

@@ -1,10 +1,10 @@
-//! What Prometheus is told.
+//! Metrics for Prometheus.
 //!
-//! - [`catalog`]: every metric there is, with its labels and meaning;
-//! - [`Metrics`]: what is counted where it happens.
+//! - [`catalog`]: the list of all metrics, with labels and meaning;
+//! - [`Metrics`]: counters and histograms that the code updates.
 //!
-//! All that follows from the state of store, queue and pacing is computed when the page is asked for, in
-//! [`crate::server`]: nothing is kept twice, and what is deleted vanishes at once.
+//! Metrics about the store, the work queue and the rate limiter are computed from their state for each scrape, in
+//! [`crate::server`]. So no state is kept twice, and series of deleted resources disappear at once.
 
 pub mod catalog;
 
@@ -25,16 +25,16 @@ pub(crate) type Label = (&'static str, &'static str);
 pub(crate) type Counters<const N: usize> = Family<[Label; N], Counter>;
 pub(crate) type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
 
-/// Seconds. A call to Meta is cut off after 4.5 of them.
+/// Buckets in seconds. A call to Meta has a timeout of 4.5 seconds.
 const CALL_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.5];
-/// Seconds. A round of one number takes a few calls, one of 500 numbers minutes where Meta is slow.
+/// Buckets in seconds. A reconcile of one number takes a few calls. A reconcile of 500 numbers takes minutes if Meta is
+/// slow.
 const ROUND_BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// What is counted where it happens. Every series is there from the start, so that a first failure shows as an
-/// increase.
+/// Counters and histograms. Every series exists from the start, so that a first failure shows as an increase.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Beats with whatever becomes of the work, good or bad.
+    /// Beats with every result of the work, success or failure. For the liveness probe.
     pub progress: Heartbeat,
     pub(crate) rounds: Histograms,
     pub(crate) requests: Counters<2>,
@@ -50,7 +50,7 @@ macro_rules! label_values {
         pub enum $name { $($(#[$doc])+ $value,)+ }
 
         impl $name {
-            /// All of them.
+            /// All values, in the order of this file.
             pub const ALL: [Self; [$($text),+].len()] = [$(Self::$value),+];
 
             /// The value of the label.
@@ -62,53 +62,53 @@ macro_rules! label_values {
 }
 
 label_values! {
-    /// How a round ended.
+    /// The outcome of a reconcile.
     RoundOutcome {
         /// The status was written.
         Written => "written",
         /// There was nothing to write.
         Unchanged => "unchanged",
-        /// The API server did not answer as it should.
+        /// A request to the API server failed.
         Failed => "failed",
-        /// The status was left out: the resource is gone or has changed, or another process wrote first.
+        /// The status was not written: the resource was deleted or changed, or another process wrote first.
         Dropped => "dropped",
     }
 }
 
 label_values! {
-    /// What came of an upload.
+    /// The result of an upload.
     UploadResult {
-        /// The number was read back with the key and a valid signature.
+        /// The read back showed the key with a valid signature.
         Valid => "valid",
-        /// It was not.
+        /// The read back showed something else.
         NotValid => "not_valid",
-        /// The upload was refused, or its outcome is unknown, and it was not.
+        /// The upload was refused or its result is unknown, and the read back showed no valid key.
         Failed => "failed",
     }
 }
 
 label_values! {
-    /// What is asked of Meta.
+    /// The call to Meta.
     Operation {
-        /// What a number holds.
+        /// Read the key of a number.
         Read => "read",
-        /// To put a key on a number.
+        /// Upload a key to a number.
         Upload => "upload",
     }
 }
 
 label_values! {
-    /// What is watched.
+    /// The watched kind of object.
     Watched {
         /// The operator's own resources.
         Resources => "flowsencryptionkeys",
-        /// The Secrets they may refer to.
+        /// The Secrets that the resources may refer to.
         Secrets => "secrets",
     }
 }
 
 impl Watched {
-    /// The name of the loop that follows it.
+    /// The name of the watch loop, for the body of `/healthz`.
     pub fn loop_name(self) -> &'static str {
         match self {
             Self::Resources => "the watch of flowsencryptionkeys",
@@ -131,29 +131,29 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A round begins.
+    /// Starts the timer of a reconcile.
     pub fn round(&self) -> RoundTimer<'_> {
         self.progress.beat();
         RoundTimer { metrics: self, begun: Instant::now(), outcome: RoundOutcome::Failed }
     }
 
-    /// A request to Meta begins.
+    /// Starts the timer of a request to Meta.
     pub fn request(&self, operation: Operation) -> RequestTimer<'_> {
         RequestTimer { metrics: self, operation, begun: Instant::now(), outcome: "cancelled" }
     }
 
-    /// An upload is over.
+    /// Counts an upload.
     pub fn uploaded(&self, reason: UploadReason, result: UploadResult) {
         self.uploads.get_or_create(&[("reason", reason.as_str()), ("result", result.as_str())]).inc();
     }
 
-    /// A watch failed.
+    /// Counts a failure of a watch.
     pub fn watch_failed(&self, watch: Watched) {
         self.watch_restarts.get_or_create(&[("watch", watch.as_str())]).inc();
     }
 }
 
-/// Measures a round. One that does not [`end`](Self::end) has failed.
+/// Timer of a reconcile. If it is dropped without [`end`](Self::end), the reconcile counts as failed.
 #[must_use]
 pub struct RoundTimer<'a> {
     metrics: &'a Metrics,
@@ -162,7 +162,7 @@ pub struct RoundTimer<'a> {
 }
 
 impl RoundTimer<'_> {
-    /// The round is over.
+    /// Records the end of the reconcile.
     pub fn end(mut self, outcome: RoundOutcome) {
         self.outcome = outcome;
     }
@@ -176,7 +176,8 @@ impl Drop for RoundTimer<'_> {
     }
 }
 
-/// Measures a request. One that does not [`end`](Self::end) was cancelled, and may have reached Meta all the same.
+/// Timer of a request. If it is dropped without [`end`](Self::end), the request counts as cancelled. It may still have
+/// reached Meta.
 #[must_use]
 pub struct RequestTimer<'a> {
     metrics: &'a Metrics,
@@ -186,12 +187,12 @@ pub struct RequestTimer<'a> {
 }
 
 impl RequestTimer<'_> {
-    /// Since the request was begun.
+    /// Time since the start of the request.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// The answer is there, or it is known that none will come.
+    /// Records the end of the request: an answer, or a failure without an answer.
     pub fn end(mut self, error: Option<&GraphError>) {
         self.outcome = error.map_or("ok", |error| error.class.as_str());
     }
@@ -206,7 +207,7 @@ impl Drop for RequestTimer<'_> {
     }
 }
 
-/// The label of a descriptor with each of its values.
+/// The label at this position of a descriptor, with each of its values.
 fn values(descriptor: &Descriptor, label: usize) -> Vec<Label> {
     match descriptor.labels.get(label).map(|label| (label.name, label.values)) {
         Some((name, Values::OneOf(values))) => values().into_iter().map(|value| (name, value)).collect(),

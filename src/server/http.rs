@@ -1,4 +1,4 @@
-//! `/metrics`, `/healthz` and `/readyz`.
+//! The HTTP server: `/metrics`, `/healthz` and `/readyz`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::metrics_page::{CONTENT_TYPE as OPENMETRICS, Exposition};
 use crate::controller::Context;
 use crate::leader::Leader;
 
-/// The address cannot be served.
+/// The server cannot listen on the address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on --http-address {address}: {source}")]
 pub struct ListenError {
@@ -27,12 +27,12 @@ pub struct ListenError {
 /// Listens on the address.
 ///
 /// # Errors
-/// When it is taken or not ours.
+/// If another process uses the address, or the address does not belong to this machine.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address).await.map_err(|source| ListenError { address, source })
 }
 
-/// What the pages are made of.
+/// The state behind the pages.
 #[derive(Clone)]
 pub struct Pages {
     /// The controller.
@@ -43,7 +43,7 @@ pub struct Pages {
     pub metrics: Exposition,
 }
 
-/// Serves until `stop` is cancelled.
+/// Serves the pages until `stop` is cancelled.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
     let router = Router::new()
         .route("/metrics", get(serve_metrics))
@@ -57,7 +57,7 @@ pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken)
 }
 
 async fn serve_metrics(State(pages): State<Pages>) -> Response {
-    // Off the threads that work: with many resources the page takes a while.
+    // On a blocking thread, because the page takes a while with many resources.
     match tokio::task::spawn_blocking(move || pages.metrics.text()).await {
         Ok(Ok(text)) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Ok(Err(_)) | Err(_) => {
@@ -66,14 +66,14 @@ async fn serve_metrics(State(pages): State<Pages>) -> Response {
     }
 }
 
-/// Fails while a restart may help. Takes the locks that every part of the process takes: where one is never given back
-/// there is no answer, which fails the probe, too.
+/// Fails while a restart may help. The handler takes the locks of every part of the process. If a lock is never
+/// released, there is no answer, which also fails the probe.
 async fn healthz(State(pages): State<Pages>) -> (StatusCode, String) {
     verdict(&pages.context.not_live_reasons(pages.leader.is_leader()))
 }
 
-/// Ready once every watch was listed: a replica that waits for the lease has warm caches and is ready, too. Not ready
-/// while the cluster is out of sight.
+/// Succeeds after the initial list of every watch. A standby that waits for the Lease has warm caches and is also
+/// ready. Fails while the process does not see the cluster.
 async fn readyz(State(pages): State<Pages>) -> (StatusCode, String) {
     verdict(&pages.context.not_ready_reasons())
 }

@@ -1,4 +1,4 @@
-//! The page that Prometheus reads.
+//! The `/metrics` page.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::controller::Context;
 use crate::leader::Leader;
 use crate::metrics::{Metrics, catalog};
 
-/// The form of the page, which every Prometheus since 2.5 and its kin read.
+/// Content type of the page. Every Prometheus since 2.5 and compatible programs read this format.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The page. Cheap to clone.
+/// The `/metrics` page. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Exposition {
     registry: Arc<Registry>,
@@ -26,18 +26,17 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// A page of what this process counts and knows. Without `per_resource`, series of resources are added up over all
-    /// of them.
+    /// Creates the page. Without `per_resource`, series of resources are added up over all resources.
     pub fn new(context: Arc<Context>, leader: Leader, per_resource: bool) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Sources { context, leader, per_resource }));
         Self { registry: Arc::new(registry), last_length: Arc::default() }
     }
 
-    /// The page as it is now. Takes tens of milliseconds for 10,000 resources, without a break.
+    /// The current text of the page. Blocks for tens of milliseconds with 10,000 resources.
     ///
     /// # Errors
-    /// Never in practice: a String takes whatever is written.
+    /// Never in practice: a write into a String cannot fail.
     pub fn text(&self) -> Result<String, fmt::Error> {
         let mut page = String::with_capacity(self.last_length.load(Ordering::Relaxed) + 1024);
         text::encode(&mut page, &self.registry)?;
@@ -74,7 +73,7 @@ impl Collector for Sources {
 }
 
 impl Sources {
-    /// The resources, where this process speaks for them: what a replica in waiting says of them would be counted twice.
+    /// The resources, if this process leads. A standby reports none, because its series would be counted twice.
     fn resources(&self, is_leader: bool) -> Resources {
         let store = self.context.store();
         let summary = if is_leader && store.is_complete() { store.summary() } else { Vec::new() };
@@ -94,7 +93,7 @@ impl Sources {
         Ok(())
     }
 
-    /// A replica in waiting fills its queue and takes nothing from it.
+    /// The metrics of the work queue. A standby fills its queue but takes nothing from it, so it reports 0.
     fn queue(&self, is_leader: bool, page: &mut Page<'_>) -> fmt::Result {
         let queue = &self.context.queue;
         let (depth, oldest) = if is_leader { (queue.depth(), queue.oldest()) } else { Default::default() };

@@ -1,4 +1,4 @@
-//! What the process tells over HTTP: probes and metrics.
+//! HTTP server for probes and metrics.
 
 pub mod http;
 pub mod metrics_page;

@@ -1,4 +1,4 @@
-//! Writes metrics of the catalog in the OpenMetrics format.
+//! Writes the metrics of the catalog in the OpenMetrics format.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use crate::metrics::catalog::Descriptor;
 
-/// The page while it is written.
+/// The encoder of the page.
 pub(super) struct Page<'a>(DescriptorEncoder<'a>);
 
 impl<'a> Page<'a> {
@@ -30,7 +30,7 @@ impl<'a> Page<'a> {
         self.recorded(metric, &ConstCounter::new(value))
     }
 
-    /// A metric with what was counted.
+    /// A metric with its recorded values.
     pub(super) fn recorded(&mut self, metric: &'static Descriptor, values: &impl EncodeMetric) -> fmt::Result {
         values.encode(self.family(metric)?)
     }

@@ -1,4 +1,4 @@
-//! What the probes of the kubelet are told.
+//! The answers to the probes of the kubelet.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use crate::controller::Context;
 use crate::controller::queue::Queue;
 use crate::health::Heartbeat;
 
-/// Three times the longest wait inside a round, which is that between two attempts to store the note of an upload.
+/// Three times the longest wait inside a reconcile: the wait between two attempts to store the record of an upload.
 const STANDSTILL: Duration = Duration::from_secs(15 * 60);
 
 impl Context {
-    /// Why the process is to be restarted, each reason in a clause: loops that do not move, and rounds that come to
-    /// nothing, neither good nor bad.
+    /// The reasons for a restart of the process, each as a clause: stuck loops, and reconciles that have no result,
+    /// neither success nor failure.
     pub fn not_live_reasons(&self, is_leader: bool) -> Vec<String> {
         let standstill = standstill(&self.queue, &self.metrics.progress, is_leader);
         let clause = standstill.map(|time| format!("the rounds have come to a standstill for {} s", time.as_secs()));
         self.health.not_live_reasons().into_iter().chain(clause).collect()
     }
 
-    /// What keeps the process from seeing the cluster, each in a clause.
+    /// The reasons why the process does not see the cluster, each as a clause.
     pub fn not_ready_reasons(&self) -> Vec<String> {
         let mut clauses = self.health.not_ready_reasons();
         if !self.store().is_complete() {
@@ -28,8 +28,8 @@ impl Context {
     }
 }
 
-/// For how long nothing came of the work, where there is some. A round ends, calls Meta or asks the API server long
-/// before this, also where neither answers.
+/// How long the work has had no result, if there is work and the time is too long. A reconcile ends, calls Meta or
+/// calls the API server long before this, even if neither answers.
 fn standstill(queue: &Queue, progress: &Heartbeat, is_leader: bool) -> Option<Duration> {
     let has_work = queue.running() > 0 || (is_leader && queue.oldest() > STANDSTILL);
     Some(progress.silence()).filter(|silence| has_work && *silence > STANDSTILL)

@@ -1,4 +1,4 @@
-//! What the kernel says of this process. Linux only; elsewhere these metrics are absent.
+//! The `process_*` metrics from `/proc`. Linux only: on other systems these metrics are absent.
 
 use std::sync::LazyLock;
 use std::{fmt, fs};
@@ -6,10 +6,10 @@ use std::{fmt, fs};
 use super::openmetrics::Page;
 use crate::metrics::catalog;
 
-/// Ticks of a second in which `/proc` counts: `USER_HZ`, which is 100 on every platform that the operator is built for.
+/// Clock ticks per second in `/proc`: `USER_HZ`, which is 100 on every platform that the operator is built for.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Seconds from 1970 to the start of the machine.
+/// Start of the machine, in Unix time.
 static BOOT_TIME: LazyLock<Option<f64>> =
     LazyLock::new(|| value_after(&fs::read_to_string("/proc/stat").ok()?, "btime "));
 
@@ -26,7 +26,7 @@ impl Process {
     /// See proc(5).
     pub(super) fn read() -> Option<Self> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // The command's name, in parentheses, may hold anything; the third field comes after it.
+        // The command's name, in parentheses, may contain anything. The third field comes after it.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
         let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
         let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -35,7 +35,7 @@ impl Process {
             cpu_seconds: (ticks(14)? + ticks(15)?) / TICKS_PER_SECOND,
             resident_bytes: value_after(&status, "VmRSS:")? * 1024.0,
             virtual_bytes: value_after(&status, "VmSize:")? * 1024.0,
-            // Without the one that reads the directory.
+            // Without the descriptor that reads the directory.
             open_fds: (fs::read_dir("/proc/self/fd").ok()?.count() as u64).saturating_sub(1),
             max_fds: value_after(&limits, "Max open files"),
             start_seconds: BOOT_TIME.zip(ticks(22)).map(|(boot, ticks)| boot + ticks / TICKS_PER_SECOND),
@@ -52,7 +52,7 @@ impl Process {
     }
 }
 
-/// The number that follows a text at the start of a line.
+/// The number after the text `start` at the start of a line.
 fn value_after(lines: &str, start: &str) -> Option<f64> {
     let rest = lines.lines().find_map(|line| line.strip_prefix(start))?;
     rest.split_ascii_whitespace().next()?.parse().ok()

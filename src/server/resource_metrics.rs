@@ -1,4 +1,4 @@
-//! What the resources' own status says, as metrics.
+//! Metrics from the status of the resources.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::metrics::catalog::{self, Descriptor};
 
 type Counts = [u64; NumberState::ALL.len()];
 
-/// The resources that this process speaks for.
+/// The resources that this process reports.
 pub(super) struct Resources {
     pub(super) summary: Vec<(ObjectKey, ResourceSummary)>,
-    /// Whether each has series of its own.
+    /// Whether each resource has its own series.
     pub(super) per_resource: bool,
 }
 
@@ -75,7 +75,7 @@ impl Resources {
         Ok(())
     }
 
-    /// A point in time of each resource, or the earliest of all.
+    /// A time of each resource, or the earliest time of all resources.
     fn times(
         &self,
         page: &mut Page<'_>,
@@ -98,7 +98,7 @@ impl Resources {
         self.refused().collect::<HashSet<_>>().len()
     }
 
-    /// By the Secret that holds the token: where a better one goes.
+    /// Counted by the Secret that holds the token, because the new token must go there.
     fn refused_resources(&self, page: &mut Page<'_>) -> fmt::Result {
         let mut family = page.family(&catalog::REFUSED_RESOURCES)?;
         let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
@@ -118,7 +118,7 @@ impl Resources {
     }
 }
 
-/// Namespace and name of a resource as labels; nothing where a series is for all of them.
+/// Namespace and name of a resource as labels. No labels if a series is for all resources.
 struct Names<'a>(Option<&'a ObjectKey>);
 
 impl EncodeLabelSet for Names<'_> {

@@ -1,4 +1,4 @@
-//! The trace id in log lines.
+//! Adds the trace id to log lines.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// A format of log lines, with the id of the trace where there is one.
+/// A format of log lines that adds the trace id, if there is one.
 pub(super) struct Correlated<F> {
     inner: F,
     insert: fn(&mut String, TraceId),
 }
 
 impl<F> Correlated<F> {
-    /// Lines for people: at the end.
+    /// Text lines: the trace id is at the end.
     pub(super) fn text(inner: F) -> Self {
         Self { inner, insert: |line, id| line.insert_str(line.trim_end().len(), &format!(" trace_id={id}")) }
     }
 
-    /// JSON: as the first field.
+    /// JSON lines: the trace id is the first field.
     pub(super) fn json(inner: F) -> Self {
         Self { inner, insert: |line, id| line.insert_str(1, &format!(r#""trace_id":"{id}","#)) }
     }

@@ -1,4 +1,4 @@
-//! The log, and traces where an endpoint for them is set.
+//! The log, and traces if an endpoint for traces is set.
 
 mod correlation;
 pub mod spans;
@@ -16,19 +16,20 @@ use self::correlation::Correlated;
 pub use self::traces::{SetupError, Traces};
 use crate::cli::LogFormat;
 
-/// Here kube logs every failed request as an error of its own, and every answer that it cannot read as a whole, which
-/// may be a Secret. What failed, and what follows from it, is said where the request was made.
+/// Log target that is switched off. kube logs every failed request here, and every answer that it cannot parse, which
+/// may be a whole Secret. The code that makes a request logs its failure.
 const KUBE_REQUESTS: &str = "kube_client::client";
 
-/// The log cannot be set up.
+/// The log level is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is no level (error, warn, info, debug, trace) and no target with its level, such as kube=debug")]
 pub struct InvalidLogLevel(String);
 
-/// The levels that a text asks for, of which each stands behind its target, and at most one by itself for all others.
+/// Parses levels: each follows its target, and at most one without a target applies to all others.
 ///
 /// # Errors
-/// When it cannot be read. A word that is no level would be read as a target, and all else would be silent.
+/// If the text is invalid. Without this check, a misspelt level would count as a target, and the rest of the log would
+/// be silent.
 pub fn levels(text: &str) -> Result<Targets, InvalidLogLevel> {
     let text: String = text.split_whitespace().collect();
     for part in text.split(',') {
@@ -45,10 +46,10 @@ pub fn levels(text: &str) -> Result<Targets, InvalidLogLevel> {
 /// Sends the log to standard error, and spans to `traces`.
 ///
 /// # Errors
-/// When `level` cannot be read.
+/// If `level` is invalid.
 pub fn init(format: LogFormat, level: &str, traces: Option<&Traces>) -> Result<(), InvalidLogLevel> {
     let wanted = levels(level)?;
-    // Spans are for traces: without them they cost nothing, and log lines stay short.
+    // Spans are only for traces. Filtered out of the log, they cost nothing and log lines stay short.
     let filter = wanted.with_target(KUBE_REQUESTS, LevelFilter::OFF).with_target(spans::TARGET, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let is_terminal = io::IsTerminal::is_terminal(&io::stderr());

@@ -1,4 +1,4 @@
-//! The spans of traces. What is in them is public: names and numbers, never the contents of a Secret.
+//! The spans of traces. They contain only public data: names and numbers, never the contents of a Secret.
 //!
 //! `round` (one resource) → `observe` → `graph read`; → `execute` → `graph upload`, `graph read`; → `write status`.
 
@@ -8,30 +8,30 @@ use waflows_core::meta::GraphError;
 
 use crate::metrics::Operation;
 
-/// The target of all spans. They are wanted by traces alone.
+/// The target of all spans. Only traces use them.
 pub const TARGET: &str = "waflows::span";
 
-/// A round of a resource.
+/// The span of a reconcile. Its name is part of the documented trace format.
 pub fn round(namespace: &str, name: &str) -> Span {
     tracing::info_span!(target: TARGET, "round", k8s.namespace.name = namespace, waflows.resource = name)
 }
 
-/// What is read in a round.
+/// The span of the reads of a reconcile.
 pub fn observe() -> Span {
     tracing::info_span!(target: TARGET, "observe")
 }
 
-/// The uploads of a round.
+/// The span of the uploads of a reconcile.
 pub fn execute(uploads: usize) -> Span {
     tracing::info_span!(target: TARGET, "execute", waflows.uploads = uploads)
 }
 
-/// A write of the status.
+/// The span of a status write.
 pub fn write_status() -> Span {
     tracing::info_span!(target: TARGET, "write status", otel.kind = "client", otel.status_code = Empty)
 }
 
-/// A call to Meta.
+/// The span of a call to Meta.
 pub fn call(operation: Operation, host: &str, phone_number_id: &str) -> Span {
     let (name, method) = match operation {
         Operation::Read => ("graph read", "GET"),
@@ -52,7 +52,7 @@ pub fn call(operation: Operation, host: &str, phone_number_id: &str) -> Span {
     )
 }
 
-/// What came of a call: HTTP status, Meta's trace id, the class of the failure.
+/// Records the result of a call: HTTP status, Meta's trace id, the class of the failure.
 pub fn record_answer(span: &Span, status: Option<u16>, trace_id: Option<&str>, error: Option<&GraphError>) {
     span.record("http.response.status_code", status);
     span.record("meta.fbtrace_id", error.and_then(|error| error.trace_id.as_deref()).or(trace_id));
@@ -62,7 +62,7 @@ pub fn record_answer(span: &Span, status: Option<u16>, trace_id: Option<&str>, e
     }
 }
 
-/// Something failed.
+/// Marks the span as failed.
 pub fn record_failure(span: &Span) {
     span.record("otel.status_code", "ERROR");
 }

@@ -1,4 +1,4 @@
-//! The export of traces over OTLP, set up by the usual variables of the environment:
+//! The export of traces over OTLP. The standard environment variables configure it:
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>.
 
 use std::env;
@@ -24,26 +24,26 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::spans;
 
-/// Either of these turns traces on.
+/// Each of these environment variables turns traces on.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 const CERTIFICATES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
-/// The only protocol that is spoken.
+/// The only supported protocol.
 const HTTP_PROTOBUF: &str = "http/protobuf";
-/// The most that a stopping process waits for its last spans to be sent.
+/// How long a stopping process waits for its last spans to be sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
-/// Bound on sending a batch; the specification's default.
+/// Timeout of sending a batch: the specification's default.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why traces cannot be exported as the environment asks.
+/// The reasons why traces cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The protocol is another one.
+    /// The environment asks for an unsupported protocol.
     #[error(
         "{variable}={value} is not supported: set it to {HTTP_PROTOBUF}, and the endpoint to the collector's port for it (usually 4318)"
     )]
     Protocol {
-        /// The variable of the environment.
+        /// The environment variable.
         variable: &'static str,
         /// Its value.
         value: String,
@@ -51,31 +51,31 @@ pub enum SetupError {
     /// The file with certificate authorities cannot be read.
     #[error("{variable}={path}: {source}")]
     ReadCertificate {
-        /// The variable of the environment.
+        /// The environment variable.
         variable: &'static str,
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The I/O error.
         source: std::io::Error,
     },
     /// The HTTP client cannot be set up.
     #[error("the client for traces could not be set up: {0}")]
     Http(#[from] reqwest::Error),
-    /// Another variable has a value that makes no sense.
+    /// Another variable has an invalid value.
     #[error("traces could not be set up: {0}")]
     Exporter(#[from] ExporterBuildError),
 }
 
-/// The export of traces. Spans are sent in batches, by a thread of their own.
+/// The export of traces. A separate thread sends spans in batches.
 pub struct Traces {
     provider: SdkTracerProvider,
 }
 
 impl Traces {
-    /// What the environment asks for: none where it names no endpoint, or turns traces off.
+    /// Reads the environment variables. None if there is no endpoint, or traces are turned off.
     ///
     /// # Errors
-    /// When it asks for something that cannot be done.
+    /// If a variable is invalid.
     pub fn from_env() -> Result<Option<Self>, SetupError> {
         let is_off = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
             || set("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
@@ -91,7 +91,7 @@ impl Traces {
         Ok(Some(Self { provider }))
     }
 
-    /// Takes in the operator's spans, and what it logs in them.
+    /// The layer that exports the operator's spans, and the log lines in them.
     pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
         let filter = Targets::new()
             .with_target(spans::TARGET, LevelFilter::INFO)
@@ -104,7 +104,7 @@ impl Traces {
             .with_filter(filter)
     }
 
-    /// Sends what is left.
+    /// Sends the remaining spans.
     pub async fn finish(self) {
         let finished = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         if let Ok(Err(error)) = finished {
@@ -131,7 +131,7 @@ fn client() -> Result<reqwest::Client, SetupError> {
     Ok(builder.build()?)
 }
 
-/// `OTEL_RESOURCE_ATTRIBUTES` goes before what is known here, `OTEL_SERVICE_NAME` before both.
+/// The OTLP resource. `OTEL_RESOURCE_ATTRIBUTES` overrides the built-in attributes, `OTEL_SERVICE_NAME` overrides both.
 fn resource() -> Resource {
     let known = [
         KeyValue::new("service.name", env!("CARGO_PKG_NAME")),
@@ -147,17 +147,17 @@ fn resource() -> Resource {
     }
 }
 
-/// A client whose work is done by the runtime: the thread that sends batches has none.
+/// An HTTP client that runs its requests on the runtime, because the thread that sends batches has no runtime.
 #[derive(Debug)]
 struct OnRuntime {
     client: reqwest::Client,
     runtime: Handle,
-    /// What stands in the log already.
+    /// Whether the current row of failures is already logged.
     has_failed: Arc<AtomicBool>,
 }
 
 impl HttpClient for OnRuntime {
-    // As the macro `async_trait` writes it.
+    // The signature that the macro `async_trait` generates.
     fn send_bytes<'a, 'b>(&'a self, request: Request<Bytes>) -> BoxFuture<'b, Result<Response<Bytes>, HttpError>>
     where
         'a: 'b,
@@ -173,7 +173,7 @@ impl HttpClient for OnRuntime {
     }
 }
 
-/// Once for each row of failures. What is not taken is lost, and nothing else suffers.
+/// Logs each row of failures once. Spans that the collector does not accept are lost; nothing else is affected.
 fn report(has_failed: &AtomicBool, answer: &Result<Response<Bytes>, HttpError>) {
     let failure = match answer {
         Ok(answer) if answer.status().is_success() => None,

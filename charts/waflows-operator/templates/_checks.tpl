@@ -1,4 +1,4 @@
-{{/* Refuses what the operator would refuse when it starts, and the schema of the values cannot see. */}}
+{{/* Refuses values that the operator would refuse at its start and that the schema of the values cannot detect. */}}
 {{- define "waflows-operator.check" -}}
 {{- if and (hasPrefix "http://" .Values.graph.url) (not (has "--allow-http-graph-url" .Values.extraArgs)) }}
 {{- fail (printf "graph.url %s is not https: name an https URL, since access tokens are only sent over TLS (for a test, add --allow-http-graph-url to extraArgs)" .Values.graph.url) }}
@@ -42,7 +42,7 @@
 {{- printf "%f" $sum }}
 {{- end }}
 
-{{/* Not empty where a text is a label selector. */}}
+{{/* Not empty if a text is a label selector. */}}
 {{- define "waflows-operator.isSelector" -}}
 {{- $key := "[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?" }}
 {{- $value := "([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?" }}

@@ -15,7 +15,7 @@
 {{- end }}
 {{- end }}
 
-{{/* For objects outside the release's namespace: releases of one name in several namespaces must not share them. */}}
+{{/* Name of cluster-scoped objects. Contains the namespace, because releases in several namespaces may have the same name. */}}
 {{- define "waflows-operator.clusterFullname" -}}
 {{- printf "%s:%s" .Release.Namespace (include "waflows-operator.fullname" .) }}
 {{- end }}
@@ -41,7 +41,7 @@ app.kubernetes.io/name: {{ include "waflows-operator.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* Labels: the chart's own, then what is given as `labels`, then `commonLabels`; of one name the first counts. */}}
+{{/* Labels: the chart's own, then the parameter `labels`, then `commonLabels`. If a label is set twice, the first wins. */}}
 {{- define "waflows-operator.labels" -}}
 {{- $labels := include "waflows-operator.selectorLabels" .root | fromYaml }}
 {{- with .root }}
@@ -52,7 +52,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- merge $labels (.labels | default dict) (.root.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
-{{/* Metadata of an object: its `name`, its `namespace` if it has one, and `labels` and `annotations` beside the common ones. */}}
+{{/* Metadata of an object: `name`, `namespace` if given, and `labels` and `annotations` in addition to the common ones. */}}
 {{- define "waflows-operator.metadata" -}}
 {{- $metadata := dict "name" .name "labels" (include "waflows-operator.labels" . | fromYaml) }}
 {{- with .namespace }}
@@ -75,7 +75,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 {{- end }}
 
-{{/* What the operator may do where it works. */}}
+{{/* RBAC rules of the operator, for the ClusterRole or for the Role in each scoped namespace. */}}
 {{- define "waflows-operator.rules" -}}
 - apiGroups: [waflows.dev]
   resources: [flowsencryptionkeys]
@@ -97,8 +97,8 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
   namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
-{{/* Where the runbooks are. A path alone would lead nowhere: without a value, and without the address of the repository, which
-a published chart has, there is none. */}}
+{{/* URL of the runbooks. Empty if neither the value nor the chart's repository is set: a relative path would be a dead link.
+A published chart has its repository. */}}
 {{- define "waflows-operator.runbookUrl" -}}
 {{- if .Values.prometheusRule.runbookUrl }}
 {{- .Values.prometheusRule.runbookUrl }}

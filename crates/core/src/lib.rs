@@ -1,16 +1,16 @@
-//! Everything that decides, free of I/O: values go in, the time among them, and values come out.
+//! All decisions of the operator, without I/O: functions of values, including the time.
 //!
-//! From the top down; nothing imports what stands above it:
+//! A module imports only modules below it in this list:
 //!
 //! - [`reconcile`]: which of its numbers a resource may work on
-//! - [`status`]: what users are told: conditions, messages, events
-//! - [`rollout`]: which uploads are needed, and how a new key is tried on one number first
-//! - [`store`]: the cached resources, Secrets' versions, and who claims which number
-//! - [`observation`]: what a reconcile knows
-//! - [`number`]: what one number's status becomes
-//! - [`upload`]: why one is made, and what came of it
-//! - [`schedule`]: when something is due
-//! - [`meta`]: what Meta says
+//! - [`status`]: what users see: conditions, messages, events
+//! - [`rollout`]: which uploads are needed, and how a new key goes to one number first, the canary
+//! - [`store`]: the cached resources, the versions of Secrets, and which resource claims which number
+//! - [`observation`]: the inputs of a reconcile
+//! - [`number`]: the next status of one number
+//! - [`upload`]: the reason and the result of an upload
+//! - [`schedule`]: when work is due, and the backoff
+//! - [`meta`]: Meta's answers
 //! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 
 pub mod api;

@@ -1,5 +1,5 @@
-//! What Meta says: what a number holds, and what a failed call means: for whom it counts, and whether time, the operator
-//! or a person mends it.
+//! Meta's answers: what a number holds, and what a failed call means. For a failure: its scope, and whether it passes
+//! by itself, the operator repairs it, or a person must act.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::api::text::truncate;
 /// What Meta reports of a number's key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reported {
-    /// The key, or none where the answer holds no key text.
+    /// The key. None if the answer holds no key.
     pub key: Option<ReportedKey>,
     /// `business_public_key_signature_status` in Meta's own words.
     pub signature_status: Option<String>,
@@ -22,20 +22,20 @@ pub struct Reported {
 pub enum ReportedKey {
     /// A public key with this fingerprint.
     Readable(Fingerprint),
-    /// Text that is no public key.
+    /// Text that is not a public key.
     Unreadable,
 }
 
-/// Of Meta's text so much stands in a sentence; the number's `error` has more.
+/// Longest part of Meta's text in a message, in bytes. The number's `error` has more.
 const MAX_BRIEF: usize = 100;
 
 /// A failed call, scrubbed of credentials, with what Meta's support asks for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.explain())]
 pub struct GraphError {
-    /// What it means.
+    /// Class of the failure.
     pub class: ErrorClass,
-    /// HTTP status of the answer; none where there was no answer.
+    /// HTTP status of the answer. None if there was no answer.
     pub http_status: Option<u16>,
     /// `error.code`.
     pub code: Option<i64>,
@@ -43,22 +43,22 @@ pub struct GraphError {
     pub subcode: Option<i64>,
     /// `error.type`.
     pub kind: Option<String>,
-    /// `error.error_user_msg` where Meta gives one and `error.message`, or what went wrong on the way.
+    /// `error.error_user_msg`, if present, and `error.message`; or the failure of the connection, in our own words.
     pub message: String,
-    /// `error.fbtrace_id`, or the trace header of an answer without one.
+    /// `error.fbtrace_id`, or else the trace header of the answer.
     pub trace_id: Option<String>,
 }
 
-/// The classes of failure. Every one has its own remedy.
+/// The classes of failure. Each has its own remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorClass {
     /// The access token is invalid, expired or revoked.
     Token,
-    /// `appsecret_proof` is wrong, or the app demands one.
+    /// `appsecret_proof` is wrong, or the app requires one.
     AppSecretProof,
-    /// The token's user may not do this.
+    /// The token's user lacks the permission.
     Permission,
-    /// No such phone number ID, or none that this token may see.
+    /// The phone number ID does not exist, or this token may not see it.
     UnknownId,
     /// The number is not registered with the Cloud API.
     NotRegistered,
@@ -68,31 +68,31 @@ pub enum ErrorClass {
     Policy,
     /// Too many calls.
     RateLimited {
-        /// What has to wait.
+        /// The calls that must wait.
         scope: RateLimitScope,
-        /// How long, where the answer says so.
+        /// Duration of the limit, if the answer has one.
         wait: Option<Duration>,
     },
-    /// Passes by itself: overload, resets, time-outs.
+    /// Passes by itself: overload, connection resets, timeouts.
     Transient,
-    /// An answer that this version does not understand, such as a redirect or a page of HTML.
+    /// An answer that this version does not understand, such as a redirect or an HTML page.
     Unexpected,
 }
 
-/// What a rate limit applies to.
+/// Scope of a rate limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RateLimitScope {
     /// Every call with the same token.
     Token,
-    /// A WhatsApp Business Account, by its ID where the answer names it.
+    /// A WhatsApp Business Account. None if the answer does not name its ID.
     BusinessAccount(Option<String>),
     /// One phone number.
     PhoneNumber,
 }
 
 impl RateLimitScope {
-    /// What the error codes of rate limits apply to: Meta, "Graph API: Rate limits" and "Error codes" of the WhatsApp
-    /// Cloud API. None for codes of other errors.
+    /// Scope of a rate limit's error code. None for other error codes. Source: Meta, "Graph API: Rate limits" and
+    /// "Error codes" of the WhatsApp Cloud API.
     pub fn of_code(code: i64) -> Option<Self> {
         match code {
             4 | 17 | 32 | 613 => Some(Self::Token),
@@ -103,24 +103,24 @@ impl RateLimitScope {
     }
 }
 
-/// What a pause applies to.
+/// Scope of a hold on calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldScope {
     /// Every call with the same token.
     Token,
     /// A WhatsApp Business Account.
     BusinessAccount,
-    /// One resource, where the answer named no account.
+    /// One resource: the account is limited, but the answer named no account.
     Resource,
     /// One phone number.
     PhoneNumber,
 }
 
 impl HoldScope {
-    /// All of them.
+    /// All scopes, in the order of this file.
     pub const ALL: [Self; 4] = [Self::Token, Self::BusinessAccount, Self::Resource, Self::PhoneNumber];
 
-    /// A short name for metrics.
+    /// Label value for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -132,7 +132,7 @@ impl HoldScope {
 }
 
 impl ErrorClass {
-    /// The short names of all classes.
+    /// All label values of [`Self::as_str`].
     pub const NAMES: [&str; 10] = [
         "token",
         "app_secret_proof",
@@ -146,7 +146,7 @@ impl ErrorClass {
         "unexpected",
     ];
 
-    /// A short name for metrics and logs.
+    /// Label value for metrics, and name in logs.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -162,12 +162,12 @@ impl ErrorClass {
         }
     }
 
-    /// Whether the credentials as a whole are refused, for every number.
+    /// Whether Meta refuses the credentials, and so every number.
     pub fn refuses_credentials(&self) -> bool {
         matches!(self, Self::Token | Self::AppSecretProof)
     }
 
-    /// Whether a person must act on this one number.
+    /// Whether Meta refuses only this number, until a person acts.
     pub fn refuses_number(&self) -> bool {
         match self {
             Self::Permission | Self::UnknownId | Self::NotRegistered | Self::Invalid | Self::Policy => true,
@@ -175,12 +175,12 @@ impl ErrorClass {
         }
     }
 
-    /// Whether the outcome of an upload that failed so is open: Meta may have taken the key.
+    /// Whether the result of the failed upload is unknown: Meta may have accepted the key.
     pub fn leaves_outcome_open(&self) -> bool {
         matches!(self, Self::Transient | Self::Unexpected)
     }
 
-    /// What to do, as a clause after the place where the trouble lies; none where waiting is enough.
+    /// Remedy, as a clause after the name of the Secret or number. None if waiting is enough.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Token => Some(
@@ -200,7 +200,7 @@ impl ErrorClass {
         }
     }
 
-    /// Whether Meta's own text says more than the remedy.
+    /// Whether Meta's own text adds information to the remedy.
     pub fn has_telling_text(&self) -> bool {
         match self {
             // "Unsupported get request. Object with ID … does not exist, cannot be loaded due to missing permissions, …"
@@ -218,21 +218,21 @@ impl ErrorClass {
 }
 
 impl GraphError {
-    /// A failure that Meta's answer does not describe: connection, time-out, unreadable body. The message must be
-    /// free of credentials.
+    /// A failure that Meta's answer does not describe: connection, timeout, unreadable body. The message must not
+    /// contain credentials.
     pub fn on_the_way(class: ErrorClass, http_status: Option<u16>, message: &str) -> Self {
         let message = truncate(message, MAX_NUMBER_TEXT);
         Self { class, http_status, code: None, subcode: None, kind: None, message, trace_id: None }
     }
 
-    /// The same, with the trace id of the answer's headers where its body has none.
+    /// Sets the trace id from the answer's headers, if the body has none.
     #[must_use]
     pub fn traced(mut self, trace_id: Option<&str>) -> Self {
         self.trace_id = self.trace_id.or_else(|| trace_id.map(str::to_owned));
         self
     }
 
-    /// Meta's part of a sentence, after the remedy and short.
+    /// Meta's answer in short, for the end of a message.
     pub fn brief(&self) -> String {
         let is_explained = self.http_status.is_none_or(|status| self.message != unexplained(status));
         let text = (is_explained && self.class.has_telling_text()).then_some(self.message.as_str());
@@ -250,7 +250,7 @@ impl GraphError {
     }
 }
 
-/// What is told of an answer that does not explain itself.
+/// Message for an answer without an explanation.
 pub fn unexplained(status: u16) -> String {
     match status {
         200..=299 => format!("Meta answers HTTP {status} with something that cannot be read"),
@@ -258,7 +258,7 @@ pub fn unexplained(status: u16) -> String {
     }
 }
 
-/// What Meta said of a failure, short: the beginning of its text, HTTP status or code and subcode, trace id.
+/// Meta's answer in short: the start of its text, HTTP status or code and subcode, trace id.
 pub fn brief(text: Option<&str>, [http_status, code, subcode]: [Option<i64>; 3], trace_id: Option<&str>) -> String {
     let number = match (http_status, code, subcode) {
         (_, Some(code), Some(subcode)) => Some(format!("code {code}/{subcode}")),

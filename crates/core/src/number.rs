@@ -1,4 +1,4 @@
-//! What one phone number's status becomes. Pure: a stored status, what was seen and done, and the time, to the next.
+//! The next status of one phone number. Pure functions of the stored status, the readings and uploads, and the time.
 
 use std::time::Duration;
 
@@ -15,85 +15,85 @@ use crate::schedule::backoff::Waits;
 use crate::schedule::due::{not_after, stale_at};
 use crate::upload::{UploadAnswer, UploadReason, Uploaded};
 
-/// How `status.phoneNumbers[].keyFingerprint` shows a key that cannot be read.
+/// Value of `status.phoneNumbers[].keyFingerprint` if Meta's text is not a public key.
 pub const UNREADABLE: &str = "unreadable";
-/// After so many uploads that landed and did not make the number Valid, a person is called.
+/// After this many uploads that took effect but did not make the number Valid, the resource is Stalled.
 pub const UPLOADS_BEFORE_STALLED: i32 = 3;
 
 const VALID: &str = "VALID";
 const MISMATCH: &str = "MISMATCH";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What was learnt of a number in a round.
+/// The result of reading a number in a reconcile.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reading {
-    /// It was not asked: nothing was due, or the round ended before.
+    /// The number was not read: nothing was due, or the reconcile ended before.
     NotAsked,
     /// Meta answered.
     Answered {
-        /// What it reports.
+        /// The key and signature status of the answer.
         reported: Reported,
-        /// When.
+        /// Time of the answer or failure.
         at: Timestamp,
     },
-    /// The call failed, for this number.
+    /// The call for this number failed.
     Failed {
-        /// How.
+        /// The failure.
         error: GraphError,
-        /// When.
+        /// Time of the answer or failure.
         at: Timestamp,
     },
-    /// Calls have to wait.
+    /// A hold is in force: the call was not made.
     Paused {
-        /// The rate limit; none where the credentials are refused, which the resource as a whole reports.
+        /// The rate limit. None if Meta refuses the credentials: the resource reports that, not the number.
         limit: Option<GraphError>,
-        /// Until when.
+        /// End of the hold.
         until: Timestamp,
     },
 }
 
-/// Who owns a number.
+/// The owner of a number, as seen by one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Ownership {
-    /// No other resource has a claim that counts: this resource may work on the number.
+    /// No other resource has a valid claim: this resource may work on the number.
     #[default]
     Uncontested,
-    /// Another resource; its name where it is in the same namespace.
+    /// Another resource owns the number.
     Other {
-        /// `metadata.name`.
+        /// `metadata.name` of the owner. None if it is in another namespace.
         owner: Option<String>,
     },
-    /// Nobody, but its former owner may come back: not to be taken before this time.
+    /// Nobody owns the number, but the former owner may come back.
     Vacant {
-        /// When it may be taken.
+        /// End of the grace period: this resource may not take the number before.
         until: Timestamp,
     },
 }
 
-/// What every number of a resource is judged by.
+/// The inputs that are the same for every number of a resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Criteria {
-    /// The key that the numbers must hold; none where none was ever known.
+    /// The key that the numbers must hold. None if the resource never had a usable key.
     pub expected: Option<Fingerprint>,
-    /// Earlier keys of the resource.
+    /// Fingerprints of earlier keys of the resource, as in the status.
     pub previous: Vec<String>,
-    /// What may be done.
+    /// `spec.mode`: Enforce allows uploads.
     pub mode: Mode,
-    /// The check interval.
+    /// The check interval, without jitter.
     pub interval: Duration,
-    /// The waits.
+    /// The backoffs.
     pub waits: Waits,
-    /// A person changed something: what was held against a number no longer counts.
+    /// A person changed something: stored backoffs and foreign replacements no longer count.
     pub reset_backoff: bool,
-    /// The time of judgement.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl Criteria {
-    /// The state that an answer means, for a number whose last upload was of the key `uploaded`.
+    /// The state that follows from an answer. `uploaded` is the fingerprint of the last uploaded key.
     ///
-    /// Meta sometimes tells the status and leaves out the key: then what was last uploaded is taken to be there. A number
-    /// that never had a key is told as MISMATCH by some, and then nothing was.
+    /// Meta sometimes reports the signature status without the key. Then the number is assumed to hold the last
+    /// uploaded key. Meta reports some numbers that never had a key as MISMATCH; those have no last uploaded key.
     pub fn state(&self, reported: &Reported, uploaded: Option<&str>) -> NumberState {
         let status = reported.signature_status.as_deref();
         match (reported.key, status) {
@@ -114,18 +114,18 @@ impl Criteria {
         }
     }
 
-    /// Whether the text is the fingerprint that the numbers must hold.
+    /// Whether the text is the fingerprint of the key that the numbers must hold.
     pub fn is_expected(&self, fingerprint: Option<&str>) -> bool {
         self.expected.zip(fingerprint).is_some_and(|(expected, text)| expected.is_written(text))
     }
 
-    /// Whether Meta shows this very key with a valid signature, whoever owns the number.
+    /// Whether Meta shows the expected key with a valid signature. Ignores the owner of the number.
     pub fn is_in_place(&self, number: &PhoneNumberStatus) -> bool {
         self.is_expected(number.key_fingerprint.as_deref()) && number.signature_status.as_deref() == Some(VALID)
     }
 
-    /// Whether a number that another resource owns may be on its way to this one: it holds this very key, and is looked at
-    /// again soon.
+    /// Whether another resource may be handing the number over to this resource: the number holds the expected key, and
+    /// is read again soon.
     pub fn is_handed_over(&self, number: &PhoneNumberStatus) -> bool {
         number.state == NumberState::Conflict
             && number.error.is_none()
@@ -133,10 +133,10 @@ impl Criteria {
             && self.is_in_place(number)
     }
 
-    /// The stored status, judged by the key of today: after a rotation a number that was Valid is no longer.
+    /// The stored status, judged by the current key: after a rotation, a Valid number is no longer Valid.
     pub fn rebase(&self, before: &PhoneNumberStatus) -> PhoneNumberStatus {
         let mut number = before.clone();
-        // A time in the future is taken as now, once: it would move on with the clock otherwise.
+        // Replace a time in the future with now, once. Otherwise it would move on with the clock.
         for time in [&mut number.last_read_time, &mut number.last_upload_time].into_iter().flatten() {
             time.0 = not_after(time.0, self.now);
         }
@@ -170,7 +170,7 @@ impl Criteria {
         });
         number.last_read_time = Some(Time(at));
         number.next_attempt_time = None;
-        // A number may be read and its upload put off, for the sake of the canary: a row of failed uploads goes on.
+        // The canary may postpone the upload of a number that was read. Its count of failed uploads is kept.
         let needs_upload = self.mode == Mode::Enforce && upload_reason(&number, self).is_some();
         if !needs_upload {
             number.failures = 0;
@@ -184,23 +184,23 @@ impl Criteria {
             let excess = number.replaced_times.len().saturating_sub(MAX_REPLACED_TIMES);
             number.replaced_times.drain(..excess);
         }
-        // Time alone does not end it: the same three stay three within the window.
+        // Time alone does not end this state: the stored three times stay within the window.
         if is_replaced && self.is_contested(&number) {
             number.state = NumberState::Contested;
         }
-        // That a number can be read tells nothing of why its upload failed: only another upload does.
+        // A successful read does not clear the error of a failed upload. Only another upload does.
         if !(needs_upload && number.state == former && has_failed_upload(&number)) {
             number.error = None;
         }
         number
     }
 
-    /// Whether someone else replaced the key three times within a day, or within four intervals where that is longer.
+    /// Whether someone else replaced the key three times within a day, or within four intervals if that is longer.
     fn is_contested(&self, number: &PhoneNumberStatus) -> bool {
         let window = DAY.max(self.interval * 4);
         let times = || number.replaced_times.iter().map(|time| time.0);
         let Some((first, last)) = times().min().zip(times().max()) else { return false };
-        // Not `first + window`, which could lie beyond the last time there is.
+        // Not `first + window`: the sum could exceed the largest timestamp.
         number.replaced_times.len() >= MAX_REPLACED_TIMES && last.duration_since(first).unsigned_abs() <= window
     }
 
@@ -218,7 +218,7 @@ impl Criteria {
         number
     }
 
-    /// The status while calls have to wait, for a rate limit or for better credentials.
+    /// The status during a hold, for a rate limit or refused credentials.
     pub fn paused(
         &self,
         mut number: PhoneNumberStatus,
@@ -226,14 +226,14 @@ impl Criteria {
         until: Timestamp,
     ) -> PhoneNumberStatus {
         number.next_attempt_time = Some(Time(until));
-        // Why an upload failed stays true while calls wait for better credentials.
+        // The error of a failed upload stays true while calls wait for new credentials.
         if limit.is_some() || !has_failed_upload(&number) {
             number.error = limit.map(number_error);
         }
         number
     }
 
-    /// The status after an upload and the reading that followed it.
+    /// The status after an upload and the read back.
     pub fn uploaded(&self, mut number: PhoneNumberStatus, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
         let is_accepted = match &upload.answer {
             UploadAnswer::Paused { limit, until } => return self.paused(number, limit.as_ref(), *until),
@@ -245,14 +245,14 @@ impl Criteria {
             UploadAnswer::Failed(_) => false,
             UploadAnswer::Accepted => true,
         };
-        // What an earlier upload failed with counts no longer.
+        // Replaces the error of an earlier upload.
         number.error = upload.answer.error().map(|error| error_of(FailedCall::Upload, error));
         let former_failures = number.failures;
         number.last_upload_time = Some(Time(upload.at));
         if is_accepted {
             self.note_uploaded(&mut number);
             if !matches!(after, Reading::Answered { .. }) {
-                // Meta took it, and nobody saw what came of it: counts as landed until the number is read.
+                // Meta accepted the upload, and the read back failed: counts as effective until the number is read.
                 number.upload_attempts = number.upload_attempts.saturating_add(1);
             }
         }
@@ -268,7 +268,7 @@ impl Criteria {
                     true => number.upload_attempts = number.upload_attempts.saturating_add(1),
                     false => {
                         number.error = failure;
-                        // `answered` has cleared the count of failures, which goes on.
+                        // `answered` has reset the count of failures. Continue the former count.
                         number.failures = former_failures.saturating_add(1);
                         number.next_attempt_time = Some(Time(*at + self.waits.after_failure(number.failures)));
                     }
@@ -279,7 +279,7 @@ impl Criteria {
                 number = self.paused(number, limit.as_ref(), *until);
             }
             Reading::Paused { limit, until } => {
-                // Neither the upload nor the reading was answered: a failure, and the next upload comes later than it did.
+                // Neither the upload nor the read back was answered: a failure, with a longer backoff.
                 number.failures = number.failures.saturating_add(1);
                 let later = upload.at + self.waits.after_failure(number.failures);
                 number = self.paused(number, limit.as_ref(), later.max(*until));
@@ -287,7 +287,7 @@ impl Criteria {
             Reading::NotAsked => number.next_attempt_time = Some(Time(self.now)),
         }
         if !is_accepted || upload.may_be_crossed {
-            // This request, or that of a former leader, may still be on its way to Meta.
+            // This request, or a request of a former leader, may still be on its way to Meta.
             let again = Time(upload.at + self.waits.after_unknown_outcome());
             number.next_attempt_time.get_or_insert(again);
         }
@@ -301,7 +301,7 @@ impl Criteria {
         }
     }
 
-    /// Whether the upload took effect: Meta shows the key, or shows none and said that it took it.
+    /// Whether the upload took effect: Meta shows the key, or shows no key and accepted the upload.
     fn landed(&self, number: &PhoneNumberStatus) -> bool {
         match &number.key_fingerprint {
             Some(key) => self.is_expected(Some(key)),
@@ -309,7 +309,7 @@ impl Criteria {
         }
     }
 
-    /// From when on the key may be uploaded again. The past where nothing forbids it.
+    /// The earliest time of the next upload of the key. In the past if the upload is allowed now.
     pub fn upload_allowed_at(&self, number: &PhoneNumberStatus) -> Timestamp {
         let attempts = number.upload_attempts;
         match &number.last_upload_time {
@@ -320,13 +320,13 @@ impl Criteria {
         }
     }
 
-    /// Whether nothing was learnt for so long that the stored state no longer counts.
+    /// Whether the last answer is so old that the stored state no longer counts.
     pub fn is_stale(&self, number: &PhoneNumberStatus) -> bool {
         stale_at(number, self.interval, self.now).is_some_and(|at| at <= self.now)
     }
 }
 
-/// Whether what stands in the way of the number is that its last upload failed.
+/// Whether the number's error is a failed upload.
 pub fn has_failed_upload(number: &PhoneNumberStatus) -> bool {
     number.error.as_ref().is_some_and(|error| error.call == Some(FailedCall::Upload))
 }
@@ -336,7 +336,7 @@ pub fn is_rate_limit(error: &NumberError) -> bool {
     error.http_status == Some(429) || error.code.and_then(RateLimitScope::of_code).is_some()
 }
 
-/// What is kept of a reading that failed.
+/// The `error` of a failed read, for the status.
 pub fn number_error(error: &GraphError) -> NumberError {
     error_of(FailedCall::Read, error)
 }
@@ -353,7 +353,7 @@ fn error_of(call: FailedCall, error: &GraphError) -> NumberError {
     }
 }
 
-/// Why the number needs an upload, if it does.
+/// The reason for an upload to the number. None if no upload is needed.
 pub fn upload_reason(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<UploadReason> {
     match number.state {
         NumberState::Missing => Some(UploadReason::Missing),

@@ -1,4 +1,4 @@
-//! What a round knows, in one value: what Meta and the Secrets say, and never a credential.
+//! The inputs of a reconcile in one value: from Meta and from the Secrets. Never contains a credential.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,46 +18,46 @@ use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
 use crate::upload::Uploaded;
 
-/// What a round knows.
+/// The inputs of a reconcile.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// The resource as it was when the round began, with the status of the last round.
+    /// The resource at the start of the reconcile, with the status of the last reconcile.
     pub resource: Arc<FlowsEncryptionKey>,
     /// What there is to do, and why.
     pub work: Work,
     /// What the Secrets hold; none where nothing called for reading them.
     pub inputs: Option<Inputs>,
-    /// The numbers of the spec, in its order.
+    /// The numbers, in the order of the spec.
     pub numbers: Vec<NumberObservation>,
-    /// The answer with which Meta refused the credentials, if it did.
+    /// Meta's answer, if it refused the credentials.
     pub refusal: Option<GraphError>,
     /// The check interval.
     pub interval: Duration,
-    /// The waits of the operator.
+    /// The backoffs of the operator.
     pub waits: Waits,
-    /// When the observation was complete.
+    /// Time at which the observation was complete.
     pub now: Timestamp,
 }
 
-/// What the Secrets of a resource hold, or what is wrong with it. The credentials themselves stay with whoever calls Meta.
+/// The contents of a resource's Secrets, or their errors. The credentials themselves stay with the caller of Meta.
 #[derive(Debug, Clone)]
 pub struct Inputs {
     /// The key that the numbers must hold.
     pub key: Result<PublicKey, ConditionReason>,
-    /// Whether there is something that authenticates calls to Meta.
+    /// Whether there are credentials for calls to Meta, or why not.
     pub credentials: Result<(), ConditionReason>,
-    /// The versions of the Secrets that were read, by name.
+    /// The versions of the Secrets that were read, ordered by name.
     pub secrets: Vec<ObservedSecret>,
 }
 
-/// What a round knows of one number.
+/// The inputs of a reconcile about one number.
 #[derive(Debug, Clone)]
 pub struct NumberObservation {
-    /// Its status after the last round.
+    /// Status of the number after the last reconcile.
     pub before: PhoneNumberStatus,
-    /// What Meta said in this round.
+    /// Result of the read in this reconcile.
     pub reading: Reading,
-    /// Whose number it is.
+    /// Owner of the number.
     pub ownership: Ownership,
 }
 
@@ -89,12 +89,12 @@ impl Observation {
         Self { resource, work, inputs: None, numbers, refusal: None, interval, waits, now }
     }
 
-    /// What is known of one number.
+    /// The inputs about one number.
     pub fn number(&self, phone_number_id: &str) -> Option<&NumberObservation> {
         self.numbers.iter().find(|number| number.before.phone_number_id == phone_number_id)
     }
 
-    /// The status that the last round wrote.
+    /// The status of the last reconcile.
     pub fn status(&self) -> Option<&FlowsEncryptionKeyStatus> {
         self.resource.status.as_ref()
     }
@@ -109,7 +109,7 @@ impl Observation {
         self.inputs.as_ref().is_some_and(|inputs| inputs.credentials.is_ok())
     }
 
-    /// Whether Meta can be asked: with credentials, and with a key to judge an answer by.
+    /// Whether Meta can be called: there are credentials, and a key to compare with an answer.
     pub fn can_ask(&self) -> bool {
         self.has_credentials() && self.expected().is_some()
     }
@@ -118,17 +118,17 @@ impl Observation {
         self.status()?.fingerprint()
     }
 
-    /// The key that the numbers must hold: the one just read, else the last one known.
+    /// The key that the numbers must hold: the key that was just read, else the last known key.
     pub fn expected(&self) -> Option<Fingerprint> {
         self.key().map(|key| *key.fingerprint()).or_else(|| self.stored_fingerprint())
     }
 
-    /// Whether the key is another one than in the last round.
+    /// Whether the key has changed since the last reconcile.
     pub fn has_new_key(&self) -> bool {
         self.expected() != self.stored_fingerprint()
     }
 
-    /// Whether someone has changed the resource or its key since the last round.
+    /// Whether someone has changed the resource or its key since the last reconcile.
     pub fn changed_since_last(&self) -> bool {
         let observed = self.status().and_then(|status| status.observed_generation);
         observed != self.resource.metadata.generation || self.has_new_key()
@@ -150,7 +150,7 @@ impl Observation {
         previous
     }
 
-    /// What the numbers are judged by.
+    /// The criteria for all numbers.
     pub fn criteria(&self) -> Criteria {
         Criteria {
             expected: self.expected(),
@@ -193,7 +193,7 @@ impl Observation {
 }
 
 impl NumberObservation {
-    /// The number's status as the reading alone makes it.
+    /// The number's status after the read, without uploads.
     pub fn as_read(&self, criteria: &Criteria) -> PhoneNumberStatus {
         let number = criteria.rebase(&self.before);
         let mut number = match &self.reading {
@@ -203,7 +203,7 @@ impl NumberObservation {
             Reading::Paused { limit, until } => criteria.paused(number, limit.as_ref(), *until),
         };
         match (&self.ownership, number.state) {
-            // Its owner has gone, and what it holds was not seen yet.
+            // The owner has gone, and the number was not read yet.
             (Ownership::Uncontested, NumberState::Conflict) => number.state = NumberState::Pending,
             (Ownership::Uncontested, _) | (_, NumberState::Pending) => {}
             (Ownership::Other { .. } | Ownership::Vacant { .. }, _) => number.state = NumberState::Conflict,
@@ -211,21 +211,21 @@ impl NumberObservation {
         number
     }
 
-    /// The number's status after an upload that followed the reading.
+    /// The number's status after an upload that followed the read.
     pub fn uploaded(&self, criteria: &Criteria, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
-        // A row of failed uploads is not ended by the reading that goes before each of them.
+        // The read before each upload does not reset the count of failed uploads.
         let failures = criteria.rebase(&self.before).failures;
         criteria.uploaded(PhoneNumberStatus { failures, ..self.as_read(criteria) }, upload, after)
     }
 }
 
-/// What a round learnt of one number.
+/// The result of reading one number in a reconcile.
 #[derive(Debug, Clone)]
 pub struct NumberReading {
     /// Position of the number in the spec.
     pub position: usize,
-    /// What was learnt.
+    /// The result.
     pub reading: Reading,
-    /// The answer with which Meta refused the credentials, if it did.
+    /// Meta's answer, if it refused the credentials.
     pub refusal: Option<GraphError>,
 }

@@ -1,38 +1,38 @@
-//! An upload: why it is made, and what came of it.
+//! An upload: its reason and its result.
 
 use jiff::Timestamp;
 
 use crate::meta::GraphError;
 
-/// What came of an upload.
+/// An upload and its result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uploaded {
-    /// When it began.
+    /// Start of the upload.
     pub at: Timestamp,
-    /// What Meta made of it.
+    /// Meta's answer.
     pub answer: UploadAnswer,
-    /// An upload of a leader that vanished a moment ago may still arrive after this one.
+    /// Whether an upload of a leader that just disappeared may still arrive after this upload.
     pub may_be_crossed: bool,
 }
 
-/// How Meta answered an upload.
+/// Meta's answer to an upload.
 #[derive(Debug, Clone, PartialEq)]
 pub enum UploadAnswer {
-    /// It took the key.
+    /// Meta accepted the key.
     Accepted,
-    /// It did not, or nobody knows.
+    /// The call failed. Meta did not accept the key, or the result is unknown.
     Failed(GraphError),
-    /// Calls have to wait: the upload did not take place.
+    /// A hold is in force: the upload was not made.
     Paused {
-        /// The rate limit; none where the credentials are refused, which the resource as a whole reports.
+        /// The rate limit. None if Meta refuses the credentials: the resource reports that, not the number.
         limit: Option<GraphError>,
-        /// Until when.
+        /// End of the hold.
         until: Timestamp,
     },
 }
 
 impl UploadAnswer {
-    /// How the call failed, if it did.
+    /// The failure, if the call failed.
     pub fn error(&self) -> Option<&GraphError> {
         match self {
             Self::Failed(error) => Some(error),
@@ -40,7 +40,7 @@ impl UploadAnswer {
         }
     }
 
-    /// Whether the number may hold the key now, as far as the answer tells.
+    /// Whether the number may hold the key now, according to the answer.
     pub fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::Accepted => true,
@@ -50,26 +50,26 @@ impl UploadAnswer {
     }
 }
 
-/// Why a key is uploaded.
+/// The reason for an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UploadReason {
     /// The number holds no key.
     Missing,
-    /// The number holds this key, and Meta's signature is lost.
+    /// The number holds this key, but Meta has lost its signature.
     SignatureLost,
     /// The number holds an earlier key of the resource.
     Outdated,
-    /// The number holds a key that is not of the resource.
+    /// The number holds a key that does not belong to the resource.
     Foreign,
-    /// Meta reports a valid signature, not which key, and this key was never uploaded.
+    /// Meta reports a valid signature without the key, and this key was never uploaded.
     Unconfirmed,
 }
 
 impl UploadReason {
-    /// All of them.
+    /// All reasons, in the order of this file.
     pub const ALL: [Self; 5] = [Self::Missing, Self::SignatureLost, Self::Outdated, Self::Foreign, Self::Unconfirmed];
 
-    /// A short name for logs and metrics.
+    /// Label value for metrics, and name in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",

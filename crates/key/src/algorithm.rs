@@ -1,4 +1,4 @@
-//! The algorithm a key is for.
+//! The algorithm of a key.
 
 use rsa::pkcs8::AlgorithmIdentifierRef;
 use rsa::pkcs8::der::asn1::ObjectIdentifier;
@@ -19,7 +19,7 @@ pub(super) fn is_rsa(algorithm: &AlgorithmIdentifierRef<'_>) -> bool {
     algorithm.oid == RSA_ENCRYPTION
 }
 
-/// Refuses every algorithm but RSA by its name.
+/// Accepts RSA only. The error names any other algorithm.
 pub(super) fn require_rsa(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<(), KeyError> {
     match algorithm.oid {
         RSA_ENCRYPTION => Ok(()),

@@ -1,7 +1,7 @@
-//! Finds the public key of an X.509 certificate (RFC 5280) without judging the rest of it.
+//! Finds the public key of an X.509 certificate (RFC 5280) and does not validate the rest.
 //!
-//! Walking over the elements before the key accepts what strict parsers refuse and real authorities
-//! issue: negative or overlong serial numbers, unusual names and times.
+//! Some real authorities issue certificates that strict parsers refuse: negative or overlong serial
+//! numbers, unusual names and times. So this module skips all elements before the key.
 
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
 use rsa::pkcs8::der::asn1::AnyRef;
@@ -10,11 +10,11 @@ use rsa::pkcs8::der::{Tag, Tagged};
 use super::error::KeyError;
 use super::shape::{self, Shape};
 
-/// Tells a certificate from a signing request by its to-be-signed part.
+/// Distinguishes a certificate from a signing request by the to-be-signed part.
 pub(super) fn shape_of(to_be_signed: AnyRef<'_>) -> Result<Shape<'_>, KeyError> {
     let elements = shape::elements(to_be_signed)?;
     let fields = match elements.split_first() {
-        // The version; version 1 leaves it out.
+        // The version. Certificates of version 1 have no version field.
         Some((first, rest)) if matches!(first.tag(), Tag::ContextSpecific { .. }) => rest,
         _ => elements.as_slice(),
     };

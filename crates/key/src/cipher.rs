@@ -1,4 +1,4 @@
-//! The block ciphers in CBC mode that private keys are encrypted with.
+//! The supported ciphers of encrypted private keys: block ciphers in CBC mode.
 
 use aes::{Aes128, Aes192, Aes256};
 use cbc::Decryptor;
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::error::KeyError;
 
-/// The longest key of a [`Cipher`] in bytes.
+/// Length of the longest [`Cipher`] key, in bytes.
 pub(super) const MAX_KEY_LEN: usize = 32;
 
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub(super) enum Cipher {
 }
 
 impl Cipher {
-    /// In bytes.
+    /// Length of the key, in bytes.
     pub(super) fn key_len(self) -> usize {
         match self {
             Self::Aes128 => 16,
@@ -30,7 +30,7 @@ impl Cipher {
         }
     }
 
-    /// Length of a block, hence of the initialization vector, in bytes.
+    /// Length of a block and of the initialization vector, in bytes.
     pub(super) fn block_len(self) -> usize {
         match self {
             Self::Aes128 | Self::Aes192 | Self::Aes256 => 16,
@@ -38,7 +38,7 @@ impl Cipher {
         }
     }
 
-    /// Decrypts and takes the padding off, whose absence shows a wrong key.
+    /// Decrypts and removes the padding. Invalid padding means a wrong key.
     pub(super) fn decrypt(self, key: &[u8], iv: &[u8], encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         if encrypted.is_empty() || !encrypted.len().is_multiple_of(self.block_len()) {
             return Err(KeyError::Truncated);
@@ -55,7 +55,7 @@ impl Cipher {
     }
 }
 
-/// The length of what was encrypted, which is at the begin of `buffer` then.
+/// Decrypts into the start of `buffer` and returns the length of the plaintext.
 fn decrypt_in_place<C>(key: &[u8], iv: &[u8], buffer: &mut [u8]) -> Result<usize, KeyError>
 where
     C: BlockCipher + BlockDecryptMut + KeyInit,

@@ -1,8 +1,8 @@
 //! Encrypted PKCS#8 (RFC 5958, section 3) with PBES2 (RFC 8018, section 6.2).
 //!
-//! The parameters are read here, not with the pkcs5 crate: its parser panics on a short 3DES
-//! initialization vector and on an scrypt cost of 0 (version 0.7.1), it does not zeroize the
-//! derived key, and it bounds no cost.
+//! This module parses the parameters itself and does not use the pkcs5 crate. That crate's parser
+//! panics on a short 3DES initialization vector and on an scrypt cost of 0 (version 0.7.1). The
+//! crate does not zeroize the derived key and does not limit the cost.
 
 use rsa::pkcs8::AlgorithmIdentifierRef;
 use rsa::pkcs8::der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
@@ -15,7 +15,7 @@ use super::kdf::Kdf;
 
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 
-/// How a file is encrypted; checked, so that using it cannot cost too much.
+/// Encryption of a file. The parameters are checked, so the cost of decryption is limited.
 pub(super) struct Scheme<'a> {
     kdf: Kdf<'a>,
     cipher: Cipher,
@@ -43,7 +43,7 @@ impl<'a> Scheme<'a> {
         Ok(Self { kdf: Kdf::parse(kdf, cipher.key_len())?, cipher, iv: iv.as_bytes() })
     }
 
-    /// The decrypted file, if the passphrase fits: one in 256 wrong ones seems to.
+    /// Returns the decrypted file if the passphrase fits. One in 256 wrong passphrases also seems to fit.
     pub(super) fn decrypt(&self, encrypted: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let mut key = Zeroizing::new([0; MAX_KEY_LEN]);
         let key = &mut key[..self.cipher.key_len()];
@@ -62,8 +62,8 @@ fn cipher(oid: ObjectIdentifier) -> Result<Cipher, KeyError> {
     }
 }
 
-/// Names what OpenSSL can write: PBES1 (RFC 8018, appendix A.3), PKCS#12's own schemes (RFC 7292,
-/// appendix C) and further ciphers of PBES2.
+/// Names the other schemes that OpenSSL can write: PBES1 (RFC 8018, appendix A.3), PKCS#12's own
+/// schemes (RFC 7292, appendix C) and further ciphers of PBES2.
 pub(super) fn unsupported(oid: ObjectIdentifier) -> KeyError {
     let dotted = oid.to_string();
     let scheme = match dotted.as_str() {

@@ -1,11 +1,11 @@
-//! What can be wrong with a key, and how to put it right.
+//! The errors of a key, with their remedies.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::remedy;
 
-/// What a value is read as.
+/// The expected type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Expected {
     /// An RSA private key.
@@ -26,7 +26,7 @@ impl fmt::Display for Expected {
     }
 }
 
-/// What opening a key would take too much of.
+/// The resource that opening a key would exhaust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
     /// Memory.
@@ -46,21 +46,21 @@ impl fmt::Display for Excess {
 
 /// Why a value is not a usable key.
 ///
-/// Displays as what was found and the remedy, to be put behind the value's name
+/// Displays the finding and the remedy. Callers put the name of the value before it
 /// (`Secret messaging/flows-key, entry private.pem: `).
-/// No variant holds or shows a byte of the value, except for the identifiers of algorithms.
+/// No variant holds or shows a byte of the value, except the identifiers of algorithms.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
 pub enum KeyError {
-    /// No byte at all.
+    /// No bytes.
     #[error("the value is empty: {}", self.remedy())]
     Empty,
-    /// Nothing but white space.
+    /// Only white space.
     #[error("the value holds nothing but blanks: {}", self.remedy())]
     Blank,
     /// More than 64 KiB.
     #[error("the value is far longer than a key: {}", self.remedy())]
     TooLarge,
-    /// PEM without its END line, or DER shorter than it says it is.
+    /// PEM without its END line, or DER that is shorter than its length field.
     #[error("the file is cut off before its end: {}", self.remedy())]
     Truncated,
     /// Characters between BEGIN and END that are not base64.
@@ -69,19 +69,19 @@ pub enum KeyError {
     /// `BEGIN` without exactly the five dashes around it.
     #[error("the BEGIN line has lost its dashes: {}", self.remedy())]
     BrokenBeginLine,
-    /// ASN.1 that does not hold what its outer form promises.
+    /// ASN.1 whose content does not match its outer structure.
     #[error("the file is damaged: {}", self.remedy())]
     Damaged,
-    /// Text of some other kind.
+    /// Text that is neither a key nor a known file.
     #[error("the value is a text, but not {expected}: {}", self.remedy())]
     OtherText {
-        /// What it was read as.
+        /// The expected type.
         expected: Expected,
     },
-    /// Bytes of some other kind.
+    /// Bytes that are neither a key nor a known file.
     #[error("the value is binary data, but not {expected}: {}", self.remedy())]
     OtherBinary {
-        /// What it was read as.
+        /// The expected type.
         expected: Expected,
     },
     /// Base64 whose content is PEM or base64 again.
@@ -91,28 +91,28 @@ pub enum KeyError {
     #[error("the value is the name of a file, not its content: {}", self.remedy())]
     FileName,
 
-    /// A certificate where something else is expected.
+    /// A certificate instead of the expected type.
     #[error("the value is a certificate, where {expected} is expected: {}", self.remedy())]
     Certificate {
-        /// What it was read as.
+        /// The expected type.
         expected: Expected,
     },
     /// A certificate signing request (PKCS#10).
     #[error("the value is a certificate request, where {expected} is expected: {}", self.remedy())]
     CertificateRequest {
-        /// What it was read as.
+        /// The expected type.
         expected: Expected,
     },
-    /// A public key where something else is expected.
+    /// A public key instead of the expected type.
     #[error("the value is a public key, where {expected} is expected: {}", self.remedy())]
     PublicKey {
-        /// What it was read as.
+        /// The expected type.
         expected: Expected,
     },
-    /// A private key where something else is expected.
+    /// A private key instead of the expected type.
     #[error("the value is a private key, where {expected} is expected: {}", self.remedy())]
     PrivateKey {
-        /// What it was read as.
+        /// The expected type.
         expected: Expected,
     },
 
@@ -131,7 +131,7 @@ pub enum KeyError {
     /// A PGP block or key.
     #[error("the value is a PGP block: {}", self.remedy())]
     Pgp,
-    /// A file that some other tool encrypted as a whole.
+    /// A file that another tool encrypted as a whole.
     #[error("the value is still encrypted by {tool}: {}", self.remedy())]
     EncryptedFile {
         /// The tool's name.
@@ -146,23 +146,23 @@ pub enum KeyError {
     /// A PKCS#12 archive (`.p12`, `.pfx`).
     #[error("the value is a PKCS#12 archive: {}", self.remedy())]
     Pkcs12 {
-        /// What it was read as.
+        /// The expected type.
         expected: Expected,
     },
     /// A PKCS#7 bundle (`.p7b`).
     #[error("the value is a PKCS#7 bundle: {}", self.remedy())]
     Pkcs7 {
-        /// What it was read as.
+        /// The expected type.
         expected: Expected,
     },
     /// A Java key store in Java's own format.
     #[error("the value is a Java key store: {}", self.remedy())]
     JavaKeyStore,
 
-    /// An RSA modulus of another size.
+    /// An RSA modulus that does not have 2048 bits.
     #[error("the RSA key has {bits} bits, where WhatsApp Flows takes 2048: {}", self.remedy())]
     WrongSize {
-        /// Length of the modulus.
+        /// Length of the modulus, in bits.
         bits: usize,
     },
     /// An even, too small or absurdly large public exponent.
@@ -193,13 +193,13 @@ pub enum KeyError {
         algorithm: String,
     },
 
-    /// The key is encrypted and no passphrase came with it.
+    /// The key is encrypted, but the caller gave no passphrase.
     #[error("the private key is encrypted, and no passphrase is given: {}", self.remedy())]
     MissingPassphrase,
-    /// The key does not open with the passphrase.
+    /// The passphrase does not open the key.
     #[error("the passphrase does not open the private key: {}", self.remedy())]
     WrongPassphrase,
-    /// The key is encrypted in a way that is not supported.
+    /// The encryption of the key is not supported.
     #[error("the private key is encrypted with {scheme}, which is unsupported: {}", self.remedy())]
     UnsupportedEncryption {
         /// Name or dotted object identifier of the cipher, key derivation or scheme.
@@ -208,27 +208,27 @@ pub enum KeyError {
     /// Opening the key would cost too much time or memory.
     #[error("opening the private key would take too much {excess} ({cost}): {}", self.remedy())]
     ExcessiveKeyDerivation {
-        /// Of what it is too much.
+        /// Memory or time.
         excess: Excess,
-        /// How much it is, and how much is allowed.
+        /// The cost and the limit, as text for a person.
         cost: String,
     },
     /// The numbers of the private key do not belong together.
     #[error("the numbers of the private key do not belong together: {}", self.remedy())]
     Inconsistent,
-    /// The certificate is for another key than the private key beside it.
+    /// The certificate is for another key than the private key in the same Secret.
     #[error("the certificate does not belong to the private key: {}", self.remedy())]
     CertificateMismatch,
 }
 
 impl KeyError {
-    /// Whether the passphrase is at fault, missing or wrong: its Secret may be about to change.
+    /// Whether the passphrase is missing or wrong. A tool may be about to change its Secret.
     #[must_use]
     pub fn is_passphrase(&self) -> bool {
         matches!(self, Self::MissingPassphrase | Self::WrongPassphrase)
     }
 
-    /// What is wrong with the text in a field of a resource, and the remedy there, where those of a file do not fit.
+    /// Finding and remedy for a text in a field of a resource. None if the texts for a file also fit the field.
     #[must_use]
     pub fn in_field(&self, field: &str) -> String {
         match remedy::in_field(self) {
@@ -237,7 +237,7 @@ impl KeyError {
         }
     }
 
-    /// The step that puts it right, mostly a command. Also the last part of the error's text.
+    /// The remedy, mostly a command. Also the last part of the error's text.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         remedy::of(self)

@@ -1,4 +1,4 @@
-//! How keys are told apart.
+//! Fingerprints of public keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,11 +26,11 @@ impl Fingerprint {
         Self(Sha256::digest(der).into())
     }
 
-    /// The fingerprint of a public key as Meta reports it: of any algorithm and size, with its line
-    /// breaks changed, doubled or missing. PKCS#1 counts as the SubjectPublicKeyInfo that it stands
-    /// for.
+    /// The fingerprint of a public key as Meta reports it. The key may have any algorithm and size,
+    /// and its line breaks may be changed, doubled or missing. A PKCS#1 key has the fingerprint of
+    /// its SubjectPublicKeyInfo.
     ///
-    /// `None` if the text is no public key at all.
+    /// `None` if the text is not a public key.
     #[must_use]
     pub fn of_reported_pem(text: &str) -> Option<Self> {
         let source = Source::find(text.as_bytes(), Expected::PublicKey).ok()?;
@@ -48,7 +48,7 @@ impl Fingerprint {
         text.parse() == Ok(*self)
     }
 
-    /// `sha256:` and the first 12 digits: enough for people, and a prefix of the whole.
+    /// `sha256:` and the first 12 digits, for people. A prefix of the full fingerprint.
     #[must_use]
     pub fn short(&self) -> String {
         let mut text = self.to_string();

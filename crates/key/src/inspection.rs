@@ -1,4 +1,4 @@
-//! What a file holds, whatever it is: for people who have a key and wonder.
+//! The content of a key file, for `inspect`.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use super::shape::Shape;
 use super::source::Source;
 use super::{PublicKey, rsa_key};
 
-/// The forms of keys that are read.
+/// The accepted formats of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
     /// RSAPrivateKey (RFC 8017).
     Pkcs1PrivateKey,
-    /// The same, encrypted by OpenSSL with `Proc-Type` and `DEK-Info`.
+    /// RSAPrivateKey, encrypted by OpenSSL with `Proc-Type` and `DEK-Info`.
     EncryptedPkcs1PrivateKey,
     /// PrivateKeyInfo (RFC 5958).
     Pkcs8PrivateKey,
@@ -27,7 +27,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// A name for machines.
+    /// The name in JSON output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,22 +56,22 @@ impl fmt::Display for KeyKind {
     }
 }
 
-/// What a file holds. Of a private key, only its form and its public half.
+/// The content of a file. For a private key: only its format and its public half.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// Its form, if it is one of those that are read.
+    /// The format, if it is an accepted one.
     pub kind: Option<KeyKind>,
-    /// The public key, or why the file is of no use.
+    /// The public key, or why the operator cannot use the file.
     pub key: Result<PublicKey, KeyError>,
 }
 
 impl Inspection {
-    /// Looks into the bytes of a file. Where it holds several keys, a private one comes first.
+    /// Inspects the bytes of a file. If the file holds several keys, a private key has precedence.
     #[must_use]
     pub fn of(bytes: &[u8], passphrase: Option<&[u8]>) -> Self {
         let source = match Source::find(bytes, Expected::PrivateKey) {
             Ok(source) => source,
-            // The only public key that is known by its text.
+            // OpenSSH's format is the only public key that is recognized by its text.
             Err(KeyError::PublicKey { .. }) => return Self::useless(KeyError::OpenSshPublicKey),
             Err(error) => return Self::useless(error),
         };
@@ -97,7 +97,7 @@ impl Inspection {
         Self { kind: None, key: Err(error) }
     }
 
-    /// Length of the RSA modulus in bits, where it is known.
+    /// Length of the RSA modulus in bits, if known.
     #[must_use]
     pub fn bits(&self) -> Option<usize> {
         match &self.key {

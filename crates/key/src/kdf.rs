@@ -10,16 +10,17 @@ use sha2::{Sha224, Sha256, Sha384, Sha512};
 use super::encrypted::{damaged, parameters, unsupported};
 use super::error::{Excess, KeyError};
 
-/// Seconds of work. OpenSSL's default is 2048, OWASP's advice around a million.
+/// Limit of PBKDF2 iterations: seconds of work. OpenSSL's default is 2048, OWASP's advice around a million.
 const MAX_ITERATIONS: u64 = 10_000_000;
-/// In bytes. OpenSSL's default takes 16 MiB, and OpenSSL itself opens no key that takes more than 32 MiB.
+/// Limit of scrypt's memory, in bytes. OpenSSL's default takes 16 MiB. OpenSSL opens no key that takes more than 32
+/// MiB.
 const MAX_SCRYPT_MEMORY: u64 = 32 << 20;
-/// Bytes that all lanes together fill: seconds of work.
+/// Limit of the bytes that all scrypt lanes fill together: seconds of work.
 const MAX_SCRYPT_WORK: u64 = 4 * MAX_SCRYPT_MEMORY;
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// A key derivation with its parameters, all within the limits.
+/// A key derivation. All its parameters are within the limits.
 pub(super) enum Kdf<'a> {
     Pbkdf2 { salt: &'a [u8], iterations: u32, hash: Hash },
     Scrypt { salt: &'a [u8], parameters: ScryptParams },
@@ -36,7 +37,7 @@ pub(super) enum Hash {
 }
 
 impl<'a> Kdf<'a> {
-    /// From the keyDerivationFunc of PBES2, for a key of `key_len` bytes.
+    /// Parses the keyDerivationFunc of PBES2, for a key of `key_len` bytes.
     pub(super) fn parse(algorithm: AlgorithmIdentifierRef<'a>, key_len: usize) -> Result<Self, KeyError> {
         let (kdf, stated_len) = match algorithm.oid.to_string().as_str() {
             "1.2.840.113549.1.5.12" => Self::parse_pbkdf2(parameters(algorithm)?)?,
@@ -49,7 +50,7 @@ impl<'a> Kdf<'a> {
         }
     }
 
-    /// PBKDF2-params, and the length of the key if they state it.
+    /// Parses PBKDF2-params. Also returns the length of the key, if the parameters contain it.
     fn parse_pbkdf2(parameters: AnyRef<'a>) -> Result<(Self, Option<u64>), KeyError> {
         let (salt, iterations, key_len, prf) = parameters
             .sequence(|reader| {
@@ -71,7 +72,7 @@ impl<'a> Kdf<'a> {
         }
     }
 
-    /// scrypt-params, and the length of the key if they state it.
+    /// Parses scrypt-params. Also returns the length of the key, if the parameters contain it.
     fn parse_scrypt(parameters: AnyRef<'a>) -> Result<(Self, Option<u64>), KeyError> {
         let (salt, n, r, p, key_len) = parameters
             .sequence(|reader| {
@@ -81,7 +82,7 @@ impl<'a> Kdf<'a> {
                 Ok((salt, n, r, p, key_len))
             })
             .map_err(damaged)?;
-        // One lane at a time fills 128·N·r bytes; besides, every lane keeps 128·r.
+        // One lane at a time fills 128·N·r bytes. In addition, every lane keeps 128·r bytes.
         let block = r.saturating_mul(128);
         let memory = block.saturating_mul(n.max(p));
         let work = block.saturating_mul(n).saturating_mul(p);
@@ -98,7 +99,7 @@ impl<'a> Kdf<'a> {
         Ok((Self::Scrypt { salt, parameters }, key_len))
     }
 
-    /// Fills `key`.
+    /// Derives the key into `key`.
     pub(super) fn derive(&self, passphrase: &[u8], key: &mut [u8]) -> Result<(), KeyError> {
         match self {
             Self::Pbkdf2 { salt, iterations, hash } => {
@@ -136,7 +137,7 @@ impl Hash {
     }
 }
 
-/// `None` unless they are what RFC 7914, section 2 asks for.
+/// `None` if the values violate RFC 7914, section 2.
 fn scrypt_params(n: u64, r: u64, p: u64) -> Option<ScryptParams> {
     if n < 2 || !n.is_power_of_two() {
         return None;
@@ -150,7 +151,7 @@ fn number<'a, R: Reader<'a>>(reader: &mut R) -> der::Result<u64> {
     UintRef::decode(reader).map(saturate)
 }
 
-/// A number of any length, cut to the highest that fits.
+/// A number of any length, saturated at `u64::MAX`.
 fn saturate(number: UintRef<'_>) -> u64 {
     let bytes = number.as_bytes();
     if bytes.len() > size_of::<u64>() {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::cipher::{Cipher, MAX_KEY_LEN};
 use super::error::KeyError;
 
-/// The initialization vector's first bytes are also the salt.
+/// Length of the salt, which is the first bytes of the initialization vector.
 const SALT_LEN: usize = 8;
 
 /// A parsed `DEK-Info` header.
@@ -18,7 +18,7 @@ pub(super) struct DekInfo {
 }
 
 impl DekInfo {
-    /// From the header's value, such as `AES-256-CBC,` and 32 hexadecimal digits.
+    /// Parses the header's value, such as `AES-256-CBC,` and 32 hexadecimal digits.
     pub(super) fn parse(value: &str) -> Result<Self, KeyError> {
         let (name, iv) = value.split_once(',').ok_or(KeyError::Damaged)?;
         let cipher = cipher(name)?;
@@ -26,7 +26,7 @@ impl DekInfo {
         Ok(Self { cipher, iv })
     }
 
-    /// The decrypted file, if the passphrase fits: one in 256 wrong ones seems to.
+    /// Returns the decrypted file if the passphrase fits. One in 256 wrong passphrases also seems to fit.
     pub(super) fn decrypt(&self, encrypted: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let key = self.derive_key(passphrase);
         self.cipher.decrypt(&key[..self.cipher.key_len()], &self.iv, encrypted)
@@ -48,8 +48,8 @@ impl DekInfo {
 }
 
 fn cipher(name: &str) -> Result<Cipher, KeyError> {
-    /// Further ciphers of OpenSSL. Only known names are repeated to the user: in a mangled file,
-    /// any text could stand in this place.
+    /// Further ciphers of OpenSSL. Messages repeat only known names: in a damaged file, this header
+    /// could contain any text.
     const UNSUPPORTED: &str = "DES-CBC DES-EDE-CBC DESX-CBC RC2-CBC RC2-40-CBC RC2-64-CBC IDEA-CBC \
         BF-CBC CAST5-CBC SEED-CBC SM4-CBC ARIA-128-CBC ARIA-192-CBC ARIA-256-CBC CAMELLIA-128-CBC \
         CAMELLIA-192-CBC CAMELLIA-256-CBC";

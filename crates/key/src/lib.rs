@@ -1,19 +1,19 @@
 //! Bytes of a Secret → [`PublicKey`].
 //!
-//! Whatever Meta's guide, OpenSSL, cert-manager, a cloud console or a copy-and-paste wrote is
-//! either read or refused with a [`KeyError`] that says what was found and how to put it right:
+//! The input may come from Meta's guide, OpenSSL, cert-manager, a cloud console or copy-and-paste.
+//! This crate either reads the input or refuses it with a [`KeyError`] that has finding and remedy:
 //!
 //! * private keys in PEM or DER: PKCS#1 (RFC 8017) and PKCS#8 (RFC 5958), the latter also encrypted
 //!   with PBES2 (RFC 8018), the former also with OpenSSL's `Proc-Type: 4,ENCRYPTED` headers;
 //! * X.509 certificates (RFC 5280) in PEM or DER, the first of a chain;
 //! * public keys in PEM: SubjectPublicKeyInfo and PKCS#1.
 //!
-//! PEM is found in messy text: any line ends or none, literal `\n`, blanks, a byte order mark,
+//! PEM may be in messy text: any line ends or none, literal `\n`, blanks, a byte order mark,
 //! UTF-16, text around it.
 //!
-//! All of it is synchronous and bounded: a value has at most 64 KiB, and a key derivation that
-//! would cost more than seconds or 32 MiB is refused before it starts. Private bytes are held in
-//! zeroizing buffers and dropped before a function returns.
+//! All functions are synchronous and bounded. A value has at most 64 KiB. A key derivation that
+//! would take more than seconds or 32 MiB is refused before it starts. Private bytes are only in
+//! zeroizing buffers, which are dropped before a function returns.
 
 mod algorithm;
 mod certificate;
@@ -48,28 +48,27 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Length of the modulus of every key that is taken, in bits.
+    /// Required length of the modulus, in bits.
     pub const BITS: usize = rsa_key::BITS;
 
-    /// The public half of the private key in `bytes`, which is checked to be consistent with its
-    /// private half.
+    /// The public half of the private key in `bytes`. Checks that both halves are consistent.
     ///
-    /// One line break at the end of the passphrase is tolerated, since `--from-file` of kubectl
-    /// keeps what an editor adds. A passphrase for a key that is not encrypted is ignored.
+    /// One line break at the end of the passphrase is ignored, because an editor may add one and
+    /// `kubectl --from-file` keeps it. The passphrase is ignored if the key is not encrypted.
     ///
     /// # Errors
-    /// Says what `bytes` hold instead of an RSA-2048 private key that this passphrase opens.
+    /// If `bytes` hold no RSA-2048 private key that this passphrase opens.
     pub fn from_private_key(bytes: &[u8], passphrase: Option<&[u8]>) -> Result<Self, KeyError> {
         private_key::read(bytes, passphrase)
     }
 
-    /// The public key of the certificate in `bytes`, or of the first one of a chain.
+    /// The public key of the certificate in `bytes`, or of the first certificate of a chain.
     ///
-    /// Only the key matters: signatures, names and dates are not looked at, so an expired
-    /// certificate is fine.
+    /// Only the key matters. Signatures, names and dates are ignored, so an expired certificate is
+    /// accepted.
     ///
     /// # Errors
-    /// Says what `bytes` hold instead of a certificate for an RSA-2048 key.
+    /// If `bytes` hold no certificate for an RSA-2048 key.
     pub fn from_certificate(bytes: &[u8]) -> Result<Self, KeyError> {
         let source = Source::find(bytes, Expected::Certificate)?;
         match source.shape()? {
@@ -82,7 +81,7 @@ impl PublicKey {
     /// (`BEGIN RSA PUBLIC KEY`).
     ///
     /// # Errors
-    /// Says what `text` holds instead of an RSA-2048 public key.
+    /// If `text` holds no RSA-2048 public key.
     pub fn from_public_key(text: &str) -> Result<Self, KeyError> {
         let source = Source::find(text.as_bytes(), Expected::PublicKey)?;
         match source.shape()? {
@@ -92,14 +91,14 @@ impl PublicKey {
         }
     }
 
-    /// The SubjectPublicKeyInfo in PEM: lines of 64 columns, each of them, also the last, ended by
-    /// `\n`.
+    /// The SubjectPublicKeyInfo in PEM: lines of 64 columns. Each line ends with `\n`, also the
+    /// last.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// Of the DER SubjectPublicKeyInfo.
+    /// The fingerprint of the DER SubjectPublicKeyInfo.
     #[must_use]
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint

@@ -1,8 +1,8 @@
 //! PEM blocks in messy text.
 //!
-//! Stricter parsers (RFC 7468) want whole lines. Secrets also hold PEM in one line, with literal
-//! `\n`, inside JSON, with non-breaking blanks from a web page. So only labels and dashes delimit
-//! here, and all that is not a printable ASCII character is a blank.
+//! Strict parsers (RFC 7468) require whole lines. Secrets also hold PEM in one line, with literal
+//! `\n`, inside JSON, with non-breaking blanks from a web page. So this parser uses only labels and
+//! dashes as delimiters, and treats every character that is not printable ASCII as a blank.
 
 use base64ct::{Base64Unpadded, Encoding};
 use zeroize::Zeroizing;
@@ -13,14 +13,14 @@ const BEGIN: &[u8] = b"-----BEGIN";
 const END: &[u8] = b"-----END";
 const DASHES: &[u8] = b"-----";
 
-/// One block, or the begin of one.
+/// One block. It may be truncated.
 pub(super) struct Block<'a> {
-    /// Without blanks: they get lost.
+    /// The label without blanks, because copying may lose them.
     label: String,
     body: Result<&'a [u8], KeyError>,
 }
 
-/// All blocks, in their order.
+/// All blocks, in the order of the text.
 pub(super) fn blocks(text: &[u8]) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
     let mut rest = after(text, BEGIN);
@@ -32,8 +32,8 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block<'_>> {
     blocks
 }
 
-/// The block that matters where `expected` belongs. A private key in place of a public one always
-/// does.
+/// The block to use if `expected` is wanted. A private key instead of a public key is always
+/// chosen, so that it can be reported.
 pub(super) fn choose<'b, 'a>(blocks: &'b [Block<'a>], expected: Expected) -> Option<&'b Block<'a>> {
     let labelled = |kind: Expected| blocks.iter().find(move |block| block.is_labelled(kind));
     let leaked = if expected == Expected::PublicKey { labelled(Expected::PrivateKey) } else { None };
@@ -44,7 +44,7 @@ pub(super) fn choose<'b, 'a>(blocks: &'b [Block<'a>], expected: Expected) -> Opt
 }
 
 impl<'a> Block<'a> {
-    /// From what follows `-----BEGIN`, up to the next one.
+    /// Parses the text after `-----BEGIN`, up to the next `-----BEGIN`.
     fn parse(text: &'a [u8]) -> Self {
         let length = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b' ').count();
         let (label, rest) = text.split_at(length);
@@ -63,7 +63,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// What stands between its BEGIN and END lines, unless the label tells that it is of no use.
+    /// The text between the BEGIN and END lines. An error if the label shows an unusable type.
     pub(super) fn body(&self, expected: Expected) -> Result<&'a [u8], KeyError> {
         match self.label.as_str() {
             "OPENSSHPRIVATEKEY" => Err(KeyError::OpenSshPrivateKey),
@@ -75,10 +75,10 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The headers (RFC 1421) that matter.
+/// The relevant headers (RFC 1421).
 #[derive(Default)]
 pub(super) struct Headers {
-    /// A mangled file may have a piece of its key in this place.
+    /// Zeroized, because in a damaged file this header may contain a part of the key.
     pub(super) dek_info: Option<Zeroizing<String>>,
 }
 
@@ -109,14 +109,14 @@ fn decode_base64(base64: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     Ok(decoded)
 }
 
-/// With one blank for every line break, control character, escape sequence and character that is
-/// not ASCII.
+/// Replaces every line break, control character, escape sequence and non-ASCII character with one
+/// blank.
 fn clean(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut cleaned = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut bytes = text.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
         if byte == b'\\' {
-            // One escape is `\n`, an escaped escape `\\n`; JSON may write `\/`.
+            // A single escape is `\n`, a double escape is `\\n`. JSON may also write `\/`.
             while bytes.next_if_eq(&b'\\').is_some() {}
             bytes.next_if(|byte| matches!(byte, b'n' | b'r' | b't'));
             cleaned.push(b' ');

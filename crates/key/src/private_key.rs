@@ -25,7 +25,7 @@ pub(super) fn read(bytes: &[u8], passphrase: Option<&[u8]>) -> Result<PublicKey,
     }
 }
 
-/// Tries the passphrase as it is, then without the line break that an editor left at its end.
+/// Tries the passphrase unchanged, then without a line break at the end.
 fn open(passphrase: Option<&[u8]>, read: impl Fn(&[u8]) -> Result<PublicKey, KeyError>) -> Result<PublicKey, KeyError> {
     let passphrase = passphrase.ok_or(KeyError::MissingPassphrase)?;
     match (read(passphrase), without_line_break(passphrase)) {
@@ -38,8 +38,8 @@ fn without_line_break(passphrase: &[u8]) -> Option<&[u8]> {
     passphrase.strip_suffix(b"\r\n").or_else(|| passphrase.strip_suffix(b"\n"))
 }
 
-/// A decrypted file. One that has no known form shows that the passphrase was wrong, though the
-/// padding looked right.
+/// Reads a decrypted file. An unknown format means that the passphrase was wrong, although the
+/// padding was valid.
 fn decrypted(file: &[u8]) -> Result<PublicKey, KeyError> {
     match Shape::of(file) {
         Err(_) | Ok(Shape::Other) => Err(KeyError::WrongPassphrase),

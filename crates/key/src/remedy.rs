@@ -1,4 +1,4 @@
-//! What to do about a [`KeyError`].
+//! The remedies for each [`KeyError`].
 
 use super::error::{Excess, Expected, KeyError};
 
@@ -16,7 +16,7 @@ const DECRYPT_ELSEWHERE: &str = "openssl does not open it either: decrypt it wit
     it again with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in private.pem -out new.pem`";
 const PASTE_AGAIN: &str = "paste all of it, from BEGIN PUBLIC KEY to END PUBLIC KEY";
 
-/// What is wrong with a text that a person pasted into a field, and the remedy; none where those for a file fit.
+/// Finding and remedy for a text that a person pasted into a field. None if the texts for a file also fit.
 pub(super) fn in_field(error: &KeyError) -> Option<(&'static str, &'static str)> {
     use KeyError as E;
     let fault = match error {
@@ -88,7 +88,7 @@ pub(super) fn of(error: &KeyError) -> &'static str {
     }
 }
 
-/// For files of other tools.
+/// The remedy for a file of another tool.
 fn foreign(error: &KeyError) -> &'static str {
     match error {
         KeyError::OpenSshPrivateKey => "convert a copy of it in place with `ssh-keygen -p -m PEM -f FILE`",

@@ -14,9 +14,9 @@ use super::algorithm::require_rsa;
 use super::error::KeyError;
 use super::fingerprint::Fingerprint;
 
-/// What WhatsApp Flows takes.
+/// Size that WhatsApp Flows requires, in bits.
 pub(super) const BITS: usize = 2048;
-/// The bounds of the rsa crate, which are those of most libraries.
+/// Accepted public exponents: the bounds of the rsa crate and of most libraries.
 const EXPONENTS: Range<u64> = 3..1 << 33;
 
 /// The key in a SubjectPublicKeyInfo.
@@ -36,7 +36,7 @@ pub(super) fn from_pkcs1_public(der: &[u8]) -> Result<PublicKey, KeyError> {
     })
 }
 
-/// The public half of a DER RSAPrivateKey whose numbers belong together.
+/// The public half of a DER RSAPrivateKey. Checks that its numbers are consistent.
 pub(super) fn from_pkcs1_private(der: &[u8]) -> Result<PublicKey, KeyError> {
     let key = Pkcs1Private::from_der(der).map_err(|_| KeyError::Damaged)?;
     let public = key.public_key();
@@ -45,7 +45,7 @@ pub(super) fn from_pkcs1_private(der: &[u8]) -> Result<PublicKey, KeyError> {
         return Err(KeyError::MultiPrime);
     }
     let number = |uint: UintRef<'_>| BigUint::from_bytes_be(uint.as_bytes());
-    // Checks p·q = n and e·d ≡ 1 modulo p-1 and q-1; the numbers are zeroized when it is dropped.
+    // Checks p·q = n and e·d ≡ 1 modulo p-1 and q-1. Dropping the key zeroizes its numbers.
     RsaPrivateKey::from_components(
         number(key.modulus),
         number(key.public_exponent),
@@ -62,8 +62,8 @@ pub(super) fn spki_of_pkcs1(der: &[u8]) -> Option<Fingerprint> {
     Some(Fingerprint::of_spki(&spki))
 }
 
-/// Fingerprint of an RSA SubjectPublicKeyInfo of any size, its algorithm written as RFC 3279 wants
-/// it.
+/// Fingerprint of an RSA SubjectPublicKeyInfo of any size, with the algorithm encoded as in
+/// RFC 3279.
 pub(super) fn normalized_spki(spki: SubjectPublicKeyInfoRef<'_>) -> Option<Fingerprint> {
     spki_of_pkcs1(spki.subject_public_key.as_bytes()?)
 }

@@ -1,4 +1,4 @@
-//! What a DER file is, told from the tags of its elements.
+//! Recognizes the type of a DER file by the tags of its elements.
 
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
 use rsa::pkcs8::der::asn1::{AnyRef, ObjectIdentifier};
@@ -8,7 +8,7 @@ use super::algorithm::curve_name;
 use super::certificate;
 use super::error::{Expected, KeyError};
 
-/// The kinds of DER files that are told apart.
+/// The recognized types of DER files.
 pub(super) enum Shape<'a> {
     /// RSAPrivateKey (RFC 8017), the whole of it.
     RsaPrivate(&'a [u8]),
@@ -31,12 +31,12 @@ pub(super) enum Shape<'a> {
     CertificateRequest,
     Pkcs12,
     Pkcs7,
-    /// A sequence of some other kind.
+    /// Any other sequence.
     Other,
 }
 
 impl<'a> Shape<'a> {
-    /// What the first file in `file` is; more may follow it.
+    /// The type of the first DER element in `file`. More bytes may follow.
     pub(super) fn of(file: &'a [u8]) -> Result<Self, KeyError> {
         use Tag::{BitString, ContextSpecific, Integer, OctetString, Sequence};
 
@@ -46,7 +46,7 @@ impl<'a> Shape<'a> {
         Ok(match tags.as_slice() {
             [Integer, Integer] => Self::RsaPublic(der),
             [Integer, Integer, Integer, Integer, Integer, Integer] => Self::DsaPrivate,
-            // Version, eight numbers, and what a key of more than two primes adds.
+            // Version, eight numbers, and the additional element of a key with more than two primes.
             [version_and_numbers @ .., _] if is_integers(version_and_numbers, 8) => Self::RsaPrivate(der),
             [Integer, Sequence, OctetString, ..] => Self::Pkcs8(der),
             [Integer, OctetString, ..] => Self::EcPrivate { curve: sec1_curve(&elements) },
@@ -59,7 +59,7 @@ impl<'a> Shape<'a> {
         })
     }
 
-    /// The error for this file where `expected` belongs.
+    /// The error for this file if `expected` is wanted.
     pub(super) fn misplaced(&self, expected: Expected) -> KeyError {
         match self {
             Self::Certificate { .. } => KeyError::Certificate { expected },
@@ -79,8 +79,8 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// The outer SEQUENCE without what follows it: a line break from an editor, OpenSSL's trust
-/// settings.
+/// The outer SEQUENCE without the bytes after it, such as a line break from an editor or OpenSSL's
+/// trust settings.
 fn outer(file: &[u8]) -> Result<&[u8], KeyError> {
     let mut reader = SliceReader::new(file).map_err(|_| KeyError::Damaged)?;
     let header = Header::decode(&mut reader).map_err(|error| match error.kind() {
@@ -111,7 +111,7 @@ fn is_integers(tags: &[Tag], at_least: usize) -> bool {
     tags.len() >= at_least && tags.iter().all(|tag| *tag == Tag::Integer)
 }
 
-/// The curve in the parameters of an ECPrivateKey, which follow the number.
+/// The curve in the parameters of an ECPrivateKey. The parameters follow the number.
 fn sec1_curve(elements: &[AnyRef<'_>]) -> &'static str {
     curve_name(elements.get(2).and_then(|parameters| ObjectIdentifier::from_der(parameters.value()).ok()))
 }

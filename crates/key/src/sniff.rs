@@ -1,24 +1,24 @@
-//! What a value is that is neither PEM nor DER.
+//! Recognizes values that are neither PEM nor DER.
 
 use super::error::{Expected, KeyError};
 
-/// Longest name of a file on common file systems.
+/// Longest file name on common file systems, in bytes.
 const MAX_FILE_NAME: usize = 255;
 
-/// How files of other tools begin.
+/// First bytes of the files of other tools.
 static BEGINNINGS: [(&[u8], KeyError); 7] = [
     (b"PuTTY-User-Key-File-", KeyError::Putty),
     (b"age-encryption.org/", KeyError::Age),
     (b"$ANSIBLE_VAULT;", KeyError::EncryptedFile { tool: "Ansible Vault" }),
     (b"Salted__", KeyError::EncryptedFile { tool: "openssl enc" }),
-    // The same in base64.
+    // `Salted__` in base64.
     (b"U2FsdGVkX1", KeyError::EncryptedFile { tool: "openssl enc" }),
     // The magic numbers of JKS and JCEKS.
     (b"\xFE\xED\xFE\xED", KeyError::JavaKeyStore),
     (b"\xCE\xCE\xCE\xCE", KeyError::JavaKeyStore),
 ];
 
-/// Files of other tools, by how they begin or by a word that only they hold.
+/// Recognizes files of other tools by their first bytes or by a word that only they contain.
 pub(super) fn foreign(value: &[u8], expected: Expected) -> Option<KeyError> {
     let value = value.trim_ascii_start();
     if let Some((_, error)) = BEGINNINGS.iter().find(|(begin, _)| value.starts_with(begin)) {
@@ -34,7 +34,7 @@ pub(super) fn foreign(value: &[u8], expected: Expected) -> Option<KeyError> {
         [b'{' | b'[', ..] if contains(value, b"\"kty\"") => Some(KeyError::Jwk),
         [b'{', ..] => Some(KeyError::Json),
         [b's', b's', b'h', b'-', ..] | [b'e', b'c', b'd', b's', b'a', b'-', ..] => Some(open_ssh_public_key(expected)),
-        // BER whose length is left open, as Windows and old Java write it; PKCS#12 in DER is told
+        // BER with indefinite length, as Windows and old Java write it. PKCS#12 in DER is recognized
         // by its shape.
         [0x30, 0x80, 0x02, 0x01, 0x03, ..] => Some(KeyError::Pkcs12 { expected }),
         _ => None,
@@ -48,7 +48,7 @@ fn open_ssh_public_key(expected: Expected) -> KeyError {
     }
 }
 
-/// A text that is no file of a known tool.
+/// The error for a text that is no file of a known tool.
 pub(super) fn text(text: &[u8], expected: Expected) -> KeyError {
     if contains(text, b"BEGIN ") && (contains(text, b" KEY") || contains(text, b"CERTIFICATE")) {
         return KeyError::BrokenBeginLine;

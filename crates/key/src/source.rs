@@ -1,4 +1,4 @@
-//! From a Secret's value to one DER file.
+//! Extracts one DER file from the value of a Secret.
 
 use zeroize::Zeroizing;
 
@@ -7,17 +7,17 @@ use super::legacy::DekInfo;
 use super::shape::Shape;
 use super::{pem, sniff};
 
-/// Far more than any chain of certificates with a key; far less than what a Secret can hold.
+/// Limit of a value, in bytes. Far more than any certificate chain with a key, far less than a Secret can hold.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// A file taken out of its PEM armor, or one that had none.
+/// A DER file, decoded from PEM if necessary.
 pub(super) struct Source {
     der: Zeroizing<Vec<u8>>,
     dek_info: Option<DekInfo>,
 }
 
 impl Source {
-    /// The first file in `value` that is what is expected, else the first one at all.
+    /// The first file in `value` that has the expected type, else the first file.
     pub(super) fn find(value: &[u8], expected: Expected) -> Result<Self, KeyError> {
         match value.len() {
             0 => return Err(KeyError::Empty),
@@ -44,7 +44,7 @@ impl Source {
         Shape::of(&self.der)
     }
 
-    /// The file, and how it is encrypted, where PEM headers say that it is.
+    /// The file, and its encryption if PEM headers declare one.
     pub(super) fn into_parts(self) -> (Zeroizing<Vec<u8>>, Option<DekInfo>) {
         (self.der, self.dek_info)
     }
@@ -76,7 +76,8 @@ impl Source {
     }
 }
 
-/// A SEQUENCE: a long one by its begin, for the end may be missing, a short one by its whole.
+/// Whether the bytes are a SEQUENCE. A long one is recognized by its start, because the end may be missing. A short one
+/// must be complete.
 fn is_der(bytes: &[u8]) -> bool {
     match bytes {
         [0x30, 0x81..=0x84, ..] => true,
@@ -85,7 +86,7 @@ fn is_der(bytes: &[u8]) -> bool {
     }
 }
 
-/// PEM, base64 of PEM, or base64 of DER where one of DER was looked for.
+/// Whether the decoded text is again encoded: PEM, base64 of PEM, or base64 of DER.
 fn is_encoded_again(decoded: &[u8]) -> bool {
     !pem::blocks(decoded).is_empty() || decoded.starts_with(b"LS0tLS1CRUdJTi") || decoded.starts_with(b"MI")
 }
@@ -95,7 +96,7 @@ fn is_text(value: &[u8]) -> bool {
         .is_ok_and(|text| !text.chars().any(|letter| letter.is_control() && !letter.is_whitespace()))
 }
 
-/// UTF-16 with its byte order mark, as PowerShell's `>` writes it, without the zero bytes.
+/// Converts UTF-16 with a byte order mark, as PowerShell's `>` writes it, by removing the zero bytes.
 fn narrow(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let rest = value.strip_prefix(b"\xFF\xFE").or_else(|| value.strip_prefix(b"\xFE\xFF"))?;
     let mut narrowed = Zeroizing::new(Vec::with_capacity(rest.len()));

@@ -1,10 +1,10 @@
-//! Kinds of fields that the definition has none of in its spec today, and what is understood of a schema at all.
+//! Tests of field types that the spec does not use today, and of the supported schema keywords.
 
 use serde_json::json;
 
 use super::*;
 
-/// What is wrong with a value, by this schema.
+/// The errors of a value, according to this schema.
 fn found(schema: Value, value: &Value) -> Vec<(String, String)> {
     let schema: JSONSchemaProps = serde_json::from_value(schema).unwrap();
     let mut findings = Findings::default();
@@ -62,7 +62,7 @@ fn an_integer_or_string_is_either() {
     good(json!({"x-kubernetes-preserve-unknown-fields": true}), &json!([{"any": "thing"}]));
 }
 
-/// A keyword that is not understood would be passed over, and a good manifest refused or a bad one not.
+/// An unsupported keyword would be ignored. Then a valid manifest could be refused, or an invalid manifest accepted.
 #[test]
 fn the_definition_uses_no_keyword_that_is_not_understood() {
     const UNDERSTOOD: [&str; 20] = [
@@ -87,7 +87,7 @@ fn the_definition_uses_no_keyword_that_is_not_understood() {
         "x-kubernetes-int-or-string",
         "x-kubernetes-preserve-unknown-fields",
     ];
-    // Of lists only whether they are sets is asked; rules are for the walker of CEL.
+    // For lists only the type `set` is checked. The CEL walker checks the rules.
     const OTHERS: [&str; 4] =
         ["x-kubernetes-list-type", "x-kubernetes-map-type", "x-kubernetes-list-map-keys", "x-kubernetes-validations"];
     fn look(schema: &Value) {

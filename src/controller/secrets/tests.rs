@@ -1,4 +1,4 @@
-//! What is said of the Secrets of a resource: each sentence names the object and the remedy.
+//! Messages about the Secrets of a resource: each sentence names the object and the remedy.
 
 use harness::objects::typed_spec;
 use k8s_openapi::ByteString;
@@ -18,7 +18,7 @@ fn resource(numbers: &[&str]) -> FlowsEncryptionKey {
     resource
 }
 
-/// Says that it is encrypted, and opens with no passphrase.
+/// A file that claims to be an encrypted key, but no passphrase opens it.
 const ENCRYPTED: &str = "-----BEGIN RSA PRIVATE KEY-----
 Proc-Type: 4,ENCRYPTED
 DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF

@@ -1,4 +1,5 @@
-//! What earlier answers said, of tokens, accounts, resources and numbers, and what follows for the next call.
+//! The state of the rate limiter: what earlier answers said about tokens, accounts, resources and numbers. Decides
+//! about the next call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,26 +16,26 @@ use super::{Caller, Hold, HoldCause, Paused};
 use crate::graph::credentials::CredentialsId;
 use crate::graph::usage::Usage;
 
-/// The wait after a rate limit that names none; doubles with each that follows at once.
+/// The wait after a rate limit without a time. Doubles with each rate limit that follows at once.
 pub(super) const DEFAULT_RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
-/// The longest of those.
+/// The longest wait after a rate limit without a time.
 const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_secs(60 * 60);
-/// `Retry-After: 0` is no leave to call again in a loop.
+/// The shortest wait after a rate limit: `Retry-After: 0` must not cause a loop.
 const MIN_RATE_LIMIT_WAIT: Duration = Duration::from_secs(1);
-/// Above this share of Meta's budget every call waits a little.
+/// Above this percentage of Meta's budget every call is delayed.
 const SLOW_ABOVE_PERCENT: u32 = 80;
-/// How long, for each percent above it.
+/// The delay for each percent above [`SLOW_ABOVE_PERCENT`].
 const SLOW_PER_PERCENT: Duration = Duration::from_millis(100);
-/// For how long a usage header counts.
+/// How long a usage header is valid.
 pub(super) const USAGE_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Whether a call may go now.
+/// The decision about a call.
 pub(super) enum Admission {
-    /// Yes. A probe is ahead of the others with its token.
+    /// The call may begin. A probe tests the token, and other calls with the token wait for it.
     Go { is_probe: bool },
-    /// When another call has shown what the token is worth.
+    /// The call must wait until another call has tested the token.
     Wait(OwnedNotified),
-    /// No.
+    /// A hold is in force.
     Stop(Hold),
 }
 
@@ -43,13 +44,13 @@ enum Subject {
     Credentials(CredentialsId),
     BusinessAccount(Arc<str>),
     Resource(String),
-    /// The numbers of a resource of which nobody knows yet to which account they belong.
+    /// The numbers of a resource whose business account is not known yet.
     Unplaced(String),
     PhoneNumber(String),
 }
 
 impl Subject {
-    /// What a pause of it counts as; none where it is told by another, of which it is a part.
+    /// The scope of a hold in metrics. None if the hold is part of another one.
     fn scope(&self) -> Option<HoldScope> {
         match self {
             Self::Credentials(_) => Some(HoldScope::Token),
@@ -67,11 +68,11 @@ struct Limit {
     wait: Duration,
 }
 
-/// What is known of tokens and limits.
+/// The known state of tokens and rate limits.
 pub(super) struct LimiterState {
     tokens: HashMap<CredentialsId, Token>,
     limits: HashMap<Subject, Limit>,
-    /// Which business account a number belongs to, as far as headers told.
+    /// The business account of each phone number ID, as far as known from headers.
     accounts: Recent<Arc<str>>,
     usage: HashMap<Subject, (u32, Instant)>,
     sweep_at: usize,
@@ -80,7 +81,7 @@ pub(super) struct LimiterState {
 }
 
 impl LimiterState {
-    /// A book that multiplies its own waits by `wait_scale`, and gives each token `share` slots.
+    /// An empty state. `wait_scale` is a factor for the operator's own waits; each token gets `share` slots.
     pub(super) fn new(wait_scale: f64, share: usize) -> Self {
         Self {
             tokens: HashMap::new(),
@@ -114,7 +115,7 @@ impl LimiterState {
         self.tokens.entry(credentials).or_insert_with(|| Token::new(share))
     }
 
-    /// What stands against a call: refused credentials before limits, of those the longest.
+    /// The hold that blocks a call: refused credentials before rate limits; of several rate limits, the longest.
     pub(super) fn pause(&self, caller: &Caller<'_>, now: Instant) -> Option<Hold> {
         let limits = || {
             let limits = self.subjects(caller).filter_map(|subject| self.limits.get(&subject));
@@ -123,7 +124,7 @@ impl LimiterState {
         self.refusal(caller.credentials, now).or_else(limits).cloned()
     }
 
-    /// The refusal of credentials that is in force.
+    /// The active hold for refused credentials.
     pub(super) fn refusal(&self, credentials: CredentialsId, now: Instant) -> Option<&Hold> {
         match self.tokens.get(&credentials).map(|token| &token.breaker_state) {
             Some(BreakerState::Refused { pause, .. }) if pause.until > now => Some(pause),
@@ -145,12 +146,12 @@ impl LimiterState {
         .flatten()
     }
 
-    /// The business account of a number, as far as headers told.
+    /// The business account of a number, if known from headers.
     pub(super) fn account(&self, phone_number_id: &str) -> Option<Arc<str>> {
         self.accounts.get(phone_number_id).cloned()
     }
 
-    /// How long a call waits so that the budget is not used up.
+    /// The delay of a call that protects Meta's budget.
     pub(super) fn delay(&self, caller: &Caller<'_>, now: Instant) -> Duration {
         let percent = self
             .subjects(caller)
@@ -162,7 +163,7 @@ impl LimiterState {
         SLOW_PER_PERCENT * percent.min(100).saturating_sub(SLOW_ABOVE_PERCENT)
     }
 
-    /// Notes what came of a call that was begun at `begun`.
+    /// Records the result of a call that began at `begun`.
     pub(super) fn record(
         &mut self,
         caller: &Caller<'_>,
@@ -184,7 +185,7 @@ impl LimiterState {
         let token = self.token(caller.credentials);
         match error.map(|error| (error, &error.class)) {
             Some((error, ErrorClass::Token | ErrorClass::AppSecretProof)) => token.refuse(error, wait_scale, now),
-            // A limit or a failure on the way says nothing of the token.
+            // A rate limit or a connection failure says nothing about the token.
             Some((_, ErrorClass::RateLimited { .. } | ErrorClass::Transient | ErrorClass::Unexpected)) if is_probe => {
                 token.learn_nothing();
             }
@@ -229,20 +230,20 @@ impl LimiterState {
         let known = self.limits.get(&subject);
         let wait = match (wait, known) {
             (Some(wait), _) => (*wait).max(MIN_RATE_LIMIT_WAIT),
-            // Calls that were under way together count as one.
+            // Concurrent calls count as one.
             (None, Some(known)) if known.pause.until > now => known.wait,
             (None, Some(known)) if known.pause.until + known.wait > now => (known.wait * 2).min(MAX_RATE_LIMIT_WAIT),
             (None, _) => DEFAULT_RATE_LIMIT_WAIT.mul_f64(self.wait_scale),
         };
-        // A call that began earlier may have been told a shorter wait.
+        // A call that began earlier may have got a shorter wait.
         let until = known.map_or(now + wait, |known| known.pause.until.max(now + wait));
         let cause = HoldCause::RateLimited(Arc::new(error));
         self.limits.insert(subject, Limit { pause: Hold { cause, until }, wait });
     }
 
-    /// A number turned out to belong to an account whose calls are limited: others of its resource, of which nobody knows
-    /// that, would each be told the same. They wait as long. One of them goes ahead whenever that wait is over, so that
-    /// those of another account get their turn however long this one stays limited.
+    /// Holds the other numbers of a resource if one number turned out to belong to a limited account, and the accounts
+    /// of the others are unknown. Otherwise each of them would cost a refused call. Whenever the hold ends, one of them
+    /// is called first. So numbers of another account get their turn, however long this account stays limited.
     fn hold_unplaced(&mut self, caller: &Caller<'_>, error: Option<&GraphError>) {
         let Some(ErrorClass::RateLimited { scope: RateLimitScope::BusinessAccount(Some(account)), .. }) =
             error.map(|error| &error.class)
@@ -279,12 +280,12 @@ impl LimiterState {
         paused
     }
 
-    /// Forgets what no longer counts, now and then, so that the book does not grow with every token ever seen.
+    /// Removes expired entries now and then, so that the state does not grow with every token ever seen.
     fn sweep(&mut self, now: Instant) {
         if self.len() < self.sweep_at.max(64) {
             return;
         }
-        // Kept beyond its end: the next limit without a wait doubles this one's.
+        // Keep a limit beyond its end: the next limit without a time doubles its wait.
         self.limits.retain(|_, limit| limit.pause.until + limit.wait > now);
         self.usage.retain(|_, (_, at)| now.duration_since(*at) < USAGE_LIFETIME);
         self.tokens.retain(|_, token| !token.is_idle(now));

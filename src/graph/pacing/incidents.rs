@@ -1,5 +1,5 @@
-//! When Meta stops answering, and when calls have to wait: told once when it begins and once when it is over, however many
-//! resources it concerns. Pure: what came of calls goes in, lines for the log come out.
+//! Incidents in the log: Meta stops answering, or a hold begins. Each is logged once when it begins and once when it
+//! ends, however many resources it affects. Pure: results of calls go in, log lines come out.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,31 +10,31 @@ use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope};
 
 use super::{Caller, HoldCause, HoldScope};
 
-/// So many calls in a row must come to nothing before Meta is said to be silent.
+/// Number of failed calls in a row before the log says that Meta has stopped answering.
 const FAILURES: u32 = 5;
-/// And for so long: a connection that breaks fails all calls on it at once, and those that follow go well.
+/// Minimum duration of these failures: a broken connection fails all its calls at once, and the next calls succeed.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Holds that are remembered. One that is forgotten costs the line that tells its end.
+/// Limit of remembered holds. For a forgotten hold the log line about its end is missing.
 const MAX_HOLDS: usize = 1024;
-/// A hold whose end is this long ago is over, also where no call has shown that.
+/// A hold that should have ended this long ago is over, even if no call has shown that.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 
-/// What came of a call.
+/// The result of a call.
 pub(super) struct Call<'a> {
     pub(super) caller: Caller<'a>,
-    /// The business account of the number, where it is known.
+    /// The business account of the number, if known.
     pub(super) account: Option<&'a str>,
-    /// How it failed, if it did.
+    /// The failure, if the call failed.
     pub(super) error: Option<&'a GraphError>,
-    /// What makes the next call wait, and until when.
+    /// The cause and the end of a hold on the next call.
     pub(super) hold: Option<(&'a HoldCause, Timestamp)>,
     pub(super) at: Timestamp,
 }
 
-/// What has to wait.
+/// The calls that must wait.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Waiting {
-    /// All calls with a token, by the Secret that holds it.
+    /// All calls with a token, named by its Secret.
     Token(String),
     /// All calls for the numbers of a business account.
     BusinessAccount(String),
@@ -44,37 +44,37 @@ pub(super) enum Waiting {
     PhoneNumber(String),
 }
 
-/// A line for the log.
+/// A log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     /// Meta has stopped answering.
     Silent { since: Timestamp, failures: u32, resource: String, phone_number_id: String, error: String },
-    /// It answers again.
+    /// Meta answers again.
     AnswersAgain { since: Timestamp, failures: u32, lasted: SignedDuration },
-    /// Calls begin to wait. They were refused to this resource, for this number.
+    /// A hold begins. Meta refused a call of this resource, for this number.
     HoldBegins { waiting: Waiting, until: Timestamp, resource: String, phone_number_id: String, error: String },
-    /// They go on.
+    /// A hold ends.
     HoldEnds { waiting: Waiting, since: Timestamp, lasted: SignedDuration },
 }
 
-/// What goes on now.
+/// The current incidents.
 pub(super) struct Incidents {
     silence: Silence,
     holds: HashMap<Waiting, Hold>,
     patience: Duration,
 }
 
-/// Calls in a row that came to nothing.
+/// Failed calls in a row.
 #[derive(Default)]
 struct Silence {
     failures: u32,
     since: Option<Timestamp>,
-    /// The number of the first of them.
+    /// The phone number ID of the first failed call.
     phone_number_id: String,
-    /// Whether they were for more than one number.
+    /// Whether the failed calls were for more than one number.
     is_of_several: bool,
     is_told: bool,
-    /// The number for which Meta last answered.
+    /// The phone number ID for which Meta last answered.
     answered_for: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl Incidents {
         Self { silence: Silence::default(), holds: HashMap::new(), patience: PATIENCE.mul_f64(wait_scale) }
     }
 
-    /// Takes in what came of a call, and says what is news.
+    /// Handles the result of a call. Returns the new log lines.
     pub(super) fn note(&mut self, call: &Call<'_>) -> Vec<Line> {
         let mut lines = Vec::new();
         match call.error.filter(|error| is_no_answer(&error.class)) {
@@ -105,7 +105,7 @@ impl Incidents {
 
     fn begin_hold(&mut self, call: &Call<'_>, cause: &HoldCause, until: Timestamp) -> Option<Line> {
         let (waiting, error) = Waiting::of(&call.caller, cause);
-        // One that ended long ago and was never heard of again, such as of a resource that is gone, is another incident.
+        // A hold that ended long ago without another call, for example of a deleted resource, is a separate incident.
         let is_over = |hold: &Hold| hold.until + FORGOTTEN < call.at;
         if let Some(known) = self.holds.get_mut(&waiting).filter(|known| !is_over(known)) {
             known.until = known.until.max(until);
@@ -121,7 +121,7 @@ impl Incidents {
         Some(Line::HoldBegins { waiting, until, resource, phone_number_id, error: error.to_string() })
     }
 
-    /// A call that Meta served while nothing made it wait ends whatever made such calls wait before.
+    /// Ends the holds that would have affected this call. Meta served the call, even if it refused the number.
     fn end_holds(&mut self, call: &Call<'_>, lines: &mut Vec<Line>) {
         if self.holds.is_empty() {
             return;
@@ -141,7 +141,7 @@ impl Incidents {
     }
 }
 
-/// Whether such a failure shows nothing of Meta but that it does not work.
+/// Whether the failure means only that Meta does not work.
 fn is_no_answer(class: &ErrorClass) -> bool {
     match class {
         ErrorClass::Transient | ErrorClass::Unexpected => true,
@@ -165,7 +165,7 @@ impl Silence {
         self.failures = self.failures.saturating_add(1);
         self.is_of_several |= self.phone_number_id != phone_number_id;
         let since = *self.since.get_or_insert(call.at);
-        // A number that fails alone, while Meta answers for others, has a status of its own that says so.
+        // If a number fails alone while Meta answers for others, the status of that number says so.
         let may_be_alone = !self.is_of_several && self.answered_for.as_ref().is_some_and(|id| id != phone_number_id);
         let is_lasting = call.at.duration_since(since).unsigned_abs() >= patience;
         if self.is_told || may_be_alone || self.failures < FAILURES || !is_lasting {
@@ -187,7 +187,7 @@ impl Silence {
 }
 
 impl Waiting {
-    /// What a pause makes wait, and the answer that is its reason.
+    /// The calls that a hold affects, and Meta's answer that caused the hold.
     fn of<'a>(caller: &Caller<'_>, cause: &'a HoldCause) -> (Self, &'a GraphError) {
         let error = match cause {
             HoldCause::CredentialsRefused(error) => return (Self::Token(caller.token.to_owned()), error),
@@ -231,7 +231,7 @@ impl Waiting {
 }
 
 impl Line {
-    /// Writes it.
+    /// Writes the line to the log.
     pub(super) fn log(&self) {
         match self {
             Self::Silent { since, failures, resource, phone_number_id, error } => {

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// How far turns may be taken in advance: the few calls of a single resource in a row do not wait for one another.
+/// How far ahead calls may start: the few calls of a single resource in a row do not wait for one another.
 const ADVANCE: Duration = Duration::from_millis(100);
 
-/// Turns at even distances, first come, first served, of which a tenth of a second's worth may come at once. The
-/// distances are wide enough that no second sees more than the ceiling all the same.
+/// Evenly spaced calls, first come, first served. A burst may have the calls of a tenth of a second. The spacing is
+/// wide enough that no second has more calls than the ceiling, even with a burst.
 pub(super) struct Rate {
     period: Duration,
     next: Mutex<Instant>,
@@ -22,7 +22,7 @@ impl Rate {
         Self { period, next: Mutex::new(Instant::now()) }
     }
 
-    /// Waits for the next turn. A caller that gives up leaves its turn unused.
+    /// Waits for the next turn. If a caller stops waiting, its turn is lost.
     pub(super) async fn turn(&self) {
         let at = {
             let now = Instant::now();

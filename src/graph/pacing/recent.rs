@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-/// Entries of a generation. Two are kept: at about 100 bytes an entry 10 MB at the most.
+/// Entries of one generation. The map keeps two generations: 10 MB at most, at about 100 bytes an entry.
 const GENERATION: usize = 50_000;
 
-/// Keeps what was written last, and forgets what was not written for long.
+/// A map that keeps recent entries and drops entries that were not written for long.
 pub(super) struct Recent<V> {
     young: HashMap<String, V>,
     old: HashMap<String, V>,

@@ -348,7 +348,7 @@ async fn calls_that_wait_for_their_turn_hear_of_a_refusal() {
     pacing.enter(caller("a", "ns/a", "1")).await.unwrap().finish(None, &Usage::default());
     let calls = Cell::new(0);
     let attempt = || async {
-        // All are let in at once, since the token was good a moment ago; then they wait for slots and turns.
+        // All may begin at once, because the token was good a moment ago. Then they wait for slots and turns.
         let Ok(pass) = pacing.enter(caller("a", "ns/a", "1")).await else {
             return;
         };
@@ -432,6 +432,6 @@ async fn no_second_sees_more_calls_than_the_ceiling() {
         .map(|from| begun.iter().filter(|at| **at >= *from && **at < *from + Duration::from_secs(1)).count())
         .max();
     assert!(most <= Some(50), "{most:?}");
-    // A tenth of the ceiling is given up so that a few calls may come at once.
+    // A tenth of the ceiling is reserved for bursts of a few calls.
     assert!(start.elapsed() < Duration::from_millis(4400), "{:?}", start.elapsed());
 }

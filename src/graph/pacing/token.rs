@@ -1,4 +1,4 @@
-//! What is known of a token.
+//! The circuit breaker of one access token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,31 +10,31 @@ use waflows_core::meta::GraphError;
 
 use super::{Hold, HoldCause};
 
-/// A refused token is tried again after this, doubling.
+/// The first wait before a refused token is retried. Doubles with each refusal.
 const FIRST_REFUSAL: Duration = Duration::from_secs(5 * 60);
-/// The longest wait between two tries of a refused token.
+/// The longest wait before a refused token is retried.
 pub(super) const MAX_REFUSAL: Duration = Duration::from_secs(60 * 60);
-/// For how long after a success calls go in parallel. Under load every success opens the way for the next calls; after
-/// a break one call goes ahead of the others.
+/// How long after a success calls run in parallel. Under load every success extends this time. After a break one call,
+/// the probe, goes first.
 pub(super) const TRUST: Duration = Duration::from_secs(1);
-/// For how long after a success two calls may be ahead of the others, so that one that hangs delays nobody.
+/// How long after a success two probes may run at once, so that a hanging probe delays nobody.
 pub(super) const HALF_TRUST: Duration = Duration::from_secs(30);
-/// After so many first calls that showed nothing of the token, one more may be ahead of the others: numbers that
-/// hang must not hold back the rest for long.
+/// After this many probes without a result about the token, one more probe may run at once: hanging numbers must not
+/// delay the other numbers for long.
 pub(super) const INCONCLUSIVE_PER_STEP: u32 = 3;
 
-/// What is known of a token.
+/// The state of one access token.
 pub(super) struct Token {
     pub(super) breaker_state: BreakerState,
-    /// Calls ahead of the others, whose answers will show whether the token is good.
+    /// Probes in progress: calls whose answers will show whether the token is good.
     under_way: u32,
-    /// How many of those in a row showed nothing.
+    /// Probes in a row without a result about the token.
     inconclusive: u32,
     /// Refusals in a row.
     refusals: u32,
-    /// Tells those who wait that something is known.
+    /// Wakes the waiting calls when a probe has ended.
     turn: Arc<Notify>,
-    /// What one token may have under way.
+    /// Limits the concurrent calls of this token.
     pub(super) share: Arc<Semaphore>,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum BreakerState {
     },
 }
 
-/// Whether a call may go as far as the token is concerned.
+/// Whether the circuit breaker lets a call begin.
 pub(super) enum Turn {
     Free,
     Ahead,
@@ -77,14 +77,14 @@ impl Token {
             BreakerState::Accepted { .. } | BreakerState::Unknown | BreakerState::Refused { .. } => 1,
         };
         if self.under_way >= ahead + self.inconclusive / INCONCLUSIVE_PER_STEP {
-            // Made under the lock of the book: from here on no wakeup is missed.
+            // Created under the lock of the book, so that no wakeup is missed.
             return Turn::After(Arc::clone(&self.turn).notified_owned());
         }
         self.under_way += 1;
         Turn::Ahead
     }
 
-    /// A call that was ahead of the others is over.
+    /// Ends a probe.
     pub(super) fn end_probe(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
@@ -93,9 +93,9 @@ impl Token {
         self.turn.notify_waiters();
     }
 
-    /// A call that was begun at this time has shown that the token is good.
+    /// Records that a call that began at `begun` succeeded: the token is good.
     pub(super) fn accept(&mut self, begun: Instant, now: Instant) {
-        // Calls that were under way when the token was refused show nothing of what it is worth since.
+        // A call that began before the refusal says nothing about the token after the refusal.
         if matches!(self.breaker_state, BreakerState::Refused { at, .. } if begun <= at) {
             return;
         }
@@ -109,7 +109,7 @@ impl Token {
     }
 
     pub(super) fn refuse(&mut self, error: &GraphError, wait_scale: f64, now: Instant) {
-        // Calls that were under way together count as one refusal.
+        // Concurrent calls count as one refusal.
         if !matches!(&self.breaker_state, BreakerState::Refused { pause, .. } if pause.until > now) {
             self.refusals = self.refusals.saturating_add(1);
         }
@@ -120,14 +120,14 @@ impl Token {
             BreakerState::Refused { at: now, pause: Hold { cause, until: now + wait.mul_f64(wait_scale) } };
     }
 
-    /// Whether it can be forgotten without loss.
+    /// Whether the state can be removed without loss.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         let is_used = self.under_way > 0 || Arc::strong_count(&self.share) > 1;
         !is_used
             && match &self.breaker_state {
                 BreakerState::Unknown => true,
                 BreakerState::Accepted { at } => now.duration_since(*at) >= HALF_TRUST,
-                // Kept beyond its end: the next refusal doubles the wait.
+                // Keep a refusal beyond its end: the next refusal doubles the wait.
                 BreakerState::Refused { pause, .. } => now >= pause.until + MAX_REFUSAL,
             }
     }

@@ -1,8 +1,8 @@
-//! Condition types and reasons, and how a list of conditions is kept.
+//! Condition types and reasons, and how the list of conditions is updated.
 //!
 //! The conditions follow Kubernetes' API conventions and the rules of kstatus: `Ready` is always present;
-//! `Reconciling` (work goes on by itself) and `Stalled` (a person must act) are present only while true, and never
-//! together.
+//! `Reconciling` (the operator continues by itself) and `Stalled` (a person must act) are present only while True, and
+//! never together.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -10,26 +10,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::api::crd::MAX_CONDITION_MESSAGE;
 use crate::api::text::truncate;
 
-/// The types of condition.
+/// The condition types of the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
     /// True when every number holds the key of this generation with a valid signature.
     Ready,
     /// True when the public key could be read from the spec or its Secret.
     KeyLoaded,
-    /// True when Meta accepted the access token (and app secret proof) the last time it was asked.
+    /// True when Meta accepted the access token (and app secret proof) in the last call.
     TokenAccepted,
-    /// Present while the operator is on its way to Ready and will get there by itself, or once a Secret arrives.
+    /// Present while the operator can still make the resource Ready by itself, or once a Secret arrives.
     Reconciling,
-    /// Present while only a person can make it Ready. Slow retries go on.
+    /// Present while only a person can make the resource Ready. The operator keeps retrying slowly.
     Stalled,
 }
 
 impl ConditionType {
-    /// All of them.
+    /// All condition types.
     pub const ALL: [Self; 5] = [Self::Ready, Self::KeyLoaded, Self::TokenAccepted, Self::Reconciling, Self::Stalled];
 
-    /// The type as it stands in the resource.
+    /// The `type` field of the condition.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
@@ -41,19 +41,19 @@ impl ConditionType {
     }
 }
 
-/// The three values of a condition.
+/// The `status` field of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConditionStatus {
-    /// It is so.
+    /// The condition holds.
     True,
-    /// It is not so.
+    /// The condition does not hold.
     False,
-    /// It cannot be told now.
+    /// The operator cannot tell now.
     Unknown,
 }
 
 impl ConditionStatus {
-    /// The value as it stands in the resource.
+    /// The text in the resource.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -63,47 +63,47 @@ impl ConditionStatus {
     }
 }
 
-/// What a reason means for `Ready` and beside it.
+/// How a reason sets `Ready`, and which of `Reconciling` and `Stalled` is present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadyEffect {
     /// Ready is True.
     Ready,
-    /// Ready is Unknown, beside it Reconciling.
+    /// Ready is Unknown; Reconciling is present.
     Underway,
-    /// Ready is False, beside it Reconciling.
+    /// Ready is False; Reconciling is present.
     Waiting,
-    /// Ready is False, beside it Stalled.
+    /// Ready is False; Stalled is present.
     Stalled,
-    /// Ready is Unknown, nothing beside it.
+    /// Ready is Unknown; neither is present.
     Suspended,
 }
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident => $effect:ident,)+) => {
-        /// Why a condition is what it is. The doc of each says what it means and what to do.
+        /// The `reason` field of a condition. The doc of each variant is its meaning and remedy in docs/conditions.md.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
 
         impl Reason {
-            /// All of them, in the order of this file.
+            /// All reasons, in the order of this file.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The reason as it stands in the resource.
+            /// The text in the resource.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
 
-            /// The reason that stands in a resource as this text.
+            /// The reason with this text in the resource. None for a text of another operator version.
             pub fn parse(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
             }
 
-            /// What the reason means for Ready.
+            /// The effect of the reason on Ready.
             pub fn ready_effect(self) -> ReadyEffect {
                 match self { $(Self::$name => ReadyEffect::$effect,)+ }
             }
 
-            /// Meaning and remedy, for the reference.
+            /// Meaning and remedy, for docs/conditions.md.
             pub fn doc(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ }
             }
@@ -119,39 +119,39 @@ reasons! {
     /// Meta accepts the access token. Nothing to do.
     TokenAccepted => Ready,
 
-    /// The resource is new or was changed, and its first round is not over. Wait.
+    /// The resource is new or was changed, and its first reconcile is not finished. Wait.
     Progressing => Underway,
-    /// A new key is on its way to the numbers. Wait.
+    /// The operator is uploading a new key to the numbers. Wait.
     RollingOut => Underway,
-    /// Meta could not be asked for more than three check intervals, so that nobody knows whether the numbers are still
-    /// valid. See the numbers' errors.
+    /// For more than three check intervals the operator got no answer from Meta, so nobody knows whether the numbers
+    /// are still valid. See the numbers' errors.
     CheckOverdue => Underway,
-    /// Meta was not asked with this access token yet. Wait.
+    /// The operator has not yet called Meta with this access token. Wait.
     NotAsked => Underway,
 
-    /// A referenced Secret does not exist. Create it; the operator goes on by itself.
+    /// A referenced Secret does not exist. Create the Secret; the operator continues by itself.
     SecretNotFound => Waiting,
-    /// A referenced Secret lacks the referenced key. Add it; the operator goes on by itself.
+    /// A referenced Secret lacks the referenced key. Add the key; the operator continues by itself.
     SecretKeyNotFound => Waiting,
-    /// The passphrase did not open the private key at the first try; the two may be changing together. Wait a moment.
+    /// The passphrase did not open the private key at the first try. Key and passphrase may be changing. Wait a moment.
     PassphraseRejected => Waiting,
     /// Meta limits the rate of calls. The operator waits for as long as Meta asks.
     RateLimited => Waiting,
-    /// Meta could not be reached or failed, and some number was never read. The operator tries again.
+    /// Meta is unreachable or failed, and some number was never read. The operator retries.
     GraphUnreachable => Waiting,
     /// Meta lost its signature over the key on some number. The operator uploads the key again.
     SignatureLost => Waiting,
-    /// Some number holds no key. The operator uploads it.
+    /// Some number holds no key. The operator uploads the key.
     KeyMissing => Waiting,
     /// Some number holds an earlier key of this resource. The operator uploads the new one.
     KeyOutdated => Waiting,
-    /// Some number holds a key that is not of this resource. The operator uploads the right one.
+    /// Some number holds a key that does not belong to this resource. The operator uploads the right one.
     KeyForeign => Waiting,
-    /// Meta's answer about some number does not tell whether its key is valid. The operator asks again.
+    /// Meta's answer about some number does not say whether the key is valid. The operator asks again.
     StatusUnknown => Waiting,
-    /// Another resource owns some number and has the same key, or has just gone: a GitOps tool may be giving a resource
-    /// another name. This one takes over without an upload once the other is gone. Wait; after a minute the reason is
-    /// `NumberConflict`.
+    /// Another resource owns some number and has the same key, or was just deleted: a GitOps tool may be renaming a
+    /// resource. This resource takes over without an upload once the other is deleted. Wait; after a minute the reason
+    /// is `NumberConflict`.
     NumberHandover => Waiting,
 
     /// The operator may not read a referenced Secret. Grant its ServiceAccount `get` on Secrets in the namespace.
@@ -164,65 +164,67 @@ reasons! {
     KeyTooLarge => Stalled,
     /// The key is cut off, garbled or inconsistent. Copy the whole file again.
     KeyDamaged => Stalled,
-    /// The value is no key that could be recognized. The message says what it looks like.
+    /// The value is not a recognized key. The message says what the value looks like.
     KeyNotRecognized => Stalled,
-    /// A certificate, public key or private key stands where another of the three is expected. Use the right field.
+    /// A certificate, public key or private key is in a field that expects another of the three. Use the right field.
     KeyOfWrongKind => Stalled,
-    /// The key is in the format of another tool, such as OpenSSH or PKCS#12. Convert it as the message says.
+    /// The key is in the format of another tool, such as OpenSSH or PKCS#12. Convert the key as the message says.
     KeyFormatUnsupported => Stalled,
     /// The key is not RSA. Make an RSA key of 2048 bits.
     KeyAlgorithmUnsupported => Stalled,
     /// The RSA key does not have 2048 bits, or has unusual parameters. Make one of 2048 bits.
     KeySizeUnsupported => Stalled,
-    /// The private key is encrypted in a way that is not read, or that would cost too much. Encrypt it again as the
-    /// message says.
+    /// The operator does not support the encryption of the private key, or opening the key would cost too much. Encrypt
+    /// the key again as the message says.
     KeyEncryptionUnsupported => Stalled,
     /// Certificate and private key in the same Secret do not belong together. Correct the Secret.
     CertificateMismatch => Stalled,
-    /// The private key is encrypted and no passphrase is given. Set passphraseSecretRef.
+    /// The private key is encrypted, but there is no passphrase. Set passphraseSecretRef.
     PassphraseMissing => Stalled,
     /// The passphrase does not open the private key. Correct one of the two Secrets.
     PassphraseWrong => Stalled,
-    /// The access token or app secret cannot be one: empty, in quotes, encoded, or with characters that none has. Correct the Secret.
+    /// The value cannot be an access token or app secret: it is empty, in quotes, encoded, or has invalid characters.
+    /// Correct the Secret.
     CredentialMalformed => Stalled,
-    /// Meta refuses the access token. Put a valid one into the Secret.
+    /// Meta refuses the access token. Put a valid token into the Secret.
     TokenRefused => Stalled,
-    /// Meta refuses the app secret proof. Correct the Secret of appSecretRef, or set it.
+    /// Meta refuses the app secret proof. Set appSecretRef, or correct its Secret.
     AppSecretRefused => Stalled,
-    /// Meta refuses some number: its id, a permission, its registration, or a policy. See the number's error.
+    /// Meta refuses some number, because of its ID, a permission, its registration, or a policy. See the number's
+    /// error.
     NumberRefused => Stalled,
-    /// Another resource owns some number. Remove the number from one of the two.
+    /// Another resource owns some number. Remove the number from one of the two resources.
     NumberConflict => Stalled,
     /// Someone else keeps replacing the key of some number. Find the other writer, then set the annotation
     /// `waflows.dev/sync-requested-at`.
     NumberContested => Stalled,
-    /// Uploads to some number land, but Meta does not show a valid signature. Check the number's registration.
+    /// Uploads to some number succeed, but Meta does not show a valid signature. Check the number's registration.
     UploadsWithoutEffect => Stalled,
     /// Some number does not hold the key with a valid signature, and mode Observe forbids an upload. Set mode Enforce.
     DriftObserved => Stalled,
 
-    /// Work on the resource is suspended, and its spec was changed since or nothing was checked yet. Set `suspend` to
-    /// false.
+    /// The resource is suspended, and its spec was changed since then or its numbers were never checked. Set `suspend`
+    /// to false.
     Suspended => Suspended,
 }
 
-/// A condition to be set.
+/// The reason and message of a condition to set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConditionReason {
-    /// Why.
+    /// The `reason` field.
     pub reason: Reason,
-    /// One sentence for a person.
+    /// The `message` field. [`list`] truncates it.
     pub message: String,
 }
 
 impl ConditionReason {
-    /// A verdict with its message.
+    /// A reason with its message.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }
 
-/// `Ready` and what stands beside it.
+/// `Ready`, and `Reconciling` or `Stalled` if the reason needs one of them.
 pub fn ready(verdict: &ConditionReason) -> Vec<(ConditionType, ConditionStatus, &ConditionReason)> {
     use ConditionType as T;
     let (ready, beside) = match verdict.reason.ready_effect() {
@@ -238,8 +240,8 @@ pub fn ready(verdict: &ConditionReason) -> Vec<(ConditionType, ConditionStatus, 
         .collect()
 }
 
-/// The conditions that are wanted, as a list for the status. `lastTransitionTime` moves only where the status of a
-/// condition differs from `before`.
+/// Builds the list of conditions for the status. `lastTransitionTime` changes only if the status of a condition differs
+/// from `before`.
 pub fn list(
     before: &[Condition],
     wanted: &[(ConditionType, ConditionStatus, &ConditionReason)],
@@ -261,8 +263,8 @@ pub fn list(
     conditions
 }
 
-/// Makes `lastTransitionTime` tell when each condition last changed as people saw it: since `shown`, the conditions that
-/// were last written, rather than since those that a long round began with.
+/// Sets `lastTransitionTime` relative to `shown`, the conditions that were last written. The conditions at the start of
+/// a long reconcile may be older.
 pub fn follow(shown: &[Condition], next: &mut [Condition], now: Timestamp) {
     for condition in next {
         let same = shown.iter().find(|c| c.type_ == condition.type_ && c.status == condition.status);
@@ -270,8 +272,8 @@ pub fn follow(shown: &[Condition], next: &mut [Condition], now: Timestamp) {
     }
 }
 
-/// Whether the operator cannot have written these conditions, of whichever version it is: `Ready` and one condition for
-/// each input are always there, and `Reconciling` and `Stalled` neither both nor beside a `Ready` that is True.
+/// Whether somebody else changed these conditions. Every version of the operator writes `Ready` and one condition for
+/// each input, writes at most one of `Reconciling` and `Stalled`, and neither of the two when `Ready` is True.
 pub fn are_altered(conditions: &[Condition]) -> bool {
     let has = |kind| find(conditions, kind).is_some();
     let is_ready = find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
@@ -280,7 +282,7 @@ pub fn are_altered(conditions: &[Condition]) -> bool {
     !always.into_iter().all(has) || beside > usize::from(!is_ready)
 }
 
-/// The condition of a type.
+/// The condition of a type, if present.
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }

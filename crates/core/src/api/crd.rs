@@ -1,6 +1,6 @@
-//! The `FlowsEncryptionKey` resource: what users write, what the operator reports.
+//! The `FlowsEncryptionKey` resource: the spec that users write and the status that the operator reports.
 //!
-//! The doc comments of this file are the text of `kubectl explain` and of the API reference.
+//! The doc comments of this file are the text of `kubectl explain` and of docs/reference.md.
 
 #![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "printer columns share values of their attributes")]
@@ -17,33 +17,33 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use waflows_key::Fingerprint;
 
-/// Annotation whose change asks for a check of every number now. Any value will do; a time stamp is usual.
+/// Annotation whose change requests a check of every number now. Any value is allowed; a timestamp is usual.
 pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
-/// The shortest time between two checks of a number, as the rule on `checkInterval` has it.
+/// The shortest check interval, as in the CEL rule on `checkInterval`.
 pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
-/// The longest time between two checks of a number, as the rule on `checkInterval` has it. A lost signature would never
-/// be noticed otherwise.
+/// The longest check interval, as in the CEL rule on `checkInterval`. With a longer interval a lost signature would
+/// stay unnoticed.
 pub const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How many earlier keys of a resource are remembered, to tell them from foreign ones.
+/// Number of earlier keys in the status, which distinguish `Outdated` from `Foreign`.
 pub const MAX_PREVIOUS_FINGERPRINTS: usize = 5;
-/// How many replacements of our key by someone else are remembered for each number.
+/// Number of foreign replacements of our key in the status of each number.
 pub const MAX_REPLACED_TIMES: usize = 3;
-/// Bound of texts for people in the status of a number, in bytes as the API server stores them.
+/// Limit of texts for people in the status of a number, in bytes as the API server stores them.
 ///
-/// The schema counts characters, which is never more. 500 numbers with texts of this length stay under the 1 MiB that
-/// etcd takes comfortably.
+/// The schema counts characters, which are never more than bytes. 500 numbers with texts of this length stay under 1
+/// MiB, which etcd accepts safely.
 pub const MAX_NUMBER_TEXT: usize = 256;
-/// Bound of short texts that are echoed into the status (trace ids, error types, the sync annotation), in bytes.
+/// Limit of short texts that are copied into the status (trace ids, error types, the sync annotation), in bytes.
 pub const MAX_SHORT_TEXT: usize = 64;
-/// How many numbers a resource may list. The bounds of the status rest on it.
+/// Limit of numbers in a resource. The size limits of the status depend on it.
 pub const MAX_PHONE_NUMBERS: usize = 500;
-/// The most digits of a phone number ID.
+/// Limit of a phone number ID, in digits.
 const MAX_PHONE_NUMBER_ID: usize = 20;
-/// Bound of a condition's message, in bytes.
+/// Limit of a condition's message, in bytes.
 pub const MAX_CONDITION_MESSAGE: usize = 1024;
 
-/// Which key belongs on which phone numbers, and the access token to put it there with. Exactly one of
-/// `privateKeySecretRef`, `certificateSecretRef` and `publicKey` says which key.
+/// Which key belongs on which phone numbers, and the access token that uploads the key. Set exactly one of
+/// `privateKeySecretRef`, `certificateSecretRef` and `publicKey`.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[kube(
@@ -117,42 +117,41 @@ pub const MAX_CONDITION_MESSAGE: usize = 1024;
     validation = Rule::new("!has(self.passphraseSecretRef) || has(self.privateKeySecretRef)")
         .message("passphraseSecretRef is only allowed together with privateKeySecretRef")
         .field_path(".passphraseSecretRef"),
-    // With its BEGIN line, or the bare base64 of a DER file as long as private keys are. A rule on the field itself would
-    // have the API server repeat the key in its answer.
+    // Refuses a private key with its BEGIN line, or the bare base64 of a DER file that is as long as a private key.
+    // With a rule on the field itself, the API server would repeat the key in its answer.
     validation = Rule::new("!has(self.publicKey) || !self.publicKey.matches('PRIVATE ?KEY|^[[:space:]]*MII[EF]')")
         .message("publicKey must not hold a private key, which would be stored with the resource: put it into a Secret that privateKeySecretRef names, or set what `openssl pkey -in private.pem -pubout` prints")
         .field_path(".publicKey"),
 )]
 pub struct FlowsEncryptionKeySpec {
-    /// Entry of a Secret that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. Only the public
-    /// half is ever sent anywhere.
+    /// Entry of a Secret that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. The
+    /// operator sends only the public half to Meta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key_secret_ref: Option<SecretKeyRef>,
 
-    /// Entry of a Secret that holds an X.509 certificate (PEM or DER) whose RSA-2048 key pair is reused, such as `tls.crt` of
-    /// a Secret of type kubernetes.io/tls.
+    /// Entry of a Secret that holds an X.509 certificate (PEM or DER) with an RSA-2048 key, such as `tls.crt` of a
+    /// Secret of type kubernetes.io/tls. The operator uploads the certificate's public key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_secret_ref: Option<SecretKeyRef>,
 
-    /// The public key itself (PEM, `BEGIN PUBLIC KEY` or `BEGIN RSA PUBLIC KEY`), for private keys that live in an HSM
-    /// or a KMS.
+    /// The public key itself (PEM, `BEGIN PUBLIC KEY` or `BEGIN RSA PUBLIC KEY`), for private keys in an HSM or a KMS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub public_key: Option<String>,
 
-    /// Entry of a Secret that holds the passphrase of an encrypted private key. One newline at its end is ignored.
+    /// Entry of a Secret that holds the passphrase of an encrypted private key. One newline at the end is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase_secret_ref: Option<SecretKeyRef>,
 
     /// Entry of a Secret that holds the access token of a system user with the permission `whatsapp_business_messaging` on
-    /// every listed number. White space around it is ignored.
+    /// every listed number. White space around the token is ignored.
     pub access_token_secret_ref: SecretKeyRef,
 
-    /// Entry of a Secret that holds the Meta app's secret. When set, every call carries an `appsecret_proof`.
+    /// Entry of a Secret that holds the Meta app's secret. If set, every call has an `appsecret_proof`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_secret_ref: Option<SecretKeyRef>,
 
-    /// Phone number IDs (not the phone numbers themselves) that must hold the key. Quote them: an unquoted number is
+    /// Phone number IDs (not the phone numbers themselves) that must hold the key. Quote the IDs: an unquoted number is
     /// not a string in YAML.
     #[schemars(length(min = 1, max = 500), inner(length(min = 1, max = 20), regex(pattern = r"^[0-9]+$")))]
     #[x_kube(
@@ -162,14 +161,15 @@ pub struct FlowsEncryptionKeySpec {
     )]
     pub phone_number_ids: Vec<String>,
 
-    /// Enforce puts the key on every number and keeps it there. Observe reads and reports, and never uploads.
+    /// Enforce uploads the key to every number and keeps it there. Observe reads and reports, and never uploads.
     #[serde(default)]
     pub mode: Mode,
 
-    /// How often Meta is asked again what each number holds, as a duration such as `30m` or `1h30m`; at least one
-    /// minute, at most 30 days. Without it the operator's default counts.
+    /// How often the operator checks each number, as a duration such as `30m` or `1h30m`; at least one minute, at most
+    /// 30 days. Default: the operator's flag `--default-check-interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    // Six digits in sixteen characters never exceed what a duration holds in CEL, which would end in an error of types.
+    // A duration of six digits in sixteen characters always fits into a CEL duration. A longer one would be a CEL type
+    // error.
     #[schemars(length(max = 16))]
     #[x_kube(
         validation = Rule::new("self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1m') && duration(self) <= duration('720h')")
@@ -177,15 +177,15 @@ pub struct FlowsEncryptionKeySpec {
     )]
     pub check_interval: Option<String>,
 
-    /// True stops all work on this resource. What was last reported stays, and the resource owns no number. Once it is
-    /// false again, every number is read at once.
+    /// True stops all work on this resource. The last status stays, and the resource owns no number. When it is false
+    /// again, the operator reads every number at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
 
 impl FlowsEncryptionKeySpec {
-    /// What the schema should have refused about the numbers: a status for them might never be stored. The definition of
-    /// another version may let it in.
+    /// An error in the numbers that the schema should have refused. The definition of another version may have accepted
+    /// it. The API server might refuse every status for such numbers.
     pub fn fault(&self) -> Option<String> {
         let count = self.phone_number_ids.len();
         if !(1..=MAX_PHONE_NUMBERS).contains(&count) {
@@ -202,13 +202,13 @@ impl FlowsEncryptionKeySpec {
         Some(format!("spec.phoneNumberIds has {twice} more than once"))
     }
 
-    /// Whether all work on the resource is stopped.
+    /// Whether `suspend` is true.
     pub fn is_suspended(&self) -> bool {
         self.suspend == Some(true)
     }
 
-    /// The check interval of the resource, or `default` where it gives none. A value that the schema should have
-    /// refused counts as none.
+    /// The check interval of the resource, or `default` if the resource has none. An invalid value, which the schema
+    /// should have refused, counts as none.
     pub fn check_interval_or(&self, default: Duration) -> Duration {
         self.check_interval
             .as_deref()
@@ -217,7 +217,7 @@ impl FlowsEncryptionKeySpec {
             .map_or(default, |interval| interval.clamp(MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL))
     }
 
-    /// Every Secret key the resource refers to.
+    /// All Secret references of the resource.
     pub fn secret_refs(&self) -> impl Iterator<Item = &SecretKeyRef> {
         [
             self.private_key_secret_ref.as_ref(),
@@ -248,13 +248,13 @@ pub struct SecretKeyRef {
 }
 
 impl SecretKeyRef {
-    /// The entry, as messages name it. References are to the resource's own namespace.
+    /// Name of the entry in messages. The Secret is in the namespace of the resource.
     pub fn place(&self, namespace: &str) -> String {
         format!("Secret {namespace}/{}, entry {}", self.name, self.key)
     }
 }
 
-/// What the operator may do to the numbers.
+/// Whether the operator may upload keys to the numbers.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Upload the key wherever it is missing, replaced or without a valid signature.
@@ -264,22 +264,22 @@ pub enum Mode {
     Observe,
 }
 
-/// What was last learnt and done. Written by the operator alone.
+/// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
 pub struct FlowsEncryptionKeyStatus {
-    /// The `metadata.generation` that this status speaks of; -1 before the first round.
+    /// The `metadata.generation` that this status describes; -1 before the first reconcile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Digest of the parts of the spec that decide what every number must hold, as of the last round: tells a change
-    /// that concerns all numbers from one that concerns some.
+    /// Digest of the fields of the spec that affect every number, at the last reconcile. Distinguishes a change that
+    /// affects all numbers from a change that affects some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub observed_spec_digest: Option<String>,
 
-    /// The value of the annotation `waflows.dev/sync-requested-at` that was last acted upon.
+    /// The last handled value of the annotation `waflows.dev/sync-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub last_handled_sync_request: Option<String>,
@@ -289,63 +289,63 @@ pub struct FlowsEncryptionKeyStatus {
     #[schemars(length(max = 1024))]
     pub public_key: Option<String>,
 
-    /// `sha256:` and the lowercase hex of the SHA-256 of the key's DER SubjectPublicKeyInfo. The same as
-    /// `openssl pkey -pubin -in public.pem -outform DER | openssl dgst -sha256`.
+    /// Fingerprint of the key: `sha256:` and the lowercase hex SHA-256 of the key's DER SubjectPublicKeyInfo. The same
+    /// as `openssl pkey -pubin -in public.pem -outform DER | openssl dgst -sha256`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71))]
     pub public_key_fingerprint: Option<String>,
 
-    /// The start of the fingerprint, for the eye: `sha256:` and twelve hex digits.
+    /// The start of the fingerprint, for people: `sha256:` and twelve hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 19))]
     pub short_fingerprint: Option<String>,
 
-    /// Since when this key is the resource's.
+    /// When the operator first saw this key in the resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key_since: Option<Time>,
 
     /// Fingerprints of the last five other keys of this resource, newest first. A number that still holds one of them
-    /// is Outdated rather than Foreign.
+    /// is Outdated, not Foreign.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5), inner(length(max = 71)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub previous_fingerprints: Vec<String>,
 
-    /// The Secrets as they were when their contents were last read.
+    /// Versions of the Secrets whose contents the operator last read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub observed_secrets: Vec<ObservedSecret>,
 
-    /// Since when the operator has seen that work is suspended; absent while work goes on.
+    /// When the operator first saw the suspension; absent while the resource is not suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_since: Option<Time>,
 
-    /// How many numbers hold this key with a valid signature, of how many: `2/3`.
+    /// Count of numbers that hold this key with a valid signature, and count of all numbers: `2/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub valid: Option<String>,
 
-    /// End of the last round that asked Meta, whatever came of it.
+    /// End of the last reconcile that called Meta, whatever the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check_time: Option<Time>,
 
-    /// The oldest of the numbers' last answers: since then some number was not read. Numbers that were never read do not
-    /// count.
+    /// The oldest `lastReadTime` of all numbers: every number was read at this time or later. Numbers that were never
+    /// read do not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_check_time: Option<Time>,
 
-    /// When Meta will be asked again, unless something changes before.
+    /// When the operator calls Meta next, unless something changes before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_check_time: Option<Time>,
 
-    /// Every number of the spec, in its order.
+    /// Every number, in the order of the spec.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub phone_numbers: Vec<PhoneNumberStatus>,
 
-    /// `Ready`, `KeyLoaded` and `TokenAccepted`; `Reconciling` or `Stalled` only while true.
+    /// `Ready`, `KeyLoaded` and `TokenAccepted`; `Reconciling` or `Stalled` only while True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -353,28 +353,28 @@ pub struct FlowsEncryptionKeyStatus {
 }
 
 impl FlowsEncryptionKeyStatus {
-    /// Fingerprint of the key that was last read.
+    /// Fingerprint of the last usable key. None if there was none.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.public_key_fingerprint.as_deref()?.parse().ok()
     }
 }
 
-/// Which version of a Secret was read.
+/// The version of a Secret that was read.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 pub struct ObservedSecret {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Its `metadata.uid`.
+    /// `metadata.uid` of the Secret.
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// Its `metadata.resourceVersion`.
+    /// `metadata.resourceVersion` of the Secret.
     #[schemars(length(max = 64))]
     pub resource_version: String,
 }
 
-/// One phone number: what Meta reports of it and what was done to it.
+/// One phone number: Meta's last report about it, and the operator's last actions.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
@@ -383,29 +383,29 @@ pub struct PhoneNumberStatus {
     #[schemars(length(max = 20))]
     pub phone_number_id: String,
 
-    /// Where the number stands.
+    /// State of the number.
     pub state: NumberState,
 
-    /// The signature status in Meta's own words (`VALID`, `MISMATCH`, …); absent where Meta reports no key.
+    /// The signature status in Meta's own words (`VALID`, `MISMATCH`, …); absent if Meta reports no key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub signature_status: Option<String>,
 
-    /// Fingerprint of the key that Meta reports, in the form of `publicKeyFingerprint`; `unreadable` where what Meta
-    /// reports is no public key.
+    /// Fingerprint of the key that Meta reports, in the format of `publicKeyFingerprint`; `unreadable` if Meta's text
+    /// is not a public key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71))]
     pub key_fingerprint: Option<String>,
 
-    /// Since when this resource owns the number: no other resource may upload to it.
+    /// Since when this resource owns the number: no other resource may upload to the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owned_since: Option<Time>,
 
-    /// The last answer that told what the number holds.
+    /// Time of the last successful read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_read_time: Option<Time>,
 
-    /// When the next attempt is due; only while something waits.
+    /// Time of the next attempt; only during a backoff or a hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_time: Option<Time>,
 
@@ -414,7 +414,7 @@ pub struct PhoneNumberStatus {
     #[schemars(range(min = 0))]
     pub failures: i32,
 
-    /// The last upload that Meta accepted or may have accepted.
+    /// Time of the last upload that Meta accepted or may have accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_upload_time: Option<Time>,
 
@@ -423,12 +423,12 @@ pub struct PhoneNumberStatus {
     #[schemars(length(max = 71))]
     pub uploaded_fingerprint: Option<String>,
 
-    /// Uploads of that key that landed since the number was last Valid.
+    /// Uploads of this key that took effect since the number was last Valid.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0))]
     pub upload_attempts: i32,
 
-    /// When someone else replaced our key; the last three times.
+    /// The last three times at which someone else replaced our key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -438,46 +438,46 @@ pub struct PhoneNumberStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_transition_time: Option<Time>,
 
-    /// What to know or to do about the number, in a sentence; absent where there is nothing to say.
+    /// What to know or to do about the number, in a sentence; absent if there is nothing to say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 256))]
     pub message: String,
 
-    /// The failure that stands in the way; absent once it is gone.
+    /// The failed call to Meta; absent once the failure is resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<NumberError>,
 }
 
-/// Where a phone number stands.
+/// State of a phone number.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NumberState {
-    /// Not asked yet.
+    /// Not read yet.
     #[default]
     Pending,
     /// Holds this key with a valid signature.
     Valid,
-    /// Holds this key, but Meta's signature over it is lost.
+    /// Holds this key, but Meta has lost its signature.
     Mismatch,
     /// Holds no key.
     Missing,
     /// Holds an earlier key of this resource.
     Outdated,
-    /// Holds a key that was never of this resource.
+    /// Holds a key that does not belong to this resource.
     Foreign,
-    /// Meta's answer does not tell: a signature status that is not known, or none.
+    /// Meta's answer does not say whether the key is valid: an unknown signature status, or none.
     Unreported,
     /// Another resource owns the number.
     Conflict,
     /// Someone else keeps replacing the key.
     Contested,
-    /// Meta refuses the number until a person acts: id, permission, registration or policy.
+    /// Meta refuses the number until a person acts: ID, permission, registration or policy.
     Refused,
-    /// More than three check intervals went by without an answer about the number.
+    /// No answer from Meta about the number for more than three check intervals.
     Unreachable,
 }
 
 impl NumberState {
-    /// All of them, in the order of this file.
+    /// All states, in the order of this file.
     pub const ALL: [Self; 11] = [
         Self::Pending,
         Self::Valid,
@@ -492,7 +492,7 @@ impl NumberState {
         Self::Unreachable,
     ];
 
-    /// The state as it stands in the resource.
+    /// The text in the resource.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -510,14 +510,14 @@ impl NumberState {
     }
 }
 
-/// A failed call to Meta, with what Meta's support asks for.
+/// A failed call to Meta, with the details that Meta's support asks for.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NumberError {
     /// The call that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<FailedCall>,
-    /// HTTP status of the answer; absent where there was none.
+    /// HTTP status of the answer; absent if there was no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 999))]
     pub http_status: Option<i32>,
@@ -531,7 +531,7 @@ pub struct NumberError {
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub kind: Option<String>,
-    /// What Meta said, or what went wrong on the way.
+    /// Meta's error message, or a description of the connection failure.
     #[schemars(length(max = 256))]
     pub message: String,
     /// Meta's `fbtrace_id`.
@@ -540,12 +540,12 @@ pub struct NumberError {
     pub trace_id: Option<String>,
 }
 
-/// The call that failed: reading what the number holds, or uploading the key.
+/// The call that failed: the read of the number, or the upload of the key.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailedCall {
-    /// Reading what the number holds.
+    /// The read of the number.
     Read,
-    /// Uploading the key.
+    /// The upload of the key.
     Upload,
 }
 
@@ -554,13 +554,13 @@ fn is_zero(count: &i32) -> bool {
     *count == 0
 }
 
-/// The definition to install, as `crds/` holds it.
+/// The definition to install, as in `crds/`.
 ///
-/// Differs from the derived one in four points. Optional fields are not nullable, so that an explicit `null` means
-/// "absent", as in Kubernetes' own types. Descriptions have no line breaks of the source, which `kubectl explain` would
-/// show. `status` has a default, so that tools which compare `observedGeneration` with `generation` never take a
-/// resource without status for a finished one. And conditions are bounded, as those of Kubernetes are, which the Rust
-/// type of a condition leaves out.
+/// Differs from the derived definition in four points. Optional fields are not nullable, so that an explicit `null`
+/// means "absent", as in Kubernetes' own types. Descriptions have no line breaks of the source, which `kubectl explain`
+/// would show. `status` has a default: some tools compare `observedGeneration` with `generation`, and must not treat a
+/// resource without status as finished. Conditions have the length limits of Kubernetes' own conditions, which the Rust
+/// type of a condition lacks.
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = FlowsEncryptionKey::crd();
     for version in &mut definition.spec.versions {
@@ -593,7 +593,7 @@ fn for_each_schema(schema: &mut JSONSchemaProps, change: &mut impl FnMut(&mut JS
     }
 }
 
-/// A text whose paragraphs are lines.
+/// Joins the lines of each paragraph into one line.
 fn unwrapped(text: &str) -> String {
     text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
@@ -617,7 +617,7 @@ fn bound_conditions(status: &mut JSONSchemaProps) {
 /// The definition as YAML.
 ///
 /// # Errors
-/// Never in practice: the definition is made of plain strings, numbers and lists.
+/// Never in practice: the definition contains only plain strings, numbers and lists.
 pub fn manifest() -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string(&definition())
 }

@@ -1,4 +1,4 @@
-//! The contract with users: the resource, its conditions, and the bounds of its texts.
+//! The API for users: the resource, its conditions, and the length limits of its texts.
 
 pub mod conditions;
 pub mod crd;

@@ -1,9 +1,9 @@
-//! Texts for people: bounds for what is echoed into objects of the API server, times, and lists of numbers.
+//! Texts for people: truncation of texts in API objects, times, and lists of numbers.
 
 use jiff::Timestamp;
 
 const ELLIPSIS: char = '…';
-/// How many phone numbers a sentence names. More of them would bury what it says.
+/// Largest number of phone numbers that a sentence names. More would make the sentence unreadable.
 const MAX_NAMED: usize = 10;
 
 /// The time in UTC, to the second.
@@ -11,13 +11,13 @@ pub fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The text as a sentence begins.
+/// The text with a capital first letter.
 pub fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// `phone number ID 1`, or `phone number IDs 1, 2 and 30 more` where there are many.
+/// `phone number ID 1`, or `phone number IDs 1, 2 and 30 more` if there are more than ten.
 pub fn phone_numbers(ids: &[impl AsRef<str>]) -> String {
     let named: Vec<_> = ids.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
     let more = match ids.len() - named.len() {
@@ -27,11 +27,11 @@ pub fn phone_numbers(ids: &[impl AsRef<str>]) -> String {
     format!("phone number {} {}{more}", if ids.len() == 1 { "ID" } else { "IDs" }, named.join(", "))
 }
 
-/// The text, cut at a character boundary to at most `max` bytes as the API server stores it; a cut ends in an ellipsis.
+/// Cuts the text at a character boundary to at most `max` bytes as the API server stores it. A cut ends in an ellipsis.
 ///
-/// Stored is JSON in which Go escapes what HTML could misread, so that a `<` takes six bytes; counting that keeps an
-/// HTML page in the place of an answer from making a status too large to be written. Control characters become spaces,
-/// because people read a status as YAML, which has no place for most of them.
+/// The API server stores JSON in which Go escapes HTML characters, so a `<` takes six bytes. The limit counts these
+/// bytes: otherwise an HTML page instead of an answer could make a status too large to write. Control characters become
+/// spaces, because people read a status as YAML, which allows few of them.
 pub fn truncate(text: &str, max: usize) -> String {
     let mut cut = String::with_capacity(text.len().min(max));
     let mut stored = 0;
@@ -51,12 +51,12 @@ pub fn truncate(text: &str, max: usize) -> String {
     cut
 }
 
-/// A time of today or tomorrow, to the minute.
+/// A time in UTC, to the minute, without the date: for times of today or tomorrow.
 pub fn clock(time: Timestamp) -> String {
     time.strftime("%H:%M UTC").to_string()
 }
 
-/// Any time, to the minute.
+/// A date and time in UTC, to the minute.
 pub fn date_and_clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

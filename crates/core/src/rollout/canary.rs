@@ -1,4 +1,5 @@
-//! A key that Meta has not shown as VALID yet goes to one number alone, the canary: a wrong key so stays small. Pure.
+//! The canary: a key that Meta has not yet shown as VALID goes to one number only, so a wrong key does not spread.
+//! Pure.
 
 use jiff::Timestamp;
 
@@ -6,34 +7,33 @@ use crate::api::crd::{NumberState, PhoneNumberStatus};
 use crate::number::{Criteria, Reading, has_failed_upload};
 use crate::upload::{UploadAnswer, Uploaded};
 
-/// How far the canary of the key is.
+/// State of the canary of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Canary {
-    /// Some number shows the key as VALID: it may go to all.
+    /// Some number shows the key as VALID: the key may go to all numbers.
     Passed,
-    /// No number has it yet.
+    /// No number has the key yet: one upload may begin.
     Open,
-    /// A number has it or should have it, and does not show it as VALID. The others wait; there is nothing new before
-    /// this time.
+    /// A number has the key or should have it, and does not show it as VALID. The other numbers wait.
     Pending {
-        /// When the canary goes on.
+        /// Time of the canary's next upload or read.
         until: Timestamp,
     },
 }
 
-/// What the outcome of the canary's upload means for the uploads that follow.
+/// The uploads that may follow the canary's upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// The key has proven itself: all of them, in parallel.
+    /// The key is VALID: all other uploads, in parallel.
     All,
-    /// The number does not have the key, for reasons of its own: one more, alone.
+    /// The number does not have the key, for a reason that concerns only this number: one more upload, alone.
     One,
-    /// The number has the key or may have it: none.
+    /// The number has the key or may have it: no upload.
     None,
 }
 
 impl Canary {
-    /// Judges from the numbers of a resource.
+    /// Computes the state from the numbers of a resource.
     pub fn of<'a>(numbers: impl Iterator<Item = &'a PhoneNumberStatus>, criteria: &Criteria) -> Self {
         let mut canary = Self::Open;
         for number in numbers {
@@ -47,7 +47,7 @@ impl Canary {
         canary
     }
 
-    /// Judges from the upload of one number and its status afterwards.
+    /// Decides from the upload to one number and the number's status after it.
     pub fn next(after: &PhoneNumberStatus, upload: &Uploaded, reading: &Reading, criteria: &Criteria) -> Next {
         let is_known = !matches!(reading, Reading::Failed { .. } | Reading::Paused { .. });
         if after.state == NumberState::Valid {
@@ -63,9 +63,9 @@ impl Canary {
     }
 }
 
-/// Whether the number is the canary of the key: until when nothing new is to be expected of it.
+/// If the number is the canary of the key: the time of its next upload or read. Otherwise None.
 ///
-/// One that a person must act upon decides nothing about the key, and does not hold up the others.
+/// A number that needs a person says nothing about the key, and does not delay the others.
 pub fn canary_until(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Timestamp> {
     match number.state {
         NumberState::Pending
@@ -84,9 +84,9 @@ pub fn canary_until(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<T
             } else {
                 let uploaded = number.last_upload_time.as_ref()?.0;
                 let until = uploaded + criteria.waits.after_unknown_outcome();
-                // Meta took the key and does not show it yet: it may lag.
+                // Meta accepted the key and does not show it yet: Meta may lag.
                 let is_taken = criteria.is_expected(number.uploaded_fingerprint.as_deref());
-                // The answer to the upload was lost, and so was every answer since.
+                // The answer to the upload was lost, and no read has succeeded since.
                 let is_unread = number.last_read_time.as_ref().is_none_or(|read| read.0 <= uploaded);
                 let is_unknown = number.error.is_some() && !has_failed_upload(number) && is_unread;
                 (until > criteria.now && (is_taken || is_unknown)).then_some(until)

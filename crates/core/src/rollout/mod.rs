@@ -1,4 +1,4 @@
-//! How a key comes onto the numbers of a resource.
+//! The rollout of a key to the numbers of a resource.
 
 pub mod canary;
 pub mod outcome;

@@ -1,4 +1,4 @@
-//! What came of an upload, and what that means for the uploads that follow. Pure.
+//! The result of an upload, and its effect on the following uploads. Pure.
 
 use super::canary::{Canary, Next};
 use crate::api::crd::NumberState;
@@ -7,25 +7,25 @@ use crate::number::{Criteria, Reading};
 use crate::observation::NumberObservation;
 use crate::upload::{UploadReason, Uploaded};
 
-/// What came of one upload.
+/// The result of one upload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The phone number ID.
     pub phone_number_id: String,
-    /// Why it was uploaded.
+    /// The reason for the upload.
     pub reason: UploadReason,
-    /// The call.
+    /// The call and its answer.
     pub upload: Uploaded,
-    /// What the number held afterwards.
+    /// The read back.
     pub after: Reading,
-    /// Its state by then.
+    /// The number's state after the read back.
     pub state: NumberState,
-    /// The answer with which Meta refused the credentials, if it did.
+    /// Meta's answer, if it refused the credentials.
     pub refusal: Option<GraphError>,
 }
 
 impl Outcome {
-    /// What came of an upload to `number`, and what that means for the uploads that follow it of a canary.
+    /// The outcome of an upload to `number`, and the uploads that may follow if the number is the canary.
     pub fn judge(
         number: &NumberObservation,
         criteria: &Criteria,

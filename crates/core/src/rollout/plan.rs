@@ -1,4 +1,4 @@
-//! Which uploads an observation calls for. Pure.
+//! Plans the uploads of a reconcile. Pure.
 
 use crate::api::crd::Mode;
 use crate::number::{Ownership, Reading, upload_reason};
@@ -6,13 +6,13 @@ use crate::observation::Observation;
 use crate::rollout::canary::{Canary, canary_until};
 use crate::upload::UploadReason;
 
-/// What is to be done in a round.
+/// The planned uploads of a reconcile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The uploads, in the order of the spec.
     pub uploads: Vec<Upload>,
-    /// Whether no number has shown this key as VALID yet: the uploads then go one by one until one has, and none
-    /// follows one that landed and was not VALID. A wrong key so reaches a single number.
+    /// Whether no number has shown this key as VALID yet. Then the uploads go one by one until a number is VALID. After
+    /// an upload that took effect and is not VALID, no other upload follows. So a wrong key reaches a single number.
     pub is_canary: bool,
 }
 
@@ -21,12 +21,12 @@ pub struct Plan {
 pub struct Upload {
     /// The phone number ID.
     pub phone_number_id: String,
-    /// Why.
+    /// The reason for the upload.
     pub reason: UploadReason,
 }
 
-/// The uploads that the observation calls for: in mode Enforce, with a key at hand, of numbers that were just read,
-/// that this resource owns, and whose last upload is long enough ago.
+/// The uploads that the observation requires. Conditions: mode Enforce, a usable key, and a number that was just read,
+/// that this resource owns, and whose upload backoff is over.
 pub fn plan(observation: &Observation) -> Plan {
     let criteria = observation.criteria();
     if criteria.mode != Mode::Enforce || observation.key().is_none() {
@@ -42,7 +42,7 @@ pub fn plan(observation: &Observation) -> Plan {
         else {
             continue;
         };
-        // While one number is the canary of the key, the others wait.
+        // While one number is the canary of the key, the other numbers wait.
         let is_held = matches!(canary, Canary::Pending { .. }) && canary_until(&status, &criteria).is_none();
         if !is_held && criteria.upload_allowed_at(&status) <= criteria.now {
             plan.uploads.push(Upload { phone_number_id: status.phone_number_id, reason });

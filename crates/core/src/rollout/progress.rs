@@ -1,20 +1,21 @@
-//! Whether a round has done all it may. Pure.
+//! Whether a reconcile is complete. Pure.
 
 use super::outcome::Outcome;
 use crate::observation::Observation;
 use crate::rollout::plan::Plan;
 
-/// Whether a round is over.
+/// Progress of a reconcile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// It goes on, or was cut short and another one follows; the status tells how far it came.
+    /// The reconcile is running, or was interrupted and another one follows. The status shows the work done so far.
     Underway,
-    /// It came to its end.
+    /// The reconcile is complete.
     Finished,
 }
 
 impl Progress {
-    /// Of a round that has done all it may. One that lost its write fence was cut short, unless nothing was left to do.
+    /// The progress at the end of a reconcile. `is_permitted` is false if the reconcile lost its write fence: then it
+    /// is complete only if nothing was left to do.
     pub fn of(is_permitted: bool, observation: &Observation, plan: &Plan, outcomes: &[Outcome]) -> Self {
         let is_complete = outcomes.len() == plan.uploads.len()
             && !observation.numbers.iter().any(|number| observation.was_skipped(number));

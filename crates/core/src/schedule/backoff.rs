@@ -1,14 +1,14 @@
-//! How long to wait before the next try, in one place. Pure.
+//! The backoff before the next attempt. Pure.
 
 use std::time::Duration;
 
-/// The waits of the operator, in one place, so that tests can shorten them all alike.
+/// All backoffs and waits of the operator. Tests shorten them by one factor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Waits {
     scale: f64,
 }
 
-/// A wait that doubles with every attempt.
+/// An exponential backoff: doubles with every attempt.
 #[derive(Debug, Clone, Copy)]
 struct Doubling {
     first: Duration,
@@ -36,44 +36,45 @@ impl Waits {
         Self { scale }
     }
 
-    /// After the n-th failure in a row that will pass by itself, or an upload that did not land: 5 s doubling to 5 min.
+    /// After the n-th transient failure in a row, or upload without an effect at Meta: 5 s doubling to 5 min.
     pub fn after_failure(&self, failures: i32) -> Duration {
         self.doubling(AFTER_FAILURE, failures)
     }
 
-    /// After the n-th refusal in a row that a person must mend: 5 min doubling to 1 h.
+    /// After the n-th refusal in a row that only a person can resolve: 5 min doubling to 1 h.
     pub fn after_refusal(&self, failures: i32) -> Duration {
         self.doubling(AFTER_REFUSAL, failures)
     }
 
-    /// After the n-th upload of a key that landed and did not make the number Valid: 1 min doubling to 6 h.
+    /// After the n-th upload of a key that took effect but did not make the number Valid: 1 min doubling to 6 h.
     pub fn after_upload(&self, attempts: i32) -> Duration {
         self.doubling(AFTER_UPLOAD, attempts)
     }
 
-    /// Until a number is read again after an upload whose outcome is unknown: a request may still be on its way.
+    /// Before a number is read again after an upload with unknown result: the request may still be on its way.
     pub fn after_unknown_outcome(&self) -> Duration {
         self.of(MINUTE)
     }
 
-    /// Until a rejected passphrase counts: key and passphrase may be changing together.
+    /// Before a rejected passphrase counts as wrong: key and passphrase may be changing together.
     pub fn passphrase_grace(&self) -> Duration {
         self.of(2 * SECOND)
     }
 
-    /// Until the n-th reading back of an upload: at once, then ever later, since Meta may lag.
+    /// Before each read back of an upload: the first is immediate, later ones wait longer, because Meta may lag.
     pub fn read_back(&self) -> impl Iterator<Item = Duration> + use<> {
         let waits = *self;
         [0, 250, 750, 2000].into_iter().map(move |millis| waits.of(Duration::from_millis(millis)))
     }
 
-    /// How long a number stays free after its owner has gone, before a resource with another key takes it.
+    /// Grace period: how long a number stays free after its owner has gone, before a resource with another key may take
+    /// it.
     pub fn before_takeover(&self) -> Duration {
         self.of(MINUTE)
     }
 
-    /// After the n-th round in a row that failed for want of the API server: 5 s doubling to 1 min. Little is gained by
-    /// sparing a server that is away.
+    /// After the n-th reconcile in a row that failed because the API server did not answer: 5 s doubling to 1 min.
+    /// Longer waits would not help an unreachable server.
     pub fn after_outage(&self, failures: i32) -> Duration {
         self.doubling(AFTER_OUTAGE, failures)
     }

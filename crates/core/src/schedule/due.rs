@@ -1,4 +1,4 @@
-//! When something is due: checks, retries, uploads. Pure functions of the stored status and the time.
+//! Decides when checks, retries and uploads are due. Pure functions of the stored status and the time.
 
 use std::time::Duration;
 
@@ -12,29 +12,29 @@ use crate::api::crd::{
 };
 use crate::api::text::truncate;
 
-/// No wait is longer; one that is was computed by a clock that was wrong.
+/// The longest wait. A longer stored wait comes from a wrong clock.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
-/// A stored time, as far as it may be believed: clocks jump, and a time in the future is taken as now.
+/// A stored time, limited to now: clocks jump, so a time in the future counts as now.
 pub fn not_after(time: Timestamp, now: Timestamp) -> Timestamp {
     time.min(now)
 }
 
-/// From when on the last answer about a number is too old to count: after three intervals.
+/// The time at which the last answer about a number becomes too old to count: after three intervals.
 pub fn stale_at(number: &PhoneNumberStatus, interval: Duration, now: Timestamp) -> Option<Timestamp> {
     // Stored times are whole seconds.
     number.last_read_time.as_ref().map(|time| not_after(time.0, now) + interval * 3 + Duration::from_secs(1))
 }
 
-/// A share of the check interval, below a tenth, that depends on the resource alone: spreads checks out, and is the
-/// same after a restart.
+/// A share of the check interval, below a tenth, that spreads checks. Depends only on the resource, so it is the same
+/// after a restart.
 pub fn jitter(uid: &str, interval: Duration) -> Duration {
     let digest = Sha256::digest(uid);
     interval / 10 * u32::from(u16::from_be_bytes([digest[0], digest[1]])) / (u32::from(u16::MAX) + 1)
 }
 
-/// Digest of what every number's state depends on: which key, which credentials, which mode. Not part of it: the list
-/// of numbers, the interval, and whether work is suspended.
+/// Digest of the fields that affect every number: key, credentials, mode. Does not include the list of numbers, the
+/// interval, and `suspend`.
 pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
     let parts = (
         &spec.private_key_secret_ref,
@@ -51,49 +51,49 @@ pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
     format!("{:016x}", u64::from_be_bytes(words[0]))
 }
 
-/// The request for a check now that the annotation makes, as it is echoed into the status.
+/// The value of the annotation that requests a check now, in the form of `status.lastHandledSyncRequest`.
 pub fn sync_request(resource: &FlowsEncryptionKey) -> Option<String> {
     let value = resource.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION)?;
     Some(truncate(value, MAX_SHORT_TEXT))
 }
 
-/// Whether work goes on after a suspension. What the resource owned it had given up, and nobody has looked at its numbers.
+/// Whether the resource was resumed after a suspension. It had given up its numbers, and nobody has read them since.
 pub fn is_resumed(resource: &FlowsEncryptionKey) -> bool {
     let was_suspended = resource.status.as_ref().is_some_and(|status| status.suspended_since.is_some());
     was_suspended && !resource.spec.is_suspended()
 }
 
-/// Whether somebody else has put conditions into the status that the operator cannot have written.
+/// Whether somebody else altered the conditions in the status.
 pub fn is_altered(resource: &FlowsEncryptionKey) -> bool {
     resource.status.as_ref().is_some_and(|status| {
         status.observed_generation == resource.metadata.generation && conditions::are_altered(&status.conditions)
     })
 }
 
-/// Why a round is needed, and what it has to read.
+/// The work of a reconcile that is needed now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// Whether the contents of the Secrets have to be read.
+    /// Whether the reconcile must read the contents of the Secrets.
     pub inputs: bool,
     /// The phone number IDs to read, in the order of the spec.
     pub numbers: Vec<String>,
-    /// Something that a person did is the reason: contested numbers and stored waits start afresh.
+    /// A person caused the work: contested numbers and stored backoffs are reset.
     pub reset_backoff: bool,
 }
 
-/// What there is to do for a resource now, or when to look again.
+/// Whether a resource needs a reconcile now, or when to requeue it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
-    /// A round.
+    /// A reconcile is needed now.
     Now(Work),
-    /// Nothing before this time; nothing at all where it is none.
+    /// Nothing is due before this time. None if nothing is due without a change.
     Later(Option<Timestamp>),
 }
 
 /// Decides from the stored status whether anything is due.
 ///
-/// `secrets` are the referenced Secrets as they exist now. In a steady state the answer is `Later`, also right after a
-/// start, so that a restart costs neither a call to Meta nor a read of a Secret.
+/// `secrets` are the current versions of the referenced Secrets. In a steady state the answer is `Later`, even right
+/// after a start. So a restart costs no call to Meta and no read of a Secret.
 pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: Duration, now: Timestamp) -> Due {
     let nothing_yet = FlowsEncryptionKeyStatus::default();
     let status = resource.status.as_ref().unwrap_or(&nothing_yet);
@@ -130,7 +130,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
         let next = attempts.iter().map(|(_, next)| next.at).chain(turns_stale).min();
         return Due::Later(next.filter(|_| can_ask));
     }
-    // Checks that are almost due are made along with others, so that those of a resource stay together.
+    // Include checks that are almost due, so that the checks of one resource stay together.
     let horizon = now + interval / 20;
     let numbers: Vec<_> = attempts
         .into_iter()
@@ -151,18 +151,18 @@ fn next_attempt(status: &FlowsEncryptionKeyStatus, id: &str, pace: Duration, now
     match stored.map(|number| (&number.next_attempt_time, &number.last_read_time)) {
         Some((Some(time), _)) if time.0 <= now + MAX_WAIT => Attempt { at: time.0, is_check: false },
         Some((_, Some(time))) if time.0 <= now => Attempt { at: time.0 + pace, is_check: true },
-        // Never read, or at a time that is still to come: a clock was wrong, and waiting for it could take years.
+        // Never read, or read at a time in the future: the clock was wrong, and waiting could take years.
         Some(_) | None => Attempt { at: now, is_check: false },
     }
 }
 
-/// Whether Meta cannot be asked until a Secret changes, as the status says.
+/// Whether, according to the status, the operator cannot call Meta until a Secret changes.
 fn lacks_inputs(status: &FlowsEncryptionKeyStatus) -> bool {
     let absent = [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::CredentialMalformed];
     let never_had_a_key = status.fingerprint().is_none()
         && conditions::find(&status.conditions, ConditionType::KeyLoaded)
             .is_some_and(|condition| condition.status == "False")
-        // What may be read is changed without any event: it is tried again.
+        // A changed RBAC permission sends no event, so a forbidden Secret is retried.
         && !has_reason(status, ConditionType::KeyLoaded, &[Reason::SecretForbidden]);
     never_had_a_key || has_reason(status, ConditionType::TokenAccepted, &absent)
 }

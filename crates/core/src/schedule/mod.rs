@@ -1,4 +1,4 @@
-//! When something is due.
+//! When work is due, and the backoff.
 
 pub mod backoff;
 pub mod due;

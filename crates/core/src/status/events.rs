@@ -1,7 +1,6 @@
-//! What happened in a round, as events of the resource. Pure.
+//! The Kubernetes events of a reconcile. Pure.
 //!
-//! One note for each kind of happening, however many numbers it concerns: the API server and its users are spared a
-//! flood.
+//! One event for each kind of change, however many numbers it affects. This avoids a flood of events.
 
 use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
@@ -14,7 +13,7 @@ use crate::upload::UploadReason;
 /// An event to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Whether a person should look.
+    /// Whether the event type is Warning: a person should look.
     pub is_warning: bool,
     /// `reason` of the event.
     pub reason: &'static str,
@@ -22,12 +21,12 @@ pub struct Note {
     pub action: &'static str,
     /// `note` of the event.
     pub text: String,
-    /// The same without times. Two notes of a reason that agree in this tell that the same has happened again.
+    /// The text without times. If two events have the same reason and gist, the same thing has happened again.
     pub gist: String,
 }
 
 impl Note {
-    /// Whether it tells why Ready is what it is, rather than what was done to a number.
+    /// Whether the event explains the condition Ready. Other events are about changes of numbers.
     pub fn is_of_ready(&self) -> bool {
         self.action == RECONCILE
     }
@@ -36,7 +35,7 @@ impl Note {
 const UPLOAD: &str = "Upload";
 const RECONCILE: &str = "Reconcile";
 
-/// The events of a round.
+/// The events of a reconcile.
 pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, outcomes: &[Outcome]) -> Vec<Note> {
     let key = after.short_fingerprint.as_deref().unwrap_or_default();
     let mut notes: Vec<_> = [
@@ -68,7 +67,7 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
     notes
 }
 
-/// Numbers whose upload failed for a passing reason, and did not do so before: retries are not told again.
+/// Numbers whose upload failed for a transient reason for the first time. Retries emit no event.
 fn failed_uploads(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, key: &str) -> Option<Note> {
     let had_failed = |id: &str| {
         before.phone_numbers.iter().find(|number| number.phone_number_id == id).is_some_and(has_failed_upload)
@@ -76,7 +75,7 @@ fn failed_uploads(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyS
     let failed: Vec<_> = after
         .phone_numbers
         .iter()
-        // What Meta refuses is told by the reason of Ready.
+        // The reason of Ready covers refused numbers.
         .filter(|number| number.state != NumberState::Refused && has_failed_upload(number))
         .filter(|number| !had_failed(&number.phone_number_id))
         .collect();
@@ -87,7 +86,7 @@ fn failed_uploads(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyS
     Some(Note { is_warning: true, reason: "UploadFailed", action: UPLOAD, text, gist })
 }
 
-/// The ID, and until when the signature was there as far as is known.
+/// The ID, and the last time at which the number was seen valid.
 fn last_seen_valid(before: &FlowsEncryptionKeyStatus, id: &str) -> String {
     let number = before.phone_numbers.iter().find(|number| number.phone_number_id == id);
     let (what, time) = match number {
@@ -107,7 +106,7 @@ fn is_valid(status: &FlowsEncryptionKeyStatus, outcome: &Outcome) -> bool {
     number.is_some_and(|number| number.state == NumberState::Valid)
 }
 
-/// The reason for which Ready is not True, when it is a new one.
+/// An event for a new reason for which Ready is not True.
 fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
     let now = conditions::find(&after.conditions, ConditionType::Ready)?;
     let then = conditions::find(&before.conditions, ConditionType::Ready);
@@ -117,23 +116,24 @@ fn trouble(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) 
         reason: reason.as_str(),
         action: RECONCILE,
         text: now.message.clone(),
-        // The numbers, and not the times that follow them.
+        // Only the numbers, without the times that follow.
         gist: now.message.split(": ").next().unwrap_or_default().to_owned(),
     })
 }
 
 fn is_trouble(reason: Reason) -> bool {
     match reason.ready_effect() {
-        // Both may be over within seconds: the passphrase is tried once more, and the other resource may be about to go.
+        // Both may end within seconds: the passphrase is tried once more, and the other resource may be about to be
+        // deleted.
         ReadyEffect::Waiting if matches!(reason, Reason::PassphraseRejected | Reason::NumberHandover) => false,
         ReadyEffect::Stalled | ReadyEffect::Waiting => true,
-        // Nobody knows any more what the numbers hold.
+        // The state of the numbers is no longer known.
         ReadyEffect::Underway => reason == Reason::CheckOverdue,
         ReadyEffect::Ready | ReadyEffect::Suspended => false,
     }
 }
 
-/// That a trouble is over.
+/// An event for a resource that is Ready again.
 fn recovery(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
     let now = conditions::find(&after.conditions, ConditionType::Ready)?;
     let then = conditions::find(&before.conditions, ConditionType::Ready)?;

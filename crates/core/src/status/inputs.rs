@@ -1,10 +1,10 @@
-//! Why a key cannot be used, as users are told. Pure.
+//! Maps the errors of a key to condition reasons. Pure.
 
 use waflows_key::KeyError;
 
 use crate::api::conditions::Reason;
 
-/// Kinds of problem that share a remedy share a reason; the message tells them apart.
+/// Problems with the same remedy share a reason. The message distinguishes them.
 pub fn key_reason(error: &KeyError) -> Reason {
     use KeyError as E;
     match error {

@@ -1,4 +1,4 @@
-//! What users are told of a resource: its status and its events.
+//! What users see of a resource: its status and its events.
 
 pub mod events;
 pub mod inputs;

@@ -1,4 +1,4 @@
-//! What is said of a number: what to know or do, and what Meta said last. Pure.
+//! The `message` of a number: what to know or do, and Meta's last answer. Pure.
 
 use crate::api::crd::{MAX_NUMBER_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus};
 use crate::api::text::{capitalized, clock, date_and_clock, truncate};
@@ -7,7 +7,7 @@ use crate::number::{Criteria, Ownership, Reading, UPLOADS_BEFORE_STALLED, has_fa
 use crate::observation::NumberObservation;
 use crate::rollout::outcome::Outcome;
 
-/// Of what went wrong on the way to Meta so much stands in a sentence; the number's `error` has more.
+/// Longest part of a connection failure in a message, in bytes. The number's `error` has more.
 const MAX_CAUSE: usize = 120;
 
 /// The message for a number in its new state.
@@ -62,7 +62,7 @@ pub fn for_number(
     truncate(&parts.collect::<Vec<_>>().join(" "), MAX_NUMBER_TEXT)
 }
 
-/// A state that an upload would mend.
+/// The message for a state that an upload would repair.
 fn drift(what: &str, number: &PhoneNumberStatus, criteria: &Criteria) -> String {
     let next = match criteria.mode {
         Mode::Observe => "mode Observe forbids an upload".to_owned(),
@@ -76,8 +76,8 @@ fn drift(what: &str, number: &PhoneNumberStatus, criteria: &Criteria) -> String 
     format!("{what}; {next}.")
 }
 
-/// The failure that stands in the way and passes by itself, when the number was last known, and when it is tried again.
-/// All of it is stored, so that the sentence changes with the rest of the status and never alone.
+/// The transient failure, the last known state, and the time of the next try. All inputs are stored in the status, so
+/// the message never changes without another change of the status.
 fn failure_of(number: &PhoneNumberStatus) -> Option<String> {
     let error = number.error.as_ref()?;
     let is_current = match number.state {
@@ -100,7 +100,7 @@ fn failure_of(number: &PhoneNumberStatus) -> Option<String> {
     Some(parts.collect::<Vec<_>>().join(" "))
 }
 
-/// What went wrong, and what Meta said of it where it did.
+/// The cause of the failure, and Meta's answer if there was one.
 pub fn cause(error: &NumberError) -> (String, Option<String>) {
     let status = error.http_status.map(i64::from);
     let said = || Some(brief(Some(&error.message), [status, error.code, error.subcode], error.trace_id.as_deref()));
@@ -109,7 +109,7 @@ pub fn cause(error: &NumberError) -> (String, Option<String>) {
         Some(status) if error.code.is_some() || error.message.is_empty() => {
             (format!("Meta answers HTTP {status}"), said().filter(|_| error.code.is_some()))
         }
-        // What went wrong on the way, in our own words.
+        // A failure of the connection, in our own words.
         _ => (capitalized(&truncate(error.message.trim_end_matches('.'), MAX_CAUSE)), None),
     }
 }
@@ -119,7 +119,7 @@ fn refused(number: &PhoneNumberStatus, observed: &NumberObservation, outcome: Op
     let error = last.or(failure(&observed.reading));
     match error.and_then(|error| Some((error.class.remedy()?, error.brief()))) {
         Some((remedy, said)) => format!("{}. {said}", capitalized(remedy)),
-        // Not asked this time: what was said stays true.
+        // The number was not read this time: the former message stays true.
         None => number.message.clone(),
     }
 }

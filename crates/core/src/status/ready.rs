@@ -1,4 +1,4 @@
-//! The conditions of a resource: which situation it is in, and the sentence that says so. Pure.
+//! The conditions of a resource, with their messages. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -13,13 +13,13 @@ use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::schedule::due::spec_digest;
 
-/// A condition about an input, before it is put into the list.
+/// A condition about an input, `KeyLoaded` or `TokenAccepted`.
 struct Input {
     status: ConditionStatus,
     verdict: ConditionReason,
 }
 
-/// The conditions after a round.
+/// The conditions after a reconcile.
 pub fn conditions(
     observation: &Observation,
     outcomes: &[Outcome],
@@ -38,8 +38,7 @@ pub fn conditions(
     conditions::list(before, &wanted, generation, now)
 }
 
-/// The conditions of a suspended resource: as they were, unless the spec says something else by now or somebody else has
-/// altered them.
+/// The conditions of a suspended resource: unchanged, unless the spec was changed or somebody else altered them.
 pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, now: Timestamp) -> Vec<Condition> {
     let spec = &observation.resource.spec;
     let generation = observation.resource.metadata.generation.unwrap_or_default();
@@ -59,7 +58,7 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
     let [key, token] = [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
         .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."));
     let verdict = if is_as_reconciled {
-        // The change that was suspended is taken back: what is known of the numbers counts again.
+        // The spec is again as before the suspension: the known state of the numbers counts again.
         ready(observation, &key, &token, &before.phone_numbers, Progress::Finished)
     } else if before.observed_spec_digest.is_none() {
         ConditionReason::new(
@@ -131,15 +130,15 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
         let has_failed = observation.numbers.iter().any(|number| matches!(number.reading, Reading::Failed { .. }));
         match limit(observation) {
             Some(verdict) => Input { verdict, ..known },
-            // It was tried, and the limit that is told of is over.
+            // The token was tried, and the reported limit is over.
             None if has_failed => Input { verdict: ConditionReason::new(Reason::NotAsked, not_asked), ..known },
             None => known,
         }
     }
 }
 
-/// Whether token and app secret are those of the last round: the same Secrets in the same versions, referred to in the
-/// same way.
+/// Whether token and app secret are the same as in the last reconcile: the same Secrets in the same versions, with the
+/// same references.
 fn has_same_credentials(observation: &Observation, secrets: &[ObservedSecret]) -> bool {
     let spec = &observation.resource.spec;
     let Some(status) = observation.status() else { return false };
@@ -166,7 +165,7 @@ fn refusal(observation: &Observation, error: &GraphError) -> ConditionReason {
     ConditionReason::new(reason, format!("{place}: {remedy}; Meta refuses {what}. {}", error.brief()))
 }
 
-/// The rate limit for which Meta is not asked with the token, if there is one.
+/// The rate limit that holds calls with the token, if there is one.
 fn limit(observation: &Observation) -> Option<ConditionReason> {
     observation.numbers.iter().find_map(|number| match &number.reading {
         Reading::Paused { limit: Some(limit), until } => Some(ConditionReason::new(
@@ -179,7 +178,7 @@ fn limit(observation: &Observation) -> Option<ConditionReason> {
     })
 }
 
-/// The condition as it was, where a round learnt nothing about it.
+/// The former condition, for a reconcile that has no new information about it.
 fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input {
     let stored = conditions::find(before, kind);
     let parsed = stored.and_then(|condition| {
@@ -218,10 +217,10 @@ fn ready(
     }
     let criteria = observation.criteria();
     let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
-    // Of reasons of the same rank the first number's counts: the order of the spec decides, not the course of the round.
+    // Among reasons of the same rank the first number in the spec wins, so the order of calls does not matter.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
     match worst {
-        // What is stored of the numbers was read with other credentials.
+        // The stored state of the numbers was read with other credentials.
         None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
         None => ConditionReason::new(Reason::AllNumbersValid, all_valid(numbers)),
         Some(worst) => {
@@ -252,7 +251,7 @@ fn all_valid(numbers: &[PhoneNumberStatus]) -> String {
     format!("{all}, {} as of {as_of}; for {} {since}.", phone_numbers(&ids), if ids.len() == 1 { "it" } else { "them" })
 }
 
-/// What keeps a number from being Valid.
+/// The reason why a number is not Valid.
 pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason> {
     let drift = |reason| match criteria.mode {
         Mode::Observe => Reason::DriftObserved,
@@ -270,7 +269,7 @@ pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason
         NumberState::Missing => Some(drift(Reason::KeyMissing)),
         NumberState::Outdated => Some(drift(Reason::KeyOutdated)),
         NumberState::Foreign => Some(drift(Reason::KeyForeign)),
-        // An upload would not settle it, so that mode Observe is not what stands in the way.
+        // Not DriftObserved in mode Observe: an upload would not resolve this state.
         NumberState::Unreported => Some(Reason::StatusUnknown),
         NumberState::Conflict if criteria.is_handed_over(number) => Some(Reason::NumberHandover),
         NumberState::Conflict => Some(Reason::NumberConflict),
@@ -280,7 +279,7 @@ pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason
     }
 }
 
-/// Which reason is told where numbers differ: first what a person must mend, then what mends itself.
+/// The rank of a reason if numbers differ: reasons that need a person before reasons that pass by themselves.
 fn rank(reason: Reason) -> u8 {
     use conditions::ReadyEffect;
     match reason.ready_effect() {

@@ -1,4 +1,4 @@
-//! The fourth step of a round: observation and outcomes → status, events, time of the next round. Pure.
+//! The fourth step of a reconcile: computes the status, the events and the time of the next reconcile. Pure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,18 +17,18 @@ use crate::schedule::due::{self, Due, spec_digest, sync_request};
 use crate::status::events::{self, Note};
 use crate::status::{number_message, ready};
 
-/// What a round comes to.
+/// The result of a reconcile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// The new status.
     pub status: FlowsEncryptionKeyStatus,
-    /// What happened, for the events of the resource.
+    /// The events to publish.
     pub notes: Vec<Note>,
-    /// When the next round is due, unless something changes before.
+    /// Time of the next reconcile, unless something changes before. None if nothing is due.
     pub next: Option<Timestamp>,
 }
 
-/// Sums a round up.
+/// Computes the result of a reconcile.
 pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Progress, now: Timestamp) -> Summary {
     let before = observation.status().cloned().unwrap_or_default();
     let spec = &observation.resource.spec;
@@ -60,7 +60,7 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
         status.observed_secrets.clone_from(&inputs.secrets);
     }
     if progress == Progress::Finished {
-        // Whoever waits for the echo of a request waits for what came of it.
+        // Only after the reconcile: a client that waits for this field waits for the result of its request.
         status.last_handled_sync_request = sync_request(&observation.resource);
         if asked_meta(observation) {
             status.last_check_time = Some(Time(now));
@@ -101,7 +101,7 @@ pub fn with_transition_times(
             Some(shown) if shown.last_transition_time.is_some() => {
                 number.last_transition_time.clone_from(&shown.last_transition_time);
             }
-            // Nobody saw it yet, or nobody noted when.
+            // The number was never shown, or the status has no time.
             Some(_) | None => {}
         }
     }
@@ -149,7 +149,7 @@ fn numbers(observation: &Observation, outcomes: &[Outcome], now: Timestamp) -> V
     numbers
 }
 
-/// Says when a number that still needs the key will get it.
+/// Sets the time of the next upload of each number that still needs the key.
 fn schedule_uploads(observation: &Observation, criteria: &Criteria, numbers: &mut [PhoneNumberStatus]) {
     if criteria.mode != Mode::Enforce || observation.key().is_none() {
         return;
@@ -160,12 +160,12 @@ fn schedule_uploads(observation: &Observation, criteria: &Criteria, numbers: &mu
         if waits && number.next_attempt_time.is_none() {
             let is_held = canary_until(number, criteria).is_none();
             let at = match canary {
-                // The canary goes on, but nobody knows for how long: the held number is looked at with its next check.
+                // The canary's end is unknown: the waiting number is handled at its next check.
                 Canary::Pending { until } if is_held && until <= criteria.now => continue,
                 Canary::Pending { until } if is_held => until,
                 Canary::Pending { .. } | Canary::Passed | Canary::Open => criteria.upload_allowed_at(number),
             };
-            // Where the next check comes first, it comes: a number may heal by itself.
+            // If the next check is earlier, keep the check: the number may recover by itself.
             let check = number.last_read_time.as_ref().map(|time| time.0 + criteria.interval);
             number.next_attempt_time =
                 Some(at.max(criteria.now)).filter(|at| check.is_none_or(|check| *at < check)).map(Time);
@@ -173,7 +173,7 @@ fn schedule_uploads(observation: &Observation, criteria: &Criteria, numbers: &mu
     }
 }
 
-/// What follows from the state: ownership, message, time of transition.
+/// Sets the fields that depend on the state: ownership, message, transition time.
 fn settle(
     observation: &Observation,
     observed: &NumberObservation,
@@ -185,14 +185,14 @@ fn settle(
         number.state = NumberState::Unreachable;
     }
     if is_forbidden(observation) && matches!(observed.reading, Reading::NotAsked) {
-        // A grant of permission is no event of the resource or its Secrets: try again now and then.
+        // A changed RBAC permission sends no event, so retry now and then.
         number.next_attempt_time = Some(Time(criteria.now + criteria.waits.after_refusal(1)));
     }
     if let Ownership::Vacant { until } = observed.ownership {
         number.next_attempt_time = Some(Time(until));
     }
     if observation.was_skipped(observed) {
-        // Whoever goes on starts with it.
+        // The next reconcile begins with this number.
         number.next_attempt_time = Some(Time(criteria.now));
     }
     let owns = match number.state {
@@ -214,8 +214,8 @@ fn settle(
     number.message = number_message::for_number(number, observed, outcome, criteria);
 }
 
-/// Until when a number that another resource owns may be on its way to this one: the number holds this very key, so that
-/// the two may be one resource that a GitOps tool gives another name. A minute is enough for it to delete the old one.
+/// End of a possible handover from another resource. The number holds the expected key, so a GitOps tool may be
+/// renaming the resource. A minute is enough to delete the old resource.
 fn handover_until(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Timestamp> {
     let may_be_renamed =
         number.state == NumberState::Conflict && number.error.is_none() && criteria.is_in_place(number);
@@ -223,7 +223,7 @@ fn handover_until(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Tim
     Some(since + criteria.waits.before_takeover()).filter(|until| *until > criteria.now)
 }
 
-/// Without a key the resource could not keep the number: it does not stand in another's way.
+/// Whether the resource has no usable key. Then it owns no number, and does not block other resources.
 fn has_bad_key(observation: &Observation) -> bool {
     observation.inputs.as_ref().is_some_and(|inputs| inputs.key.is_err())
 }
@@ -235,6 +235,6 @@ fn is_forbidden(observation: &Observation) -> bool {
     })
 }
 
-/// The shortest time between two rounds of a resource that nobody changed: a fault in the schedule must not become a
-/// flood.
+/// The shortest time between two reconciles of an unchanged resource: a fault in the schedule must not cause a flood of
+/// calls.
 pub const MIN_PAUSE: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! What is remembered of a resource between its rounds.
+//! The cached form of a resource between its reconciles.
 
 use std::sync::Arc;
 
@@ -11,56 +11,56 @@ use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 use crate::schedule::due::{is_altered, sync_request};
 use crate::store::resource_summary::ResourceSummary;
 
-/// A resource as it was last seen. What every event is compared with lies open; the whole, which only its own round
-/// needs, is packed: most of a fleet's memory would otherwise be fingerprints and times that repeat from number to
-/// number.
+/// A resource as last seen. Fields that every event is compared with are unpacked. The whole object, which only its own
+/// reconcile needs, is packed: otherwise fingerprints and times that repeat from number to number would take most of a
+/// fleet's memory.
 #[derive(Debug, Clone)]
 pub struct CachedResource {
     uid: Option<Box<str>>,
     generation: Option<i64>,
-    /// `metadata.resourceVersion`, where it is a number.
+    /// `metadata.resourceVersion`, if it is a number.
     version: Option<u64>,
     is_being_deleted: bool,
     sync_request: Option<Box<str>>,
-    /// Whether its status cannot be the operator's.
+    /// Whether somebody else changed the conditions in the status.
     is_altered: bool,
     /// `metadata.creationTimestamp`
     pub created: Option<Timestamp>,
     /// Fingerprint of the key that was last read.
     pub fingerprint: Option<Fingerprint>,
-    /// Whether the resource may and can upload, as far as its spec and its last status tell.
+    /// Whether the resource may and can upload, according to its spec and its last status.
     pub upload_capability: UploadCapability,
-    /// Names of the Secrets that it refers to.
+    /// Names of the Secrets that the resource refers to.
     pub secrets: Box<[Box<str>]>,
-    /// The numbers of its spec, ordered by phone number ID.
+    /// The numbers of the spec, ordered by phone number ID.
     pub numbers: Box<[CachedNumber]>,
-    /// What the metrics tell of it.
+    /// The facts that metrics show.
     pub summary: ResourceSummary,
     packed: Packed,
 }
 
-/// A number of a known resource.
+/// A number of a cached resource.
 #[derive(Debug, Clone)]
 pub struct CachedNumber {
     /// The phone number ID.
     pub id: Arc<str>,
-    /// Since when the resource owns the number, as its status says.
+    /// `ownedSince` of the status.
     pub owned_since: Option<Timestamp>,
 }
 
 /// Whether a resource can own numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UploadCapability {
-    /// It may upload, and has a key to upload.
+    /// The resource may upload, and has a usable key.
     Able,
-    /// It may upload; in its last round there was no usable key.
+    /// The resource may upload, but had no usable key in its last reconcile.
     WithoutKey,
-    /// It may not upload: it is in mode Observe, suspended or being deleted.
+    /// The resource may not upload: it is in mode Observe, suspended or being deleted.
     Barred,
 }
 
 impl CachedResource {
-    /// What to remember of a resource.
+    /// The cached form of the resource.
     pub fn of(resource: &FlowsEncryptionKey) -> Self {
         let metadata = &resource.metadata;
         let mut secrets: Vec<Box<str>> = resource.spec.secret_refs().map(|to| to.name.as_str().into()).collect();
@@ -83,12 +83,12 @@ impl CachedResource {
         }
     }
 
-    /// The resource.
+    /// The unpacked resource.
     pub fn resource(&self) -> FlowsEncryptionKey {
         self.packed.open()
     }
 
-    /// Whether this is the same object as the other one, not one of its name that was created anew.
+    /// Whether both are the same object. False if the object was deleted and created again under the same name.
     pub fn is_same_object(&self, other: &Self) -> bool {
         self.uid == other.uid
     }
@@ -98,15 +98,15 @@ impl CachedResource {
         self.uid.as_deref() == uid
     }
 
-    /// Whether the object with this metadata has nothing that is not known. Resource versions of one kind of resource
-    /// can be compared as numbers (KEP-5504); others are always newer.
+    /// Whether the cache is at least as new as the object with this metadata. Resource versions of one kind can be
+    /// compared as numbers (KEP-5504). A version that is not a number is always newer.
     pub fn is_up_to_date_with(&self, metadata: &ObjectMeta) -> bool {
         self.has_uid(metadata.uid.as_deref())
             && self.version.zip(version(metadata)).is_some_and(|(known, other)| other <= known)
     }
 
-    /// Whether someone changed what the resource asks for, or left a status that cannot be the operator's. Any other
-    /// change of its status or metadata is none.
+    /// Whether someone recreated or deleted the object, changed its spec or the sync annotation, or altered the
+    /// conditions in the status. Other changes of status or metadata do not count.
     pub fn spec_changed(&self, before: &Self) -> bool {
         !self.is_same_object(before)
             || self.generation != before.generation
@@ -115,13 +115,13 @@ impl CachedResource {
             || (self.is_altered && !before.is_altered)
     }
 
-    /// Since when the resource owns the number, as its status says.
+    /// `ownedSince` of the number in the status.
     pub fn owned_since(&self, id: &str) -> Option<Timestamp> {
         let position = self.numbers.binary_search_by(|number| (*number.id).cmp(id)).ok()?;
         self.numbers[position].owned_since
     }
 
-    /// The numbers that the resource owns, as its status says.
+    /// The numbers with `ownedSince` in the status.
     pub fn owned(&self) -> impl Iterator<Item = &str> {
         let is_able = self.upload_capability == UploadCapability::Able;
         self.numbers.iter().filter(move |number| is_able && number.owned_since.is_some()).map(|number| &*number.id)
@@ -152,7 +152,8 @@ fn numbers(resource: &FlowsEncryptionKey) -> Box<[CachedNumber]> {
     let mut owned: Vec<_> = status
         .phone_numbers
         .iter()
-        // What it owned it gave up when it was suspended, and after that it owns what it has read again.
+        // A suspended resource gives up its numbers. After the resume it owns a number once it has read the number
+        // again.
         .filter(|_| status.suspended_since.is_none())
         .filter_map(|number| Some((number.phone_number_id.as_str(), number.owned_since.as_ref()?.0)))
         .collect();
@@ -174,8 +175,8 @@ fn numbers(resource: &FlowsEncryptionKey) -> Box<[CachedNumber]> {
 #[derive(Debug, Clone)]
 struct Packed(Box<[u8]>);
 
-/// What nearly all resources have in common. What is packed with it can only be opened with it; neither leaves the
-/// process.
+/// The compression dictionary: text that nearly all resources have in common. Packed data can only be unpacked with the
+/// same dictionary. Packed data never leaves the process.
 const TYPICAL: &[u8] = include_bytes!("typical.json");
 
 impl Packed {
@@ -199,7 +200,7 @@ mod tests {
     use super::*;
     use crate::api::crd::{PhoneNumberStatus, SYNC_ANNOTATION};
 
-    /// As the API server has it.
+    /// A resource as the API server returns it.
     fn resource() -> FlowsEncryptionKey {
         let text = include_str!("../../../../examples/minimal.yaml");
         let mut resource: FlowsEncryptionKey = text

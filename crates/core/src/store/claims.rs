@@ -1,9 +1,9 @@
-//! Which resource owns a phone number, where several list it. Synchronous and in memory.
+//! Decides which resource owns a phone number that several resources list. Synchronous and in memory.
 //!
-//! To have a claim, a resource must have read the number with its own token; `ownedSince` in the status says since
-//! when. Among several the oldest `ownedSince` decides; where that is the same, the older resource, and at last the
-//! order of namespace and name. A resource that may not or cannot upload never owns a number. While a round has read a
-//! number and not yet written its status, a reservation stands for `ownedSince`.
+//! A resource has a claim after it has read the number with its own token; `ownedSince` in the status is the time of
+//! the claim. The oldest `ownedSince` wins, then the older resource, then the order of namespace and name. A resource
+//! that may not or cannot upload never owns a number. When a reconcile has read a number and not yet written its
+//! status, a reservation replaces `ownedSince`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -18,19 +18,19 @@ use crate::number::Ownership;
 use crate::store::cached_resource::{CachedResource, UploadCapability};
 use crate::store::object_key::ObjectKey;
 
-/// The resources that there are.
+/// All cached resources.
 pub type Resources = HashMap<ObjectKey, Box<CachedResource>>;
 
-/// Who claims which number.
+/// The resources that list each number, with reservations and grace periods.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
-    /// Nearly always one.
+    /// The resources that list a phone number ID. Nearly always one.
     claimants: HashMap<Arc<str>, SmallVec<[ObjectKey; 1]>>,
     reserved: HashMap<Box<str>, ObjectKey>,
     vacant: HashMap<Box<str>, GracePeriod>,
 }
 
-/// A number whose owner has gone a moment ago.
+/// The time after the owner of a number has gone, in which only some resources may take the number over.
 #[derive(Debug, Clone)]
 struct GracePeriod {
     former: ObjectKey,
@@ -39,15 +39,15 @@ struct GracePeriod {
     until: Timestamp,
 }
 
-/// A number that changed hands or lost its owner, and who else lists it.
+/// The effect on other resources when a resource loses numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
-    /// Resources that may take the number over.
+    /// The other resources that list a lost number and may take it over.
     pub contenders: Vec<ObjectKey>,
 }
 
 impl Claims {
-    /// The resource lists these numbers.
+    /// Adds the resource as a claimant of its numbers.
     pub fn link(&mut self, key: &ObjectKey, known: &CachedResource) {
         for number in &known.numbers {
             match self.claimants.get_mut(&number.id) {
@@ -57,7 +57,7 @@ impl Claims {
         }
     }
 
-    /// The resource no longer lists these numbers.
+    /// Removes the resource as a claimant of its numbers.
     pub fn unlink(&mut self, key: &ObjectKey, known: &CachedResource) {
         for number in &known.numbers {
             let Some(claimants) = self.claimants.get_mut(&number.id) else { continue };
@@ -68,8 +68,9 @@ impl Claims {
         }
     }
 
-    /// A resource changed or went. Returns the numbers that it owned and does not own any more, as vacancies for
-    /// others; the owner may come back before `now + patience` (a GitOps tool recreates it) with another key.
+    /// Handles a changed or deleted resource. Returns the resources that may take over numbers that it no longer owns.
+    /// Until `now + patience` the former owner may come back, even with another key, because a GitOps tool may recreate
+    /// it.
     pub fn note_change(
         &mut self,
         key: &ObjectKey,
@@ -100,7 +101,7 @@ impl Claims {
         Some(Released { contenders: contenders.into_keys().collect() })
     }
 
-    /// Whose number it is, as seen by one of those who list it, whose key has this fingerprint.
+    /// The owner of the number, as seen by a resource that lists it and has the key with this fingerprint.
     pub fn owner(
         &self,
         id: &str,
@@ -129,7 +130,8 @@ impl Claims {
         }
     }
 
-    /// The same for a resource that has just read the number: where nobody owns it, it is reserved for this one.
+    /// Like `owner`, for a resource that has just read the number. If nobody owns the number, reserves it for the
+    /// resource.
     pub fn claim_now(
         &mut self,
         id: &str,
@@ -145,33 +147,34 @@ impl Claims {
         ownership
     }
 
-    /// The round is over, its status is stored: reservations are no longer needed.
+    /// Removes the reservations of a resource whose reconcile has stored its status.
     pub fn release(&mut self, claimant: &ObjectKey) {
         self.reserved.retain(|_, holder| holder != claimant);
     }
 
-    /// Since when the resource owns the number; none where its claim does not count.
+    /// Time of the resource's claim to the number. None if the resource has no valid claim.
     fn claim(&self, id: &str, key: &ObjectKey, known: &CachedResource) -> Option<Timestamp> {
         let is_reserved = self.reserved.get(id) == Some(key);
         match known.upload_capability {
             UploadCapability::Able => {}
-            // Who holds a reservation has just read a usable key, whatever its last status says.
+            // A resource with a reservation has just read a usable key, whatever its last status says.
             UploadCapability::WithoutKey if is_reserved => {}
             UploadCapability::WithoutKey | UploadCapability::Barred => return None,
         }
-        // A reservation was made when nobody owned the number, so it counts as made at the end of time: later than
-        // any stored claim.
+        // A reservation was made when nobody owned the number. So it counts as later than any stored claim.
         known.owned_since(id).or_else(|| is_reserved.then_some(Timestamp::MAX))
     }
 }
 
 impl GracePeriod {
-    /// One that seems to begin only later was noted by a clock that was wrong: its end could be far away.
+    /// Whether the grace period is running. A period that starts in the future comes from a wrong clock and does not
+    /// count: its end could be far away.
     fn lasts(&self, now: Timestamp) -> bool {
         self.since <= now && now < self.until
     }
 
-    /// At once: by its former owner, and by whoever has the same key, for whom nothing would be uploaded.
+    /// Whether the claimant may take the number at once: the former owner, or a resource with the same key, which would
+    /// upload nothing.
     fn may_be_taken_by(&self, claimant: &ObjectKey, fingerprint: Option<Fingerprint>) -> bool {
         self.former == *claimant || (fingerprint.is_some() && fingerprint == self.fingerprint)
     }

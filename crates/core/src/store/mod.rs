@@ -1,4 +1,4 @@
-//! The objects that the operator watches, as far as they are remembered.
+//! The cache of the objects that the operator watches.
 
 pub mod cached_resource;
 pub mod claims;

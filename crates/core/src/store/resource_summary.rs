@@ -1,35 +1,34 @@
-//! The few facts about a resource that are asked for all at once, of all resources.
+//! The facts about each resource that metrics show for all resources.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{self, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState};
 
-/// A resource's state in brief.
+/// The state of a resource, as metrics show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceSummary {
-    /// How many of its numbers are in each state, in the order of [`NumberState::ALL`]. Those that are not in the status
-    /// yet are pending. There are 500 at the most.
+    /// Count of the resource's numbers in each state, in the order of [`NumberState::ALL`]. Numbers that are not yet in
+    /// the status are Pending. At most 500 in total.
     pub numbers: [u16; NumberState::ALL.len()],
     /// Status of the condition `Ready`.
     pub ready: ConditionStatus,
-    /// Its reason, one that this version of the operator knows.
+    /// Reason of `Ready`. `Other` if this version of the operator does not know the reason.
     pub reason: &'static str,
-    /// The oldest of the numbers' last answers, in Unix time: since then some number was not read. None before each was
-    /// read once.
+    /// The oldest of the numbers' last successful reads, in Unix time. None until each number was read once.
     pub last_check: Option<i64>,
-    /// When Meta will be asked again, in Unix time.
+    /// Time of the next call to Meta, in Unix time.
     pub next_check: Option<i64>,
-    /// When the current key was first seen, in Unix time.
+    /// Time at which the operator first saw the current key, in Unix time.
     pub key_since: Option<i64>,
-    /// Since when work on it has been suspended, in Unix time; none while work goes on.
+    /// Start of the suspension, in Unix time. None if the resource is not suspended.
     pub suspended_since: Option<i64>,
-    /// Secret and key of the access token, where Meta refuses it.
+    /// Secret and key of the access token, if Meta refuses the token.
     pub refused_token: Option<Box<(String, String)>>,
 }
 
 impl ResourceSummary {
-    /// In brief what the resource's spec and status say.
+    /// The summary of the resource's spec and status.
     pub fn of(resource: &FlowsEncryptionKey) -> Self {
         let nothing_yet = FlowsEncryptionKeyStatus::default();
         let status = resource.status.as_ref().unwrap_or(&nothing_yet);
@@ -73,11 +72,11 @@ fn readiness(status: &FlowsEncryptionKeyStatus) -> (ConditionStatus, &'static st
         _ => ConditionStatus::Unknown,
     };
     let reason = Reason::ALL.iter().map(|reason| reason.as_str()).find(|reason| *reason == ready.reason);
-    // Of another version of the operator.
+    // Another version of the operator wrote this reason.
     (value, reason.unwrap_or("Other"))
 }
 
-/// Whether the status says that Meta refuses the credentials: the access token, or the proof of the app secret.
+/// Whether the status says that Meta refuses the access token or the app secret proof.
 pub fn refuses_token(status: &FlowsEncryptionKeyStatus) -> bool {
     conditions::find(&status.conditions, ConditionType::TokenAccepted).is_some_and(|accepted| {
         [Reason::TokenRefused, Reason::AppSecretRefused].iter().any(|reason| accepted.reason == reason.as_str())

@@ -1,7 +1,7 @@
-//! What exists, as the watches told: resources with their last status, versions of Secrets, and who refers to what.
+//! The cache of the watched objects: resources with their last status, versions of Secrets, and an index from Secrets
+//! to resources.
 //!
-//! Synchronous. Every change returns the resources that it concerns, found by index: no event costs a scan over all
-//! resources.
+//! Synchronous. Every change returns the affected resources. An index finds them, so no event scans all resources.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -19,20 +19,19 @@ use crate::store::claims::{Claims, Released, Resources};
 use crate::store::object_key::ObjectKey;
 use crate::store::resource_summary::ResourceSummary;
 
-/// A Secret, as far as it is remembered.
+/// The cached facts of a Secret. Never its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct SecretVersion {
     uid: Box<str>,
     resource_version: Box<str>,
 }
 
-/// What a change of a resource brings about.
+/// The effects of a changed resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Someone changed what the resource asks for, or left a status that cannot be the operator's. Any other change of
-    /// its status or metadata is none.
+    /// See [`CachedResource::spec_changed`].
     pub spec_changed: bool,
-    /// It has lost numbers that others list.
+    /// The resource lost numbers that other resources list.
     pub vacated: Option<Released>,
 }
 
@@ -41,27 +40,28 @@ pub struct Change {
 pub struct Store {
     resources: Resources,
     secrets: HashMap<ObjectKey, SecretVersion>,
-    /// The resources that refer to a Secret, in order; mostly one.
+    /// The resources that refer to a Secret, in order. Mostly one.
     by_secret: HashMap<ObjectKey, SmallVec<[ObjectKey; 1]>>,
     claims: Claims,
     takeover_patience: Duration,
-    /// The resources that have to look whether their credentials were refused.
+    /// The resources that must check whether Meta refuses their credentials, because it refused another resource with
+    /// the same Secret.
     in_doubt: HashSet<ObjectKey>,
     resource_lists: Vec<Listing>,
     secret_lists: Vec<Listing>,
 }
 
-/// Progress of the list that a watch begins with, and begins again with when it has missed something.
+/// Progress of the initial list of a watch. A watch lists again after it has missed events.
 #[derive(Debug, Clone, Default)]
 struct Listing {
-    /// The namespace that the watch is confined to.
+    /// The namespace of the watch. None for all namespaces.
     namespace: Option<Arc<str>>,
     is_complete: bool,
     seen: HashSet<ObjectKey>,
 }
 
 impl Listing {
-    /// Ends a list: those of `known` that the watch should have seen and has not.
+    /// Ends a list. Returns the objects of `known` in the watch's namespace that the list did not contain.
     fn finish<'a>(&mut self, known: impl Iterator<Item = &'a ObjectKey>) -> Vec<ObjectKey> {
         let seen = std::mem::take(&mut self.seen);
         self.is_complete = true;
@@ -74,11 +74,11 @@ impl Listing {
 }
 
 impl Store {
-    /// An empty index for one pair of watches, over all namespaces or each confined to one. The position of the
-    /// namespace is the number of the watch.
+    /// An empty store, with one pair of watches for each entry of `namespaces`. None stands for all namespaces. The
+    /// position of the entry is the number of the watch.
     ///
-    /// `takeover_patience` is how long a number stays free after its owner has gone before a resource with another
-    /// key takes it.
+    /// `takeover_patience` is the grace period: how long a number stays free after its owner has gone, before a
+    /// resource with another key may take it.
     pub fn new(namespaces: &[Option<String>], takeover_patience: Duration) -> Self {
         let lists = || {
             let namespaces = namespaces.iter().map(|namespace| namespace.as_deref().map(Arc::from));
@@ -87,17 +87,17 @@ impl Store {
         Self { resource_lists: lists(), secret_lists: lists(), takeover_patience, ..Self::default() }
     }
 
-    /// Whether every watch has been listed once. Before that nothing may be decided.
+    /// Whether the initial list of every watch is complete. Before that the operator may not decide anything.
     pub fn is_complete(&self) -> bool {
         self.resource_lists.iter().chain(&self.secret_lists).all(|list| list.is_complete)
     }
 
-    /// The resource as last seen, or as last written by the operator itself.
+    /// The resource as last seen by the watch, or as last written by the operator.
     pub fn resource(&self, key: &ObjectKey) -> Option<FlowsEncryptionKey> {
         self.resources.get(key).map(|known| known.resource())
     }
 
-    /// The state of all resources in brief.
+    /// The summaries of all resources.
     pub fn summary(&self) -> Vec<(ObjectKey, ResourceSummary)> {
         self.resources.iter().map(|(key, known)| (key.clone(), known.summary.clone())).collect()
     }
@@ -107,7 +107,7 @@ impl Store {
         self.resources.keys().cloned().collect()
     }
 
-    /// The Secrets that the resource refers to, as they exist now, by name.
+    /// The current versions of the Secrets that the resource refers to, ordered by name.
     pub fn referenced_secrets(&self, resource: &FlowsEncryptionKey) -> Vec<ObservedSecret> {
         let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
         let names: BTreeSet<_> = resource.spec.secret_refs().map(|reference| reference.name.as_str()).collect();
@@ -122,23 +122,23 @@ impl Store {
         names.into_iter().filter_map(version).collect()
     }
 
-    /// A list of resources begins.
+    /// Begins a list of resources.
     pub fn begin_resources(&mut self, watch: usize) {
         self.resource_lists[watch].seen.clear();
     }
 
-    /// The list of resources has this one.
+    /// Marks the resource as contained in the list.
     pub fn list_resource(&mut self, watch: usize, key: &ObjectKey) {
         self.resource_lists[watch].seen.insert(key.clone());
     }
 
-    /// Whether this version of a resource, or a later one, was seen already: the answer to a status write overtakes the
-    /// watch.
+    /// Whether the store already has this version of the resource, or a later one. The answer to a status write often
+    /// arrives before the watch event.
     pub fn is_up_to_date_with(&self, key: &ObjectKey, metadata: &ObjectMeta) -> bool {
         self.resources.get(key).is_some_and(|known| known.is_up_to_date_with(metadata))
     }
 
-    /// A resource was listed, created or changed, or its status was written.
+    /// Stores a resource that was listed, created or changed, or whose status was written.
     pub fn apply_resource(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
         let key = ObjectKey::of(&resource.metadata);
         if self.is_up_to_date_with(&key, &resource.metadata) {
@@ -164,8 +164,8 @@ impl Store {
         Change { spec_changed, vacated }
     }
 
-    /// The answer to a status write of the operator's own. Means nothing where the resource went meanwhile, or was
-    /// created anew.
+    /// Stores the answer to a status write of this operator. Ignored if the resource was deleted or created again
+    /// meanwhile.
     pub fn status_written(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
         let known = self.resources.get(&ObjectKey::of(&resource.metadata));
         if known.is_none_or(|known| !known.has_uid(resource.metadata.uid.as_deref())) {
@@ -174,7 +174,7 @@ impl Store {
         self.apply_resource(resource, now)
     }
 
-    /// The resource is gone, or no longer one that can be read.
+    /// Removes a resource that was deleted, or that can no longer be parsed.
     pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Released> {
         let known = self.resources.remove(key)?;
         self.in_doubt.remove(key);
@@ -183,37 +183,38 @@ impl Store {
         self.claims.note_change(key, &known, None, self.takeover_patience, now)
     }
 
-    /// Whose number it is, as seen by a resource that lists it and wants the number to hold the key of this fingerprint.
+    /// The owner of the number, as seen by a resource that lists it and whose key has the fingerprint `wanted`.
     pub fn owner(&self, id: &str, key: &ObjectKey, wanted: Option<Fingerprint>, now: Timestamp) -> Ownership {
         self.claims.owner(id, key, wanted, &self.resources, now)
     }
 
-    /// The same for a resource whose token has just read the number, which makes it the owner where there is none.
+    /// Like `owner`, for a resource whose token has just read the number. If nobody owns the number, the resource
+    /// becomes the owner.
     pub fn claim(&mut self, id: &str, key: &ObjectKey, wanted: Option<Fingerprint>, now: Timestamp) -> Ownership {
         self.claims.claim_now(id, key, wanted, &self.resources, now)
     }
 
-    /// The round of a resource is over.
+    /// Ends the reconcile of a resource: removes its reservations.
     pub fn finish_round(&mut self, key: &ObjectKey) {
         self.claims.release(key);
     }
 
-    /// The list of resources is complete. What was not in it is gone, and returned to be deleted.
+    /// Ends a list of resources. Returns the resources that the list did not contain: the caller must delete them.
     pub fn finish_resources(&mut self, watch: usize) -> Vec<ObjectKey> {
         self.resource_lists[watch].finish(self.resources.keys())
     }
 
-    /// A list of Secrets begins.
+    /// Begins a list of Secrets.
     pub fn begin_secrets(&mut self, watch: usize) {
         self.secret_lists[watch].seen.clear();
     }
 
-    /// The list of Secrets has this one.
+    /// Marks the Secret as contained in the list.
     pub fn list_secret(&mut self, watch: usize, key: &ObjectKey) {
         self.secret_lists[watch].seen.insert(key.clone());
     }
 
-    /// A Secret was listed, created or changed. Returns the resources that refer to it, if its version is a new one.
+    /// Stores the version of a Secret. Returns the resources that refer to the Secret, if the version is new.
     pub fn apply_secret(&mut self, metadata: &ObjectMeta) -> Vec<ObjectKey> {
         let key = ObjectKey::of(metadata);
         let version = SecretVersion {
@@ -228,32 +229,33 @@ impl Store {
         concerned
     }
 
-    /// The Secret is gone. Returns the resources that refer to it.
+    /// Removes a Secret. Returns the resources that refer to it.
     pub fn delete_secret(&mut self, key: &ObjectKey) -> Vec<ObjectKey> {
         if self.secrets.remove(key).is_some() { self.referring_to(key) } else { Vec::new() }
     }
 
-    /// The list of Secrets is complete. What was not in it is gone. Returns the resources that refer to it.
+    /// Ends a list of Secrets and removes the Secrets that it did not contain. Returns the resources that refer to
+    /// them.
     pub fn finish_secrets(&mut self, watch: usize) -> Vec<ObjectKey> {
         let gone = self.secret_lists[watch].finish(self.secrets.keys());
         gone.iter().flat_map(|key| self.delete_secret(key)).collect()
     }
 
-    /// What a resource read from this Secret was refused: those that refer to it have to look whether theirs was, too.
-    /// Returns them, but for those that are about to look anyway.
+    /// Meta refused credentials from this Secret. All resources that refer to the Secret must check whether their
+    /// credentials are the same. Returns these resources, without those that are already marked.
     pub fn doubt(&mut self, secret: &ObjectKey) -> Vec<ObjectKey> {
         let concerned = self.referring_to(secret);
         concerned.into_iter().filter(|key| self.in_doubt.insert(key.clone())).collect()
     }
 
-    /// The resource could not look.
+    /// Marks the resource again, because it could not check its credentials.
     pub fn keep_in_doubt(&mut self, key: &ObjectKey) {
         if self.resources.contains_key(key) {
             self.in_doubt.insert(key.clone());
         }
     }
 
-    /// Whether the resource has to look whether its credentials were refused. It does so now.
+    /// Whether the resource must check its credentials. Removes the mark.
     pub fn take_doubt(&mut self, key: &ObjectKey) -> bool {
         self.in_doubt.remove(key)
     }

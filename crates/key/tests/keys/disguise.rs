@@ -1,8 +1,8 @@
-//! What copying and pasting makes of a PEM file.
+//! PEM files after copying and pasting.
 
 use proptest::prelude::*;
 
-/// How a PEM file is mistreated.
+/// A change of a PEM file by a tool or a person.
 #[derive(Debug, Clone)]
 pub(crate) struct Disguise {
     line_break: &'static str,
@@ -21,7 +21,7 @@ enum Encoding {
     Utf16BigEndian,
 }
 
-/// All disguises that a key must survive.
+/// All changes that the parser must tolerate.
 pub(crate) fn any_disguise() -> impl Strategy<Value = Disguise> {
     use proptest::sample::select;
     let line_breaks = vec!["\n", "\r\n", "\r", " ", "\\n", "\\r\\n", "\\\\n", "\n\n", " \n", "\t", "\u{a0}\n", "\\n\n"];
@@ -59,7 +59,7 @@ pub(crate) fn any_disguise() -> impl Strategy<Value = Disguise> {
 }
 
 impl Disguise {
-    /// The value that ends up in the Secret.
+    /// The resulting value in the Secret.
     pub(crate) fn apply(&self, pem: &str) -> Vec<u8> {
         let lines: Vec<String> = match self.width {
             Some(width) => rewrapped(pem, width),
@@ -76,7 +76,7 @@ impl Disguise {
     }
 }
 
-/// With lines of base64 of another length; the BEGIN and END lines and the headers stay whole.
+/// Base64 lines of another length. The BEGIN and END lines and the headers stay unchanged.
 fn rewrapped(pem: &str, width: usize) -> Vec<String> {
     let is_base64 = |line: &&str| !line.starts_with('-') && !line.contains(':') && !line.is_empty();
     let body: String = pem.lines().filter(is_base64).collect();

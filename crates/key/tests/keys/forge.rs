@@ -1,4 +1,4 @@
-//! Files that no tool writes: DER put together by hand.
+//! Files that no tool writes: handmade DER.
 
 use rsa::pkcs1::der::asn1::{Any, UintRef};
 use rsa::pkcs1::der::{Decode, Encode};
@@ -18,8 +18,8 @@ pub(crate) fn pbkdf2(rest: &[&[u8]], cipher: &[u8], iv: &[u8]) -> Vec<u8> {
     encrypted(PBKDF2, rest, cipher, iv)
 }
 
-/// An EncryptedPrivateKeyInfo of OpenSSL, whose PBKDF2 with SHA-1 states what OpenSSL leaves out: the length of the key
-/// and the hash, which is the default.
+/// An EncryptedPrivateKeyInfo with PBKDF2 and SHA-1 that contains two fields that OpenSSL omits: the length of the key,
+/// and the default hash.
 pub(crate) fn with_all_stated(file: &[u8], key_len: u64) -> Vec<u8> {
     let file = elements(file);
     let scheme = elements(&file[0]);
@@ -31,7 +31,7 @@ pub(crate) fn with_all_stated(file: &[u8], key_len: u64) -> Vec<u8> {
     sequence(&[&sequence(&[&scheme[0], &sequence(&[&kdf, &parameters[1]])]), &file[1]])
 }
 
-/// An EncryptedPrivateKeyInfo of some other scheme than PBES2.
+/// An EncryptedPrivateKeyInfo with another scheme than PBES2.
 pub(crate) fn other_scheme(scheme: &[u8]) -> Vec<u8> {
     encrypted_with(scheme, &sequence(&[&octets(b"saltsalt"), &integer(2048)]))
 }
@@ -52,7 +52,7 @@ fn encrypted_with(scheme: &[u8], parameters: &[u8]) -> Vec<u8> {
     sequence(&[&sequence(&[&oid(scheme), parameters]), &octets(&[0; 1216])])
 }
 
-/// [`KEY`] in PKCS#1, one of its numbers replaced.
+/// [`KEY`] in PKCS#1 with one number replaced.
 pub(crate) fn private_key(change: impl FnOnce(&mut RsaPrivateKey<'_>)) -> Vec<u8> {
     let der = openssl("rsa -traditional -outform DER", &KEY);
     let mut key = RsaPrivateKey::from_der(&der).unwrap();
@@ -68,7 +68,7 @@ pub(crate) fn public_key(exponent: &[u8]) -> Vec<u8> {
     pkcs1_pem(&key)
 }
 
-/// The same with a modulus that two divides.
+/// The public half of [`KEY`] in PKCS#1, with an even modulus.
 pub(crate) fn even_public_key() -> Vec<u8> {
     let der = openssl("rsa -RSAPublicKey_out -outform DER", &KEY);
     let mut key = RsaPublicKey::from_der(&der).unwrap();
@@ -90,14 +90,14 @@ pub(crate) fn spki(algorithm: &[u8]) -> Vec<u8> {
     openssl("base64", &sequence(&[&sequence(&[&oid(algorithm)]), &elements(&der)[1]]))
 }
 
-/// A signing request whose attributes are left out, as some tools do, though the standard wants them.
+/// A signing request without attributes. The standard requires them, but some tools omit them.
 pub(crate) fn without_attributes(request: &[u8]) -> Vec<u8> {
     let elements = elements(request);
     let info = self::elements(&elements[0]);
     sequence(&[&sequence(&[&info[0], &info[1], &info[2]]), &elements[1], &elements[2]])
 }
 
-/// A certificate as version 1 has it: without the version and extensions.
+/// A certificate of version 1: without version field and extensions.
 pub(crate) fn version_1(certificate: &[u8]) -> Vec<u8> {
     let elements = elements(certificate);
     let to_be_signed = self::elements(&elements[0]);
@@ -111,7 +111,7 @@ fn elements(sequence: &[u8]) -> Vec<Vec<u8>> {
     elements.iter().map(|element| element.to_der().unwrap()).collect()
 }
 
-/// A SEQUENCE of some kind that nobody uses for keys.
+/// A SEQUENCE that is not a key format.
 pub(crate) fn unknown_sequence() -> Vec<u8> {
     sequence(&[&integer(1), &sequence(&[&integer(2048)])])
 }

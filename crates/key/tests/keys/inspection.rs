@@ -1,4 +1,4 @@
-//! What a file of any kind is said to hold.
+//! The result of an inspection for every kind of file.
 
 use waflows_key::{Expected, Inspection, KeyError, KeyKind};
 

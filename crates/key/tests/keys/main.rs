@@ -1,6 +1,6 @@
-//! Reading keys: what OpenSSL writes, what people make of it, and what is refused with which words.
+//! Tests of the key parser: formats of OpenSSL, damage by copying, and refusals with their messages.
 //!
-//! All fixtures are made by the `openssl` command line at test time; no key is stored.
+//! The `openssl` command line makes all fixtures at test time. No key is stored.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed expectation fails the test")]
 

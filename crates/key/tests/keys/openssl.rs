@@ -5,16 +5,16 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::thread;
 
-/// What every encrypted fixture is encrypted with.
+/// The passphrase of every encrypted fixture.
 pub(crate) const PASSPHRASE: &[u8] = b"correct horse";
 
-/// The pair that most fixtures are written from, as `openssl genrsa` writes it.
+/// The key pair of most fixtures, as `openssl genrsa` writes it.
 pub(crate) static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| openssl("genrsa 2048", b""));
 
-/// Another pair.
+/// Another key pair.
 pub(crate) static OTHER_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| openssl("genrsa 2048", b""));
 
-/// A key of an algorithm that nobody wants here.
+/// A key of an unsupported algorithm.
 pub(crate) static DSA_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| openssl("dsaparam -genkey -noout 1024", b""));
 
 /// A self-signed certificate for [`KEY`].
@@ -45,7 +45,7 @@ pub(crate) fn openssl(arguments: &str, input: &[u8]) -> Vec<u8> {
     };
     let mut stdin = child.stdin.take().unwrap();
     let output = thread::scope(|scope| {
-        // It may end without reading all of its input, for example `genrsa`.
+        // The program may end without reading all of its input, for example `genrsa`.
         scope.spawn(move || stdin.write_all(input).ok());
         child.wait_with_output().expect("openssl runs")
     });
@@ -55,7 +55,7 @@ pub(crate) fn openssl(arguments: &str, input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// The fingerprint of a public key in PEM as the documentation tells users to compute it.
+/// The fingerprint of a public key in PEM, computed with the command from the documentation.
 pub(crate) fn fingerprint(public_key: &str) -> String {
     let der = openssl("pkey -pubin -outform DER", public_key.as_bytes());
     let answer = text(openssl("dgst -sha256 -r", &der));

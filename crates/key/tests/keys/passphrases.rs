@@ -1,4 +1,4 @@
-//! Passphrases as Secrets hold them.
+//! Passphrases as they are in Secrets.
 
 use waflows_key::{KeyError, PublicKey};
 
@@ -29,7 +29,7 @@ fn one_line_break_at_the_end_is_tolerated() {
 
 #[test]
 fn a_passphrase_may_end_in_a_line_break() {
-    // OpenSSL takes a passphrase from the command line as it is.
+    // OpenSSL uses a passphrase from the command line unchanged.
     let output = std::process::Command::new("openssl")
         .args(["genrsa", "-aes256", "-passout", "pass:line\n", "2048"])
         .output()
@@ -41,7 +41,7 @@ fn a_passphrase_may_end_in_a_line_break() {
 
 #[test]
 fn many_wrong_ones_are_all_called_wrong() {
-    // One in 256 decrypts to a valid padding.
+    // One in 256 wrong passphrases decrypts to a valid padding.
     let file = openssl("rsa -traditional -aes128 -passout PASS", &KEY);
     for attempt in 0..2000 {
         let error = PublicKey::from_private_key(&file, Some(attempt.to_string().as_bytes()));
@@ -54,7 +54,7 @@ fn a_file_that_was_cut_is_not_blamed_on_the_passphrase() {
     let pem = text(openssl("rsa -traditional -aes128 -passout PASS", &KEY));
     let (head, body) = pem.split_once("\n\n").unwrap();
     let (_, end) = body.split_once("-----").unwrap();
-    // Nothing, less than a block, and a piece that ends amid a block.
+    // Nothing, less than a block, and a part that ends inside a block.
     for left in ["", "AAAA", &body[..60]] {
         let file = format!("{head}\n\n{left}\n-----{end}");
         assert_eq!(PublicKey::from_private_key(file.as_bytes(), Some(PASSPHRASE)), Err(KeyError::Truncated), "{left}");

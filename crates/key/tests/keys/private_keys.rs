@@ -1,4 +1,4 @@
-//! Every form of a private key that OpenSSL writes.
+//! Every private key format that OpenSSL writes.
 
 use waflows_key::{KeyError, PublicKey};
 
@@ -20,7 +20,7 @@ fn unencrypted_forms() {
         |arguments| (*arguments, openssl(arguments, &KEY)),
     );
     for (arguments, file) in forms {
-        // A passphrase for a key that has none is no error.
+        // A passphrase for an unencrypted key is no error.
         for passphrase in [None, Some(PASSPHRASE)] {
             let key = PublicKey::from_private_key(&file, passphrase).expect(arguments);
             assert_eq!(key.fingerprint().to_string(), key_fingerprint(), "openssl {arguments}");

@@ -1,4 +1,4 @@
-//! What holds for every input.
+//! Properties that hold for every input.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,7 @@ static PEM_FORMS: LazyLock<Vec<String>> = LazyLock::new(|| {
     in_parallel(&commands, |arguments| text(openssl(arguments, &KEY)))
 });
 
-/// Everything that a mutation can start from.
+/// All starting points of mutations.
 static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let commands = [
         "rsa",
@@ -54,7 +54,7 @@ enum Mutation {
 }
 
 fn any_mutation() -> impl Strategy<Value = Mutation> {
-    // Half of all mutations hit the begin, where the structure is.
+    // Half of all mutations hit the start, where the structure is.
     let tokens: Vec<&[u8]> = vec![
         b"-----BEGIN ",
         b"-----END ",
@@ -104,11 +104,11 @@ fn mutate(file: &mut Vec<u8>, mutation: &Mutation, near_begin: bool) {
     }
 }
 
-/// Reads a value in all ways; the result does not matter.
+/// Reads a value with all functions; the result does not matter.
 ///
-/// A passphrase comes only with the old PEM encryption, whose key derivation always costs the same:
-/// a mutated iteration count of PBKDF2 may ask for seconds, and what it decrypts takes the path of
-/// an unencrypted file.
+/// A passphrase is used only with the old PEM encryption, because the cost of its key derivation is
+/// constant. A mutated iteration count of PBKDF2 may take seconds. Its decrypted content is parsed
+/// like an unencrypted file, so nothing is missed.
 fn read_in_all_ways(value: &[u8]) {
     let is_old_pem = value.windows(8).any(|window| window == b"DEK-Info");
     let _ = PublicKey::from_private_key(value, is_old_pem.then_some(PASSPHRASE));

@@ -1,4 +1,4 @@
-//! Everything that is refused: which error it is, and that its words say what to do.
+//! Refused values: the error, and its remedy.
 
 mod algorithms;
 mod damage;
@@ -17,11 +17,11 @@ struct Case {
     value: Vec<u8>,
     expected: Expected,
     error: KeyError,
-    /// A telling part of it.
+    /// A characteristic part of the message.
     remedy: &'static str,
 }
 
-/// Cases that are read as the same and share a remedy.
+/// Cases with the same expected type and the same remedy.
 fn cases<const N: usize>(expected: Expected, remedy: &'static str, values: [(Vec<u8>, KeyError); N]) -> Vec<Case> {
     values.map(|(value, error)| Case { value, expected, error, remedy }).into()
 }
@@ -47,7 +47,7 @@ fn everything_is_named_with_its_remedy() {
         assert!(error.to_string().ends_with(&format!(": {}", error.remedy())), "{error}");
         seen.insert(name(&error));
     }
-    // One needs a passphrase, the other is for the caller, who compares `tls.key` and `tls.crt`.
+    // One needs a passphrase. Only the caller, who compares `tls.key` and `tls.crt`, reports the other.
     for (error, remedy) in
         [(KeyError::WrongPassphrase, "correct the passphrase"), (KeyError::CertificateMismatch, "one issuance")]
     {
@@ -129,7 +129,7 @@ macro_rules! names {
     ($($variant:ident)+) => {
         const NAMES: &[&str] = &[$(stringify!($variant)),+];
 
-        /// Does not compile when a variant is added, so that its case is not forgotten.
+        /// Does not compile when a variant is added, so that nobody forgets its case.
         fn name(error: &KeyError) -> &'static str {
             match error { $(KeyError::$variant { .. } => stringify!($variant)),+ }
         }

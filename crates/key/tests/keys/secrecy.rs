@@ -1,4 +1,4 @@
-//! No byte of a private key in what is printed.
+//! No output contains a byte of a private key.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use waflows_key::{Fingerprint, KeyError, PublicKey};
 
 use crate::openssl::{KEY, PASSPHRASE, openssl, text};
 
-/// So long a piece of base64 or hexadecimal does not occur by chance.
+/// Length of a base64 or hexadecimal text that does not occur by chance.
 const TELLING: usize = 8;
 
 #[test]
@@ -25,7 +25,7 @@ fn errors_and_debug_output_show_nothing_of_the_value() {
     }
 }
 
-/// The value spoilt in every line, as text, and as other kinds of files.
+/// Variants of the value: damaged in every line, as text, and as other kinds of files.
 fn damages(pem: &str) -> Vec<String> {
     let lines: Vec<&str> = pem.lines().collect();
     let mut damages = vec![pem.to_owned(), pem.replace("-----", ""), pem.replace("DEK-Info: ", "DEK-Info:")];
@@ -37,13 +37,13 @@ fn damages(pem: &str) -> Vec<String> {
         let mut spoilt = lines.clone();
         spoilt.insert(at, "!");
         damages.push(spoilt.join("\n"));
-        // A header whose value is a piece of the key.
+        // A header whose value is a part of the key.
         damages.push(pem.replacen(lines[at], &format!("DEK-Info: {}", lines[at]), 1));
     }
     damages
 }
 
-/// All that the module prints about a value.
+/// All outputs of the module about a value.
 fn printed(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
     let results: [Result<PublicKey, KeyError>; 4] = [
@@ -55,11 +55,11 @@ fn printed(value: &[u8]) -> String {
     let fingerprint = Fingerprint::of_reported_pem(&text);
     let errors: Vec<String> =
         results.iter().filter_map(|result| result.as_ref().err()).map(|error| format!("{error} {error:?}")).collect();
-    // A key that was read prints its public half, which the private file holds as well.
+    // A usable key prints its public half, which the private key file also contains.
     format!("{errors:?} {fingerprint:?}")
 }
 
-/// The lines of a file that hold the key, without line breaks.
+/// The lines of a file that contain the key, without line breaks.
 fn body(file: &str) -> String {
     file.lines().filter(|line| !line.starts_with('-') && !line.contains(':')).collect()
 }

@@ -5,7 +5,7 @@ use super::*;
 
 const TOKEN: &str = "Secret shop/meta-token, entry token";
 
-/// What is told, call by call, with the clock at hand.
+/// Checks the log lines call by call, with a controlled clock.
 struct Log {
     incidents: Incidents,
     now: Timestamp,
@@ -36,7 +36,7 @@ impl Log {
         self.call(number, None, None)
     }
 
-    /// A call that meets a limit or a refusal for so many seconds.
+    /// A call with a rate limit or a refusal that lasts this many seconds.
     fn held(&mut self, number: &str, class: ErrorClass, seconds: i64) -> Vec<Line> {
         let error = error(class);
         let cause = match error.class.refuses_credentials() {

@@ -1,10 +1,10 @@
-//! Numbers of which nobody knows yet to which account they belong.
+//! Numbers whose business account is not known yet.
 
 use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A call is told that the account it belongs to, which it did not know of, is limited for a minute.
+/// A call whose account was unknown gets the answer that the account is limited for a minute.
 fn meet_limit(desk: &mut Desk, caller: &Caller<'_>, is_probe: bool) {
     let limit = limited(RateLimitScope::BusinessAccount(Some("102".into())), 60);
     desk.book.record(caller, is_probe, desk.now, Some(&limit), &of_account("102"), desk.now);
@@ -24,7 +24,8 @@ fn numbers_that_may_belong_to_a_limited_account_wait_and_those_of_others_do_not(
     assert_eq!((accounts.count, resources.count), (1, 0), "it is one limit");
 }
 
-/// As long as the account is limited, each wait ends with a call that it is charged for and one that tells of a number.
+/// While the account is limited, each wait ends with two calls: one that the account is charged for, and one that
+/// reveals the account of a number.
 #[test]
 fn numbers_of_another_account_get_their_turn_however_long_one_stays_limited() {
     let mut desk = Desk::new();

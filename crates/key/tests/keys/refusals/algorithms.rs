@@ -1,4 +1,4 @@
-//! Keys that WhatsApp Flows does not take.
+//! Keys that WhatsApp Flows does not accept.
 
 use waflows_key::Expected::{Certificate, PrivateKey, PublicKey};
 use waflows_key::KeyError;
@@ -55,7 +55,7 @@ fn keys_in_other_forms() -> Vec<Case> {
     [cases(PrivateKey, REMEDY, private), cases(Certificate, REMEDY, certificates)].concat()
 }
 
-/// OpenSSL cannot make them.
+/// OpenSSL cannot make these keys.
 fn without_openssl() -> Vec<Case> {
     let values = [
         (forge::spki(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07"), other("RSA-OAEP")),
@@ -65,7 +65,7 @@ fn without_openssl() -> Vec<Case> {
 }
 
 fn exponents() -> Vec<Case> {
-    // 1, an even one, 2³³ + 1, and some beyond all numbers of the processor.
+    // 1, an even number, 2³³ + 1, and numbers that exceed 64 bits.
     let exponents: [&[u8]; 5] = [&[1], &[1, 0, 0], &[2, 0, 0, 0, 1], &[1; 9], &[255; 300]];
     let values = exponents.map(|exponent| (forge::public_key(exponent), KeyError::BadExponent));
     cases(PublicKey, REMEDY, values)

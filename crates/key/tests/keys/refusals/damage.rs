@@ -1,4 +1,4 @@
-//! Nothing, too much, or a file that did not survive copying.
+//! Empty values, values that are too long, and files damaged by copying.
 
 use rsa::pkcs1::{RsaPrivateKey, UintRef};
 use waflows_key::Expected::{PrivateKey, PublicKey};
@@ -36,7 +36,7 @@ pub(super) fn empty_or_broken() -> Vec<Case> {
                 (der[..800].into(), KeyError::Truncated),
                 (der[..3].into(), KeyError::Truncated),
                 (pem.replace(line, "").into(), KeyError::Truncated),
-                // Without that character the rest may still be base64, by chance.
+                // Without this character the rest may still be valid base64, by chance.
                 (pem.replace(line, &format!("={}", &line[1..])).into(), KeyError::BadBase64),
                 (pem.replace(line, "<snip>").into(), KeyError::BadBase64),
                 (pem.replace("MII", "AII").into(), KeyError::Damaged),

@@ -1,4 +1,4 @@
-//! Encrypted keys that are not opened.
+//! Encrypted keys that are refused.
 
 use waflows_key::Expected::PrivateKey;
 use waflows_key::{Excess, KeyError};
@@ -20,7 +20,7 @@ fn without_passphrase() -> Vec<Case> {
         (openssl("rsa -aes256 -passout PASS", &KEY), KeyError::MissingPassphrase),
         (openssl("rsa -traditional -des3 -passout PASS", &KEY), KeyError::MissingPassphrase),
     ];
-    // What costs as much as is allowed.
+    // The highest allowed costs.
     let costly =
         [forge::pbkdf2(&[&integer(10_000_000)], AES_256_CBC, IV), forge::scrypt(1 << 15, 8, 4), forge::scrypt(2, 8, 1)];
     let costly = costly.map(|file| (file, KeyError::MissingPassphrase));
@@ -36,7 +36,7 @@ fn unsupported_schemes() -> Vec<Case> {
         (camellia, unsupported("CAMELLIA-256-CBC")),
         (unnamed, unsupported("1.2.3.4")),
         (old_pem("DES-CBC,0011223344556677"), unsupported("DES-CBC")),
-        // What stands in the wrong place is not repeated.
+        // The message does not repeat unknown text.
         (old_pem("MIIEpAIBAAKC,00"), unsupported("an unknown cipher")),
     ];
     // PKCS#5, PKCS#12, OIW.
@@ -93,7 +93,7 @@ fn excessive() -> Vec<Case> {
     };
     let memory = [
         ((1 << 16, 8, 1), 64),
-        // What one tenant took the operator down with.
+        // One tenant crashed the operator with these parameters.
         ((1 << 17, 8, 1), 128),
         ((1 << 62, 8, 1), u64::MAX.div_ceil(1 << 20)),
         ((u64::MAX, u64::MAX, u64::MAX), u64::MAX.div_ceil(1 << 20)),
@@ -101,7 +101,7 @@ fn excessive() -> Vec<Case> {
         ((2, 8, 1 << 18), 256),
     ];
     let memory = memory.map(|(parameters, fills)| scrypt(Excess::Memory, parameters, fills));
-    // Each little enough alone.
+    // Each parameter alone is small enough.
     let time = [scrypt(Excess::Time, (1 << 15, 8, 5), 160), scrypt(Excess::Time, (1 << 14, 8, 16), 256)];
     [
         cases(PrivateKey, ENCRYPT_AGAIN, pbkdf2),
@@ -111,7 +111,7 @@ fn excessive() -> Vec<Case> {
     .concat()
 }
 
-/// An encrypted key in OpenSSL's old form with another `DEK-Info`.
+/// An encrypted key in OpenSSL's old format, with another `DEK-Info`.
 fn old_pem(dek_info: &str) -> Vec<u8> {
     let pem = text(openssl("rsa -traditional -aes128 -passout PASS", &KEY));
     let header = pem.lines().find(|line| line.starts_with("DEK-Info")).unwrap();

@@ -1,4 +1,4 @@
-//! Files of another kind than the one that belongs there.
+//! Files of another kind than expected.
 
 use waflows_key::Expected::{self, Certificate, PrivateKey, PublicKey};
 use waflows_key::KeyError;
@@ -144,7 +144,7 @@ fn private_keys(expected: Expected, remedy: &'static str) -> Vec<Case> {
     .concat()
 }
 
-/// A private key must not be in a resource, even if there is a public one before it.
+/// A private key must not be in a resource, even after a public key.
 fn beside_its_public_half() -> Vec<Case> {
     let both = [PUBLIC.as_bytes(), &KEY].concat();
     cases(PublicKey, "exposed", [(both, KeyError::PrivateKey { expected: PublicKey })])
