@@ -11,9 +11,11 @@
 //! - [`upload`]: why one is made, and what came of it
 //! - [`schedule`]: when something is due
 //! - [`meta`]: what Meta says
+//! - [`endpoint`]: what a probe of a Flow endpoint can come to
 //! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 
 pub mod api;
+pub mod endpoint;
 pub mod meta;
 pub mod number;
 pub mod observation;
