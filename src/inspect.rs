@@ -1,30 +1,18 @@
 //! `inspect`: what a key file holds, or what is wrong with it.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 use waflows_key::{Inspection, KeyError, PublicKey};
-use zeroize::Zeroizing;
 
 use crate::cli::{InspectArgs, OutputFormat};
 use crate::command_output::CommandOutput;
-
-/// Far more than any key. What is longer is cut, and refused as too large.
-const MAX_BYTES: u64 = 1024 * 1024;
+use crate::input_file::{ReadError, is_stdin, read};
 
 /// Why a file could not be looked into.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// It cannot be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// There is one standard input only.
     #[error("key and passphrase cannot both come from standard input; give one of them as a file")]
     BothFromStdin,
@@ -59,23 +47,8 @@ pub fn run(args: &InspectArgs) -> Result<CommandOutput, InspectError> {
     Ok(CommandOutput { text, exit_code: u8::from(inspection.key.is_err()) })
 }
 
-fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, InspectError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
-    let read = if is_stdin(path) {
-        io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
-    };
-    read.map_err(|source| InspectError::Read { path: path.to_owned(), source })?;
-    Ok(bytes)
-}
-
 /// What is wrong with a file, with the remedy for who has it at hand rather than in a Secret.
-fn problem(error: &KeyError) -> String {
+pub(crate) fn problem(error: &KeyError) -> String {
     match error {
         KeyError::MissingPassphrase => {
             "the private key is encrypted: give the file with its passphrase with --passphrase-file FILE".to_owned()

@@ -9,7 +9,7 @@ use waflows_core::api::crd;
 use waflows_operator::app::StartError;
 use waflows_operator::cli::{Cli, Command};
 use waflows_operator::command_output::CommandOutput;
-use waflows_operator::{app, check, inspect};
+use waflows_operator::{app, check, inspect, ping};
 
 /// Wrong usage ends so, as clap has it. So does a command that looks and could not tell.
 const WRONG_USAGE: u8 = 2;
@@ -21,7 +21,7 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let looks = match &cli.command {
-        Command::Check(_) | Command::Inspect(_) => true,
+        Command::Check(_) | Command::Inspect(_) | Command::Ping(_) => true,
         Command::Run(_) | Command::Crd | Command::Completions { .. } => false,
     };
     dispatch(cli.command).unwrap_or_else(|error| {
@@ -39,6 +39,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Check(args) => runtime()?.block_on(check::run(&args))?,
         Command::Inspect(args) => inspect::run(&args)?,
+        Command::Ping(args) => runtime()?.block_on(ping::run(&args))?,
         Command::Crd => CommandOutput::new(crd::manifest()?),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -8,6 +8,7 @@ use hmac::{Hmac, Mac};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+use waflows_probe::SigningSecret;
 use zeroize::Zeroizing;
 
 use super::redact::Redactor;
@@ -63,6 +64,11 @@ impl AppSecret {
     /// Reads an app secret from the bytes of a Secret; white space around it is dropped.
     pub fn new(bytes: &[u8]) -> Result<Self, MalformedCredential> {
         printable(bytes).map(|text| Self(text.into()))
+    }
+
+    /// The same, to sign what Meta would send to a Flow endpoint.
+    pub(crate) fn signing(&self) -> SigningSecret {
+        SigningSecret::new(self.0.expose_secret().as_bytes())
     }
 }
 
