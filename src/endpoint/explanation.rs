@@ -244,3 +244,57 @@ fn to_unknown_key(outcome: ProbeOutcome, status: u16) -> Explanation {
         "Have the endpoint catch the failure when it decrypts the AES key, and answer 421.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use waflows_key::Fingerprint;
+
+    use super::*;
+
+    fn questions() -> [Question; 3] {
+        let key: Fingerprint = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
+        [(Some(key), false), (Some(key), true), (None, false)].map(|(key, is_signed)| Question { key, is_signed })
+    }
+
+    /// Everything that can be found.
+    fn findings() -> Vec<(ProbeFinding, Option<Obstacle>)> {
+        let unreachable = ProbeFinding::unanswered(ProbeOutcome::Unreachable);
+        let not_flipped =
+            ProbeFinding { iv_not_flipped: true, ..ProbeFinding::answered(ProbeOutcome::NotReadable, 200) };
+        let statuses = [200, 302, 401, 404, 421, 432, 500];
+        let answered =
+            ProbeOutcome::ALL.into_iter().flat_map(|outcome| statuses.map(|s| ProbeFinding::answered(outcome, s)));
+        answered
+            .map(|finding| (finding, None))
+            .chain([(not_flipped, None), (unreachable, None)])
+            .chain(Obstacle::ALL.map(|obstacle| (unreachable, Some(obstacle))))
+            .collect()
+    }
+
+    #[test]
+    fn everything_is_said_in_whole_sentences() {
+        for question in questions() {
+            for (finding, obstacle) in findings() {
+                let explanation = Explanation::of(&question, &finding, obstacle);
+                for part in [&explanation.found, &explanation.meaning, &explanation.remedy] {
+                    let is_sentence = part.starts_with(char::is_uppercase) && part.ends_with(['.', '}']);
+                    assert!(is_sentence && !part.contains("  ") && part.len() < 400, "{part}");
+                }
+                assert!(explanation.text().len() < 1024);
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_was_learned_of_a_key_is_said_of_it() {
+        let [unsigned, ..] = questions();
+        for (finding, obstacle) in findings() {
+            let text = Explanation::of(&unsigned, &finding, obstacle).text();
+            let knows =
+                matches!(finding.outcome, ProbeOutcome::Proven | ProbeOutcome::WrongKey | ProbeOutcome::BadPayload)
+                    || finding.iv_not_flipped;
+            assert_eq!(text.contains("private half of sha256:"), knows, "{text}");
+            assert_eq!(text.contains("not known"), !knows, "{text}");
+        }
+    }
+}

@@ -62,8 +62,8 @@ impl Obstacle {
     /// What a single error in the chain tells. The last one that tells anything is the nearest to the cause.
     fn of_cause(cause: &(dyn Error + 'static)) -> Option<Self> {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
-            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            return inner.map(Self::of_tls).or_else(|| Self::of_io(error.kind()));
+            // What it wraps is not its source, but stands in its place; often it is one of the same kind again.
+            return error.get_ref().and_then(|inner| Self::of_cause(inner)).or_else(|| Self::of_io(error.kind()));
         }
         if let Some(error) = cause.downcast_ref::<rustls::Error>() {
             return Some(Self::of_tls(error));
