@@ -38,7 +38,7 @@ pub struct PingArgs {
     pub key: Option<PathBuf>,
 
     /// File with the passphrase of an encrypted private key; - for standard input. One line break at its end is ignored.
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["public_key", "unknown_key"])]
     pub passphrase_file: Option<PathBuf>,
 
     /// Ask with a key that nobody has: 421 is then the right answer, from which phones learn to fetch the key again.

@@ -37,6 +37,9 @@ impl Target {
         if text.starts_with(RESOURCE) {
             return Err(TargetError::Resource(text.to_owned()));
         }
+        if text.trim().is_empty() {
+            return Err(TargetError::NoUrl("it is empty".to_owned()));
+        }
         if !text.contains("://") {
             // What stands before an @ may be a password.
             let shown = text.rsplit('@').next().unwrap_or_default();
@@ -91,6 +94,7 @@ mod tests {
         assert!(error("flows.example.com/flows").contains("write https:// before it"));
         assert!(error("localhost:8080").contains("\"localhost:8080\" has no scheme"));
         assert!(error("ftp://flows.example.com").contains("begins with ftp://"));
+        assert!(error("").contains("it is empty"));
         assert!(error("https://").contains("this is no URL"));
         assert!(error("https://a b/").contains("this is no URL"));
     }
