@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 
 use rustls::CertificateError;
+use rustls::pki_types::InvalidDnsNameError;
 
 /// What stood between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,10 @@ impl Obstacle {
         }
         if let Some(error) = cause.downcast_ref::<rustls::Error>() {
             return Some(Self::of_tls(error));
+        }
+        // A name that no DNS server would be asked for, such as one with a label of 64 letters.
+        if cause.is::<InvalidDnsNameError>() {
+            return Some(Self::UnknownName);
         }
         // It has no type that can be named here.
         cause.to_string().starts_with("tunnel error").then_some(Self::Proxy)

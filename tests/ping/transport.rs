@@ -61,8 +61,10 @@ async fn nobody_there_is_told() {
     let message = obstacle(&scene, &url, &[]);
     assert!(message.contains("nothing listens on that port"), "{message}");
     // No resolver asks for a name like this, so that the test needs no network.
-    let message = obstacle(&scene, &format!("https://{}.invalid/flows", "a".repeat(64)), &[]);
-    assert!(message.contains("has no address"), "{message}");
+    for scheme in ["http", "https"] {
+        let message = obstacle(&scene, &format!("{scheme}://{}.invalid/flows", "a".repeat(64)), &[]);
+        assert!(message.contains("has no address"), "{message}");
+    }
 }
 
 /// A port that takes connections and says nothing is, to TLS, as silent as one whose packets are dropped.
