@@ -11,9 +11,11 @@
 //! - [`upload`]: the reason and the result of an upload
 //! - [`schedule`]: when work is due, and the backoff
 //! - [`meta`]: Meta's answers
+//! - [`endpoint`]: the possible outcomes of a probe of a Flow endpoint
 //! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 
 pub mod api;
+pub mod endpoint;
 pub mod meta;
 pub mod number;
 pub mod observation;

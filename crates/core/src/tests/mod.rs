@@ -5,6 +5,7 @@
 
 mod canary;
 mod conditions;
+mod endpoint;
 mod events;
 mod failures;
 mod meta;
