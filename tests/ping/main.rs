@@ -1,5 +1,4 @@
-//! `ping` as a process, against an emulator of Flow endpoints. What is said of bad input is the matter of
-//! `tests/check/bad_inputs`.
+//! `ping` as a process, against an emulator of Flow endpoints. `tests/check/bad_inputs` tests the messages for bad input.
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
