@@ -11,12 +11,15 @@
 //! - [`upload`]: the reason and the result of an upload
 //! - [`schedule`]: when work is due, and the backoff
 //! - [`meta`]: Meta's answers
+//! - [`proof`], [`endpoint`]: the answers of the Flow endpoint
 //! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 
 pub mod api;
+pub mod endpoint;
 pub mod meta;
 pub mod number;
 pub mod observation;
+pub mod proof;
 pub mod reconcile;
 pub mod rollout;
 pub mod schedule;

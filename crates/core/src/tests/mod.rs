@@ -5,6 +5,7 @@
 
 mod canary;
 mod conditions;
+mod endpoint;
 mod events;
 mod failures;
 mod meta;
@@ -102,6 +103,7 @@ fn resource(numbers: &[&str]) -> FlowsEncryptionKey {
         phone_number_ids: numbers.iter().map(ToString::to_string).collect(),
         mode: Mode::Enforce,
         check_interval: None,
+        endpoint: None,
         suspend: None,
     };
     let mut resource = FlowsEncryptionKey::new("storefront", spec);
