@@ -8,6 +8,7 @@ use hmac::{Hmac, Mac};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+use waflows_probe::SigningSecret;
 use zeroize::Zeroizing;
 
 use super::redact::Redactor;
@@ -64,6 +65,11 @@ impl AppSecret {
     /// Reads an app secret from the bytes of a Secret. White space around the app secret is ignored.
     pub fn new(bytes: &[u8]) -> Result<Self, MalformedCredential> {
         printable(bytes).map(|text| Self(text.into()))
+    }
+
+    /// The secret for the signature of a request to a Flow endpoint, as Meta makes it.
+    pub(crate) fn signing(&self) -> SigningSecret {
+        SigningSecret::new(self.0.expose_secret().as_bytes())
     }
 }
 

@@ -20,7 +20,7 @@ mod usage;
 pub mod wire;
 
 pub use client::{Client, Config, ConfigError};
-pub use credentials::{AccessToken, AppSecret, Credentials};
+pub use credentials::{AccessToken, AppSecret, Credentials, MalformedCredential};
 pub use pacing::{CallLimiter, Hold, HoldCause};
 pub use reader::Reader;
 

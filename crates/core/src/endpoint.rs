@@ -1,56 +1,56 @@
-//! What a probe of a Flow endpoint can come to: does whoever answers there have the private half of a key?
+//! The possible outcomes of a probe: does a Flow endpoint have the private half of a key?
 //!
-//! A probe is the health check that Meta itself sends, encrypted with a public key. These names are all that is ever kept
-//! or shown of an answer, beside its HTTP status: an answer may hold anything.
+//! A probe is the health check that Meta itself sends, encrypted with a public key. The operator keeps and shows only
+//! one of these names and the HTTP status, because an answer may hold anything.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What came of a probe. The order is that of severity where a proof is expected: from the best to the worst.
+/// The outcome of a probe, ordered from best to worst for a key that the endpoint should have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ProbeOutcome {
-    /// HTTP 200, and the answer to a health check, encrypted as it must be: the endpoint has the private half of the key.
+    /// HTTP 200, and the correctly encrypted answer to a health check: the endpoint has the private half of the key.
     Proven,
     /// No answer within the time that Meta waits.
     TimedOut,
-    /// No connection, none that TLS trusts, or one that broke before the answer was complete.
+    /// No connection, no trusted TLS connection, or a connection that broke before the answer was complete.
     Unreachable,
-    /// HTTP 432, 401 or 403: the signature of the request is refused, or its absence.
+    /// HTTP 432, 401 or 403: the endpoint refuses the signature of the request, or a request without a signature.
     SignatureRefused,
-    /// The answer opens, and is none to a health check.
+    /// The answer can be decrypted, but does not answer a health check.
     BadPayload,
-    /// HTTP 200 with JSON, HTML or another text that is no ciphertext in base64.
+    /// HTTP 200 with text that is not ciphertext in base64, such as JSON or HTML.
     NotEncrypted,
-    /// HTTP 200 with base64 that does not open with the key of the request.
+    /// HTTP 200 with base64 that cannot be decrypted with the key of the request.
     NotReadable,
-    /// Any other HTTP status, redirects among them, which are not followed.
+    /// Any other HTTP status. Redirects are not followed, and belong here.
     BadStatus,
     /// HTTP 421: the endpoint cannot decrypt the request, so it does not have the private half of the key.
     WrongKey,
 }
 
-/// What an endpoint that is as it should be does with a probe.
+/// The reaction of a correct endpoint to a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// Opens it: the key is one whose private half it should have.
+    /// It decrypts the probe, because it should have the private half of the key.
     Proof,
-    /// Answers 421: nobody has the private half. So clients learn that they must fetch the public key again.
+    /// It answers 421, because nobody has the private half. The answer tells clients to fetch the public key again.
     Refusal,
 }
 
-/// What an outcome calls for, from the best to the worst.
+/// What an outcome requires, ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Nothing: the endpoint does as it should.
+    /// Nothing: the endpoint is correct.
     AsExpected,
-    /// Another try: whether it does could not be told.
+    /// Another try: there is no verdict.
     Untold,
-    /// A person.
+    /// A person must act.
     ActionNeeded,
 }
 
 impl ProbeOutcome {
-    /// All of them, from the best to the worst.
+    /// All outcomes, from best to worst.
     pub const ALL: [Self; 9] = [
         Self::Proven,
         Self::TimedOut,
@@ -63,7 +63,7 @@ impl ProbeOutcome {
         Self::WrongKey,
     ];
 
-    /// The name as it stands in statuses and in JSON.
+    /// The name in statuses and in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl ProbeOutcome {
         }
     }
 
-    /// Whether it proves that the endpoint has the private half of the key. Nothing else does.
+    /// Whether the outcome proves that the endpoint has the private half of the key. Only one outcome does.
     #[must_use]
     pub fn is_proof(self) -> bool {
         match self {
@@ -95,13 +95,13 @@ impl ProbeOutcome {
         }
     }
 
-    /// Whether nothing was learned of the endpoint, because no answer came.
+    /// Whether the outcome says nothing about the endpoint, because no answer came.
     #[must_use]
     pub fn is_untold(self) -> bool {
         matches!(self, Self::TimedOut | Self::Unreachable)
     }
 
-    /// What it calls for.
+    /// What the outcome requires.
     #[must_use]
     pub fn verdict(self, expected: Expected) -> Verdict {
         match expected {
@@ -112,33 +112,33 @@ impl ProbeOutcome {
         }
     }
 
-    /// The worst of several; none of none.
+    /// The worst of several outcomes. None if there are no outcomes.
     #[must_use]
     pub fn worst(outcomes: impl IntoIterator<Item = Self>, expected: Expected) -> Option<Self> {
         outcomes.into_iter().max_by_key(|outcome| (outcome.verdict(expected), *outcome))
     }
 }
 
-/// What was found at one target: all that leaves the code that reads answers.
+/// The finding for one target. Nothing else leaves the code that reads answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeFinding {
-    /// What came of it.
+    /// The outcome.
     pub outcome: ProbeOutcome,
-    /// Of the answer; none where none came.
+    /// HTTP status of the answer. None if there was no answer.
     pub http_status: Option<u16>,
-    /// The answer was encrypted with the initialization vector of the request as it was, not flipped. Only beside
+    /// The answer was encrypted with the initialization vector of the request, not with the flipped vector. Only with
     /// [`ProbeOutcome::NotReadable`].
     pub iv_not_flipped: bool,
 }
 
 impl ProbeFinding {
-    /// Of an answer with this HTTP status.
+    /// The finding for an answer with this HTTP status.
     #[must_use]
     pub fn answered(outcome: ProbeOutcome, http_status: u16) -> Self {
         Self { outcome, http_status: Some(http_status), iv_not_flipped: false }
     }
 
-    /// Where no answer came.
+    /// The finding without an answer.
     #[must_use]
     pub fn unanswered(outcome: ProbeOutcome) -> Self {
         Self { outcome, http_status: None, iv_not_flipped: false }

@@ -11,7 +11,8 @@
 //! - [`upload`]: the reason and the result of an upload
 //! - [`schedule`]: when work is due, and the backoff
 //! - [`meta`]: Meta's answers
-//! - [`proof`], [`endpoint`]: the answers of the Flow endpoint
+//! - [`proof`]: what the probes of one endpoint found
+//! - [`endpoint`]: the possible outcomes of a probe of a Flow endpoint
 //! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 
 pub mod api;

@@ -13,6 +13,7 @@ mod number;
 mod ownership;
 mod plan;
 mod player;
+mod proof;
 mod properties;
 mod schedule;
 mod simulation;
