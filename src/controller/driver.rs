@@ -14,9 +14,10 @@ use waflows_core::reconcile::machine::{CHECKPOINT_INTERVAL, Reconcile};
 use waflows_core::store::object_key::ObjectKey;
 
 use super::context::Context;
+use super::error::ReconcileError;
 use super::fence::WriteFence;
 use super::reads::{Caller, read_number};
-use super::reconcile::{ReconcileError, report};
+use super::report::report;
 use super::status_writer::{StatusWriter, WriteStatusError, Written};
 use super::uploads::{self, Uploader};
 use super::{hearsay, secrets};

@@ -9,6 +9,7 @@
 mod attempts;
 pub mod context;
 mod driver;
+mod error;
 pub mod event_publisher;
 pub mod fence;
 pub mod hearsay;
@@ -16,6 +17,7 @@ pub mod partial_object;
 pub mod queue;
 pub mod reads;
 pub mod reconcile;
+mod report;
 pub mod run;
 pub mod secrets;
 pub mod status_writer;

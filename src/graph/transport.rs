@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::redirect;
 use tokio::time::Instant;
 
-use super::{Config, ConfigError};
+use super::config::{Config, ConfigError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Timeout between two pieces of an answer.
