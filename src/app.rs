@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::client::ClientBuilder;
 use kube::runtime::events::Reporter;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::util::MapResponseLayer;
@@ -119,11 +120,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let stop = stop_on_signal().map_err(StartError::Signal)?;
     let kubernetes = kube::Config::infer().await?;
     let leadership = leadership(&args, timing, &kubernetes)?;
-    let client = ClientBuilder::try_from(for_single_requests(kubernetes.clone()))?
-        .with_layer(&apiserver::naming(&kubernetes))
-        .with_layer(&ConcurrencyLimitLayer::new(KUBERNETES_CONCURRENCY))
-        .build();
-
+    let client = client(&kubernetes)?;
     let namespaces = namespaces(&args);
     let waits = Waits::scaled(args.wait_scale);
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
@@ -141,11 +138,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
         waits,
         concurrency: args.concurrency.get() as usize,
     });
-    let scopes = namespaces
-        .into_iter()
-        .enumerate()
-        .map(|(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() })
-        .collect();
+    let scopes = scopes(&args, namespaces);
 
     tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr().unwrap_or(args.http_address), graph_url = %args.graph.graph_url, "started");
     let leader = leadership.as_ref().map_or_else(Leader::alone, Leadership::leader);
@@ -156,7 +149,12 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let pages = Pages { context: Arc::clone(&context), leader: leader.clone(), metrics };
     let server = tokio::spawn(server::serve(listener, pages, stop.clone()));
     controller::run(context, scopes, leader, stop).await;
-    // No write is in progress any more: another replica may lead.
+    finish(leadership, server, traces).await;
+    Ok(())
+}
+
+/// Ends the process. No write is in progress any more: another replica may lead.
+async fn finish(leadership: Option<Leadership>, server: JoinHandle<()>, traces: Option<Traces>) {
     if let Some(leadership) = leadership {
         leadership.release().await;
     }
@@ -167,7 +165,6 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     if let Some(traces) = traces {
         traces.finish().await;
     }
-    Ok(())
 }
 
 /// Checks the flag against the limits of a resource's `checkInterval`. Tests that shorten the waits may go below.
@@ -246,6 +243,13 @@ pub(crate) fn graph_client(
     Ok(graph::Client::new(&config, Arc::new(CallLimiter::new(ceilings)), metrics)?)
 }
 
+/// Creates the client for single requests.
+fn client(kubernetes: &kube::Config) -> kube::Result<kube::Client> {
+    let builder = ClientBuilder::try_from(for_single_requests(kubernetes.clone()))?;
+    let limit = ConcurrencyLimitLayer::new(KUBERNETES_CONCURRENCY);
+    Ok(builder.with_layer(&apiserver::naming(kubernetes)).with_layer(&limit).build())
+}
+
 /// Creates the client for watches. It drops large metadata of tenants before the data is kept in memory.
 fn watch_client(kubernetes: kube::Config) -> kube::Result<kube::Client> {
     let naming = apiserver::naming(&kubernetes);
@@ -257,6 +261,12 @@ fn watch_client(kubernetes: kube::Config) -> kube::Result<kube::Client> {
 fn namespaces(args: &RunArgs) -> Vec<Option<String>> {
     let names = named(&args.namespaces);
     if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() }
+}
+
+/// One pair of watches for each namespace.
+fn scopes(args: &RunArgs, namespaces: Vec<Option<String>>) -> Vec<Scope> {
+    let scope = |(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() };
+    namespaces.into_iter().enumerate().map(scope).collect()
 }
 
 /// The namespaces in a flag, without duplicates. Ignores empty names, because an environment variable may be set and
