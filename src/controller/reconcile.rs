@@ -13,39 +13,39 @@ use waflows_core::schedule::due::Due;
 use waflows_core::status::summarize::MIN_PAUSE;
 use waflows_core::store::object_key::ObjectKey;
 
-use super::context::Context;
 use super::driver::Driver;
 use super::error::ReconcileError;
 use super::fence::WriteFence;
 use super::hearsay;
+use super::reconciler::Reconciler;
 use crate::telemetry::spans;
 
 /// One reconcile, and the time of the next.
-pub(super) async fn reconcile(context: &Context, key: &ObjectKey, fence: &WriteFence) {
-    match next_reconcile(context, key, fence).await {
+pub(super) async fn reconcile(reconciler: &Reconciler, key: &ObjectKey, fence: &WriteFence) {
+    match next_reconcile(reconciler, key, fence).await {
         Ok(Some(next)) => {
             let wait = Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default();
-            context.queue.add_at(key, Instant::now() + wait.max(MIN_PAUSE));
+            reconciler.cluster.queue.add_at(key, Instant::now() + wait.max(MIN_PAUSE));
         }
         Ok(None) => {}
         Err(error) => {
             tracing::warn!(resource = %key, error = %error, "the round could not be finished and is tried again");
-            context.queue.retry(key, |failures| match error.may_pass_soon() {
-                true => context.waits.after_outage(failures),
+            reconciler.cluster.queue.retry(key, |failures| match error.may_pass_soon() {
+                true => reconciler.waits.after_outage(failures),
                 // Every reconcile asks Meta anew, and comes to the same end.
-                false => context.waits.after_failure(failures),
+                false => reconciler.waits.after_failure(failures),
             });
         }
     }
 }
 
 async fn next_reconcile(
-    context: &Context,
+    reconciler: &Reconciler,
     key: &ObjectKey,
     fence: &WriteFence,
 ) -> Result<Option<Timestamp>, ReconcileError> {
     let (resource, secrets) = {
-        let store = context.store();
+        let store = reconciler.cluster.store();
         let Some(resource) = store.resource(key) else {
             return Ok(None);
         };
@@ -56,11 +56,11 @@ async fn next_reconcile(
         return Ok(None);
     }
     let begun = Timestamp::now();
-    let interval = resource.spec.check_interval_or(context.default_check_interval);
-    let due = { work_due(&context.store(), &resource, &secrets, interval, begun) };
-    let has_heard = context.store().take_doubt(key);
+    let interval = resource.spec.check_interval_or(reconciler.default_check_interval);
+    let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
+    let has_heard = reconciler.cluster.store().take_doubt(key);
     let work = match due {
-        Due::Later(_) if has_heard && hearsay::concerns(context, key, &resource, fence).await? => {
+        Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
             hearsay::work(&resource)
         }
         Due::Later(next) => return Ok(next),
@@ -68,13 +68,14 @@ async fn next_reconcile(
     };
 
     let span = spans::round(&key.namespace, &key.name);
-    let settings = Settings { interval, waits: context.waits, owes_status: context.queue.has_failed(key) };
+    let settings =
+        Settings { interval, waits: reconciler.waits, owes_status: reconciler.cluster.queue.has_failed(key) };
     let reconcile = Reconcile::new(Arc::new(resource), work, settings, begun);
     // Boxed, so that a reconcile takes memory only while it runs.
-    let end = Box::pin(Driver::new(context, key, fence, reconcile, begun).run()).instrument(span).await;
+    let end = Box::pin(Driver::new(reconciler, key, fence, reconcile, begun).run()).instrument(span).await;
     if has_heard && !fence.is_valid() {
         // It may not have come to its calls.
-        context.store().keep_in_doubt(key);
+        reconciler.cluster.store().keep_in_doubt(key);
     }
     Ok(match end? {
         End::Finished { next } => next,
