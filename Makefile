@@ -30,7 +30,7 @@ help: ## list the targets
 
 .PHONY: demo
 demo: ## the whole operator at work on this machine, beside a real API server; KEEP=1 leaves it up
-	@tests/control-plane/build etcd kubectl kube-controller-manager kube-apiserver
+	@support/control-plane/build etcd kubectl kube-controller-manager kube-apiserver
 	cargo build --locked -p demo -p waflows-operator
 	@cargo run --quiet --locked -p demo -- $(if $(KEEP),--keep)
 
@@ -66,19 +66,19 @@ soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour o
 	WAFLOWS_SIMULATION_HISTORIES=100000 WAFLOWS_SIMULATION_SEED=$(SEED) $(TEST) waflows-core --lib every_history
 	PROPTEST_CASES=50000 PROPTEST_RNG_SEED=$(SEED) $(TEST) waflows-operator --lib leader::simulation
 	PROPTEST_RNG_SEED=$(SEED) $(TEST) waflows-core --lib properties
-	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) $(TEST) waflows-operator --test faults -- --nocapture
+	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) $(TEST) waflows-operator --test specs --test faults -- --nocapture
 	WAFLOWS_MODEL=wide $(TEST) waflows-operator --test model -- --nocapture
 
 .PHONY: bench
 bench: ## measure speed and cost on this machine (docs/performance.md); ARGS="a b2k" runs some scenarios only
-	@tests/control-plane/build etcd kubectl kube-controller-manager kube-apiserver
+	@support/control-plane/build etcd kubectl kube-controller-manager kube-apiserver
 	CARGO_TARGET_DIR=target/shipped .ci/release-build
 	cargo build --release --locked -p graph-emulator
 	@cargo run --release --locked -p bench -- --operator target/shipped/release/waflows-operator $(ARGS)
 
 .PHONY: tools
 tools: ## build the programs of the test control plane (about 9 minutes the first time; needs Go)
-	@tests/control-plane/build
+	@support/control-plane/build
 
 .PHONY: generate
 generate: ## write what is made from the Rust code: crds/, the tables in docs/, and the table of bad inputs
@@ -98,14 +98,14 @@ image: ## build the container image with docker, podman or buildah (IMAGE=regist
 
 .PHONY: chart
 chart: ## write what the chart has from elsewhere (its copy of crds/, its README), and what is made of it (install/)
-	@tests/control-plane/build helm
+	@support/control-plane/build helm
 	cp crds/flowsencryptionkeys.waflows.dev.yaml charts/waflows-operator/files/crd.yaml
 	install/render > install/operator.yaml
 	tests/chart/tools/run helm-docs --chart-search-root charts --sort-values-order file --log-level warning
 
 .PHONY: chart-lint
 chart-lint: $(PYTHON_LINTERS)/installed ## lint the chart and the Dockerfile, also with linters from PyPI
-	@tests/control-plane/build helm
+	@support/control-plane/build helm
 	CHECKOV=$(PYTHON_LINTERS)/bin/checkov HADOLINT=$(PYTHON_LINTERS)/bin/hadolint tests/chart/lint
 
 .PHONY: release-check
@@ -122,7 +122,7 @@ fuzz: $(CARGO_FUZZ) ## fuzz with nightly Rust, each target for SECONDS=60 (TARGE
 
 .PHONY: mutants
 mutants: $(CARGO_MUTANTS) ## change the code in small ways and see that a test fails (hours; FILES="crates/core/src/number.rs": minutes)
-	@CARGO_MUTANTS=$(CARGO_MUTANTS) tests/mutants $(FILES)
+	@CARGO_MUTANTS=$(CARGO_MUTANTS) tools/mutants $(FILES)
 
 .PHONY: sbom
 sbom: $(CARGO_CYCLONEDX) ## write target/waflows-operator.cdx.json: what the binary is made of, as CycloneDX (TARGET=aarch64-unknown-linux-gnu)

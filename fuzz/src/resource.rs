@@ -1,4 +1,4 @@
-//! A resource of any content, and whatever Meta answers → a few rounds of the pure core.
+//! A resource of any content, and whatever Meta answers → a few reconciles of the pure core.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -6,22 +6,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use waflows_core::api::conditions::{ConditionReason, ConditionType, Reason, are_altered};
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, ObservedSecret};
 use waflows_core::api::text::truncate;
-use waflows_core::meta::RateLimitScope;
-use waflows_core::meta::{ErrorClass, GraphError, Reported, ReportedKey};
+use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope, Reported, ReportedKey};
 use waflows_core::number::{Ownership, Reading};
-use waflows_core::observation::Inputs;
-use waflows_core::observation::Observation;
-use waflows_core::rollout::canary::Next;
-use waflows_core::rollout::outcome::Outcome;
-use waflows_core::rollout::plan::{Plan, plan};
-use waflows_core::rollout::progress::Progress;
+use waflows_core::observation::{Inputs, NumberReading, Observation};
+use waflows_core::reconcile::action::{Action, End, Event};
+use waflows_core::reconcile::machine::{Reconcile, Settings};
+use waflows_core::rollout::plan::{Plan, Upload, plan};
+use waflows_core::rollout::uploads::{ReadBack, UploadCall};
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::schedule::due::{Due, Work, due};
-use waflows_core::status::summarize::summarize;
+use waflows_core::schedule::due::{Due, due};
 use waflows_core::store::cached_resource::CachedResource;
-use waflows_core::upload::{UploadAnswer, Uploaded};
+use waflows_core::upload::UploadAnswer;
 use waflows_key::{Fingerprint, PublicKey};
 
 const ROUNDS: usize = 4;
@@ -54,10 +51,11 @@ pub fn resource(input: &[u8]) {
                 assert!(at > now, "due in the past, and yet not now");
                 now = at;
             }
-            Due::Now(agenda) => {
-                let observation = observe(&resource, agenda, interval, secrets, now, &mut choices);
-                let status = round(&observation, now, &mut choices);
-                resource.status = Some(stored(&status));
+            Due::Now(work) => {
+                let settings = Settings { interval, waits: Waits::default(), owes_status: choices.one_in(8) };
+                let reconcile = Reconcile::new(Arc::new(resource.clone()), work, settings, now);
+                let driver = Driver { reconcile, secrets, now, choices: &mut choices };
+                resource.status = driver.run();
                 now = now.checked_add(Duration::from_secs(choices.next().into())).unwrap_or(now);
             }
         }
@@ -96,45 +94,85 @@ fn stored(status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
     serde_json::from_slice(&text).expect("what was written can be read")
 }
 
-fn observe(
-    resource: &FlowsEncryptionKey,
-    agenda: Work,
-    interval: Duration,
-    secrets: Vec<waflows_core::api::crd::ObservedSecret>,
+/// Answers whatever a reconcile asks for, in any order.
+struct Driver<'a, 'b> {
+    reconcile: Reconcile,
+    secrets: Vec<ObservedSecret>,
     now: Timestamp,
-    choices: &mut Choices<'_>,
-) -> Observation {
-    let mut observation = Observation::new(Arc::new(resource.clone()), agenda, interval, Waits::default(), now);
-    if observation.agenda.inputs {
-        let key = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(KEY.clone()) };
-        let credentials = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(()) };
-        observation.inputs = Some(Inputs { key, credentials, secrets });
-    }
-    let can_ask = observation.can_ask();
-    for number in &mut observation.numbers {
-        if can_ask && observation.agenda.numbers.contains(&number.before.phone_number_id) {
-            number.reading = choices.reading(now);
-        }
-        number.ownership = choices.ownership(now);
-    }
-    observation.refusal = (can_ask && choices.one_in(8)).then(|| choices.error());
-    observation
+    choices: &'a mut Choices<'b>,
 }
 
-/// One round; its status.
-fn round(observation: &Observation, now: Timestamp, choices: &mut Choices<'_>) -> FlowsEncryptionKeyStatus {
-    let plan = plan(observation);
-    check_plan(observation, &plan);
-    let outcomes = execute(observation, &plan, now, choices);
-    let progress = if choices.one_in(4) { Progress::Underway } else { Progress::Finished };
-    let summary = summarize(observation, &outcomes, progress, now);
-    assert!(summary.next.is_none_or(|next| next >= now), "the next round lies in the past: {:?}", summary.next);
-    // Else there would be a round after every round.
-    assert!(!are_altered(&summary.status.conditions));
-    if !observation.resource.spec.is_suspended() {
-        check_status(observation, &summary.status);
+impl Driver<'_, '_> {
+    /// The status that was stored last.
+    fn run(mut self) -> Option<FlowsEncryptionKeyStatus> {
+        let mut under_way = Vec::new();
+        loop {
+            if self.choices.one_in(64) {
+                self.reconcile.revoke();
+            }
+            match self.reconcile.next(self.now) {
+                Some(Action::Done(End::Finished { next })) => {
+                    assert!(next.is_none_or(|next| next >= self.now), "the next reconcile lies in the past: {next:?}");
+                    return self.reconcile.stored().status.clone();
+                }
+                Some(Action::Done(End::Dropped)) => return self.reconcile.stored().status.clone(),
+                Some(action) => under_way.push(action),
+                None => {
+                    assert!(!under_way.is_empty(), "a reconcile that waits for nothing");
+                    let position = usize::from(self.choices.next()) % under_way.len();
+                    let action = under_way.swap_remove(position);
+                    self.complete(action);
+                }
+            }
+        }
     }
-    summary.status
+
+    fn complete(&mut self, action: Action) {
+        let (now, choices) = (self.now, &mut *self.choices);
+        let refusal = choices.one_in(16).then(|| choices.error());
+        let event = match action {
+            Action::ReadSecrets => {
+                let key = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(KEY.clone()) };
+                let credentials = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(()) };
+                Event::SecretsRead(Inputs { key, credentials, secrets: self.secrets.clone() })
+            }
+            Action::ReadNumber { position, .. } => {
+                Event::NumberRead(NumberReading { position, reading: choices.reading(now), refusal })
+            }
+            Action::ClaimNumbers => {
+                let claim = |observation: &mut Observation| {
+                    observation.numbers.iter_mut().for_each(|number| number.ownership = choices.ownership(now));
+                };
+                self.reconcile.claim_numbers_by(claim, plan, now);
+                return check_plan(self.reconcile.observation(), self.reconcile.plan());
+            }
+            Action::Upload(Upload { phone_number_id, .. }) => {
+                let may_be_crossed = choices.one_in(4);
+                let call = UploadCall { at: now, answer: choices.upload_answer(now), refusal, may_be_crossed };
+                Event::Uploaded { phone_number_id, call: (!choices.one_in(16)).then_some(call) }
+            }
+            Action::ReadBack(ReadBack { phone_number_id, .. }) => {
+                Event::ReadBack { phone_number_id, reading: choices.reading(now), refusal }
+            }
+            Action::WriteStatus(_) if choices.one_in(16) => Event::StatusDropped,
+            Action::WriteStatus(write) => return self.store(&write.status),
+            Action::Publish(_) => Event::Published,
+            Action::Done(_) => return,
+        };
+        self.reconcile.handle(event, now);
+    }
+
+    fn store(&mut self, status: &FlowsEncryptionKeyStatus) {
+        // Else there would be a reconcile after every reconcile.
+        assert!(!are_altered(&status.conditions));
+        let observation = self.reconcile.observation();
+        if !observation.resource.spec.is_suspended() {
+            check_status(observation, status);
+        }
+        let mut resource = FlowsEncryptionKey::clone(&observation.resource);
+        resource.status = Some(stored(status));
+        self.reconcile.handle(Event::StatusStored(Arc::new(resource)), self.now);
+    }
 }
 
 fn check_plan(observation: &Observation, plan: &Plan) {
@@ -144,24 +182,6 @@ fn check_plan(observation: &Observation, plan: &Plan) {
     }
     let is_allowed = observation.resource.spec.mode == Mode::Enforce && observation.key().is_some();
     assert!(is_allowed || plan.uploads.is_empty());
-}
-
-fn execute(observation: &Observation, plan: &Plan, now: Timestamp, choices: &mut Choices<'_>) -> Vec<Outcome> {
-    let criteria = observation.criteria();
-    let mut outcomes = Vec::new();
-    for upload in &plan.uploads {
-        let answer = choices.upload_answer(now);
-        let after = if answer.may_have_taken_effect() { choices.reading(now) } else { Reading::NotAsked };
-        let number = observation.number(&upload.phone_number_id).expect("planned");
-        let uploaded = Uploaded { at: now, answer, may_be_crossed: choices.one_in(4) };
-        let refusal = choices.one_in(16).then(|| choices.error());
-        let (outcome, next) = Outcome::judge(number, &criteria, upload.reason, uploaded, after, refusal);
-        outcomes.push(outcome);
-        if plan.is_canary && next == Next::None {
-            break;
-        }
-    }
-    outcomes
 }
 
 fn check_status(observation: &Observation, status: &FlowsEncryptionKeyStatus) {

@@ -9,7 +9,8 @@ use waflows_core::api::crd::{
 };
 use waflows_core::number::{Criteria, Ownership, Reading, upload_reason};
 use waflows_core::observation::{NumberObservation, Observation};
-use waflows_core::rollout::plan::{Plan, plan};
+use waflows_core::reconcile::machine::Reconcile;
+use waflows_core::rollout::plan::Plan;
 use waflows_core::rollout::progress::Progress;
 use waflows_core::status::number_message as message;
 use waflows_core::status::ready::trouble;
@@ -37,13 +38,14 @@ struct Finding {
     outcome: Outcome,
 }
 
-/// What would become of a resource in a round that begins with this observation.
-pub(super) fn assess(observation: &Observation, origin: &str, gaps: &Unknowns) -> ResourceReport {
+/// What would become of a resource in a reconcile that has read this much.
+pub(super) fn assess(reconcile: &Reconcile, origin: &str, gaps: &Unknowns) -> ResourceReport {
+    let observation = reconcile.observation();
     let status = summarize(observation, &[], Progress::Finished, observation.now).status;
     let is_suspended = observation.resource.spec.is_suspended();
     let general = if is_suspended { Some(suspended()) } else { of_inputs(observation, &status, gaps) };
     let assessment =
-        Assessment { criteria: observation.criteria(), plan: plan(observation), general, observation, gaps };
+        Assessment { criteria: observation.criteria(), plan: reconcile.plan(), general, observation, gaps };
     // Of a suspended resource the status keeps what was last known of the numbers, also of those that have gone.
     let stored = || observation.numbers.iter().map(|number| number.before.clone()).collect();
     let numbers = if is_suspended { stored() } else { status.phone_numbers };
@@ -128,7 +130,7 @@ struct Assessment<'a> {
     observation: &'a Observation,
     gaps: &'a Unknowns,
     criteria: Criteria,
-    plan: Plan,
+    plan: &'a Plan,
     /// What is wrong with the resource as a whole.
     general: Option<Finding>,
 }

@@ -6,12 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use waflows_core::api::conditions::Reason;
-use waflows_core::api::crd::{FlowsEncryptionKey, Mode};
+use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::number::Reading;
 use waflows_core::observation::Observation;
+use waflows_core::reconcile::action::{Action, Event};
+use waflows_core::reconcile::machine::{Reconcile, Settings};
+use waflows_core::reconcile::ownership::claim_numbers_if;
+use waflows_core::rollout::plan::plan;
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::schedule::due::{Due, Work, due};
 use waflows_core::store::object_key::ObjectKey;
@@ -23,8 +28,8 @@ use super::manifests::SecretManifest;
 use super::progress::Progress;
 use super::report::{Problem, ResourceReport};
 use crate::controller::fence::WriteFence;
-use crate::controller::reads;
-use crate::controller::secrets::{self, Fetched};
+use crate::controller::reads::{Caller, read_number};
+use crate::controller::secrets::{self, Fetched, Opened};
 use crate::graph;
 use crate::leader::Leader;
 
@@ -47,7 +52,7 @@ pub(super) struct Secrets {
 }
 
 /// All that there is.
-pub(super) struct Scene {
+pub(super) struct CheckInput {
     pub(super) subjects: Vec<Subject>,
     /// Resources that are not to be checked and may own numbers all the same.
     pub(super) others: Vec<FlowsEncryptionKey>,
@@ -64,22 +69,22 @@ pub(super) struct Examined {
 
 /// A resource whose Secrets were read and whose numbers were asked for.
 struct Observed {
-    observation: Observation,
+    reconcile: Reconcile,
     gaps: Unknowns,
     problems: Vec<Problem>,
 }
 
 /// Examines every subject; without asking Meta where there is no reader.
-pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>, progress: &Progress<'_>) -> Examined {
+pub(super) async fn examine(input: &CheckInput, graph: Option<&graph::Reader>, progress: &Progress<'_>) -> Examined {
     let fence = WriteFence::new(CancellationToken::new(), Leader::alone().acquired().await);
-    let specs = scene.subjects.iter().map(|subject| &subject.resource.spec).filter(|spec| !spec.is_suspended());
+    let specs = input.subjects.iter().map(|subject| &subject.resource.spec).filter(|spec| !spec.is_suspended());
     progress.begin(specs.map(|spec| spec.phone_number_ids.len()).sum());
-    let observing = scene.subjects.iter().map(|subject| observe(scene, subject, graph, &fence, progress));
+    let observing = input.subjects.iter().map(|subject| observe(input, subject, graph, &fence, progress));
     let mut observed: Vec<Observed> = futures::stream::iter(observing).buffered(PARALLEL_RESOURCES).collect().await;
-    settle_owners(scene, &mut observed);
+    settle_owners(input, &mut observed);
     let mut examined = Examined::default();
-    for (subject, observed) in scene.subjects.iter().zip(observed) {
-        examined.resources.push(assess(&observed.observation, &subject.origin, &observed.gaps));
+    for (subject, observed) in input.subjects.iter().zip(observed) {
+        examined.resources.push(assess(&observed.reconcile, &subject.origin, &observed.gaps));
         for problem in observed.problems {
             // Several resources may refer to the same Secret.
             if !examined.problems.contains(&problem) {
@@ -91,7 +96,7 @@ pub(super) async fn examine(scene: &Scene, graph: Option<&graph::Reader>, progre
 }
 
 async fn observe(
-    scene: &Scene,
+    input: &CheckInput,
     subject: &Subject,
     graph: Option<&graph::Reader>,
     fence: &WriteFence,
@@ -100,39 +105,69 @@ async fn observe(
     let resource = &subject.resource;
     let interval = resource.spec.check_interval_or(DEFAULT_CHECK_INTERVAL);
     let now = Timestamp::now();
-    let agenda = Work { inputs: true, numbers: resource.spec.phone_number_ids.clone(), reset_backoff: false };
-    let mut observation = Observation::new(Arc::clone(resource), agenda, interval, Waits::default(), now);
     let mut gaps =
-        Unknowns { offline: graph.is_none(), allow_unseen: scene.allow_missing_secrets, ..Unknowns::default() };
+        Unknowns { offline: graph.is_none(), allow_unseen: input.allow_missing_secrets, ..Unknowns::default() };
     let mut problems = Vec::new();
-    if resource.spec.is_suspended() {
-        return Observed { observation, gaps, problems };
+    let opened = match resource.spec.is_suspended() {
+        true => None,
+        false => Some(input.secrets.open(resource, &mut gaps, &mut problems).await),
+    };
+    let mut work = Work { inputs: opened.is_some(), numbers: Vec::new(), reset_backoff: false };
+    if let Some(opened) = &opened {
+        work.numbers.clone_from(&resource.spec.phone_number_ids);
+        // Whether the operator would forget its waits, because of what a person changed.
+        if let Due::Now(due) = due(resource, &opened.inputs.secrets, interval, now) {
+            work.reset_backoff = due.reset_backoff;
+        }
     }
-    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    let mut found = Vec::new();
-    for name in secrets::secret_names(resource) {
-        let fetched = scene.secrets.fetch(&namespace, &name, &mut gaps, &mut problems).await;
-        found.push((name, fetched));
+    let settings = Settings { interval, waits: Waits::default(), owes_status: false };
+    let mut reconcile = Reconcile::new(Arc::clone(resource), work, settings, now);
+    if let Some(opened) = opened {
+        let credentials = opened.credentials;
+        reconcile.next(now);
+        reconcile.handle(Event::SecretsRead(opened.inputs), now);
+        match graph.zip(credentials).filter(|_| reconcile.observation().can_ask()) {
+            Some((graph, credentials)) => {
+                let caller = Caller { credentials, resource: reconcile.observation().resource_name() };
+                read_numbers(&mut reconcile, graph, &Arc::new(caller), fence, progress).await;
+            }
+            None => progress.leave_out(resource.spec.phone_number_ids.len()),
+        }
     }
-    let opened = secrets::open(resource, found).await;
-    let inputs = opened.inputs;
-    // Whether the operator would forget its waits, because of what a person changed.
-    if let Due::Now(due) = due(resource, &inputs.secrets, interval, now) {
-        observation.agenda.reset_backoff = due.reset_backoff;
+    Observed { reconcile, gaps, problems }
+}
+
+/// Asks Meta for all numbers. Everything that follows is foreseen, and not done.
+async fn read_numbers(
+    reconcile: &mut Reconcile,
+    graph: &graph::Reader,
+    caller: &Arc<Caller>,
+    fence: &WriteFence,
+    progress: &Progress<'_>,
+) {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        while let Some(Action::ReadNumber { position, phone_number_id }) = reconcile.next(Timestamp::now()) {
+            under_way.push(read_number(graph.clone(), Arc::clone(caller), fence, position, phone_number_id));
+        }
+        let Some(reading) = under_way.next().await else { return };
+        progress.step();
+        reconcile.handle(Event::NumberRead(reading), Timestamp::now());
     }
-    observation.inputs = Some(inputs);
-    let credentials = opened.credentials.filter(|_| observation.can_ask());
-    if let Some((graph, credentials)) = graph.zip(credentials) {
-        let readings = reads::readings(&observation, credentials, graph, fence).inspect(|_| progress.step());
-        let readings: Vec<_> = readings.collect().await;
-        observation.note(&readings, Timestamp::now());
-    } else {
-        progress.leave_out(resource.spec.phone_number_ids.len());
-    }
-    Observed { observation, gaps, problems }
 }
 
 impl Secrets {
+    /// What the Secrets of a resource hold.
+    async fn open(&self, resource: &FlowsEncryptionKey, gaps: &mut Unknowns, problems: &mut Vec<Problem>) -> Opened {
+        let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+        let mut found = Vec::new();
+        for name in secrets::secret_names(resource) {
+            let fetched = self.fetch(&namespace, &name, gaps, problems).await;
+            found.push((name, fetched));
+        }
+        secrets::open(resource, found).await
+    }
+
     /// A Secret; where it is not known whether there is one, `gaps` says why.
     async fn fetch(&self, namespace: &str, name: &str, gaps: &mut Unknowns, problems: &mut Vec<Problem>) -> Fetched {
         if let Some(manifest) = self.manifests.get(&ObjectKey::new(namespace, name)) {
@@ -168,46 +203,35 @@ impl Secrets {
 
 /// Settles whose each number is by the operator's own rules. Subjects that come first by age and name come first, since
 /// all of them read their numbers at the same time.
-fn settle_owners(scene: &Scene, observed: &mut [Observed]) {
+fn settle_owners(input: &CheckInput, observed: &mut [Observed]) {
     let now = Timestamp::now();
     let mut store = Store::new(&[None], Duration::ZERO);
-    for other in &scene.others {
+    for other in &input.others {
         store.apply_resource(other, now);
     }
-    for subject in &scene.subjects {
+    for subject in &input.subjects {
         store.apply_resource(&subject.resource, now);
     }
     let mut by_seniority: Vec<&mut Observed> = observed.iter_mut().collect();
     by_seniority.sort_by_key(|observed| {
-        let metadata = &observed.observation.resource.metadata;
+        let metadata = &observed.reconcile.observation().resource.metadata;
         let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         (created, ObjectKey::of(metadata))
     });
-    for observed in by_seniority {
-        claim(&mut store, observed, now);
+    for Observed { reconcile, gaps, .. } in by_seniority {
+        reconcile.claim_numbers_by(|observation| claim(&mut store, observation, gaps, now), plan, now);
     }
 }
 
-fn claim(store: &mut Store, observed: &mut Observed, now: Timestamp) {
-    let observation = &mut observed.observation;
-    let resource = Arc::clone(&observation.resource);
-    if resource.spec.mode != Mode::Enforce || resource.spec.is_suspended() {
-        return;
-    }
-    let key = ObjectKey::of(&resource.metadata);
+/// Claims numbers as the operator will, also those that are not read here.
+fn claim(store: &mut Store, observation: &mut Observation, gaps: &Unknowns, now: Timestamp) {
     // A key that comes from elsewhere is taken for a good one.
-    let may_have_key = observation.inputs.as_ref().is_some_and(|inputs| match &inputs.key {
+    let has_key = observation.inputs.as_ref().is_some_and(|inputs| match &inputs.key {
         Ok(_) => true,
-        Err(verdict) => verdict.reason == Reason::SecretNotFound && !observed.gaps.unseen.is_empty(),
+        Err(reason) => reason.reason == Reason::SecretNotFound && !gaps.unseen.is_empty(),
     });
-    let wanted = observation.expected();
-    for number in &mut observation.numbers {
-        let is_refused = matches!(&number.reading, Reading::Failed { error, .. } if error.class.refuses_number());
-        let id = &number.before.phone_number_id;
-        number.ownership = if may_have_key && !is_refused && observation.refusal.is_none() {
-            store.claim(id, &key, wanted, now)
-        } else {
-            store.owner(id, &key, wanted, now)
-        };
-    }
+    let may_claim = has_key && observation.refusal.is_none();
+    claim_numbers_if(store, observation, now, |number| {
+        may_claim && !matches!(&number.reading, Reading::Failed { error, .. } if error.class.refuses_number())
+    });
 }

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cluster::{Cluster, Listed};
-use examine::{Scene, Secrets, Subject, examine};
+use examine::{CheckInput, Secrets, Subject, examine};
 use manifests::Manifests;
 use progress::Progress;
 use report::{Problem, Report, ResourceReport};
@@ -94,7 +94,7 @@ pub enum CheckError {
 
 /// The input of `check`, and the findings before the examination.
 struct Given {
-    scene: Scene,
+    input: CheckInput,
     /// Resources that the operator never works on.
     unselected: Vec<ResourceReport>,
     problems: Vec<Problem>,
@@ -117,7 +117,7 @@ pub async fn run(args: &CheckArgs) -> Result<CommandOutput, CheckError> {
 
 async fn report(given: Given, graph: Option<&graph::Reader>) -> Report {
     let progress = Progress::on_stderr(io::stderr().is_terminal());
-    let mut examined = examine(&given.scene, graph, &progress).await;
+    let mut examined = examine(&given.input, graph, &progress).await;
     examined.resources.extend(given.unselected);
     Report::new(examined.resources, [given.problems, examined.problems].concat())
 }
@@ -155,8 +155,8 @@ async fn from_manifests(args: &CheckArgs, selection: &Selection) -> Result<Given
     }
     live.retain(|other| selection.excludes(&other.metadata).is_none());
     let secrets = Secrets { manifests: manifests.secrets, cluster };
-    let scene = Scene { subjects, others: live, secrets, allow_missing_secrets: args.allow_missing_secrets };
-    Ok(Given { scene, unselected, problems: manifests.problems })
+    let input = CheckInput { subjects, others: live, secrets, allow_missing_secrets: args.allow_missing_secrets };
+    Ok(Given { input, unselected, problems: manifests.problems })
 }
 
 /// The resource as it would be in the cluster after the manifest was applied.
@@ -199,8 +199,8 @@ async fn from_cluster(args: &CheckArgs, selection: &Selection) -> Result<Given, 
         return Err(CheckError::NothingGiven(place));
     }
     let secrets = Secrets { manifests: HashMap::new(), cluster: Some(cluster) };
-    let scene = Scene { subjects, others, secrets, allow_missing_secrets: args.allow_missing_secrets };
-    Ok(Given { scene, unselected, problems: Vec::new() })
+    let input = CheckInput { subjects, others, secrets, allow_missing_secrets: args.allow_missing_secrets };
+    Ok(Given { input, unselected, problems: Vec::new() })
 }
 
 /// The resources without those that are being deleted, because the operator ignores them.

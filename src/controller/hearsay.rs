@@ -54,7 +54,7 @@ pub(super) async fn concerns(
     }
 }
 
-/// What there is to do for whoever shares refused credentials: a round that asks for all, and gets no answer.
-pub(super) fn agenda(resource: &FlowsEncryptionKey) -> Work {
+/// What there is to do for whoever shares refused credentials: a reconcile that asks for all, and gets no answer.
+pub(super) fn work(resource: &FlowsEncryptionKey) -> Work {
     Work { inputs: true, numbers: resource.spec.phone_number_ids.clone(), reset_backoff: false }
 }

@@ -1,12 +1,14 @@
 //! The controller: keeps a store of what exists, decides in a [`queue`] what is worked on next, and takes each resource
-//! through a round. What a round decides stands in `waflows_core`; here is what it does:
+//! through a reconcile. What a reconcile decides is in `waflows_core`; here is what it does. [`driver`] asks the core what
+//! may start, and has it done:
 //!
-//! 1. [`secrets`] and [`reads`] do all reads, of Secrets and of Meta, into one observation;
-//! 2. [`uploads`] makes the uploads that are planned, and reads each number back;
-//! 3. [`status_writer`] and [`event_publisher`] tell what came of it.
+//! 1. [`secrets`] and [`reads`] read the Secrets, and the numbers at Meta;
+//! 2. [`uploads`] uploads the key, and reads each number back;
+//! 3. [`status_writer`] and [`event_publisher`] store and publish what came of it.
 
 mod attempts;
 pub mod context;
+mod driver;
 pub mod event_publisher;
 pub mod fence;
 pub mod hearsay;

@@ -1,48 +1,39 @@
-//! Takes a resource through its round: reads, decides, writes. What is decided stands in `waflows_core`.
+//! Decides whether there is something to do for a resource, has it done, and sets the time of the next reconcile.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use jiff::Timestamp;
-use kube::Api;
 use tokio::time::Instant;
 use tracing::Instrument;
 use waflows_core::api::conditions::{self, ConditionType, ReadyEffect, Reason};
-use waflows_core::api::crd::NumberState;
-use waflows_core::number::Ownership;
-use waflows_core::observation::{NumberReading, Observation};
-use waflows_core::reconcile::machine::needs_status_before_upload;
-use waflows_core::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
-use waflows_core::rollout::outcome::Outcome;
-use waflows_core::rollout::plan::{Plan, plan};
-use waflows_core::rollout::progress::Progress;
-use waflows_core::schedule::due::{Due, due};
+use waflows_core::reconcile::action::End;
+use waflows_core::reconcile::machine::{Reconcile, Settings};
+use waflows_core::reconcile::ownership::work_due;
+use waflows_core::schedule::due::Due;
 use waflows_core::status::events::Note;
-use waflows_core::status::summarize::{MIN_PAUSE, Summary, summarize};
+use waflows_core::status::summarize::{MIN_PAUSE, Summary};
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::upload::UploadAnswer;
 
 use super::context::Context;
+use super::driver::Driver;
 use super::fence::WriteFence;
+use super::hearsay;
 use super::secrets::ReadSecretError;
-use super::status_writer::{Checkpoints, StatusWriter, WriteStatusError, Written};
-use super::uploads::Execution;
-use super::{hearsay, reads, secrets};
-use crate::graph::Credentials;
-use crate::metrics::{Metrics, RoundOutcome, UploadResult};
+use super::status_writer::WriteStatusError;
 use crate::telemetry::spans;
 
-/// Why a round could not be finished. All of these pass by themselves or with the API server's recovery.
+/// Why a reconcile could not be finished. All of these pass by themselves or with the API server's recovery.
 #[derive(Debug, thiserror::Error)]
-enum RoundError {
+pub(super) enum ReconcileError {
     #[error(transparent)]
     ReadSecret(#[from] ReadSecretError),
     #[error(transparent)]
     WriteStatus(#[from] WriteStatusError),
 }
 
-impl RoundError {
+impl ReconcileError {
     fn may_pass_soon(&self) -> bool {
         match self {
             Self::ReadSecret(_) => true,
@@ -51,9 +42,9 @@ impl RoundError {
     }
 }
 
-/// One round, and the time of the next.
+/// One reconcile, and the time of the next.
 pub(super) async fn reconcile(context: &Context, key: &ObjectKey, fence: &WriteFence) {
-    match round(context, key, fence).await {
+    match next_reconcile(context, key, fence).await {
         Ok(Some(next)) => {
             let wait = Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default();
             context.queue.add_at(key, Instant::now() + wait.max(MIN_PAUSE));
@@ -63,14 +54,18 @@ pub(super) async fn reconcile(context: &Context, key: &ObjectKey, fence: &WriteF
             tracing::warn!(resource = %key, error = %error, "the round could not be finished and is tried again");
             context.queue.retry(key, |failures| match error.may_pass_soon() {
                 true => context.waits.after_outage(failures),
-                // Every round asks Meta anew, and comes to the same end.
+                // Every reconcile asks Meta anew, and comes to the same end.
                 false => context.waits.after_failure(failures),
             });
         }
     }
 }
 
-async fn round(context: &Context, key: &ObjectKey, fence: &WriteFence) -> Result<Option<Timestamp>, RoundError> {
+async fn next_reconcile(
+    context: &Context,
+    key: &ObjectKey,
+    fence: &WriteFence,
+) -> Result<Option<Timestamp>, ReconcileError> {
     let (resource, secrets) = {
         let store = context.store();
         let Some(resource) = store.resource(key) else {
@@ -84,150 +79,35 @@ async fn round(context: &Context, key: &ObjectKey, fence: &WriteFence) -> Result
     }
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(context.default_check_interval);
-    let unowned = unowned_numbers(&context.store(), &resource, key, begun);
+    let due = { work_due(&context.store(), &resource, &secrets, interval, begun) };
     let has_heard = context.store().take_doubt(key);
-    let agenda = match agenda(due(&resource, &secrets, interval, begun), unowned) {
+    let work = match due {
         Due::Later(_) if has_heard && hearsay::concerns(context, key, &resource, fence).await? => {
-            hearsay::agenda(&resource)
+            hearsay::work(&resource)
         }
         Due::Later(next) => return Ok(next),
-        Due::Now(agenda) => agenda,
+        Due::Now(work) => work,
     };
 
-    let observation = Observation::new(Arc::new(resource), agenda, interval, context.waits, begun);
     let span = spans::round(&key.namespace, &key.name);
-    let next = carry_out(context, key, fence, observation).instrument(span).await;
+    let settings = Settings { interval, waits: context.waits, owes_status: context.queue.has_failed(key) };
+    let reconcile = Reconcile::new(Arc::new(resource), work, settings, begun);
+    // Boxed, so that a reconcile takes memory only while it runs.
+    let end = Box::pin(Driver::new(context, key, fence, reconcile, begun).run()).instrument(span).await;
     if has_heard && !fence.is_valid() {
         // It may not have come to its calls.
         context.store().keep_in_doubt(key);
     }
-    next
+    Ok(match end? {
+        End::Finished { next } => next,
+        End::Dropped => None,
+    })
 }
 
-/// A round for which there is a reason.
-async fn carry_out(
-    context: &Context,
-    key: &ObjectKey,
-    fence: &WriteFence,
-    mut observation: Observation,
-) -> Result<Option<Timestamp>, RoundError> {
-    let (timer, begun, observing) = (context.metrics.round(), observation.now, spans::observe());
-    let mut credentials = None;
-    if observation.agenda.inputs {
-        let api = Api::namespaced(context.client.clone(), &key.namespace);
-        // Other keys may have to be opened before this one: what need not be waited for any more is not.
-        let reading = secrets::read(&observation.resource, &api).instrument(observing.clone());
-        let Some(opened) = fence.run(reading).await else {
-            timer.end(RoundOutcome::Dropped);
-            return Ok(None);
-        };
-        let opened = opened?;
-        observation.inputs = Some(opened.inputs);
-        credentials = opened.credentials;
-    }
-    observation.now = Timestamp::now();
-    let _reservation = Reservation { context, key };
-    let writer = StatusWriter::new(context, key, fence, Arc::clone(&observation.resource));
-    let mut checkpoints = Checkpoints::new(writer, &observation);
-    // Boxed, as is what follows: a round then takes as much memory as the step it is at, not as both.
-    let reading = read_numbers(context, key, &mut observation, credentials.clone(), fence, &mut checkpoints);
-    Box::pin(reading).instrument(observing).await;
-    let plan = plan(&observation);
-    // What is uploaded is known from the status alone: where that may not be stored, nothing is uploaded again.
-    let must_write =
-        needs_status_before_upload(&observation, &plan) || (!plan.uploads.is_empty() && context.queue.has_failed(key));
-    if must_write && fence.is_valid() {
-        let status = summarize(&observation, &[], Progress::Underway, Timestamp::now()).status;
-        if checkpoints.writer.write(&status).await? == Written::Dropped {
-            timer.end(RoundOutcome::Dropped);
-            return Ok(None);
-        }
-    }
-    let span = spans::execute(plan.uploads.len());
-    let executing = Box::pin(execute(context, key, &observation, credentials.as_ref(), &plan, fence, &mut checkpoints));
-    let outcomes = executing.instrument(span).await;
-    let progress = Progress::of(fence.is_valid(), &observation, &plan, &outcomes);
-    let summary = summarize(&observation, &outcomes, progress, Timestamp::now());
-    hearsay::spread(context, key, &observation.resource, &summary.status);
-    if checkpoints.writer.write_until_stored(&summary.status, !outcomes.is_empty()).await? == Written::Dropped {
-        timer.end(RoundOutcome::Dropped);
-        return Ok(None);
-    }
-    timer.end(if checkpoints.writer.has_written() { RoundOutcome::Written } else { RoundOutcome::Unchanged });
-    report(key, &observation, &outcomes, &summary, begun);
-    context.publisher.publish(&observation.resource, &summary.notes).await;
-    Ok(summary.next)
-}
-
-/// What a round has reserved until its status is stored.
-struct Reservation<'a> {
-    context: &'a Context,
-    key: &'a ObjectKey,
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        self.context.store().finish_round(self.key);
-    }
-}
-
-/// Reads the numbers that are due, and settles whose they are. The status tells in between how far the reading is.
-async fn read_numbers(
-    context: &Context,
-    key: &ObjectKey,
-    observation: &mut Observation,
-    credentials: Option<Credentials>,
-    fence: &WriteFence,
-    checkpoints: &mut Checkpoints<'_>,
-) {
-    let settle = |observation: &mut Observation, readings: &[NumberReading]| {
-        observation.note(readings, Timestamp::now());
-        claim_numbers(&mut context.store(), observation, key);
-    };
-    let graph = context.graph.reader();
-    let mut readings = Vec::new();
-    if let Some(credentials) = credentials.filter(|_| observation.can_ask()) {
-        let so_far = |readings: &[NumberReading]| {
-            let mut so_far = observation.clone();
-            settle(&mut so_far, readings);
-            summarize(&so_far, &[], Progress::Underway, Timestamp::now()).status
-        };
-        let asking = reads::readings(observation, credentials, &graph, fence);
-        readings = checkpoints.collect(asking, so_far).await;
-    }
-    settle(observation, &readings);
-}
-
-/// Makes the uploads. The status tells in between how far they are.
-async fn execute(
-    context: &Context,
-    key: &ObjectKey,
-    observation: &Observation,
-    credentials: Option<&Credentials>,
-    plan: &Plan,
-    fence: &WriteFence,
-    checkpoints: &mut Checkpoints<'_>,
-) -> Vec<Outcome> {
-    let wanted = observation.expected();
-    let is_own = |id: &str| context.store().owner(id, key, wanted, Timestamp::now()) == Ownership::Uncontested;
-    let outcomes = Execution::new(observation, credentials, plan, &context.graph, fence, &is_own).outcomes();
-    let outcomes = outcomes.inspect(|outcome| count_upload(&context.metrics, outcome));
-    let so_far = |outcomes: &[_]| summarize(observation, outcomes, Progress::Underway, Timestamp::now()).status;
-    checkpoints.collect(outcomes, so_far).await
-}
-
-fn count_upload(metrics: &Metrics, outcome: &Outcome) {
-    let result = match &outcome.upload.answer {
-        UploadAnswer::Paused { .. } => return,
-        _ if outcome.state == NumberState::Valid => UploadResult::Valid,
-        UploadAnswer::Accepted => UploadResult::NotValid,
-        UploadAnswer::Failed(_) => UploadResult::Failed,
-    };
-    metrics.uploaded(outcome.reason, result);
-}
-
-/// One line for a round that changed something; it stands for all its numbers, of which there may be hundreds.
-fn report(key: &ObjectKey, observation: &Observation, outcomes: &[Outcome], summary: &Summary, begun: Timestamp) {
+/// One line for a reconcile that changed something; it stands for all its numbers, of which there may be hundreds.
+pub(super) fn report(key: &ObjectKey, reconcile: &Reconcile, begun: Timestamp) {
+    let Some(summary) = reconcile.summary() else { return };
+    let (observation, outcomes) = (reconcile.observation(), reconcile.outcomes());
     let ready = conditions::find(&summary.status.conditions, ConditionType::Ready);
     let before = observation.status().and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
     let valid = summary.status.valid.as_deref().unwrap_or_default();

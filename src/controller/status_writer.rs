@@ -1,19 +1,14 @@
 //! Stores the status of a resource as its round goes on.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::core::Status;
 use serde_json::{Value, json};
-use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
-use waflows_core::observation::Observation;
-use waflows_core::status::summarize::follow;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::context::Context;
@@ -26,8 +21,6 @@ use crate::telemetry::spans;
 /// Field manager of the status.
 pub const FIELD_MANAGER: &str = "waflows-operator";
 
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
-const NEWS_INTERVAL: Duration = Duration::from_secs(1);
 /// Conflicts in a row after which a write has failed: whoever keeps changing the resource is not to be raced.
 const MAX_CONFLICTS: u32 = 4;
 
@@ -78,6 +71,11 @@ impl<'a> StatusWriter<'a> {
         Self { context, key, fence, resource, has_written: false, is_dropped: false }
     }
 
+    /// The resource, with the status that was last written.
+    pub fn resource(&self) -> &Arc<FlowsEncryptionKey> {
+        &self.resource
+    }
+
     /// Whether anything had to be written so far.
     pub fn has_written(&self) -> bool {
         self.has_written
@@ -93,15 +91,7 @@ impl<'a> StatusWriter<'a> {
     /// # Errors
     /// When the API server does not answer, or refuses.
     pub async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, WriteStatusError> {
-        let status = self.with_transition_times(status);
-        self.store(&status).await
-    }
-
-    /// The status, with the times of transition as they follow from what was last written.
-    fn with_transition_times(&self, status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
-        let mut status = status.clone();
-        follow(self.resource.status.as_ref(), &mut status, Timestamp::now());
-        status
+        self.store(status).await
     }
 
     async fn store(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, WriteStatusError> {
@@ -156,11 +146,9 @@ impl<'a> StatusWriter<'a> {
         status: &FlowsEncryptionKeyStatus,
         has_uploads: bool,
     ) -> Result<Written, WriteStatusError> {
-        // The same for every attempt, to be known again where one of them was stored and its answer lost.
-        let status = self.with_transition_times(status);
         let mut attempt = 0;
         loop {
-            match self.store(&status).await {
+            match self.store(status).await {
                 // Not once the round is revoked: the process may be asked to stop.
                 Err(error) if has_uploads && error.may_pass_soon() && self.fence.is_valid() => {
                     tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
@@ -203,59 +191,6 @@ impl<'a> StatusWriter<'a> {
             self.context.react(self.key, change);
         }
         Ok(is_ours)
-    }
-}
-
-/// Writes the status of a long round from time to time, so that users see how far it is, and so that little is lost with
-/// the process.
-pub struct Checkpoints<'a> {
-    /// Writes also what a round comes to.
-    pub writer: StatusWriter<'a>,
-    clock: Interval,
-}
-
-impl<'a> Checkpoints<'a> {
-    /// Checkpoints every ten seconds; the first already after one where someone has changed the resource or its key, and
-    /// waits to see that it was noticed.
-    pub fn new(writer: StatusWriter<'a>, observation: &Observation) -> Self {
-        let first = if observation.changed_since_last() { NEWS_INTERVAL } else { CHECKPOINT_INTERVAL };
-        let mut clock = tokio::time::interval_at(Instant::now() + first, CHECKPOINT_INTERVAL);
-        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { writer, clock }
-    }
-
-    /// Takes all items of a stream. Every checkpoint writes the status that follows from those so far.
-    pub async fn collect<T>(
-        &mut self,
-        items: impl Stream<Item = T>,
-        status_so_far: impl Fn(&[T]) -> FlowsEncryptionKeyStatus,
-    ) -> Vec<T> {
-        // They may come to their end while a checkpoint is written, and are asked once more after it.
-        let mut items = std::pin::pin!(items.fuse());
-        let mut collected = Vec::new();
-        loop {
-            tokio::select! {
-                item = items.next() => match item {
-                    Some(item) => collected.push(item),
-                    None => return collected,
-                },
-                _ = self.clock.tick() => {
-                    let status = status_so_far(&collected);
-                    let resource = self.writer.key;
-                    let mut writing = std::pin::pin!(self.writer.write(&status));
-                    // Calls under way are not left waiting for the API server: their answers would come too late.
-                    let written = loop {
-                        tokio::select! {
-                            written = &mut writing => break written,
-                            Some(item) = items.next() => collected.push(item),
-                        }
-                    };
-                    if let Err(error) = written {
-                        tracing::warn!(%resource, %error, "the status of a long round could not be written; the next write holds it too");
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -133,7 +133,7 @@ fn accepts_in(namespace: &str, release: &str, values: &Value) {
     let server_side =
         ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
     let printed = cluster.try_kubectl(&server_side, &objects.list());
-    assert!(printed.success, "{}", printed.stderr);
+    assert!(printed.is_success(), "{}", printed.stderr);
     // Of a Deployment's pods Pod Security only warns.
     assert_eq!(printed.stderr, "");
 
@@ -148,5 +148,5 @@ fn accepts_in(namespace: &str, release: &str, values: &Value) {
         &["-n", namespace, "create", "--dry-run=server", "--validate=strict", "-f", "-"],
         &pod.to_string(),
     );
-    assert!(printed.success && printed.stderr.is_empty(), "{}", printed.stderr);
+    assert!(printed.is_success() && printed.stderr.is_empty(), "{}", printed.stderr);
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use harness::process::{Printed, run};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Printed, run};
+use crate::cluster::Cluster;
 
 /// The chart's folder.
 pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/waflows-operator");
@@ -16,7 +17,7 @@ impl Objects {
     /// Renders the chart.
     pub(crate) fn render(cluster: &Cluster, release: &str, namespace: &str, values: &Value) -> Self {
         let printed = template(cluster, release, namespace, values);
-        assert!(printed.success, "{values}: {}", printed.stderr);
+        assert!(printed.is_success(), "{values}: {}", printed.stderr);
         let objects: Vec<Value> = serde_saphyr::from_multiple(&printed.stdout).unwrap();
         Self(objects.into_iter().filter(|object| !object.is_null()).collect())
     }
@@ -52,7 +53,7 @@ pub(crate) fn helm(cluster: &Cluster, arguments: &[&str], values: &Value) -> Pri
     if matches!(arguments[0], "install" | "template" | "upgrade") {
         command.args(["--values", "-"]);
     }
-    run(&mut command, &values.to_string())
+    run(&mut command, values.to_string())
 }
 
 /// Copies the chart, to be changed.

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
+use harness::process::run;
 use serde_json::{Value, json};
 
 use crate::chart::{Objects, copy};
-use crate::cluster::{Cluster, run};
+use crate::cluster::Cluster;
 use crate::pod::Pod;
 use crate::scene::wait_until;
 
@@ -15,7 +16,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/install");
 #[test]
 fn the_manifest_is_what_the_chart_renders() {
     let printed = run(&mut Command::new(format!("{FOLDER}/render")), "");
-    assert!(printed.success, "{}", printed.stderr);
+    assert!(printed.is_success(), "{}", printed.stderr);
     let stored = include_str!("../../install/operator.yaml");
     assert!(printed.stdout == stored, "install/operator.yaml is not what the chart renders: run `make chart`");
     assert!(!stored.to_lowercase().contains("helm"), "it says something of Helm");
@@ -26,7 +27,7 @@ fn one_command_installs_all_that_the_operator_needs() {
     let cluster = Cluster::start();
     let apply = ["apply", "--server-side", "--validate=strict", "-k", FOLDER];
     let printed = cluster.try_kubectl(&apply, "");
-    assert!(printed.success, "{}", printed.stderr);
+    assert!(printed.is_success(), "{}", printed.stderr);
     // Of pods that the namespace does not allow, the Deployment's creation would warn.
     assert_eq!(printed.stderr, "");
     assert_eq!(cluster.kubectl(&["diff", "--server-side", "-k", FOLDER], ""), "");
@@ -42,7 +43,7 @@ fn one_command_installs_all_that_the_operator_needs() {
     // It waits for the Secrets that the example names, which takes every right but that to tell of an upload.
     let wait = ["wait", "--for=condition=Reconciling", "fek/storefront", "--timeout=60s"];
     let printed = cluster.try_kubectl(&wait, "");
-    assert!(printed.success, "{}\nlog:\n{}", printed.stderr, pod.log());
+    assert!(printed.is_success(), "{}\nlog:\n{}", printed.stderr, pod.log());
     drop(pod);
 
     for command in how_to_remove_the_operator_alone() {

@@ -1,9 +1,11 @@
 //! A release's life: install, upgrade, rollback, uninstall; and releases side by side.
 
+use harness::objects;
+use harness::process::Printed;
 use serde_json::{Value, json};
 
 use crate::chart::{CHART, copy_to, helm};
-use crate::cluster::{Cluster, Printed};
+use crate::cluster::Cluster;
 
 const DEFINITION: &str = "crd/flowsencryptionkeys.waflows.dev";
 
@@ -42,7 +44,7 @@ fn a_release_can_take_over_a_definition_that_was_applied() {
     cluster.kubectl(&["apply", "--server-side", "-f", "-"], definition);
     let install = ["install", "flows", CHART, "--namespace", &namespace];
     let printed = helm(&cluster, &install, &json!({}));
-    assert!(!printed.success && printed.stderr.contains("invalid ownership metadata"), "{}", printed.stderr);
+    assert!(!printed.is_success() && printed.stderr.contains("invalid ownership metadata"), "{}", printed.stderr);
     let adopt = ["--take-ownership", "--force-conflicts"];
     ok(helm(&cluster, &[install.as_slice(), &adopt].concat(), &json!({})));
 }
@@ -97,19 +99,10 @@ fn columns(cluster: &Cluster) -> Vec<String> {
 }
 
 fn resource() -> Value {
-    json!({
-        "apiVersion": "waflows.dev/v1alpha1",
-        "kind": "FlowsEncryptionKey",
-        "metadata": {"name": "storefront"},
-        "spec": {
-            "privateKeySecretRef": {"name": "flows-key", "key": "private.pem"},
-            "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
-            "phoneNumberIds": ["106540352242922"],
-        },
-    })
+    objects::resource("storefront", objects::spec(&["106540352242922"]))
 }
 
 fn ok(printed: Printed) -> Printed {
-    assert!(printed.success, "{}", printed.stderr);
+    assert!(printed.is_success(), "{}", printed.stderr);
     printed
 }

@@ -2,11 +2,12 @@
 //! when, and that it is over; and exactly one alert fires, the right one.
 
 use graph_emulator::{Fault, FaultAction, RateLimit, RetryAfter, Usage};
+use harness::TOKEN;
 use serde_json::{Value, json};
 
 use crate::alerts::RULES;
 use crate::pod::Pod;
-use crate::scene::{NUMBER, Scene, TOKEN};
+use crate::scene::{NUMBER, Scene};
 use crate::timeline::{Night, hasten};
 
 const BRANCHES: [(&str, &str); 2] = [("branch", "107995438950512"), ("support", "108811432100233")];
@@ -32,7 +33,7 @@ fn wait_ready(scene: &Scene, pod: &Pod, name: &str) {
     let resource = format!("fek/{name}");
     let arguments = ["-n", &scene.namespace, "wait", "--for=condition=Ready", &resource, "--timeout=100s"];
     let printed = scene.cluster.try_kubectl(&arguments, "");
-    assert!(printed.success, "{}\nlog:\n{}", printed.stderr, pod.log());
+    assert!(printed.is_success(), "{}\nlog:\n{}", printed.stderr, pod.log());
 }
 
 /// The row of `kubectl get -o wide`.

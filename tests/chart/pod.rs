@@ -1,25 +1,21 @@
 //! A process of the operator that stands for a pod of the Deployment.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::ffi::OsStr;
+use std::path::Path;
 
+use harness::{Operator, http};
 use serde_json::Value;
+use supervised::Process;
 
 use crate::chart::Objects;
 use crate::cluster::Cluster;
 
 /// Killed when dropped.
-pub(crate) struct Pod {
-    process: Child,
-    log: PathBuf,
-    _folder: tempfile::TempDir,
-}
+pub(crate) struct Pod(Operator);
 
 impl Pod {
-    /// Starts what the Deployment runs, with the rights of its ServiceAccount.
+    /// Starts what the Deployment runs, with the rights of its ServiceAccount. The process has the Deployment's
+    /// environment, and nothing of this process's.
     pub(crate) fn start(cluster: &Cluster, objects: &Objects, name: &str) -> Self {
         let deployment = objects.deployment();
         let spec = &deployment["spec"]["template"]["spec"];
@@ -31,20 +27,18 @@ impl Pod {
         let file = kubeconfig.to_str().unwrap();
         let of_the_pod = format!("--namespace={namespace}");
         cluster.kubectl(&["--kubeconfig", file, "config", "set-context", "--current", &of_the_pod], "");
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let process = command(&spec["containers"][0], name, &kubeconfig)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        Self { process, log, _folder: folder }
+        let container = &spec["containers"][0];
+        let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+        let variables = variables(container, name);
+        let variables = variables.iter().map(|(name, value)| (*name, OsStr::new(*value)));
+        let environment: Vec<_> = variables.chain([("KUBECONFIG", kubeconfig.as_os_str())]).collect();
+        let program = Path::new(env!("CARGO_BIN_EXE_waflows-operator"));
+        Self(Operator::new(Process::start_clean(program, arguments, &environment).unwrap()))
     }
 
     /// The log, with the quotes of what is said in it.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap().replace("\\\"", "\"")
+        self.0.log().replace("\\\"", "\"")
     }
 
     /// The API server let it do all that it tried.
@@ -55,49 +49,24 @@ impl Pod {
 
     /// The status and body of a page that it serves; nothing before it listens.
     pub(crate) fn page(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(self.http_address()?).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-    }
-
-    /// Where it serves its pages, once it does.
-    pub(crate) fn http_address(&self) -> Option<String> {
-        let log = self.log();
-        let (_, rest) = log.split_once("\"http_address\":\"")?;
-        Some(rest.split_once('"')?.0.to_owned())
+        http::get(&self.0.http_address()?, path)
     }
 
     /// Sends SIGTERM and waits for the end. Returns the exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
-        let sent = Command::new("kill").args(["-s", "TERM", &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        self.process.wait().unwrap().code()
+        self.0.terminate()
     }
 }
 
-/// The container's process. Its environment is that of the Deployment and nothing else.
-fn command(container: &Value, pod_name: &str, kubeconfig: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waflows-operator"));
-    command.env_clear().env("KUBECONFIG", kubeconfig);
-    command.args(container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()));
-    for variable in container["env"].as_array().unwrap() {
+/// The variables of the container.
+fn variables<'a>(container: &'a Value, pod_name: &'a str) -> Vec<(&'a str, &'a str)> {
+    let variables = container["env"].as_array().unwrap().iter().map(|variable| {
         let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
             Some("metadata.name") => pod_name,
             Some(other) => panic!("{other} is not known here"),
             None => variable["value"].as_str().unwrap(),
         };
-        command.env(variable["name"].as_str().unwrap(), value);
-    }
-    command
-}
-
-impl Drop for Pod {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+        (variable["name"].as_str().unwrap(), value)
+    });
+    variables.collect()
 }

@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use graph_emulator::{Config, Emulator};
+use harness::objects::{self, secret};
+use harness::wait::blocking_until;
+use harness::{TOKEN, TestKey, emulator};
 use serde_json::{Value, json};
 
 use crate::chart::Objects;
 use crate::cluster::Cluster;
 use crate::pod::Pod;
 
-/// A token that the emulator accepts.
-pub(crate) const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";
 /// The number that is worked on.
 pub(crate) const NUMBER: &str = "106540352242922";
 /// How long anything may take before a test gives up. Nothing is expected to take this long.
@@ -28,9 +29,7 @@ impl Scene {
     /// A namespace with the resource `storefront`.
     pub(crate) async fn new() -> Self {
         let cluster = Cluster::shared();
-        let emulator = Emulator::start(Config::default()).await.unwrap();
-        emulator.add_token(TOKEN);
-        emulator.add_numbers([NUMBER]);
+        let emulator = emulator::start(Config::default(), &[NUMBER]).await;
         let scene = Self { cluster, namespace: cluster.namespace(), emulator };
         scene.set_key();
         scene.set_token(TOKEN);
@@ -40,34 +39,20 @@ impl Scene {
 
     /// Adds a resource for these numbers, or changes its numbers; with the same Secrets as the others.
     pub(crate) fn add_resource(&self, name: &str, numbers: &[&str]) {
-        self.apply(&json!({
-            "apiVersion": "waflows.dev/v1alpha1",
-            "kind": "FlowsEncryptionKey",
-            // By this label the operator of this scene leaves those of others alone.
-            "metadata": {"name": name, "labels": {"scene": self.namespace}},
-            "spec": {
-                "privateKeySecretRef": {"name": "flows-key", "key": "private.pem"},
-                "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
-                "phoneNumberIds": numbers,
-            },
-        }));
+        let mut resource = objects::resource(name, objects::spec(numbers));
+        // By this label the operator of this scene leaves those of others alone.
+        resource["metadata"]["labels"] = json!({"scene": self.namespace});
+        self.apply(&resource);
     }
 
     /// Puts a new private key into its Secret.
     pub(crate) fn set_key(&self) {
-        use rsa::pkcs8::{EncodePrivateKey, LineEnding};
-        let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
-        let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
-        self.apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "flows-key"}, "stringData": {"private.pem": pem},
-        }));
+        self.apply(&secret("flows-key", "private.pem", &TestKey::generate().private_pem));
     }
 
     /// Puts an access token into its Secret.
     pub(crate) fn set_token(&self, token: &str) {
-        self.apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "meta-token"}, "stringData": {"token": token},
-        }));
+        self.apply(&secret("meta-token", "token", token));
     }
 
     /// Renders the chart for the whole cluster.
@@ -101,7 +86,7 @@ impl Scene {
     pub(crate) fn wait_ready(&self, pod: &Pod) {
         let arguments = ["-n", &self.namespace, "wait", "--for=condition=Ready", "fek/storefront", "--timeout=60s"];
         let printed = self.cluster.try_kubectl(&arguments, "");
-        assert!(printed.success, "{}\nlog:\n{}", printed.stderr, pod.log());
+        assert!(printed.is_success(), "{}\nlog:\n{}", printed.stderr, pod.log());
     }
 
     /// Events of the resource.
@@ -155,9 +140,5 @@ impl Scene {
 
 /// Looks again and again until something is so.
 pub(crate) fn wait_until(pod: &Pod, what: &str, condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "not {what}\nlog:\n{}", pod.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert!(blocking_until(PATIENCE, condition), "not {what}\nlog:\n{}", pod.log());
 }

@@ -1,7 +1,6 @@
 //! What people may do with the roles that are part of every cluster.
 
-use std::time::{Duration, Instant};
-
+use harness::wait::{PATIENCE, blocking_until};
 use serde_json::json;
 
 use crate::chart::Objects;
@@ -39,9 +38,5 @@ fn may(cluster: &Cluster, namespace: &str, user: &str, verb: &str, resource: &st
 }
 
 fn wait_until(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the roles were not merged");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    assert!(blocking_until(PATIENCE, condition), "the roles were not merged");
 }

@@ -61,7 +61,7 @@ fn it_can_be_a_conditional_dependency() {
     for enabled in [true, false] {
         let values = json!({"global": {"region": "eu"}, "waflows-operator": {"enabled": enabled}});
         let printed = helm(Cluster::shared(), &["template", "platform", parent], &values);
-        assert!(printed.success, "{}", printed.stderr);
+        assert!(printed.is_success(), "{}", printed.stderr);
         assert_eq!(printed.stdout.contains("kind: Deployment"), enabled);
     }
 }
@@ -105,7 +105,7 @@ fn slips_are_refused_and_named() {
     ];
     for (values, complaint) in slips {
         let printed = template(Cluster::shared(), "flows", "messaging", &values);
-        assert!(!printed.success, "{values} passes");
+        assert!(!printed.is_success(), "{values} passes");
         assert!(printed.stderr.contains(complaint), "{values}: {}", printed.stderr);
     }
 }

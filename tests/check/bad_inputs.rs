@@ -13,11 +13,12 @@ mod yaml;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use harness::TOKEN;
+use page::{Caught, Row, Section};
 use serde_json::{Value, json};
 
-use crate::scene::{NUMBERS, TOKEN};
+use crate::scene::NUMBERS;
 use crate::scene::{Scene, resource_with, token_secret};
-use page::{Caught, Row, Section};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_input_gets_the_words_of_the_table() {

@@ -1,9 +1,10 @@
 //! What is wrong with keys, Secrets and the manifests as a whole.
 
+use harness::TOKEN;
+use harness::process::openssl;
 use serde_json::{Value, json};
 
-use crate::process::openssl;
-use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, TOKEN, resource, resource_with, secret, token_secret};
+use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, resource, resource_with, secret, token_secret};
 
 const FILES: [&str; 2] = ["storefront.yaml", "secrets.yaml"];
 

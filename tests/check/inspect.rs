@@ -1,8 +1,9 @@
 //! `inspect`: every form of key, and what is no key.
 
+use harness::process::{Printed, openssl};
 use serde_json::Value;
 
-use crate::process::{Printed, openssl, run};
+use crate::process::run;
 use crate::scene::{PRIVATE_KEY, PUBLIC_KEY};
 
 fn inspect(file: &str, flags: &[&str]) -> Printed {

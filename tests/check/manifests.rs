@@ -1,9 +1,10 @@
 //! Manifests: where they come from, and what the API server would refuse.
 
+use harness::TOKEN;
+use harness::process::Printed;
 use serde_json::json;
 
-use crate::process::Printed;
-use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, TOKEN, resource, resource_with, secret, token_secret};
+use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, resource, resource_with, secret, token_secret};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_api_server_would_refuse_is_told_with_its_place() {

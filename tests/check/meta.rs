@@ -1,9 +1,10 @@
 //! What Meta says, and what the operator would do about it.
 
 use graph_emulator::{Fault, FaultAction, GraphError, RateLimit, RetryAfter};
+use harness::TOKEN;
 use serde_json::json;
 
-use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, TOKEN, resource, resource_with, secret, token_secret};
+use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, resource, resource_with, secret, token_secret};
 
 const FILES: [&str; 2] = ["storefront.yaml", "secrets.yaml"];
 

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use graph_emulator::{Config, Emulator, NumberSettings};
-use serde_json::{Value, json};
+use harness::process::{Printed, openssl};
+use harness::{TOKEN, emulator, objects};
+use serde_json::Value;
 
-use crate::process::{Printed, openssl, run};
+use crate::process::run;
 
-/// A token that the emulator accepts.
-pub(crate) const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";
 pub(crate) const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "110200345501442"];
 
 /// A private key, as `openssl genrsa` writes it.
@@ -26,9 +26,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new() -> Self {
-        let emulator = Emulator::start(Config::default()).await.unwrap();
-        emulator.add_token(TOKEN);
-        emulator.add_numbers(NUMBERS);
+        let emulator = emulator::start(Config::default(), &NUMBERS).await;
         Self { emulator, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -100,16 +98,7 @@ impl Scene {
 
 /// A resource for these numbers.
 pub(crate) fn resource(name: &str, numbers: &[&str]) -> Value {
-    json!({
-        "apiVersion": "waflows.dev/v1alpha1",
-        "kind": "FlowsEncryptionKey",
-        "metadata": {"name": name, "namespace": "messaging"},
-        "spec": {
-            "privateKeySecretRef": {"name": "flows-key", "key": "private.pem"},
-            "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
-            "phoneNumberIds": numbers,
-        },
-    })
+    in_namespace(objects::resource(name, objects::spec(numbers)))
 }
 
 /// A resource with some fields of its spec set.
@@ -120,12 +109,12 @@ pub(crate) fn resource_with(numbers: &[&str], fields: Value) -> Value {
 }
 
 pub(crate) fn secret(name: &str, key: &str, value: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": "messaging"},
-        "stringData": {key: value},
-    })
+    in_namespace(objects::secret(name, key, value))
+}
+
+fn in_namespace(mut object: Value) -> Value {
+    object["metadata"]["namespace"] = "messaging".into();
+    object
 }
 
 pub(crate) fn token_secret(token: &str) -> Value {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction};
+use harness::{TestKey, World, condition_of, many_numbers, number_of};
 use serde_json::json;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
-use crate::world::{Operator, TestKey, World, condition_of, many_numbers, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
 
@@ -17,10 +18,10 @@ fn reason(resource: &FlowsEncryptionKey) -> &str {
 
 #[tokio::test]
 async fn drift_is_found_by_the_periodic_check_and_healed() {
-    let world = World::with_flags(&NUMBERS, &["--default-check-interval", "300ms", "--wait-scale", "0.9"]).await;
+    let world =
+        World::with_flags(OPERATOR, &NUMBERS, &["--default-check-interval", "300ms", "--wait-scale", "0.9"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.emulator.lose_signature(NUMBERS[0]).unwrap();
     world.wait_until("healed", || world.at_meta(NUMBERS[0]).1.as_deref() == Some("VALID")).await;
     world.emulator.drop_key(NUMBERS[1]).unwrap();
@@ -31,7 +32,7 @@ async fn drift_is_found_by_the_periodic_check_and_healed() {
 
 #[tokio::test]
 async fn observe_reports_and_never_uploads() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.emulator.set_foreign_key(NUMBERS[1], FOREIGN_PUBLIC_KEY).unwrap();
     let mut spec = World::spec(&NUMBERS[..2]);
@@ -53,13 +54,11 @@ const BYSTANDER: &str = "111033654322455";
 
 #[tokio::test]
 async fn suspension_keeps_the_status_and_stops_all_work() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.emulator.add_number(BYSTANDER);
     world.set_default_secrets().await;
-    world.apply("bystander", World::spec(&[BYSTANDER])).await.unwrap();
-    world.wait_ready("bystander").await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("bystander", &[BYSTANDER]).await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
 
     let mut spec = World::spec(&NUMBERS[..1]);
     spec["suspend"] = json!(true);
@@ -89,10 +88,9 @@ async fn suspension_keeps_the_status_and_stops_all_work() {
 
 #[tokio::test]
 async fn an_edit_that_is_taken_back_while_suspended_leaves_ready_as_it_was() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS[..2]).await;
     let mut suspended = World::spec(&NUMBERS[..2]);
     suspended["suspend"] = json!(true);
 
@@ -112,18 +110,16 @@ async fn an_edit_that_is_taken_back_while_suspended_leaves_ready_as_it_was() {
             "as it was"
         );
     }
-    world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..2]).await;
     let calls = world.emulator.counters().calls;
     assert_eq!((calls.reads, calls.uploads), (6, 2), "resumed, each was read once more, and nothing was left to do");
 }
 
 #[tokio::test]
 async fn a_new_key_that_is_not_valid_stays_on_one_number() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.01"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.01"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 
     world.emulator.inject(Fault::upload_lands_as("MISMATCH"));
     let new = TestKey::generate();
@@ -143,10 +139,10 @@ async fn a_new_key_that_is_not_valid_stays_on_one_number() {
 
 #[tokio::test]
 async fn a_number_whose_key_is_replaced_again_and_again_is_left_alone_until_asked() {
-    let world = World::with_flags(&NUMBERS, &["--default-check-interval", "200ms", "--wait-scale", "0.9"]).await;
+    let world =
+        World::with_flags(OPERATOR, &NUMBERS, &["--default-check-interval", "200ms", "--wait-scale", "0.9"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 
     for uploads in 1..=3 {
         world.wait_until("put back", || world.emulator.calls_to(NUMBERS[0]).uploads == uploads).await;
@@ -171,13 +167,13 @@ async fn a_number_whose_key_is_replaced_again_and_again_is_left_alone_until_aske
 async fn a_kill_in_the_middle_of_a_round_repeats_no_more_than_what_was_under_way() {
     let ids = many_numbers(50);
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let mut world = World::new(&numbers).await;
+    let mut world = World::new(OPERATOR, &numbers).await;
     world.emulator.set_latency(Duration::from_millis(20));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
     world.wait_until("half done", || world.emulator.counters().calls.uploads >= 25).await;
     world.operator.signal("KILL");
-    world.operator = Operator::start(&world.namespace, &world.emulator, &[]);
+    world.operator = world.another(&[]);
     world.wait_ready("storefront").await;
     let uploads = world.emulator.counters().calls.uploads;
     assert!((50..=58).contains(&uploads), "{uploads}");
@@ -187,7 +183,7 @@ async fn a_kill_in_the_middle_of_a_round_repeats_no_more_than_what_was_under_way
 async fn a_rotation_interrupts_a_slow_round_and_the_old_key_goes_no_further() {
     let ids = many_numbers(500);
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let world = World::new(&numbers).await;
+    let world = World::new(OPERATOR, &numbers).await;
     world.emulator.set_latency(Duration::from_millis(50));
     let old = world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
@@ -223,7 +219,7 @@ async fn a_rotation_interrupts_a_slow_round_and_the_old_key_goes_no_further() {
 async fn a_long_reading_is_seen_in_the_status_before_the_first_upload() {
     let ids = many_numbers(500);
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let world = World::new(&numbers).await;
+    let world = World::new(OPERATOR, &numbers).await;
     world.emulator.set_latency(Duration::from_millis(200));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
@@ -236,7 +232,7 @@ async fn a_long_reading_is_seen_in_the_status_before_the_first_upload() {
 
 #[tokio::test]
 async fn a_rotation_while_numbers_fail_reaches_them_once_they_recover() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.02"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;
     world.set_default_secrets().await;
     let fault = world.emulator.inject(Fault::new(FaultAction::ResetBeforeAnswer).number(NUMBERS[1]));
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
@@ -253,7 +249,7 @@ async fn a_rotation_while_numbers_fail_reaches_them_once_they_recover() {
 #[tokio::test]
 async fn a_change_cuts_a_hanging_call_short() {
     // Every wait lasts for hours, so that only the change itself can bring the next round about.
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "3600"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "3600"]).await;
     world.set_default_secrets().await;
     let fault = world.emulator.inject(Fault::new(FaultAction::Hang).reads());
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();

@@ -1,29 +1,25 @@
 //! `check` on a cluster: it says what the operator would do, and what the operator says.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use graph_emulator::FOREIGN_PUBLIC_KEY;
+use harness::process;
+use harness::{TestKey, World, control_plane, kubectl, number_of};
 use serde_json::{Value, json};
 use waflows_operator::check::schema::validate;
 
-use crate::world::{TestKey, World, control_plane, kubectl, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "110200345501442"];
 
 /// Exit code and report of `check` with the rights of a kubeconfig.
 fn check_as(kubeconfig: &Path, world: &World, arguments: &[&str]) -> (i32, Value) {
-    let output = Command::new(env!("CARGO_BIN_EXE_waflows-operator"))
-        .args(["check", "--graph-url", world.emulator.base_url(), "--allow-http-graph-url", "-o", "json"])
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    let report = serde_json::from_str(&stdout).unwrap_or_else(|_| json!(stderr));
-    (output.status.code().unwrap(), report)
+    let mut check = Command::new(OPERATOR);
+    check.args(["check", "--graph-url", world.emulator.base_url(), "--allow-http-graph-url", "-o", "json"]);
+    let printed = process::run(check.args(arguments).env("KUBECONFIG", kubeconfig), "");
+    let report = serde_json::from_str(&printed.stdout).unwrap_or_else(|_| json!(printed.stderr));
+    (printed.code, report)
 }
 
 /// With all rights, and with the eyes of the test's own operator.
@@ -39,10 +35,9 @@ fn states(report: &Value) -> Vec<(&str, &str)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_operator_has_done_is_seen_and_what_drifted_would_be_healed() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
     let uploads = world.emulator.counters().calls.uploads;
 
     let (code, report) = check(&world, &["storefront", "-n", &world.namespace]);
@@ -63,15 +58,14 @@ async fn what_the_operator_has_done_is_seen_and_what_drifted_would_be_healed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_what_the_operator_says() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let mut observing = World::spec(&NUMBERS[..2]);
     observing["mode"] = "Observe".into();
     world.emulator.set_foreign_key(NUMBERS[0], FOREIGN_PUBLIC_KEY).unwrap();
     world.apply("observing", observing).await.unwrap();
     world.wait_reason("observing", "DriftObserved").await;
-    world.apply("keeping", World::spec(&NUMBERS[1..2])).await.unwrap();
-    world.wait_ready("keeping").await;
+    world.roll_out("keeping", &NUMBERS[1..2]).await;
     world.set_secret("late-key", "private.pem", &TestKey::generate().private_pem).await;
     let mut late = World::spec(&["1", NUMBERS[1]]);
     late["privateKeySecretRef"]["name"] = "late-key".into();
@@ -80,10 +74,7 @@ async fn it_says_what_the_operator_says() {
 
     for (name, expected) in [("observing", 1), ("keeping", 0), ("late", 1)] {
         // The one that observes has not read its second number since the key was put there.
-        world.request_sync(name, "now").await;
-        let resource = world
-            .wait(name, "synced", |r| r.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some("now"))
-            .await;
+        let resource = world.sync(name, "now").await;
         let (code, report) = check(&world, &[name, "-n", &world.namespace]);
         assert_eq!(code, expected, "{report}");
         for number in report["resources"][0]["phoneNumbers"].as_array().unwrap() {
@@ -102,10 +93,9 @@ async fn it_says_what_the_operator_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_are_checked_as_if_they_were_applied() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let old = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("manifests.yaml");
@@ -152,15 +142,14 @@ fn kubeconfig_for(world: &World, kinds: &str) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_sees_one_namespace_only_is_told_so() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let kubeconfig = kubeconfig_for(&world, "flowsencryptionkeys.waflows.dev,secrets");
     let scope = ["-n", world.namespace.as_str()];
     let (code, error) = check_as(&kubeconfig, &world, &scope);
     assert!(code == 2 && error.as_str().unwrap().contains("there is no FlowsEncryptionKey in namespace"), "{error}");
 
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     assert_eq!(check_as(&kubeconfig, &world, &scope).0, 0);
     // All namespaces were asked for, and cannot be seen.
     let (code, error) = check_as(&kubeconfig, &world, &["-A"]);
@@ -181,10 +170,9 @@ async fn who_sees_one_namespace_only_is_told_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_that_the_operator_does_not_select_is_told_where_it_was_named() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let (code, report) = check(&world, &["storefront", "-n", &world.namespace, "--selector", "shard=1"]);
     assert_eq!(
         (code, report["resources"][0]["phoneNumbers"][0]["reason"].as_str()),
@@ -197,7 +185,7 @@ async fn a_resource_that_the_operator_does_not_select_is_told_where_it_was_named
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_is_judged_as_the_api_server_does() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     for (fields, is_good) in [
         (json!({"labels": {"app.kubernetes.io/name": "shop_1.2", "empty": ""}}), true),
@@ -225,10 +213,9 @@ async fn metadata_is_judged_as_the_api_server_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_may_not_read_cannot_be_told() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let kubeconfig = kubeconfig_for(&world, "flowsencryptionkeys.waflows.dev");
     let reads = world.emulator.counters().calls.reads;
 

@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use graph_emulator::{Fault, FaultAction};
+use harness::{World, condition_of, is_current, many_numbers, number_of, strs};
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 
+use crate::OPERATOR;
 use crate::history::History;
-use crate::world::{World, condition_of, is_current, many_numbers, number_of, strs};
 
 /// Enough for a round of calls of a second each to last longer than the ten seconds between two checkpoints.
 const CROWD: usize = 100;
@@ -18,10 +19,9 @@ const CROWD: usize = 100;
 const CHECKPOINT: Duration = Duration::from_secs(9);
 
 async fn settled(numbers: &[&str]) -> (World, FlowsEncryptionKey) {
-    let world = World::new(numbers).await;
+    let world = World::new(OPERATOR, numbers).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(numbers)).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", numbers).await;
     (world, resource)
 }
 
@@ -110,10 +110,9 @@ async fn a_request_that_another_one_overtakes_is_never_answered() {
 #[tokio::test]
 async fn what_another_process_wrote_in_mid_round_outlives_every_later_write_of_that_round() {
     let ids = many_numbers(40);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     let key = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&strs(&ids[..1]))).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &strs(&ids[..1])).await;
     world.emulator.set_latency(Duration::from_millis(400));
     world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
     world.wait_until("at work", || world.emulator.calls_to(&ids[1]).reads > 0).await;

@@ -1,11 +1,12 @@
 //! Clocks that were wrong: times in the status that are still to come.
 
+use harness::{World, number_of};
 use jiff::{Timestamp, ToSpan};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
-use crate::world::{Operator, World, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 const FLAGS: [&str; 2] = ["--wait-scale", "0.02"];
@@ -34,10 +35,9 @@ fn is_of_today(resource: &FlowsEncryptionKey) -> bool {
 
 #[tokio::test]
 async fn numbers_that_seem_to_have_been_read_next_year_are_read_now() {
-    let mut world = World::with_flags(&NUMBERS, &FLAGS).await;
+    let mut world = World::with_flags(OPERATOR, &NUMBERS, &FLAGS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.operator.terminate();
     rewrite_numbers(&world, |number| {
         for time in ["lastReadTime", "lastUploadTime", "lastTransitionTime", "ownedSince"] {
@@ -46,7 +46,7 @@ async fn numbers_that_seem_to_have_been_read_next_year_are_read_now() {
     })
     .await;
 
-    world.operator = Operator::start(&world.namespace, &world.emulator, &FLAGS);
+    world.operator = world.another(&FLAGS);
     let resource = world.wait("storefront", "of today", is_of_today).await;
     let next = resource.status.as_ref().unwrap().next_check_time.as_ref().unwrap().0;
     assert!(next <= Timestamp::now() + 2.hours(), "{next}");
@@ -56,10 +56,9 @@ async fn numbers_that_seem_to_have_been_read_next_year_are_read_now() {
 
 #[tokio::test]
 async fn an_upload_that_seems_to_have_been_made_next_year_does_not_put_off_the_next_for_a_year() {
-    let mut world = World::with_flags(&NUMBERS, &FLAGS).await;
+    let mut world = World::with_flags(OPERATOR, &NUMBERS, &FLAGS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.operator.terminate();
     NUMBERS.iter().for_each(|id| drop(world.emulator.lose_signature(id).unwrap()));
     rewrite_numbers(&world, |number| {
@@ -71,7 +70,7 @@ async fn an_upload_that_seems_to_have_been_made_next_year_does_not_put_off_the_n
     })
     .await;
 
-    world.operator = Operator::start(&world.namespace, &world.emulator, &FLAGS);
+    world.operator = world.another(&FLAGS);
     world
         .wait("storefront", "healed", |resource| {
             is_of_today(resource) && NUMBERS.iter().all(|id| number_of(resource, id).state == NumberState::Valid)
@@ -83,10 +82,9 @@ async fn an_upload_that_seems_to_have_been_made_next_year_does_not_put_off_the_n
 #[tokio::test]
 async fn times_to_come_that_are_written_while_it_works_do_not_stop_the_checks() {
     let flags = [FLAGS[0], FLAGS[1], "--default-check-interval", "300ms"];
-    let world = World::with_flags(&NUMBERS, &flags).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &flags).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     rewrite_numbers(&world, |number| {
         number["lastReadTime"] = json!(next_year());
         number["nextAttemptTime"] = json!(next_year());

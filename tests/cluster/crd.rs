@@ -6,17 +6,13 @@ mod spec;
 mod status;
 mod write;
 
-use std::io::Write as _;
-use std::process::Stdio;
-
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::ObjectMeta;
-use kube::{Api, Client, ResourceExt};
+use harness::cluster::try_kubectl;
+use harness::process::Printed;
+use harness::{client, control_plane, new_namespace};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Api, Client};
 use serde_json::{Map, Value, json};
 use waflows_core::api::crd::FlowsEncryptionKey;
-
-use crate::world::{client, control_plane};
 
 /// The definition that is installed.
 const DEFINITION: &str = include_str!("../../crds/flowsencryptionkeys.waflows.dev.yaml");
@@ -30,10 +26,8 @@ struct Place {
 impl Place {
     async fn new() -> Self {
         let client = client().await;
-        let metadata = ObjectMeta { generate_name: Some("definition-".into()), ..ObjectMeta::default() };
-        let namespace = Namespace { metadata, ..Namespace::default() };
-        let namespace = Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
-        Self { client, namespace: namespace.name_any() }
+        let namespace = new_namespace(&client).await;
+        Self { client, namespace }
     }
 
     /// The resources as plain JSON: the Rust types would hide what the API server makes of a field.
@@ -75,22 +69,8 @@ impl Place {
     }
 }
 
-/// What a program printed.
-#[derive(Debug)]
-struct Printed {
-    success: bool,
-    stdout: String,
-    stderr: String,
-}
-
 fn kubectl(arguments: &[&str], input: &str) -> Printed {
-    let mut command = control_plane().kubectl();
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut process = command.spawn().unwrap();
-    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = process.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Printed { success: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    try_kubectl(control_plane(), arguments, input)
 }
 
 fn message(error: &kube::Error) -> String {

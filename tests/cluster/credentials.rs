@@ -1,11 +1,12 @@
 //! A token that Meta has not accepted makes no success: not even where all that is known of the numbers is good.
 
 use graph_emulator::{Fault, FaultAction, RateLimit, RetryAfter, Token};
+use harness::{TOKEN, World, condition_of, is_current, number_of};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
+use crate::OPERATOR;
 use crate::history::History;
-use crate::world::{TOKEN, World, condition_of, is_current, number_of};
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
 const NEW_TOKEN: &str = "EAANewTokenOfTheTests0123456789abc";
@@ -52,10 +53,9 @@ async fn is_not_ready_before_meta_answers(
 }
 
 async fn settled() -> World {
-    let world = World::with_flags(&NUMBERS, &FLAGS).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &FLAGS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use harness::{World, condition_of, number_of};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
-use crate::world::{World, condition_of, number_of};
+use crate::OPERATOR;
 
 const COUNT: usize = 60;
 
@@ -25,7 +26,7 @@ fn is_observed(resource: &FlowsEncryptionKey) -> bool {
 /// A round that puts the key on sixty numbers and has come to some of them. Meta takes its time.
 async fn round_under_way(ids: &[String]) -> World {
     let numbers = strs(ids);
-    let world = World::new(&numbers).await;
+    let world = World::new(OPERATOR, &numbers).await;
     world.emulator.set_latency(Duration::from_millis(100));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
@@ -47,8 +48,7 @@ async fn stop_and_go_on(change: Value, is_over: impl Fn(&FlowsEncryptionKey) -> 
     let stopped = world.resources().get("storefront").await.unwrap();
 
     world.emulator.set_latency(Duration::ZERO);
-    world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &strs(&ids)).await;
     let twice: Vec<_> = ids.iter().filter(|id| world.emulator.calls_to(id).uploads != 1).collect();
     assert!(twice.is_empty(), "each number got the key once, except {twice:?}");
     stopped
@@ -76,8 +76,7 @@ async fn numbers_that_are_removed_and_added_in_the_middle_of_a_round_get_what_th
     world.emulator.add_number(added);
     let mut numbers = strs(kept);
     numbers.push(added);
-    world.apply("storefront", World::spec(&numbers)).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &numbers).await;
     assert_eq!(resource.status.as_ref().unwrap().valid.as_deref(), Some("21/21"));
     assert_eq!(number_of(&resource, added).signature_status.as_deref(), Some("VALID"));
     assert!(numbers.iter().all(|id| world.emulator.calls_to(id).uploads == 1));
@@ -86,10 +85,8 @@ async fn numbers_that_are_removed_and_added_in_the_middle_of_a_round_get_what_th
     // One that comes back is read, not written.
     numbers.push(&ids[0]);
     numbers.remove(0);
-    world.apply("storefront", World::spec(&numbers[..20])).await.unwrap();
-    world.wait_ready("storefront").await;
-    world.apply("storefront", World::spec(&numbers)).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    world.roll_out("storefront", &numbers[..20]).await;
+    let resource = world.roll_out("storefront", &numbers).await;
     assert!(number_of(&resource, &ids[0]).last_upload_time.is_none(), "forgotten meanwhile");
     assert_eq!(world.emulator.calls_to(&ids[0]).uploads, 1);
 }
@@ -97,10 +94,10 @@ async fn numbers_that_are_removed_and_added_in_the_middle_of_a_round_get_what_th
 #[tokio::test]
 async fn under_observation_drift_is_no_longer_healed_and_is_once_enforced_again() {
     let ids = &ids()[..2];
-    let world = World::with_flags(&strs(ids), &["--default-check-interval", "300ms", "--wait-scale", "0.9"]).await;
+    let world =
+        World::with_flags(OPERATOR, &strs(ids), &["--default-check-interval", "300ms", "--wait-scale", "0.9"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&strs(ids))).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &strs(ids)).await;
     let mut spec = World::spec(&strs(ids));
     spec["mode"] = json!("Observe");
     world.apply("storefront", spec).await.unwrap();
@@ -113,7 +110,6 @@ async fn under_observation_drift_is_no_longer_healed_and_is_once_enforced_again(
     world.wait_until("checked on", || world.emulator.calls_to(&ids[0]).reads > reads + 3).await;
     assert_eq!(world.emulator.counters().calls.uploads, 2);
 
-    world.apply("storefront", World::spec(&strs(ids))).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &strs(ids)).await;
     assert_eq!([&ids[0], &ids[1]].map(|id| world.emulator.calls_to(id).uploads), [2, 1]);
 }

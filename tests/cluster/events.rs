@@ -1,17 +1,12 @@
 //! Events: few, and none that matters is lost.
 
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction, GraphError, Token};
+use harness::wait::look;
+use harness::{TestKey, World, many_numbers, number_of};
 use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{TestKey, World, many_numbers, number_of};
-
-async fn events(world: &World) -> Vec<Event> {
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
-    events.list(&ListParams::default()).await.unwrap().items
-}
+use crate::OPERATOR;
 
 /// How often the event was published, as it says itself.
 fn times(events: &[Event], reason: &str) -> i32 {
@@ -21,18 +16,10 @@ fn times(events: &[Event], reason: &str) -> i32 {
 
 /// Waits until an event was published so often.
 async fn wait_times(world: &World, reason: &str, count: i32) -> Vec<Event> {
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), async {
-        loop {
-            let events = events(world).await;
-            if times(&events, reason) >= count {
-                return events;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    });
-    match waited.await {
-        Ok(events) => events,
-        Err(_) => panic!("not {count} times {reason}: {:#?}", events(world).await),
+    let published = look(async || Some(world.events().await).filter(|events| times(events, reason) >= count));
+    match published.await {
+        Some(events) => events,
+        None => panic!("not {count} times {reason}: {:#?}", world.events().await),
     }
 }
 
@@ -41,7 +28,7 @@ async fn a_hundred_numbers_that_fail_alike_make_few_events_and_hide_no_other() {
     let ids = many_numbers(100);
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
     let flags = ["--wait-scale", "0.002", "--default-check-interval", "500ms"];
-    let world = World::with_flags(&numbers, &flags).await;
+    let world = World::with_flags(OPERATOR, &numbers, &flags).await;
     world.set_default_secrets().await;
     let refusal = || Fault::new(FaultAction::GraphError(GraphError::new(400, 133_010, "The number is not registered")));
     let fault = world.emulator.inject(refusal());
@@ -104,11 +91,10 @@ async fn expect(world: &World, expected: Expected<'_>) {
 #[tokio::test]
 async fn what_happens_to_a_key_on_its_numbers_is_told() {
     let numbers = ["106540352242922", "107995438950512"];
-    let world = World::with_flags(&numbers, &["--wait-scale", "0.02"]).await;
+    let world = World::with_flags(OPERATOR, &numbers, &["--wait-scale", "0.02"]).await;
     world.set_default_secrets().await;
     let about = "storefront";
-    world.apply(about, World::spec(&numbers)).await.unwrap();
-    world.wait_ready(about).await;
+    world.roll_out(about, &numbers).await;
     let (kind, action) = ("Normal", "Upload");
     expect(&world, Expected { about, reason: "KeyUploaded", kind, action, names: &numbers }).await;
 
@@ -146,16 +132,15 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
     let names = [numbers[0], "other writer"];
     expect(&world, Expected { about, reason: "NumberContested", kind: warning, action: reconcile, names: &names })
         .await;
-    assert!(events(&world).await.len() <= 7, "{:#?}", events(&world).await);
+    assert!(world.events().await.len() <= 7, "{:#?}", world.events().await);
 }
 
 #[tokio::test]
 async fn what_a_person_must_mend_is_told() {
     let numbers = ["106540352242922", "107995438950512", "108811432100233"];
-    let world = World::new(&numbers).await;
+    let world = World::new(OPERATOR, &numbers).await;
     world.set_default_secrets().await;
-    world.apply("owner", World::spec(&numbers[..1])).await.unwrap();
-    world.wait_ready("owner").await;
+    world.roll_out("owner", &numbers[..1]).await;
 
     let (kind, action) = ("Warning", "Reconcile");
     world.set_secret("rival-key", "private.pem", &TestKey::generate().private_pem).await;
@@ -181,14 +166,14 @@ async fn what_a_person_must_mend_is_told() {
     let names = ["old-token", "190"];
     expect(&world, Expected { about: "without-token", reason: "TokenRefused", kind, action, names: &names }).await;
 
-    let found = events(&world).await;
+    let found = world.events().await;
     assert_eq!(found.len(), 4, "one for each, and the owner's upload: {found:#?}");
     assert!(!serde_json::to_string(&found).unwrap().contains(expired), "no event holds a token");
 }
 
 #[tokio::test]
 async fn a_resource_whose_name_is_as_long_as_can_be_has_events() {
-    let world = World::new(&["106540352242922"]).await;
+    let world = World::new(OPERATOR, &["106540352242922"]).await;
     world.set_default_secrets().await;
     let name = format!("{}.{}", "a".repeat(200), "b".repeat(52));
     world.apply(&name, World::spec(&["106540352242922"])).await.unwrap();

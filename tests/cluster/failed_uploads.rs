@@ -1,14 +1,13 @@
 //! Uploads that Meta does not take, while it answers reads as ever: the status, and an event, say why.
 
 use graph_emulator::{Fault, FaultAction, GraphError};
+use harness::{World, condition_of, many_numbers, number_of, strs};
 use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::{FailedCall, FlowsEncryptionKey, NumberState};
 
+use crate::OPERATOR;
 use crate::history::History;
-use crate::world::{World, condition_of, many_numbers, number_of, strs};
 
 fn answer(status: u16, body: &str) -> FaultAction {
     FaultAction::Answer { status, headers: Vec::new(), body: body.into() }
@@ -16,16 +15,12 @@ fn answer(status: u16, body: &str) -> FaultAction {
 
 /// Notes of events for this reason and resource, and how often each was published.
 async fn notes(world: &World, reason: &str, name: &str) -> Vec<(String, i32)> {
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
-    let events = events.list(&ListParams::default()).await.unwrap().items.into_iter();
     let is_it = |event: &Event| {
         event.reason.as_deref() == Some(reason)
             && event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(name))
     };
-    events
-        .filter(is_it)
-        .map(|event| (event.note.unwrap_or_default(), event.series.map_or(1, |series| series.count)))
-        .collect()
+    let events = world.events().await.into_iter().filter(is_it);
+    events.map(|event| (event.note.unwrap_or_default(), event.series.map_or(1, |series| series.count))).collect()
 }
 
 #[tokio::test]
@@ -39,7 +34,7 @@ async fn why_an_upload_keeps_failing_is_told_until_one_succeeds() {
         (answer(400, "<html>not today</html>"), "Meta answers HTTP 400"),
     ];
     let ids = many_numbers(rows.len());
-    let world = World::with_flags(&strs(&ids), &["--wait-scale", "0.005"]).await;
+    let world = World::with_flags(OPERATOR, &strs(&ids), &["--wait-scale", "0.005"]).await;
     world.set_default_secrets().await;
     for (n, ((action, _), id)) in rows.iter().zip(&ids).enumerate() {
         world.emulator.inject(Fault::new(action.clone()).uploads().number(id));

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use control_plane::ControlPlane;
 use graph_emulator::{Config, Emulator};
+use harness::wait;
+use harness::{Launch, Operator, TestKey, World, control_plane, kubectl, new_control_plane, number_of};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{Operator, TestKey, World, control_plane, kubectl, new_control_plane, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 /// How long Kubernetes waits for a process after SIGTERM is 30 s; the kernel gets some of it.
@@ -17,10 +19,9 @@ const GRACE_PERIOD: Duration = Duration::from_secs(25);
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_goes_away_and_comes_back_is_survived() {
     let control_plane = new_control_plane();
-    let world = World::on(&control_plane, Config::default(), &NUMBERS, &["--wait-scale", "0.1"]).await;
+    let world = World::on(OPERATOR, &control_plane, Config::default(), &NUMBERS, &["--wait-scale", "0.1"]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 
     control_plane.stop_api_server().unwrap();
     world.wait_until("the loss is logged", || world.operator.log().contains("a watch failed")).await;
@@ -41,10 +42,9 @@ async fn an_api_server_that_goes_away_and_comes_back_is_survived() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_missed_its_history_lists_again_without_a_call_to_meta() {
     let control_plane = new_control_plane();
-    let world = World::on(&control_plane, Config::default(), &NUMBERS, &[]).await;
+    let world = World::on(OPERATOR, &control_plane, Config::default(), &NUMBERS, &[]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS[..1]).await;
     let calls = world.emulator.counters().calls.reads;
 
     // Paused, the operator misses a deletion and a creation; compacted and restarted, the API server cannot tell it.
@@ -65,7 +65,7 @@ async fn a_watch_that_missed_its_history_lists_again_without_a_call_to_meta() {
 
 #[tokio::test]
 async fn a_label_set_during_a_round_does_not_cost_the_round_its_status() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.emulator.set_latency(Duration::from_millis(300));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_label_set_during_a_round_does_not_cost_the_round_its_status() {
 
 #[tokio::test]
 async fn a_status_that_someone_else_wrote_meanwhile_is_not_overwritten() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.emulator.set_latency(Duration::from_millis(300));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
@@ -122,7 +122,7 @@ impl Drop for Meddler {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn labels_that_change_all_the_time_keep_no_status_from_being_written() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.emulator.set_latency(Duration::from_millis(100));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
@@ -135,7 +135,7 @@ async fn labels_that_change_all_the_time_keep_no_status_from_being_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_others_write_all_the_time_ends_true_and_costs_no_second_upload() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.emulator.set_latency(Duration::from_millis(100));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
@@ -166,7 +166,7 @@ async fn stop_without_api_server(harm: fn(&ControlPlane), mend: fn(&ControlPlane
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
     let control_plane = new_control_plane();
     let flags = ["--leader-election", "--lease-namespace", "default"];
-    let mut world = World::on(&control_plane, Config::default(), &numbers, &flags).await;
+    let mut world = World::on(OPERATOR, &control_plane, Config::default(), &numbers, &flags).await;
     world.emulator.set_latency(Duration::from_millis(50));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
@@ -181,7 +181,7 @@ async fn stop_without_api_server(harm: fn(&ControlPlane), mend: fn(&ControlPlane
     mend(&control_plane);
     let resource = world.resources().get("storefront").await.unwrap();
     assert_ne!(resource.status.unwrap().valid.as_deref(), Some("40/40"), "nothing could be noted");
-    world.operator = Operator::start_on(control_plane.kubeconfig(), &world.namespace, &world.emulator, &flags);
+    world.operator = world.another(&flags);
     world.wait_ready("storefront").await;
     assert!(numbers.iter().all(|id| world.emulator.calls_to(id).uploads == 1), "the reads show what is there");
 }
@@ -206,8 +206,10 @@ async fn what_keeps_the_operator_from_working_is_said() {
     let control_plane = ControlPlane::start().unwrap();
     let emulator = Emulator::start(Config::default()).await.unwrap();
 
+    let launch = Launch::new(OPERATOR, control_plane.kubeconfig(), emulator.base_url());
+
     // The definition is not installed.
-    let operator = Operator::start_on(control_plane.kubeconfig(), "default", &emulator, &[]);
+    let operator = launch.start("default", &[]);
     until(|| operator.log().contains("waflows-operator crd | kubectl apply"), &operator).await;
     let (status, body) = operator.get("/readyz").await.unwrap();
     assert_eq!(status, 503);
@@ -218,23 +220,18 @@ async fn what_keeps_the_operator_from_working_is_said() {
     kubectl(&control_plane, &["create", "serviceaccount", "nobody"]);
     let token = kubectl(&control_plane, &["create", "token", "nobody"]);
     let kubeconfig = control_plane.kubeconfig_for_token(token.trim()).unwrap();
-    let operator = Operator::start_on(&kubeconfig, "default", &emulator, &[]);
+    let operator = launch.with_rights_of(&kubeconfig).start("default", &[]);
     until(|| operator.log().contains("grant list and watch"), &operator).await;
     until(|| operator.log().contains(r#"cannot list resource "secrets""#), &operator).await;
 
     // The API server does not answer.
     control_plane.stop_api_server().unwrap();
-    let mut operator = Operator::start_on(control_plane.kubeconfig(), "default", &emulator, &[]);
+    let mut operator = launch.start("default", &[]);
     until(|| operator.log().contains("is tried again"), &operator).await;
     assert_eq!(operator.get("/readyz").await.unwrap().0, 503);
     assert_eq!(operator.terminate(), Some(0), "it stops in good order all the same");
 }
 
 async fn until(condition: impl Fn() -> bool, operator: &Operator) {
-    let looked = tokio::time::timeout(Duration::from_secs(60), async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    assert!(looked.await.is_ok(), "log:\n{}", operator.log());
+    assert!(wait::until(condition).await, "log:\n{}", operator.log());
 }

@@ -1,11 +1,12 @@
 //! Somebody else writes to the status, as a field manager of its own. The status is the operator's alone.
 
+use harness::{World, condition_of};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
-use crate::world::{World, condition_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 
@@ -16,13 +17,11 @@ fn theirs(kind: &str) -> Value {
     })
 }
 
-impl World {
-    /// The other one applies it to the status.
-    async fn interfere(&self, status: Value) {
-        let body = json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey", "status": status});
-        let by_another = PatchParams::apply("another").force();
-        self.resources().patch_status("storefront", &by_another, &Patch::Apply(body)).await.unwrap();
-    }
+/// The other one applies it to the status.
+async fn interfere(world: &World, status: Value) {
+    let body = json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey", "status": status});
+    let by_another = PatchParams::apply("another").force();
+    world.resources().patch_status("storefront", &by_another, &Patch::Apply(body)).await.unwrap();
 }
 
 fn types(resource: &FlowsEncryptionKey) -> Vec<&str> {
@@ -31,12 +30,11 @@ fn types(resource: &FlowsEncryptionKey) -> Vec<&str> {
 
 #[tokio::test]
 async fn conditions_that_contradict_the_operator_s_go_at_once() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
     for conditions in [json!([theirs("Reconciling"), theirs("Stalled")]), json!([theirs("Stalled"), theirs("Ours")])] {
-        world.interfere(json!({"conditions": conditions})).await;
+        interfere(&world, json!({"conditions": conditions})).await;
         let resource =
             world.wait("storefront", "the operator's alone", |resource| types(resource) == types(&before)).await;
         let ready = |resource| condition_of(resource, ConditionType::Ready);
@@ -50,33 +48,29 @@ async fn conditions_that_contradict_the_operator_s_go_at_once() {
     spec["suspend"] = json!(true);
     world.apply("storefront", spec).await.unwrap();
     world.wait_ready("storefront").await;
-    world.interfere(json!({"conditions": [theirs("Reconciling"), theirs("Stalled")]})).await;
+    interfere(&world, json!({"conditions": [theirs("Reconciling"), theirs("Stalled")]})).await;
     world.wait("storefront", "the operator's alone", |resource| types(resource) == types(&before)).await;
     assert_eq!(world.emulator.counters().calls.reads, reads);
 }
 
 #[tokio::test]
 async fn whatever_else_is_there_goes_with_the_next_check() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
     let number = json!({"phoneNumberId": NUMBERS[0], "state": "Refused", "message": "By another hand."});
-    world
-        .interfere(json!({
+    interfere(
+        &world,
+        json!({
             "valid": "9/9",
             "shortFingerprint": "sha256:theirs",
             "suspendedSince": "2026-11-22T10:00:00Z",
             "phoneNumbers": [number],
             "conditions": [theirs("Ours")],
-        }))
-        .await;
-    world.request_sync("storefront", "now").await;
-    let resource = world
-        .wait("storefront", "checked", |resource| {
-            resource.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some("now")
-        })
-        .await;
+        }),
+    )
+    .await;
+    let resource = world.sync("storefront", "now").await;
     let status = |resource: &FlowsEncryptionKey| {
         let status = resource.status.clone().unwrap();
         let numbers: Vec<_> = status.phone_numbers.iter().map(|n| (n.phone_number_id.clone(), n.state)).collect();

@@ -6,14 +6,12 @@ use graph_emulator::{
     Config, Fault, FaultAction, GraphError, KeyText, LineBreaks, NoKey, NumberSettings, Presentation, RateLimit,
     ResponseShape, RetryAfter, Token, Usage,
 };
-use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
+use harness::{TOKEN, TestKey, World, condition_of, number_of};
 use serde_json::Value;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{TOKEN, TestKey, World, condition_of, number_of};
+use crate::OPERATOR;
 
 const BAD_TOKEN: &str = "EAABadTokenOfTheTests0123456789abc";
 
@@ -120,7 +118,7 @@ fn rows() -> Vec<Row> {
 async fn what_meta_does_shows_in_state_reason_and_calls() {
     let rows = rows();
     let ids = ids(rows.len() + 1);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
     let seed = ids.last().unwrap().as_str();
     world.apply("seed", World::spec(&[seed])).await.unwrap();
@@ -160,7 +158,7 @@ async fn what_meta_does_shows_in_state_reason_and_calls() {
 #[tokio::test]
 async fn a_key_that_cannot_be_read_is_foreign() {
     let ids = ids(1);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
     let settings = NumberSettings { public_key: Some("garbage".into()), ..NumberSettings::default() };
     world.emulator.set_number(&ids[0], settings);
@@ -176,7 +174,7 @@ async fn a_key_that_cannot_be_read_is_foreign() {
 #[tokio::test]
 async fn a_bad_token_costs_one_call_for_fifty_numbers_and_is_told_nowhere() {
     let ids = ids(50);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
     world.set_secret("meta-token", "token", BAD_TOKEN).await;
     world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
@@ -187,8 +185,7 @@ async fn a_bad_token_costs_one_call_for_fifty_numbers_and_is_told_nowhere() {
     let (_, _, message) = condition_of(&resource, ConditionType::TokenAccepted);
     assert!(message.contains("Malformed access token [redacted]"), "{message}");
     assert!(!serde_json::to_string(&resource).unwrap().contains(BAD_TOKEN));
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
-    let list = async || serde_json::to_string(&events.list(&ListParams::default()).await.unwrap().items).unwrap();
+    let list = async || serde_json::to_string(&world.events().await).unwrap();
     let mut text = list().await;
     while !text.contains("TokenRefused") {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -204,10 +201,9 @@ async fn a_bad_token_costs_one_call_for_fifty_numbers_and_is_told_nowhere() {
 #[tokio::test]
 async fn a_token_that_expires_costs_two_calls_at_most() {
     let ids = ids(50);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &strs(&ids)).await;
     let before = world.emulator.counters().calls.total();
     world.emulator.expire_token(TOKEN);
     world.request_sync("storefront", "now").await;
@@ -219,7 +215,7 @@ async fn a_token_that_expires_costs_two_calls_at_most() {
 #[tokio::test]
 async fn a_hundred_resources_with_one_bad_token_cost_a_handful_of_calls() {
     let ids = ids(101);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
     world.set_secret("bad-token", "token", BAD_TOKEN).await;
     let names: Vec<_> = (0..100).map(|n| format!("shop-{n}")).collect();
@@ -231,14 +227,13 @@ async fn a_hundred_resources_with_one_bad_token_cost_a_handful_of_calls() {
     }
     let calls = world.emulator.calls_with(BAD_TOKEN).total();
     assert!((1..=5).contains(&calls), "{calls}");
-    world.apply("good", World::spec(&[&ids[100]])).await.unwrap();
-    world.wait_ready("good").await;
+    world.roll_out("good", &[&ids[100]]).await;
 }
 
 #[tokio::test]
 async fn the_app_secret_is_sent_as_a_proof_and_a_wrong_one_costs_one_call() {
     let ids = ids(20);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
     world.emulator.set_token(TOKEN, Token { app_secret: Some("right-secret".into()), ..Token::default() });
     world.set_secret("meta-app", "secret", "wrong-secret").await;
@@ -259,7 +254,7 @@ async fn the_app_secret_is_sent_as_a_proof_and_a_wrong_one_costs_one_call() {
 #[tokio::test]
 async fn a_rate_limit_is_kept_to_the_second_and_passes() {
     let ids = ids(10);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
     let wait = Duration::from_secs(3);
     let limit = RateLimit { retry_after: Some(RetryAfter::Seconds(wait.as_secs())), ..RateLimit::default() };
@@ -281,7 +276,7 @@ async fn a_rate_limit_is_kept_to_the_second_and_passes() {
 #[tokio::test]
 async fn an_account_over_its_limit_costs_one_call_for_twenty_numbers() {
     let ids = ids(20);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
     let usage = Usage { business_percent: Some(100), minutes_to_regain_access: 10, ..Usage::default() };
     world.emulator.inject(Fault::new(FaultAction::RateLimit(RateLimit { usage, ..RateLimit::default() })));
@@ -297,7 +292,7 @@ async fn an_account_over_its_limit_costs_one_call_for_twenty_numbers() {
 async fn a_network_in_which_three_calls_of_ten_fail_converges_without_needless_uploads() {
     let ids = ids(100);
     let config = Config { seed: 7, ..Config::default() };
-    let world = World::with_emulator(config, &strs(&ids), &["--wait-scale", "0.01"]).await;
+    let world = World::with_emulator(OPERATOR, config, &strs(&ids), &["--wait-scale", "0.01"]).await;
     let key: TestKey = world.set_default_secrets().await;
     let error = || FaultAction::GraphError(GraphError::new(500, 1, "An unknown error occurred"));
     // Half of the uploads whose answer is lost land all the same.
@@ -305,8 +300,7 @@ async fn a_network_in_which_three_calls_of_ten_fail_converges_without_needless_u
         world.emulator.inject(Fault::new(action.clone()).probability(share / 2.0).landing());
         world.emulator.inject(Fault::new(action).probability(share / 2.0));
     }
-    world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &strs(&ids)).await;
     assert_eq!(resource.status.unwrap().valid.as_deref(), Some("100/100"));
     assert!(ids.iter().all(|id| world.at_meta(id).0.as_ref() == Some(&key.fingerprint)));
     let (calls, landed) = (world.emulator.counters().calls, world.emulator.counters().landed);

@@ -1,5 +1,6 @@
 //! A token that is refused for one resource: those that share it learn of it at once, and without a call.
 
+use harness::{TOKEN, World, condition_of};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
@@ -7,7 +8,7 @@ use kube::core::ObjectMeta;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
-use crate::world::{TOKEN, World, condition_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 4] = ["106540352242922", "107995438950512", "108811432100233", "109911432100244"];
 const OTHER_TOKEN: &str = "EAAOtherTokenOfTheTests0123456789";
@@ -27,7 +28,7 @@ async fn set_tokens(world: &World, token: &str) {
 
 #[tokio::test]
 async fn who_shares_a_refused_token_learns_of_it_at_once_and_without_a_call() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     [OTHER_TOKEN, NEW_TOKEN].iter().for_each(|token| world.emulator.add_token(token));
     set_tokens(&world, TOKEN).await;

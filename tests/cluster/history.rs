@@ -3,12 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
+use harness::World;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, watcher};
 use tokio::task::JoinHandle;
 use waflows_core::api::crd::FlowsEncryptionKey;
-
-use crate::world::World;
 
 /// Follows a resource until dropped.
 pub(crate) struct History {

@@ -1,46 +1,19 @@
 //! Keys in all forms, through Secrets of a real API server. What each form is read as is the matter of `crates/key/tests`.
 
-use std::process::Command;
-
+use harness::{TOKEN, TestKey, World, condition_of};
 use serde_json::json;
 use waflows_core::api::conditions::ConditionType;
 
-use crate::world::{TOKEN, TestKey, World, condition_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 1] = ["106540352242922"];
 
-/// Runs openssl with `input` at its standard input.
-pub(crate) fn openssl(arguments: &[&str], input: &str) -> String {
-    use std::io::Write;
-    use std::process::Stdio;
-    let mut process = Command::new("openssl")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("openssl is needed for this test: apt-get install openssl");
-    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = process.wait_with_output().unwrap();
-    assert!(output.status.success(), "openssl {arguments:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn self_signed(key: &TestKey) -> String {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), &key.private_pem).unwrap();
-    openssl(&["req", "-x509", "-subj", "/CN=flows", "-days", "1", "-key", file.path().to_str().unwrap()], "")
-}
-
 #[tokio::test]
 async fn an_encrypted_key_and_its_passphrase_may_change_together() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_secret("meta-token", "token", TOKEN).await;
     let key = TestKey::generate();
-    let encrypt = |passphrase: &str, key: &TestKey| {
-        openssl(&["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", &format!("pass:{passphrase}")], &key.private_pem)
-    };
-    world.set_secret("flows-key", "private.pem", encrypt("first", &key)).await;
+    world.set_secret("flows-key", "private.pem", key.encrypted("first")).await;
     let mut spec = World::spec(&NUMBERS);
     world.apply("storefront", spec.clone()).await.unwrap();
     let resource = world.wait_reason("storefront", "PassphraseMissing").await;
@@ -55,7 +28,7 @@ async fn an_encrypted_key_and_its_passphrase_may_change_together() {
     assert_eq!(resource.status.unwrap().public_key_fingerprint.as_ref(), Some(&key.fingerprint));
 
     let next = TestKey::generate();
-    world.set_secret("flows-key", "private.pem", encrypt("second", &next)).await;
+    world.set_secret("flows-key", "private.pem", next.encrypted("second")).await;
     let resource = world.wait_reason("storefront", "PassphraseRejected").await;
     assert_eq!(condition_of(&resource, ConditionType::Reconciling).0, "True", "no failure yet");
     let resource = world.wait_reason("storefront", "PassphraseWrong").await;
@@ -68,10 +41,10 @@ async fn an_encrypted_key_and_its_passphrase_may_change_together() {
 
 #[tokio::test]
 async fn a_tls_secret_works_as_it_is_and_a_wrong_pair_is_told() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_secret("meta-token", "token", TOKEN).await;
     let (key, other) = (TestKey::generate(), TestKey::generate());
-    let certificate = self_signed(&key);
+    let certificate = key.certificate();
     let tls = |private_pem: &str| {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "flows-tls"}, "type": "kubernetes.io/tls",
             "stringData": {"tls.crt": certificate, "tls.key": private_pem}})
@@ -107,10 +80,10 @@ async fn a_tls_secret_works_as_it_is_and_a_wrong_pair_is_told() {
 
 #[tokio::test]
 async fn a_public_key_in_the_spec_needs_no_private_half() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_secret("meta-token", "token", TOKEN).await;
     let key = TestKey::generate();
-    let public = openssl(&["pkey", "-pubout"], &key.private_pem);
+    let public = key.public_pem();
     let spec = json!({"publicKey": public, "phoneNumberIds": NUMBERS,
         "accessTokenSecretRef": {"name": "meta-token", "key": "token"}});
     world.apply("hsm", spec.clone()).await.unwrap();

@@ -6,17 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use control_plane::ControlPlane;
+use harness::cluster::{config, create_namespace};
+use harness::wait::{PATIENCE, look};
+use harness::{control_plane, kubectl};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client, ResourceExt};
 use waflows_operator::leader::{Leader, Leadership, LeaseConfig, Term, Timing, identity};
 
-use crate::world;
-
 const NAME: &str = "waflows-operator";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Leases that are over soon.
 fn short() -> Timing {
@@ -37,19 +36,15 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        Self::on(world::control_plane()).await
+        Self::on(control_plane()).await
     }
 
     async fn on(control_plane: &ControlPlane) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        // An error means that another test was first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let namespace = format!("leader-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let cluster = cluster(control_plane.kubeconfig()).await;
         let client = Client::try_from(cluster.clone()).unwrap();
-        let metadata = ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() };
-        let object = Namespace { metadata, ..Namespace::default() };
-        Api::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+        create_namespace(&client, &namespace).await.unwrap();
         Self { cluster, leases: Api::namespaced(client, &namespace), namespace }
     }
 
@@ -101,17 +96,11 @@ impl Candidate {
 }
 
 async fn cluster(kubeconfig: &Path) -> kube::Config {
-    let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
-    kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap()
+    config(kubeconfig).await.unwrap()
 }
 
 async fn wait(what: &str, condition: impl AsyncFn() -> bool) {
-    let looked = tokio::time::timeout(PATIENCE, async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    assert!(looked.await.is_ok(), "not {what}");
+    assert!(look(async || condition().await.then_some(())).await.is_some(), "not {what}");
 }
 
 fn held_by(holder: Option<&str>, spec: LeaseSpec) -> Lease {
@@ -275,12 +264,10 @@ async fn two_that_race_never_both_lead() {
 #[tokio::test]
 async fn three_verbs_in_one_namespace_are_enough_and_are_waited_for() {
     let place = Place::new().await;
-    let run = |arguments: &[&str]| {
-        world::kubectl(world::control_plane(), &[&["--namespace", &place.namespace], arguments].concat())
-    };
+    let run = |arguments: &[&str]| kubectl(control_plane(), &[&["--namespace", &place.namespace], arguments].concat());
     run(&["create", "serviceaccount", "candidate"]);
     let token = run(&["create", "token", "candidate"]);
-    let kubeconfig = world::control_plane().kubeconfig_for_token(token.trim()).unwrap();
+    let kubeconfig = control_plane().kubeconfig_for_token(token.trim()).unwrap();
     let candidate = Candidate::start(place.config(short()), cluster(&kubeconfig).await);
     // By the time someone else has acquired and renewed the Lease, this one was refused.
     let permitted = place.candidate(short());

@@ -1,10 +1,11 @@
 //! Nothing is decided before everything was listed: who owns a number, and whether a Secret is absent, nobody knows
 //! before.
 
+use harness::{World, new_namespace, number_of};
 use waflows_core::api::crd::NumberState;
 
+use crate::OPERATOR;
 use crate::rights::Account;
-use crate::world::{Operator, World, new_namespace, number_of};
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 const RESOURCES: &str = "flowsencryptionkeys.waflows.dev";
@@ -15,7 +16,7 @@ async fn held_up(world: &mut World, account: &Account, namespaces: &str, missing
     world.operator.kill();
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.operator = Operator::start_on(&account.kubeconfig(), namespaces, &world.emulator, &[]);
+    world.operator = world.launch.with_rights_of(&account.kubeconfig()).start(namespaces, &[]);
     // Each further attempt comes later than the one before: all other watches have had their turn by then.
     let refused = format!("cannot list resource \"{missing}\"");
     world.wait_until("refused again and again", || world.operator.log().matches(&refused).count() >= 4).await;
@@ -33,7 +34,7 @@ async fn is_made_ready(world: &World) {
 
 #[tokio::test]
 async fn resources_wait_for_the_secrets() {
-    let mut world = World::new(&NUMBERS).await;
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
     let account = Account::new(&world.namespace);
     account.grant_all_but(&world.namespace, "secrets");
     account.grant(&world.namespace, "get-secrets", "get", "secrets");
@@ -45,7 +46,7 @@ async fn resources_wait_for_the_secrets() {
 
 #[tokio::test]
 async fn secrets_wait_for_the_resources() {
-    let mut world = World::new(&NUMBERS).await;
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
     let account = Account::new(&world.namespace);
     account.grant_all_but(&world.namespace, RESOURCES);
     account.grant(&world.namespace, "get-resources", "get", RESOURCES);
@@ -58,15 +59,14 @@ async fn secrets_wait_for_the_resources() {
 /// The owner of the numbers may be where nothing was listed yet.
 #[tokio::test]
 async fn one_namespace_waits_for_the_other_and_its_owner_of_the_numbers() {
-    let mut world = World::new(&NUMBERS).await;
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
     let here = world.namespace.clone();
     let there = new_namespace(&world.client).await;
     // Whoever was first is the owner.
     world.namespace.clone_from(&there);
-    world.operator = Operator::start(&there, &world.emulator, &[]);
+    world.operator = world.launch.start(&there, &[]);
     world.set_default_secrets().await;
-    world.apply("owner", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("owner").await;
+    world.roll_out("owner", &NUMBERS).await;
     world.operator.terminate();
     let uploaded = world.emulator.uploads().len();
     world.emulator.reset_counters();

@@ -1,6 +1,8 @@
 //! What the log says at the level that users run with.
 
-use crate::world::{World, many_numbers, strs};
+use harness::{World, many_numbers, strs};
+
+use crate::OPERATOR;
 
 fn at_info(world: &World) -> Vec<String> {
     let log = world.operator.log();
@@ -15,10 +17,9 @@ fn reconciled(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn a_round_over_many_numbers_is_one_line() {
     let ids = many_numbers(50);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &strs(&ids)).await;
     world.wait_until("reported", || !reconciled(&world).is_empty()).await;
     let lines = reconciled(&world);
     assert!(lines[0].contains(&format!("{}/storefront", world.namespace)), "{lines:?}");
@@ -30,12 +31,7 @@ async fn a_round_over_many_numbers_is_one_line() {
     // A round that heals is one, too; a check that finds all well is none.
     ids.iter().for_each(|id| drop(world.emulator.lose_signature(id).unwrap()));
     for request in ["heal", "check"] {
-        world.request_sync("storefront", request).await;
-        world
-            .wait("storefront", "answered", |resource| {
-                resource.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some(request)
-            })
-            .await;
+        world.sync("storefront", request).await;
     }
     let checked = || world.operator.log().matches("reconciled").count() >= 3;
     world.wait_until("the check is over", checked).await;

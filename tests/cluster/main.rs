@@ -45,4 +45,6 @@ mod suspension;
 mod traces;
 mod transitions;
 mod troubles;
-mod world;
+
+/// The operator's binary.
+const OPERATOR: &str = env!("CARGO_BIN_EXE_waflows-operator");

@@ -1,18 +1,18 @@
 //! From `kubectl apply` to a valid key on every number.
 
+use harness::{TOKEN, TestKey, World, condition_of, number_of};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{TOKEN, TestKey, World, condition_of, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
 
 #[tokio::test]
 async fn every_number_gets_the_key_with_exactly_one_upload() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let key = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &NUMBERS).await;
 
     let status = resource.status.as_ref().unwrap();
     assert_eq!(status.valid.as_deref(), Some("3/3"));
@@ -36,16 +36,14 @@ async fn every_number_gets_the_key_with_exactly_one_upload() {
 
 #[tokio::test]
 async fn applying_again_changes_nothing_and_own_writes_start_no_round() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS[..1]).await;
     let again = world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
     assert_eq!(again.metadata.resource_version, before.metadata.resource_version, "applying again writes nothing");
 
     // A second resource goes all the way: whatever the first one's writes might have started would be over, too.
-    world.apply("second", World::spec(&NUMBERS[1..2])).await.unwrap();
-    world.wait_ready("second").await;
+    world.roll_out("second", &NUMBERS[1..2]).await;
     let calls = world.emulator.calls_to(NUMBERS[0]);
     assert_eq!((calls.reads, calls.uploads), (2, 1));
     let now = world.resources().get("storefront").await.unwrap();
@@ -54,10 +52,9 @@ async fn applying_again_changes_nothing_and_own_writes_start_no_round() {
 
 #[tokio::test]
 async fn a_new_key_in_the_secret_reaches_every_number() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let old = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 
     let new = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;
@@ -76,18 +73,12 @@ async fn a_new_key_in_the_secret_reaches_every_number() {
 
 #[tokio::test]
 async fn a_lost_signature_is_healed_and_nothing_else_is_touched() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 
     world.emulator.lose_signature(NUMBERS[1]).unwrap();
-    world.request_sync("storefront", "2026-11-22T10:00:00Z").await;
-    let resource = world
-        .wait("storefront", "synced", |resource| {
-            resource.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some("2026-11-22T10:00:00Z")
-        })
-        .await;
+    let resource = world.sync("storefront", "2026-11-22T10:00:00Z").await;
     assert_eq!(condition_of(&resource, ConditionType::Ready).0, "True", "healed within the round");
     assert_eq!(world.at_meta(NUMBERS[1]).1.as_deref(), Some("VALID"));
     let uploads = NUMBERS.map(|id| world.emulator.calls_to(id).uploads);
@@ -96,10 +87,9 @@ async fn a_lost_signature_is_healed_and_nothing_else_is_touched() {
 
 #[tokio::test]
 async fn deleting_a_resource_takes_no_time_and_leaves_the_key_where_it_is() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &NUMBERS).await;
     assert_eq!(resource.metadata.finalizers, None);
     world.delete("storefront").await;
     assert_eq!(world.at_meta(NUMBERS[0]).1.as_deref(), Some("VALID"));
@@ -108,13 +98,11 @@ async fn deleting_a_resource_takes_no_time_and_leaves_the_key_where_it_is() {
 
 #[tokio::test]
 async fn only_new_numbers_are_touched_and_removed_ones_leave_the_status() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..2]).await;
 
-    world.apply("storefront", World::spec(&NUMBERS[1..])).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &NUMBERS[1..]).await;
     let ids: Vec<_> = resource.status.unwrap().phone_numbers.into_iter().map(|n| n.phone_number_id).collect();
     assert_eq!(ids, NUMBERS[1..]);
     let calls = NUMBERS.map(|id| world.emulator.calls_to(id).reads);
@@ -123,16 +111,14 @@ async fn only_new_numbers_are_touched_and_removed_ones_leave_the_status() {
 
 #[tokio::test]
 async fn a_restart_with_nothing_due_costs_no_call_and_no_write() {
-    let mut world = World::new(&NUMBERS).await;
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..2])).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS[..2]).await;
     assert_eq!(world.operator.terminate(), Some(0), "SIGTERM ends the operator in good order");
 
-    world.operator = crate::world::Operator::start(&world.namespace, &world.emulator, &[]);
+    world.operator = world.another(&[]);
     // A resource that is new has its turn after those that were there.
-    world.apply("second", World::spec(&NUMBERS[2..])).await.unwrap();
-    world.wait_ready("second").await;
+    world.roll_out("second", &NUMBERS[2..]).await;
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).reads, 2);
     let now = world.resources().get("storefront").await.unwrap();
     assert_eq!(now.metadata.resource_version, before.metadata.resource_version);
@@ -140,10 +126,9 @@ async fn a_restart_with_nothing_due_costs_no_call_and_no_write() {
 
 #[tokio::test]
 async fn the_log_holds_neither_token_nor_key() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let key = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let log = world.operator.log();
     assert!(log.contains("called the Graph API"), "the log is at level debug");
     assert!(!log.contains(TOKEN));

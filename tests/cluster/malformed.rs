@@ -1,11 +1,12 @@
 //! Objects that this version of the operator cannot read: those of a newer definition, after a rollback.
 
 use graph_emulator::Config;
+use harness::{Operator, TestKey, World, condition_of, kubectl, new_control_plane};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 
-use crate::world::{Operator, TestKey, World, condition_of, kubectl, new_control_plane};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 5] =
     ["106540352242922", "107995438950512", "108811432100233", "109922543211344", "111033654322455"];
@@ -56,7 +57,7 @@ pub(crate) fn is_reported(operator: &Operator, namespace: &str, name: &str) -> b
 async fn an_object_that_cannot_be_read_is_named_and_left_alone_until_it_is_mended() {
     let control_plane = new_control_plane();
     let flags = ["--default-check-interval", "300ms", "--wait-scale", "0.9"];
-    let mut world = World::on(&control_plane, Config::default(), &NUMBERS, &flags).await;
+    let mut world = World::on(OPERATOR, &control_plane, Config::default(), &NUMBERS, &flags).await;
     let old = world.set_default_secrets().await;
     let [known, good, mode, numbers, later] = NUMBERS;
     world.apply("known", World::spec(&[known])).await.unwrap();
@@ -89,10 +90,9 @@ async fn an_object_that_cannot_be_read_is_named_and_left_alone_until_it_is_mende
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;
     world.wait_until("rotated", || world.at_meta(good).0.as_ref() == Some(&new.fingerprint)).await;
     world.operator.terminate();
-    world.operator = Operator::start_on(control_plane.kubeconfig(), &world.namespace, &world.emulator, &flags);
+    world.operator = world.another(&flags);
     world.wait_until("all four are reported", || reported(&world)).await;
-    world.apply("later", World::spec(&[later])).await.unwrap();
-    world.wait_ready("later").await;
+    world.roll_out("later", &[later]).await;
     let reads = world.emulator.calls_to(good).reads;
     world.wait_until("checked again", || world.emulator.calls_to(good).reads > reads + 3).await;
     assert_eq!([known, mode, numbers].map(|id| world.emulator.calls_to(id)), calls, "not a call for any of them");

@@ -1,22 +1,20 @@
 //! What tenants may write does not take the memory of all: encrypted keys, and metadata of Secrets.
 
 use futures::{StreamExt, TryStreamExt};
+use harness::memory;
+use harness::process::openssl;
+use harness::{Operator, TOKEN, TestKey, World, condition_of, many_numbers, new_control_plane, strs};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 
-use crate::keys::openssl;
-use crate::world::{Operator, TOKEN, TestKey, World, condition_of, many_numbers, new_control_plane, strs};
+use crate::OPERATOR;
 
 const NUMBER: [&str; 1] = ["106540352242922"];
 
 /// The most memory that the process ever had, in MiB. Linux tells, and limits a container by about the same.
 fn peak(operator: &Operator) -> f64 {
-    let path = format!("/proc/{}/status", operator.process_id());
-    let status = std::fs::read_to_string(path).expect("the process runs, on Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its memory");
-    let kibibytes: f64 = line.split_whitespace().next().unwrap().parse().unwrap();
-    kibibytes / 1024.0
+    memory::kibibytes(operator.process_id(), "VmHWM").expect("the process runs, on Linux") as f64 / 1024.0
 }
 
 async fn wait_listed(world: &World) {
@@ -46,7 +44,7 @@ async fn roll_out(world: &World, ids: &[String]) {
 #[tokio::test]
 async fn forty_encrypted_keys_are_not_in_memory_together() {
     let ids = ids();
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     wait_listed(&world).await;
     let before = peak(&world.operator);
     world.set_secret("meta-token", "token", TOKEN).await;
@@ -63,7 +61,7 @@ async fn forty_encrypted_keys_are_not_in_memory_together() {
 #[tokio::test]
 async fn what_else_is_in_a_secret_is_not_kept() {
     let ids = ids();
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     wait_listed(&world).await;
     let before = peak(&world.operator);
     let key = TestKey::generate().private_pem;
@@ -99,7 +97,7 @@ async fn large_annotations_of_others_are_never_in_memory() {
     const SECRETS: usize = 500;
     const BYTES: usize = 256 * 1000;
     let control_plane = new_control_plane();
-    let mut world = World::on(&control_plane, Default::default(), &NUMBER, &[]).await;
+    let mut world = World::on(OPERATOR, &control_plane, Default::default(), &NUMBER, &[]).await;
     wait_listed(&world).await;
     let before = peak(&world.operator);
     let annotation = "x".repeat(BYTES);
@@ -121,12 +119,11 @@ async fn large_annotations_of_others_are_never_in_memory() {
     };
     futures::stream::iter(0..SECRETS).map(create).buffer_unordered(4).try_for_each(async |_| Ok(())).await.unwrap();
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBER)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBER).await;
     let watched = peak(&world.operator) - before;
 
     world.operator.kill();
-    world.operator = Operator::start_on(control_plane.kubeconfig(), &world.namespace, &world.emulator, &[]);
+    world.operator = world.another(&[]);
     wait_listed(&world).await;
     let listed = peak(&world.operator) - before;
     println!(

@@ -3,13 +3,14 @@
 mod page;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use harness::wait::look;
+use harness::{Operator, TOKEN, World, number_of};
 use waflows_core::api::crd::NumberState;
 use waflows_operator::metrics::catalog;
 
 use self::page::Page;
-use crate::world::{Operator, TOKEN, World, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
 
@@ -26,23 +27,15 @@ async fn page(operator: &Operator) -> Page {
 
 /// Scrapes until the page is as it should be.
 async fn page_with(operator: &Operator, what: &str, condition: impl Fn(&Page) -> bool) -> Page {
-    let scraped = tokio::time::timeout(Duration::from_secs(60), async {
-        loop {
-            if let Some(page) = scrape(operator).await.filter(&condition) {
-                return page;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    scraped.await.unwrap_or_else(|_| panic!("not {what}\nlog:\n{}", operator.log()))
+    let scraped = look(async || scrape(operator).await.filter(&condition));
+    scraped.await.unwrap_or_else(|| panic!("not {what}\nlog:\n{}", operator.log()))
 }
 
 #[tokio::test]
 async fn the_page_tells_what_was_done_and_what_is() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let resource = world.wait_ready("storefront").await;
+    let resource = world.roll_out("storefront", &NUMBERS).await;
     let page = page(&world.operator).await;
 
     assert_eq!(page.names(), catalog::ALL.map(|metric| metric.full_name()), "as documented, in this order");
@@ -102,7 +95,7 @@ async fn the_page_tells_what_was_done_and_what_is() {
 
 #[tokio::test]
 async fn trouble_shows_in_labels_that_are_known_before() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.1"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.1"]).await;
     world.set_default_secrets().await;
     let spec = |token: &str| {
         let mut spec = World::spec(&NUMBERS[..1]);
@@ -126,7 +119,7 @@ async fn trouble_shows_in_labels_that_are_known_before() {
     );
 
     // The series are the same as on a page of a process that has done nothing.
-    let idle = World::new(&NUMBERS).await;
+    let idle = World::new(OPERATOR, &NUMBERS).await;
     let idle = page_with(&idle.operator, "listening", |_| true).await;
     for name in ["waflows_graph_requests_total", "waflows_uploads_total", "waflows_watch_restarts_total"] {
         let labels = |page: &Page| page.samples_of(name).map(|sample| sample.labels.clone()).collect::<Vec<_>>();
@@ -139,10 +132,9 @@ async fn trouble_shows_in_labels_that_are_known_before() {
 
 #[tokio::test]
 async fn a_lost_signature_and_a_foreign_key_are_uploads_of_their_own_kind() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.emulator.lose_signature(NUMBERS[0]).unwrap();
     world.emulator.set_foreign_key(NUMBERS[1], graph_emulator::FOREIGN_PUBLIC_KEY).unwrap();
     world.request_sync("storefront", "now").await;
@@ -161,12 +153,11 @@ async fn a_lost_signature_and_a_foreign_key_are_uploads_of_their_own_kind() {
 
 #[tokio::test]
 async fn without_series_of_resources_nothing_names_one() {
-    let mut world = World::new(&NUMBERS).await;
-    world.operator = Operator::start(&world.namespace, &world.emulator, &["--metrics-per-resource=false"]);
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
+    world.operator = world.another(&["--metrics-per-resource=false"]);
     world.set_default_secrets().await;
     for (name, number) in [("first", NUMBERS[0]), ("second", NUMBERS[1])] {
-        world.apply(name, World::spec(&[number])).await.unwrap();
-        world.wait_ready(name).await;
+        world.roll_out(name, &[number]).await;
     }
     let page = page(&world.operator).await;
     assert!(page.samples.iter().all(|sample| !sample.labels.contains_key("namespace")));
@@ -179,11 +170,10 @@ async fn without_series_of_resources_nothing_names_one() {
 #[tokio::test]
 async fn only_the_leader_speaks_for_the_resources() {
     let flags = ["--leader-election", "--lease-namespace", "default", "--lease-name", "metrics"];
-    let mut world = World::with_flags(&NUMBERS, &flags).await;
+    let mut world = World::with_flags(OPERATOR, &NUMBERS, &flags).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
-    let standby = Operator::start(&world.namespace, &world.emulator, &flags);
+    world.roll_out("storefront", &NUMBERS).await;
+    let standby = world.another(&flags);
     world.wait_until("the standby lists", || standby.log().contains("are listed")).await;
     let page = page(&standby).await;
     assert_eq!(page.value("waflows_leader", &[]), Some(0.0));

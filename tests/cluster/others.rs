@@ -1,16 +1,18 @@
 //! An operator without election beside one that leads.
 
+use harness::World;
+
+use crate::OPERATOR;
 use crate::rights::Account;
-use crate::world::{Operator, World};
 
 const WARNING: &str = "another operator is running and holds this Lease";
 
 #[tokio::test]
 async fn who_starts_without_election_beside_a_leader_is_warned() {
-    let world = World::with_flags(&[], &["--lease-name", "other-name"]).await;
+    let world = World::with_flags(OPERATOR, &[], &["--lease-name", "other-name"]).await;
     let namespace = &world.namespace;
     let flags = ["--leader-election", "--lease-namespace", namespace, "--lease-name", "flows"];
-    let leader = Operator::start(namespace, &world.emulator, &flags);
+    let leader = world.launch.start(namespace, &flags);
     world.wait_until("leading", || leader.log().contains("leading")).await;
     assert!(!leader.log().contains(WARNING), "it takes part");
 
@@ -18,7 +20,7 @@ async fn who_starts_without_election_beside_a_leader_is_warned() {
     let lease = format!("{namespace}/flows");
     let same_name = ["--lease-namespace", namespace, "--lease-name", "flows"];
     for flags in [&same_name[..], &[]] {
-        let operator = Operator::start(namespace, &world.emulator, flags);
+        let operator = world.launch.start(namespace, flags);
         let is_warned = || {
             let log = operator.log();
             log.lines().any(|line| line.contains(" WARN ") && line.contains(WARNING) && line.contains(&lease))
@@ -31,7 +33,7 @@ async fn who_starts_without_election_beside_a_leader_is_warned() {
     // Who may not look says nothing of it to people.
     let account = Account::new(namespace);
     account.grant_all(namespace);
-    let operator = Operator::start_on(&account.kubeconfig(), namespace, &world.emulator, &[]);
+    let operator = world.launch.with_rights_of(&account.kubeconfig()).start(namespace, &[]);
     let has_looked = || operator.log().matches("cannot see whether another operator leads").count() == 2;
     world.wait_until("refused twice", has_looked).await;
     let log = operator.log();

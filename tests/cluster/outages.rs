@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use control_plane::ControlPlane;
 use graph_emulator::Config;
+use harness::{World, new_control_plane};
 
+use crate::OPERATOR;
 use crate::probes::page_with;
-use crate::world::{World, new_control_plane};
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 /// What changes is looked at so long after the API server is back, at the latest.
@@ -14,10 +15,9 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// An operator at rest, whose API server goes away and forgets what its watches would ask for.
 async fn without_api_server(control_plane: &ControlPlane, flags: &[&str], failures: usize) -> World {
-    let world = World::on(control_plane, Config::default(), &NUMBERS, flags).await;
+    let world = World::on(OPERATOR, control_plane, Config::default(), &NUMBERS, flags).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
     assert_eq!(page_with(&world.operator, "/readyz", 200).await, "ok\n");
     control_plane.compact_etcd().unwrap();
     control_plane.stop_api_server().unwrap();
@@ -44,8 +44,7 @@ async fn after_a_long_absence_it_is_ready_once_its_watches_are_open_and_sees_cha
         let of_watch = |line: &&str| line.contains(&format!("what=\"{watch}\""));
         assert!(log.lines().rfind(of_watch).unwrap().contains("the watch is open again"), "{log}");
     }
-    world.apply("second", World::spec(&NUMBERS[1..])).await.unwrap();
-    world.wait_ready("second").await;
+    world.roll_out("second", &NUMBERS[1..]).await;
     assert!(back.elapsed() < SOON, "{:?}\n{}", back.elapsed(), world.operator.log());
 }
 
@@ -55,8 +54,7 @@ async fn after_a_short_absence_watches_that_missed_their_history_are_listed_soon
     let world = without_api_server(&control_plane, &[], 4).await;
     control_plane.start_api_server().unwrap();
     let back = Instant::now();
-    world.apply("second", World::spec(&NUMBERS[1..])).await.unwrap();
-    world.wait_ready("second").await;
+    world.roll_out("second", &NUMBERS[1..]).await;
     assert!(back.elapsed() < SOON, "{:?}\n{}", back.elapsed(), world.operator.log());
     let log = world.operator.log();
     assert!(log.contains("too old resource version"), "{log}");

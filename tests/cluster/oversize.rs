@@ -1,12 +1,13 @@
 //! The largest resource that there may be, and larger ones that the definition of another version let in.
 
 use graph_emulator::{Config, Fault, GraphError};
+use harness::{Operator, TOKEN, TestKey, World, condition_of, new_control_plane, strs};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::NumberState;
 
+use crate::OPERATOR;
 use crate::malformed::{accept_any_spec, is_reported, merge_spec};
-use crate::world::{Operator, TOKEN, TestKey, World, condition_of, new_control_plane, strs};
 
 const GOOD: [&str; 2] = ["106540352242922", "107995438950512"];
 
@@ -18,7 +19,7 @@ fn long_ids(count: usize) -> Vec<String> {
 #[tokio::test]
 async fn the_largest_resource_works_and_fails_beside_a_small_one() {
     let ids = long_ids(500);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.emulator.add_numbers(GOOD);
     // Everything about it is as long as it may be.
     let name = |first: char| std::iter::repeat_n(first, 253).collect::<String>();
@@ -55,11 +56,10 @@ async fn the_largest_resource_works_and_fails_beside_a_small_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn resources_beyond_all_bounds_are_named_and_left_alone_until_they_are_mended() {
     let control_plane = new_control_plane();
-    let mut world = World::on(&control_plane, Config::default(), &GOOD, &[]).await;
+    let mut world = World::on(OPERATOR, &control_plane, Config::default(), &GOOD, &[]).await;
     world.emulator.update_config(|config| config.create_numbers_on_demand = true);
     world.set_default_secrets().await;
-    world.apply("good", World::spec(&GOOD[..1])).await.unwrap();
-    world.wait_ready("good").await;
+    world.roll_out("good", &GOOD[..1]).await;
     accept_any_spec(&control_plane, &world).await;
 
     let crowd = long_ids(20_000);
@@ -86,10 +86,9 @@ async fn resources_beyond_all_bounds_are_named_and_left_alone_until_they_are_men
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;
     world.wait_until("rotated", || world.at_meta(GOOD[0]).0.as_ref() == Some(&new.fingerprint)).await;
     world.operator.kill();
-    world.operator = Operator::start_on(control_plane.kubeconfig(), &world.namespace, &world.emulator, &[]);
+    world.operator = world.another(&[]);
     world.wait_until("all are reported", || all_reported(&world.operator)).await;
-    world.apply("later", World::spec(&GOOD[1..])).await.unwrap();
-    world.wait_ready("later").await;
+    world.roll_out("later", &GOOD[1..]).await;
     let of_good: u64 = GOOD.iter().map(|id| world.emulator.calls_to(id).total()).sum();
     assert_eq!(world.emulator.counters().calls.total(), of_good, "{calls} calls before: not one for an odd one");
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use harness::{TestKey, World, condition_of, number_of};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{TestKey, World, condition_of, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 
@@ -22,8 +23,7 @@ async fn spec_with_key(world: &World, secret: &str, key: &TestKey, numbers: &[&s
 /// `first` owns the first number, and `second` wants it with a key of its own, which is returned.
 async fn rivals(world: &World) -> TestKey {
     world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
+    world.roll_out("first", &NUMBERS[..1]).await;
     let key = TestKey::generate();
     let spec = spec_with_key(world, "second-key", &key, &NUMBERS[..1]).await;
     world.apply("second", spec).await.unwrap();
@@ -33,10 +33,9 @@ async fn rivals(world: &World) -> TestKey {
 
 #[tokio::test]
 async fn the_first_to_read_a_number_owns_it_and_the_other_reports_a_conflict() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let first = world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
+    world.roll_out("first", &NUMBERS[..1]).await;
 
     let spec = spec_with_key(&world, "second-key", &TestKey::generate(), &NUMBERS).await;
     world.apply("second", spec).await.unwrap();
@@ -51,7 +50,7 @@ async fn the_first_to_read_a_number_owns_it_and_the_other_reports_a_conflict() {
 
 #[tokio::test]
 async fn two_that_start_together_never_both_upload() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let keys = [TestKey::generate(), TestKey::generate()];
     let first = spec_with_key(&world, "key-a", &keys[0], &NUMBERS).await;
@@ -78,10 +77,9 @@ async fn two_that_start_together_never_both_upload() {
 #[tokio::test]
 async fn with_the_same_key_the_next_takes_over_at_once() {
     // Waits of a minute last an hour: what happens within the test does not wait for one.
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "60"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "60"]).await;
     world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
+    world.roll_out("first", &NUMBERS[..1]).await;
     world.apply("second", World::spec(&NUMBERS[..1])).await.unwrap();
     world.wait_reason("second", "NumberHandover").await;
 
@@ -93,13 +91,12 @@ async fn with_the_same_key_the_next_takes_over_at_once() {
 
 #[tokio::test]
 async fn with_another_key_the_next_waits_whether_the_owner_comes_back() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.05"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.05"]).await;
     let key = rivals(&world).await;
 
     // Recreated at once, as GitOps tools do, the owner gets its number back.
     world.delete("first").await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("first").await;
+    world.roll_out("first", &NUMBERS[..1]).await;
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1);
 
     // Gone for good, it is succeeded after the wait.
@@ -110,7 +107,7 @@ async fn with_another_key_the_next_waits_whether_the_owner_comes_back() {
 
 #[tokio::test]
 async fn a_suspended_or_observing_resource_stands_in_nobodys_way() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.02"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;
     let key = rivals(&world).await;
 
     let mut observing = World::spec(&NUMBERS[..1]);
@@ -129,7 +126,7 @@ async fn a_suspended_or_observing_resource_stands_in_nobodys_way() {
 async fn an_owner_that_turns_up_in_mid_round_stops_the_uploads_that_are_left() {
     let ids: Vec<String> = (0..100).map(|n| format!("20000000000{n:04}")).collect();
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let world = World::new(&numbers).await;
+    let world = World::new(OPERATOR, &numbers).await;
     world.set_default_secrets().await;
     let mut spec = World::spec(&numbers);
     spec["accessTokenSecretRef"]["name"] = "not-there-yet".into();

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use graph_emulator::Config;
+use harness::{Operator, World, new_control_plane};
 
-use crate::world::{Operator, World, new_control_plane};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 1] = ["106540352242922"];
 
@@ -25,12 +26,11 @@ pub(crate) async fn page_with(operator: &Operator, path: &str, status: u16) -> S
 async fn an_api_server_that_hangs_costs_readiness_and_no_restart() {
     let control_plane = new_control_plane();
     let flags = ["--wait-scale", "0.1", "--leader-election", "--lease-namespace", "default"];
-    let world = World::on(&control_plane, Config::default(), &NUMBERS, &flags).await;
+    let world = World::on(OPERATOR, &control_plane, Config::default(), &NUMBERS, &flags).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     assert_eq!(page_with(&world.operator, "/readyz", 200).await, "ok\n");
-    let standby = Operator::start_on(control_plane.kubeconfig(), &world.namespace, &world.emulator, &flags);
+    let standby = world.another(&flags);
     page_with(&standby, "/readyz", 200).await;
 
     // The connections stay, and nothing comes.

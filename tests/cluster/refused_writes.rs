@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use graph_emulator::{Fault, Operation};
+use harness::{World, many_numbers, new_namespace, strs};
 
+use crate::OPERATOR;
 use crate::rights::Account;
-use crate::world::{Operator, World, many_numbers, new_namespace, strs};
 
 /// Of 5 s, the wait after the first failure.
 const SCALE: f64 = 0.02;
@@ -16,7 +17,7 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
     let ids = many_numbers(6);
     let numbers = strs(&ids);
     let unsigned = numbers[5];
-    let mut world = World::new(&numbers).await;
+    let mut world = World::new(OPERATOR, &numbers).await;
     let refused = world.namespace.clone();
     let fine = new_namespace(&world.client).await;
     let account = Account::new(&refused);
@@ -26,7 +27,7 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
     // Fewer places than resources that are refused.
     let flags = ["--concurrency", "2", "--wait-scale", &scale];
     let namespaces = format!("{refused},{fine}");
-    world.operator = Operator::start_on(&account.kubeconfig(), &namespaces, &world.emulator, &flags);
+    world.operator = world.launch.with_rights_of(&account.kubeconfig()).start(&namespaces, &flags);
     world.set_default_secrets().await;
     // Meta takes the key and never signs it: how often it was uploaded stands in the status alone.
     world.emulator.inject(Fault::upload_lands_as("MISMATCH").number(unsigned));
@@ -38,8 +39,7 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
 
     world.namespace.clone_from(&fine);
     world.set_default_secrets().await;
-    world.apply("fine", World::spec(&numbers[4..5])).await.unwrap();
-    world.wait_ready("fine").await;
+    world.roll_out("fine", &numbers[4..5]).await;
 
     // The first round reads twice, before and after its upload; every later one once.
     let reads_of = |id: &str| {

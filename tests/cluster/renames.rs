@@ -1,11 +1,12 @@
 //! A GitOps tool gives a resource another name or namespace: one is deleted, and one created that asks for the same.
 
 use graph_emulator::{Fault, GraphError};
+use harness::{TOKEN, TestKey, World, condition_of, new_namespace, number_of};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
+use crate::OPERATOR;
 use crate::history::History;
-use crate::world::{Operator, TOKEN, TestKey, World, condition_of, new_namespace, number_of};
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 /// Waits of a minute last an hour: what happens within a test does not wait for one.
@@ -13,10 +14,9 @@ const NO_WAIT_ENDS: [&str; 2] = ["--wait-scale", "60"];
 
 /// `old` is Ready. Its key is returned.
 async fn world() -> (World, TestKey) {
-    let world = World::with_flags(&NUMBERS, &NO_WAIT_ENDS).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &NO_WAIT_ENDS).await;
     let key = world.set_default_secrets().await;
-    world.apply("old", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("old").await;
+    world.roll_out("old", &NUMBERS).await;
     (world, key)
 }
 
@@ -59,7 +59,7 @@ async fn into_another_namespace_in_either_order() {
         let (mut world, key) = world().await;
         let (here, there) = (world.namespace.clone(), new_namespace(&world.client).await);
         world.operator.kill();
-        world.operator = Operator::start(&format!("{here},{there}"), &world.emulator, &NO_WAIT_ENDS);
+        world.operator = world.launch.start(&format!("{here},{there}"), &NO_WAIT_ENDS);
 
         world.namespace.clone_from(&there);
         world.set_secret("flows-key", "private.pem", &key.private_pem).await;
@@ -74,8 +74,7 @@ async fn into_another_namespace_in_either_order() {
             // The operator has seen everything once this is Ready.
             let number = "111033654322455";
             world.emulator.add_number(number);
-            world.apply("bystander", World::spec(&[number])).await.unwrap();
-            world.wait_ready("bystander").await;
+            world.roll_out("bystander", &[number]).await;
         }
         world.delete("old").await;
         world.namespace = there;
@@ -89,10 +88,9 @@ async fn into_another_namespace_in_either_order() {
 /// A first call that fails in passing is no reason to wait for the former owner.
 #[tokio::test]
 async fn a_passing_failure_of_the_first_call_is_tried_again_soon() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.1"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.1"]).await;
     world.set_default_secrets().await;
-    world.apply("old", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("old").await;
+    world.roll_out("old", &NUMBERS).await;
     world.delete("old").await;
     let passing = GraphError::new(503, 2, "Service temporarily unavailable").transient(true);
     world.emulator.inject(Fault::error(passing).times(1));

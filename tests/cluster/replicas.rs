@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use harness::{TestKey, World, condition_of, many_numbers};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
@@ -10,7 +11,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use waflows_core::api::conditions::ConditionType;
 
-use crate::world::{Operator, TestKey, World, condition_of, many_numbers};
+use crate::OPERATOR;
 
 /// The shortest timing that leaves room for a call to Meta.
 const LEASE: [&str; 5] = ["--leader-election", "--lease-duration", "6600ms", "--renew-deadline", "2s"];
@@ -45,17 +46,15 @@ async fn hand_lease_to(world: &World, holder: &str) {
 async fn a_standby_is_ready_and_takes_over_at_once_when_the_leader_ends() {
     let numbers = many_numbers(2);
     let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
-    let mut world =
-        World::with_flags(&numbers, &["--leader-election", "--lease-namespace", "default", "--lease-name", "handover"])
-            .await;
-    world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&numbers[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
-    let standby = Operator::start(
-        &world.namespace,
-        &world.emulator,
+    let mut world = World::with_flags(
+        OPERATOR,
+        &numbers,
         &["--leader-election", "--lease-namespace", "default", "--lease-name", "handover"],
-    );
+    )
+    .await;
+    world.set_default_secrets().await;
+    world.roll_out("storefront", &numbers[..1]).await;
+    let standby = world.another(&["--leader-election", "--lease-namespace", "default", "--lease-name", "handover"]);
     tokio::time::timeout(Duration::from_secs(30), async {
         while standby.get("/readyz").await.is_none_or(|(status, _)| status != 200) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -67,8 +66,7 @@ async fn a_standby_is_ready_and_takes_over_at_once_when_the_leader_ends() {
 
     assert_eq!(world.operator.terminate(), Some(0));
     world.operator = standby;
-    world.apply("second", World::spec(&numbers[1..])).await.unwrap();
-    world.wait_ready("second").await;
+    world.roll_out("second", &numbers[1..]).await;
     assert_eq!(world.emulator.calls_to(numbers[0]).reads, 2, "the new leader had nothing to do for the first");
 }
 
@@ -76,9 +74,9 @@ async fn a_standby_is_ready_and_takes_over_at_once_when_the_leader_ends() {
 async fn a_leader_that_was_paused_past_its_lease_writes_no_more() {
     let numbers = many_numbers(200);
     let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
-    let mut world = World::new(&numbers).await;
+    let mut world = World::new(OPERATOR, &numbers).await;
     let flags = flags(&world.namespace, &["--wait-scale", "0.05", "--default-check-interval", "2s"]);
-    world.operator = Operator::start(&world.namespace, &world.emulator, &flags);
+    world.operator = world.another(&flags);
     world.emulator.set_latency(Duration::from_millis(50));
     let old = world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
@@ -102,7 +100,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_no_more() {
     let (begun, connections) = (of_old(), connections(&world));
     assert!(begun < numbers.len(), "the round was over");
     world.emulator.set_latency(Duration::from_millis(50));
-    let second = Operator::start(&world.namespace, &world.emulator, &flags);
+    let second = world.another(&flags);
     let mut paused = std::mem::replace(&mut world.operator, second);
 
     let new = TestKey::generate();
@@ -135,9 +133,9 @@ async fn a_leader_that_was_paused_past_its_lease_writes_no_more() {
 async fn who_regains_the_lease_uploads_the_key_of_now_and_never_the_old_one() {
     let numbers = many_numbers(60);
     let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
-    let mut world = World::new(&numbers).await;
+    let mut world = World::new(OPERATOR, &numbers).await;
     let flags = flags(&world.namespace, &["--default-check-interval", "300ms", "--wait-scale", "0.9"]);
-    world.operator = Operator::start(&world.namespace, &world.emulator, &flags);
+    world.operator = world.another(&flags);
     world.emulator.set_latency(Duration::from_millis(100));
     let old = world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();

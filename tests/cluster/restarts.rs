@@ -1,17 +1,18 @@
 //! What the operator has resolved to leave alone stays alone after a restart, with the waits that users have.
 
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault};
+use harness::{World, condition_of, is_current, number_of};
 use jiff::Timestamp;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberState, PhoneNumberStatus};
 
-use crate::world::{Operator, World, condition_of, is_current, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 const LATER: [&str; 2] = ["108811432100233", "109922543211344"];
 
 async fn world() -> World {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     LATER.iter().for_each(|id| world.emulator.add_number(id));
     world.set_default_secrets().await;
     world
@@ -20,7 +21,7 @@ async fn world() -> World {
 /// Another process takes over, which has looked at everything once this returns: what is new has its turn last.
 async fn restart(world: &mut World, number: &str) {
     world.operator.kill();
-    world.operator = Operator::start(&world.namespace, &world.emulator, &[]);
+    world.operator = world.another(&[]);
     world.apply(&format!("later-{number}"), World::spec(&[number])).await.unwrap();
     world.wait_ready(&format!("later-{number}")).await;
 }
@@ -79,8 +80,7 @@ async fn the_wait_after_an_upload_without_a_valid_signature() {
 #[tokio::test]
 async fn a_contested_number() {
     let mut world = world().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     for replaced in 1..=3 {
         world.emulator.set_foreign_key(NUMBERS[0], FOREIGN_PUBLIC_KEY).unwrap();
         let resource = read_again(&world).await;

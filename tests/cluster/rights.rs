@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use graph_emulator::Config;
+use harness::{World, condition_of, control_plane, kubectl};
 use waflows_core::api::conditions::ConditionType;
 
-use crate::world::{Operator, World, condition_of, control_plane, kubectl};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 
@@ -58,7 +59,7 @@ impl Account {
 
 #[tokio::test]
 async fn a_secret_that_may_not_be_read_is_told_and_read_once_it_may() {
-    let mut world = World::with_emulator(Config::default(), &NUMBERS, &[]).await;
+    let mut world = World::with_emulator(OPERATOR, Config::default(), &NUMBERS, &[]).await;
     let account = Account::new(&world.namespace);
     let grant = |role: &str, verbs: &str, resource: &str| account.grant(&world.namespace, role, verbs, resource);
     for (number, (verbs, resource)) in RIGHTS.into_iter().enumerate() {
@@ -66,7 +67,7 @@ async fn a_secret_that_may_not_be_read_is_told_and_read_once_it_may() {
         grant(&format!("operator-{number}"), verbs, resource);
     }
     let kubeconfig = account.kubeconfig();
-    world.operator = Operator::start_on(&kubeconfig, &world.namespace, &world.emulator, &["--wait-scale", "0.005"]);
+    world.operator = world.launch.with_rights_of(&kubeconfig).start(&world.namespace, &["--wait-scale", "0.005"]);
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
 
@@ -86,15 +87,14 @@ async fn a_secret_that_may_not_be_read_is_told_and_read_once_it_may() {
 
 #[tokio::test]
 async fn a_secret_that_may_no_longer_be_read_costs_no_upload_and_no_call_but_reads() {
-    let mut world = World::new(&NUMBERS).await;
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
     let account = Account::new(&world.namespace);
     account.grant_all(&world.namespace);
     let kubeconfig = account.kubeconfig();
     let flags = ["--wait-scale", "0.005"];
-    world.operator = Operator::start_on(&kubeconfig, &world.namespace, &world.emulator, &flags);
+    world.operator = world.launch.with_rights_of(&kubeconfig).start(&world.namespace, &flags);
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
 
     kubectl(control_plane(), &["delete", "role", "operator-2", "-n", &world.namespace]);
     account.grant(&world.namespace, "operator-watch", "list,watch", "secrets");

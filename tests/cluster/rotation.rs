@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::process::Command;
 
+use harness::{World, control_plane};
 use k8s_openapi::ByteString;
 
+use crate::OPERATOR;
 use crate::flow::{Client, Endpoint};
-use crate::world::{World, control_plane};
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotations_by_the_book_fail_no_request() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let first = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("private.pem"), &first.private_pem).unwrap();
     let mut users = Users { clients: NUMBERS.map(|number| (number, Client::new())), endpoint: Endpoint::start().await };

@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use graph_emulator::{Fault, FaultAction};
+use harness::{World, is_current, many_numbers, strs};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{Operator, World, is_current, many_numbers, strs};
+use crate::OPERATOR;
 
 /// Kubernetes waits 30 s before it kills. The slowest call to Meta takes 4.5 s.
 const IN_TIME: Duration = Duration::from_secs(20);
@@ -33,7 +34,7 @@ async fn a_round_that_goes_well_is_noted_and_gone_on_with_by_the_next_process() 
     let ids = many_numbers(60);
     let numbers = strs(&ids);
     let flags = flags("stop-in-mid-round");
-    let mut world = World::with_flags(&numbers, &flags).await;
+    let mut world = World::with_flags(OPERATOR, &numbers, &flags).await;
     world.emulator.set_latency(Duration::from_millis(100));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
@@ -50,7 +51,7 @@ async fn a_round_that_goes_well_is_noted_and_gone_on_with_by_the_next_process() 
     assert_eq!(noted.count() as u64, uploaded);
 
     world.emulator.set_latency(Duration::ZERO);
-    world.operator = Operator::start(&world.namespace, &world.emulator, &flags);
+    world.operator = world.another(&flags);
     world.wait_ready("storefront").await;
     assert!(numbers.iter().all(|id| world.emulator.calls_to(id).uploads == 1));
 }
@@ -61,7 +62,7 @@ async fn calls_that_hang_hold_no_process_up() {
     let numbers = strs(&ids);
     let shares: Vec<_> = ["a", "b", "c"].into_iter().zip(numbers.chunks(60)).collect();
     let flags = flags("stop-while-meta-hangs");
-    let mut world = World::with_flags(&numbers, &flags).await;
+    let mut world = World::with_flags(OPERATOR, &numbers, &flags).await;
     world.emulator.set_latency(Duration::from_millis(100));
     world.set_default_secrets().await;
     for (name, numbers) in &shares {
@@ -99,7 +100,7 @@ async fn calls_that_hang_hold_no_process_up() {
     world.emulator.set_latency(Duration::ZERO);
     let landed = |id: &&&str| world.at_meta(id).1.as_deref() == Some("VALID");
     let done: Vec<_> = numbers.iter().filter(landed).map(|id| (*id, world.emulator.calls_to(id).uploads)).collect();
-    world.operator = Operator::start(&world.namespace, &world.emulator, &flags);
+    world.operator = world.another(&flags);
     for (name, _) in &shares {
         world.request_sync(name, "Meta answers again").await;
         world.wait_ready(name).await;

@@ -1,11 +1,12 @@
 //! Work on a resource is suspended and goes on: what came about meanwhile is seen at once.
 
+use harness::{TestKey, World, condition_of, is_current, number_of};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
-use crate::world::{Operator, TestKey, World, condition_of, is_current, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 
@@ -25,10 +26,9 @@ async fn wait_suspended(world: &World, name: &str) -> FlowsEncryptionKey {
 
 #[tokio::test]
 async fn a_number_that_another_took_meanwhile_is_in_conflict_at_once() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.02"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;
     world.set_default_secrets().await;
-    world.apply("first", World::spec(&NUMBERS[..1])).await.unwrap();
-    let before = world.wait_ready("first").await;
+    let before = world.roll_out("first", &NUMBERS[..1]).await;
     world.apply("first", suspended(World::spec(&NUMBERS[..1]))).await.unwrap();
     let resource = wait_suspended(&world, "first").await;
     assert_eq!(condition_of(&resource, ConditionType::Ready), condition_of(&before, ConditionType::Ready));
@@ -56,13 +56,12 @@ async fn a_number_that_another_took_meanwhile_is_in_conflict_at_once() {
 /// The status alone tells that work was suspended.
 #[tokio::test]
 async fn a_drift_is_healed_once_resumed_whenever_the_operator_ran() {
-    let mut world = World::new(&NUMBERS).await;
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     world.operator.kill();
     world.apply("storefront", suspended(World::spec(&NUMBERS))).await.unwrap();
-    let start = |world: &World| Operator::start(&world.namespace, &world.emulator, &[]);
+    let start = |world: &World| world.another(&[]);
     world.operator = start(&world);
     let since = suspended_since(&wait_suspended(&world, "storefront").await);
     let reads = world.emulator.counters().calls.reads;
@@ -73,8 +72,7 @@ async fn a_drift_is_healed_once_resumed_whenever_the_operator_ran() {
     // It has looked at everything once this is Ready.
     let bystander = "111033654322455";
     world.emulator.add_number(bystander);
-    world.apply("bystander", World::spec(&[bystander])).await.unwrap();
-    world.wait_ready("bystander").await;
+    world.roll_out("bystander", &[bystander]).await;
     let resource = world.resources().get("storefront").await.unwrap();
     assert_eq!(suspended_since(&resource), since);
     let of_ours = |world: &World| NUMBERS.map(|id| world.emulator.calls_to(id).reads).iter().sum::<u64>();
@@ -91,7 +89,7 @@ async fn a_drift_is_healed_once_resumed_whenever_the_operator_ran() {
 
 #[tokio::test]
 async fn a_new_one_says_that_nothing_was_checked() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply("storefront", suspended(World::spec(&NUMBERS))).await.unwrap();
     let resource = world.wait_reason("storefront", "Suspended").await;
@@ -99,6 +97,5 @@ async fn a_new_one_says_that_nothing_was_checked() {
     assert_eq!(status, "Unknown");
     assert!(message.starts_with("Nothing was checked yet"), "{message}");
     assert_eq!(world.emulator.counters().calls.total(), 0);
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
 }

@@ -9,13 +9,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use graph_emulator::{Fault, GraphError};
+use harness::{Operator, TOKEN, World};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
-use crate::world::{Operator, TOKEN, World, control_plane};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
 
@@ -72,18 +73,16 @@ fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
 fn with_traces(world: &World, endpoint: &str, further: &[(&str, &str)]) -> Operator {
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
     let variables = [&variables, further].concat();
-    let kubeconfig = control_plane().kubeconfig();
-    Operator::start_in(kubeconfig, &world.namespace, &world.emulator, &["--log-format", "json"], &variables)
+    world.launch.start_in(&world.namespace, &["--log-format", "json"], &variables)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_is_a_trace_of_what_it_did_without_a_secret_in_it() {
-    let mut world = World::new(&NUMBERS).await;
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
     let (collector, endpoint) = Collector::start().await;
     world.operator = with_traces(&world, &endpoint, &[("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=tests")]);
     let key = world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS).await;
     let root = || {
         let is_root = |span: &Span| span.name == "round" && count(&collector.spans(), span, "execute") == 1;
         collector.spans().into_iter().find(is_root)
@@ -127,7 +126,7 @@ async fn a_round_is_a_trace_of_what_it_did_without_a_secret_in_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_shows_with_its_class_and_metas_trace_id() {
-    let mut world = World::new(&NUMBERS[..1]).await;
+    let mut world = World::new(OPERATOR, &NUMBERS[..1]).await;
     let (collector, endpoint) = Collector::start().await;
     world.operator = with_traces(&world, &endpoint, &[("OTEL_SERVICE_NAME", "keys-of-the-shop")]);
     let leaking = format!("Malformed access token {TOKEN}");
@@ -149,11 +148,10 @@ async fn a_refusal_shows_with_its_class_and_metas_trace_id() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_costs_one_line_and_one_that_is_misdescribed_the_start() {
-    let mut world = World::new(&NUMBERS[..1]).await;
+    let mut world = World::new(OPERATOR, &NUMBERS[..1]).await;
     world.operator = with_traces(&world, "http://127.0.0.1:1", &[]);
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_ready("storefront").await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
     world.wait_until("the loss is logged", || world.operator.log().contains("traces could not be sent")).await;
     assert_eq!(world.operator.terminate(), Some(0));
 

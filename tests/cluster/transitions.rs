@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use harness::{TestKey, World, is_current, many_numbers, number_of, strs};
 use serde_json::json;
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
+use crate::OPERATOR;
 use crate::history::History;
-use crate::world::{TestKey, World, is_current, many_numbers, number_of, strs};
 
 /// From version to version, the time of a number stays with its state.
 fn check_times(versions: &[FlowsEncryptionKey]) {
@@ -27,7 +28,7 @@ fn check_times(versions: &[FlowsEncryptionKey]) {
 #[tokio::test]
 async fn a_state_that_a_checkpoint_showed_dates_from_then() {
     let ids = many_numbers(60);
-    let world = World::new(&strs(&ids)).await;
+    let world = World::new(OPERATOR, &strs(&ids)).await;
     world.emulator.set_latency(Duration::from_millis(400));
     world.set_default_secrets().await;
     // Nothing is uploaded, so that what a checkpoint shows after a second is what the round comes to.
@@ -49,10 +50,9 @@ async fn a_state_that_a_checkpoint_showed_dates_from_then() {
 #[tokio::test]
 async fn a_state_that_was_left_and_came_back_in_one_round_dates_from_its_return() {
     let number = "106540352242922";
-    let world = World::new(&[number]).await;
+    let world = World::new(OPERATOR, &[number]).await;
     world.set_default_secrets().await;
-    world.apply("storefront", World::spec(&[number])).await.unwrap();
-    let before = world.wait_ready("storefront").await;
+    let before = world.roll_out("storefront", &[number]).await;
     let history = History::of(&world, "storefront").await;
     // Stored times are whole seconds: the announcement comes more than one after the beginning.
     world.emulator.set_latency(Duration::from_millis(1100));

@@ -1,16 +1,17 @@
 //! Bad input: each gets a message that names the object and the remedy, and nothing else suffers.
 
 use graph_emulator::{NumberSettings, Token};
+use harness::{TOKEN, TestKey, World, condition_of, number_of};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::NumberState;
 
-use crate::world::{TOKEN, TestKey, World, condition_of, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
 
 #[tokio::test]
 async fn a_missing_secret_is_waited_for() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     let resource = world.wait_reason("storefront", "SecretNotFound").await;
     let (status, _, message) = condition_of(&resource, ConditionType::Ready);
@@ -34,7 +35,7 @@ async fn a_missing_secret_is_waited_for() {
 
 #[tokio::test]
 async fn an_unusable_key_is_explained_and_others_go_on() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.set_secret("bad-key", "private.pem", "not a key").await;
     let mut spec = World::spec(&NUMBERS[..1]);
@@ -52,7 +53,7 @@ async fn an_unusable_key_is_explained_and_others_go_on() {
 
 #[tokio::test]
 async fn a_refused_token_costs_one_call_and_a_new_one_is_used_at_once() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let expired = "EAAExpiredTokenOfTheTests0123456789";
     world.emulator.set_token(expired, Token { expired: true, ..Token::default() });
@@ -73,7 +74,7 @@ async fn a_refused_token_costs_one_call_and_a_new_one_is_used_at_once() {
 
 #[tokio::test]
 async fn a_refused_number_stays_alone_with_its_trouble() {
-    let world = World::new(&NUMBERS[..2]).await;
+    let world = World::new(OPERATOR, &NUMBERS[..2]).await;
     world.emulator.set_number(NUMBERS[2], NumberSettings { registered: false, ..NumberSettings::default() });
     world.set_default_secrets().await;
     let unknown = "15550783881";
@@ -98,7 +99,7 @@ async fn a_refused_number_stays_alone_with_its_trouble() {
 
 #[tokio::test]
 async fn a_bad_secret_value_never_hides_what_is_known_of_the_numbers() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_secret("meta-token", "token", TOKEN).await;
     world.set_secret("flows-key", "private.pem", "garbage").await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();

@@ -12,15 +12,21 @@
 use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use control_plane::{ControlPlane, tool};
 use graph_emulator::{Config, Emulator, FOREIGN_PUBLIC_KEY};
+use harness::Operator;
+use harness::cluster::empty_control_plane;
+use harness::process::output;
+use supervised::Process;
 use tokio::task::JoinHandle;
 
-use crate::examples::{ROOT, control_plane, output};
+use crate::examples::{ROOT, control_plane};
 
+/// The operator's binary.
+const OPERATOR: &str = env!("CARGO_BIN_EXE_waflows-operator");
 /// How long the blocks of one page may take. Nothing is expected to take this long.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// The phone numbers of the examples.
@@ -138,23 +144,13 @@ struct Desk {
     fresh: Option<ControlPlane>,
 }
 
-/// A process of the operator. Killed when dropped.
-struct Operator(Child);
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 impl Desk {
     fn new(page: &Path, blocks: &[Block], emulator: &Emulator) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::create_dir(path("bin")).unwrap();
         for (name, program) in [
-            ("waflows-operator", PathBuf::from(env!("CARGO_BIN_EXE_waflows-operator"))),
+            ("waflows-operator", PathBuf::from(OPERATOR)),
             ("kubectl", tool("kubectl").unwrap()),
             ("helm", tool("helm").unwrap()),
         ] {
@@ -169,19 +165,18 @@ impl Desk {
         let needs = |place: &Place| blocks.iter().any(|block| block.place == *place);
         let operator = needs(&Place::Cluster).then(|| {
             let namespace = format!("page-{}", page.file_stem().unwrap().to_str().unwrap().to_lowercase());
-            output(control_plane().kubectl().args(["create", "namespace", &namespace]));
+            output(control_plane().kubectl().args(["create", "namespace", &namespace]), "");
             let kubeconfig = path("cluster.kubeconfig");
             std::fs::copy(control_plane().kubeconfig(), &kubeconfig).unwrap();
             let set_namespace = ["config", "set-context", "--current", "--namespace", &namespace];
-            output(Command::new(tool("kubectl").unwrap()).env("KUBECONFIG", &kubeconfig).args(set_namespace));
-            let mut operator = Command::new(env!("CARGO_BIN_EXE_waflows-operator"));
-            operator.args(["run", "--namespaces", &namespace, "--graph-url", emulator.base_url()]);
-            operator.args(["--allow-http-graph-url", "--http-address", "127.0.0.1:0"]).env("KUBECONFIG", &kubeconfig);
-            operator.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(path("operator.log")).unwrap());
-            Operator(operator.spawn().unwrap())
+            output(Command::new(tool("kubectl").unwrap()).env("KUBECONFIG", &kubeconfig).args(set_namespace), "");
+            let flags = ["run", "--namespaces", &namespace, "--graph-url", emulator.base_url()];
+            let flags = [&flags, ["--allow-http-graph-url", "--http-address", "127.0.0.1:0"].as_slice()].concat();
+            let environment = [("KUBECONFIG", kubeconfig.as_os_str())];
+            Operator::new(Process::start(Path::new(OPERATOR), flags, &environment).unwrap())
         });
         let fresh = needs(&Place::Install).then(|| {
-            let fresh = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
+            let fresh = empty_control_plane();
             std::fs::copy(fresh.kubeconfig(), path("install.kubeconfig")).unwrap();
             fresh
         });
@@ -217,8 +212,9 @@ impl Desk {
             }
         };
         let text = |name: &str| std::fs::read_to_string(path(name)).unwrap_or_default();
+        let operator_log = self.operator.as_ref().map(Operator::log).unwrap_or_default();
         let is_done = status.is_some_and(|status| status.success());
-        assert!(is_done, "{}: {status:?}\n{}\n{}", page.display(), text("script.log"), text("operator.log"));
+        assert!(is_done, "{}: {status:?}\n{}\n{}", page.display(), text("script.log"), operator_log);
         drop((self.operator, self.fresh));
         text("script.log")
     }
@@ -230,8 +226,8 @@ fn is_adopt(page: &Path) -> bool {
 
 /// Numbers as they are where Flows are in use: two hold the key of the endpoint, the third another one.
 fn give_keys(private_key: &Path, emulator: &Emulator) {
-    output(Command::new("openssl").args(["genrsa", "-out"]).arg(private_key).arg("2048"));
-    let public_key = output(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(private_key));
+    output(Command::new("openssl").args(["genrsa", "-out"]).arg(private_key).arg("2048"), "");
+    let public_key = output(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(private_key), "");
     for (number, key) in NUMBERS.into_iter().zip([&*public_key, &*public_key, FOREIGN_PUBLIC_KEY]) {
         emulator.set_foreign_key(number, key).unwrap();
     }

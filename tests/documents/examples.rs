@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use control_plane::ControlPlane;
+use harness::cluster::{DEFINITION, empty_control_plane};
+use harness::process::output;
 use waflows_operator::metrics::catalog;
 
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -39,9 +41,9 @@ fn every_example_is_accepted_and_applied_again_changes_nothing() {
 #[test]
 fn all_examples_together_are_accepted_and_share_nothing() {
     let folder = Path::new(ROOT).join("examples");
-    output(control_plane().kubectl().args(["create", "namespace", "all-examples"]));
-    output(control_plane().kubectl().args(["-n", "all-examples", "apply", "-f"]).arg(&folder));
-    let listed = output(control_plane().kubectl().args(["-n", "all-examples", "get", "fek", "-o", "json"]));
+    output(control_plane().kubectl().args(["create", "namespace", "all-examples"]), "");
+    output(control_plane().kubectl().args(["-n", "all-examples", "apply", "-f"]).arg(&folder), "");
+    let listed = output(control_plane().kubectl().args(["-n", "all-examples", "get", "fek", "-o", "json"]), "");
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     let specs: Vec<_> = listed["items"].as_array().unwrap().iter().map(|resource| &resource["spec"]).collect();
     let resources = examples().iter().filter(|file| !file.ends_with("alerts.yaml")).count();
@@ -59,15 +61,15 @@ fn all_examples_together_are_accepted_and_share_nothing() {
     assert_eq!(claims.iter().collect::<BTreeSet<_>>().len(), claims.len(), "{claims:?}");
 
     let mut check = Command::new(env!("CARGO_BIN_EXE_waflows-operator"));
-    output(check.args(["check", "--offline", "--allow-missing-secrets", "-f"]).arg(&folder));
+    output(check.args(["check", "--offline", "--allow-missing-secrets", "-f"]).arg(&folder), "");
 }
 
 #[test]
 fn the_chart_of_many_businesses_makes_a_resource_for_each() {
     let chart = Path::new(ROOT).join("examples/many-businesses");
-    let rendered = output(control_plane().helm().unwrap().arg("template").arg("businesses").arg(chart));
+    let rendered = output(control_plane().helm().unwrap().arg("template").arg("businesses").arg(chart), "");
     apply("many-businesses", &rendered);
-    let names = output(control_plane().kubectl().args(["-n", "many-businesses", "get", "fek", "-o", "name"]));
+    let names = output(control_plane().kubectl().args(["-n", "many-businesses", "get", "fek", "-o", "name"]), "");
     assert_eq!(names.lines().count(), 2, "{names}");
 }
 
@@ -93,7 +95,10 @@ fn the_alerts_are_rules_on_metrics_that_there_are() {
     let rules = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(rules.path(), spec["spec"].to_string()).unwrap();
     let promtool = Path::new(ROOT).join("tests/chart/tools/run");
-    output(Command::new(promtool).args(["promtool", "check", "rules", "--lint=all", "--lint-fatal"]).arg(rules.path()));
+    output(
+        Command::new(promtool).args(["promtool", "check", "rules", "--lint=all", "--lint-fatal"]).arg(rules.path()),
+        "",
+    );
     let known: Vec<_> = catalog::ALL.iter().map(|metric| metric.full_name()).collect();
     let is_word = |letter: char| letter.is_ascii_lowercase() || letter == '_';
     for word in text.split(|letter| !is_word(letter)).filter(|word| word.starts_with("waflows_")) {
@@ -117,10 +122,10 @@ fn flux_takes_the_manifests_that_are_made_for_it() {
     let blocks = page.split("```").filter_map(|block| block.strip_prefix("yaml\n"));
     let manifests: Vec<_> = blocks.filter(|manifests| manifests.contains("toolkit.fluxcd.io")).collect();
     assert_eq!(manifests.len(), 2);
-    output(control_plane().kubectl().args(["create", "namespace", "flux-system"]));
+    output(control_plane().kubectl().args(["create", "namespace", "flux-system"]), "");
     for manifest in manifests {
         let apply = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
-        fed(control_plane().kubectl().args(apply), manifest);
+        output(control_plane().kubectl().args(apply), manifest);
     }
 }
 
@@ -137,7 +142,7 @@ fn examples() -> Vec<PathBuf> {
 fn apply(namespace: &str, manifests: &str) {
     let kubectl = |arguments: &[&str], input: &str| {
         let mut command = control_plane().kubectl();
-        fed(command.args(["-n", namespace]).args(arguments), input)
+        output(command.args(["-n", namespace]).args(arguments), input)
     };
     kubectl(&["create", "namespace", namespace], "");
     kubectl(&["apply", "-f", "-"], manifests);
@@ -148,12 +153,16 @@ fn apply(namespace: &str, manifests: &str) {
 pub(crate) fn control_plane() -> &'static ControlPlane {
     static CONTROL_PLANE: OnceLock<ControlPlane> = OnceLock::new();
     CONTROL_PLANE.get_or_init(|| {
-        let control_plane = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
-        let own = Path::new(ROOT).join("crds/flowsencryptionkeys.waflows.dev.yaml");
-        for file in DEFINITIONS.map(|(module, file)| module_dir(module).join(file)).into_iter().chain([own]) {
-            output(control_plane.kubectl().args(["apply", "--server-side", "-f"]).arg(file));
+        let control_plane = empty_control_plane();
+        for file in
+            DEFINITIONS.map(|(module, file)| module_dir(module).join(file)).into_iter().chain([DEFINITION.into()])
+        {
+            output(control_plane.kubectl().args(["apply", "--server-side", "-f"]).arg(file), "");
         }
-        output(control_plane.kubectl().args(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]));
+        output(
+            control_plane.kubectl().args(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]),
+            "",
+        );
         control_plane
     })
 }
@@ -165,26 +174,8 @@ fn module_dir(module: &str) -> PathBuf {
         let mut command = Command::new("go");
         command.current_dir(Path::new(ROOT).join(folder));
         command.env("GOWORK", "off").env("GOFLAGS", "-mod=readonly");
-        output(command.args(arguments))
+        output(command.args(arguments), "")
     };
     go(&["mod", "download", module]);
     go(&["list", "-m", "-f", "{{.Dir}}", module]).trim().into()
-}
-
-/// What a program prints, which must succeed.
-pub(crate) fn output(command: &mut Command) -> String {
-    fed(command, "")
-}
-
-fn fed(command: &mut Command, input: &str) -> String {
-    let mut file = tempfile::tempfile().unwrap();
-    std::io::Write::write_all(&mut file, input.as_bytes()).unwrap();
-    std::io::Seek::rewind(&mut file).unwrap();
-    let run = command.stdin(Stdio::from(file)).output();
-    let output = run.unwrap_or_else(|error| {
-        panic!("{command:?}: {error}; install Go from https://go.dev/dl/ and put it on the PATH")
-    });
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{command:?}: {}{printed}", String::from_utf8_lossy(&output.stderr));
-    printed
 }

@@ -2,14 +2,18 @@
 
 use std::process::{Command, Stdio};
 
-use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, GraphError, appsecret_proof};
+use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, GraphError};
+use harness::TOKEN;
+use harness::emulator::upload;
+use harness::secrecy::{texts, told};
+use harness::state::differences;
+use harness::storefront::{APP_SECRET, NAME, NEW, NUMBERS, OLD, secrets, spec};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::fault::{self, Action, Call};
-use crate::job::{APP_SECRET, Job, NAME, NEW, NUMBERS, OLD, Reference, Stage};
-use crate::oracle::{Footprint, differences, growth, secrets, superfluous, texts, told, tried_too_often};
-use crate::world::TOKEN;
+use crate::job::{Job, Reference, Stage};
+use crate::oracle::{Footprint, growth, superfluous, tried_too_often};
 use crate::writes::{Point, Side, UPLOADS, Which};
 
 /// An operator that has done the first stage and stands still.
@@ -41,7 +45,7 @@ async fn the_state_is_seen_to_differ() {
 
     job.world.set_secret("flows-key", "private.pem", &NEW.pem).await;
     assert!(complaint().await.contains(".secretsAreCurrent.flows-key"), "a change of a Secret that was missed");
-    job.world.apply(NAME, crate::job::spec(&NUMBERS)).await.unwrap();
+    job.world.apply(NAME, spec(&NUMBERS)).await.unwrap();
     assert!(complaint().await.contains(".status.observedGeneration"), "a change of the spec that was missed");
     let conditions = json!({"status": {"conditions": []}});
     job.world.resources().patch_status(NAME, &PatchParams::default(), &Patch::Merge(conditions)).await.unwrap();
@@ -69,7 +73,7 @@ async fn an_upload_too_many_is_seen() {
     // One that uploads at every check. The bound is that of the whole job.
     let key = job.world.emulator.number(NUMBERS[0]).unwrap().settings.public_key.unwrap();
     for _ in 0..3 {
-        upload(&job, NUMBERS[0], &key).await;
+        assert!(upload(&job.graph.url, APP_SECRET, NUMBERS[0], &key).await.is_success());
     }
     let complaint = superfluous(&reference.uploads, &job.uploads()).unwrap_or_default();
     assert!(complaint.contains(NUMBERS[0]), "{complaint}");
@@ -78,23 +82,11 @@ async fn an_upload_too_many_is_seen() {
     assert_eq!(tried_too_often(&reference.writes, &job.writes.made(), 0), None);
     job.graph.set(fault::Fault { of: Call::is_write, action: Action::Answer { status: 500, retry_after: None } });
     for _ in 0..2 {
-        assert!(!try_upload(&job, NUMBERS[0], &key).await.is_success());
+        assert!(!upload(&job.graph.url, APP_SECRET, NUMBERS[0], &key).await.is_success());
     }
     let complaint = tried_too_often(&reference.writes, &job.writes.made(), 0).unwrap_or_default();
     assert!(complaint.contains(UPLOADS), "{complaint}");
     assert_eq!(tried_too_often(&reference.writes, &job.writes.made(), 2), None, "two faults explain two uploads");
-}
-
-/// Uploads a key to a number, as the operator would.
-pub(crate) async fn upload(job: &Job, number: &str, key: &str) {
-    assert!(try_upload(job, number, key).await.is_success());
-}
-
-async fn try_upload(job: &Job, number: &str, key: &str) -> reqwest::StatusCode {
-    let proof = appsecret_proof(TOKEN, APP_SECRET);
-    let url = format!("{}/v25.0/{number}{UPLOADS}?appsecret_proof={proof}", job.graph.url);
-    let form = [("business_public_key", key)];
-    reqwest::Client::new().post(&url).bearer_auth(TOKEN).form(&form).send().await.unwrap().status()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,29 +1,27 @@
 //! The main job of the operator, behind two proxies: a key is put on numbers, rotated, and put back where it drifted.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use graph_emulator::{Config, Emulator, Token};
+use graph_emulator::Config;
+use harness::state::{self, Uploads, differences};
+use harness::storefront::{APP_SECRET, FLAGS, NAME, NEW, NUMBERS, OLD, PASSPHRASE, secrets, spec, want_proof};
+use harness::wait::PATIENCE;
+use harness::{Launch, TOKEN, World, client, condition_of, control_plane, emulator, new_namespace, secrecy};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
+use crate::OPERATOR;
 use crate::fault::{Action, Call, Fault, Leg};
-use crate::openssl::{self, PASSPHRASE, openssl};
-use crate::oracle::{self, Footprint, Uploads, differences};
+use crate::oracle::{self, Footprint};
 use crate::proxy::Proxy;
-use crate::world::{Operator, TOKEN, World, client, control_plane, new_namespace};
 use crate::writes::Writes;
 
-pub(crate) const NAME: &str = "storefront";
-pub(crate) const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
-pub(crate) const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
-/// Waits short enough for a test, and long enough to tell a wait from none.
-pub(crate) const FLAGS: [&str; 2] = ["--wait-scale", "0.02"];
-/// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at the state, which takes several requests.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Jobs at once for each core of the machine: most of their time they wait.
 const JOBS_PER_CORE: usize = 4;
 
@@ -33,25 +31,6 @@ pub(crate) fn at_once() -> usize {
 }
 
 static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(at_once()));
-
-/// An encrypted private key as users have it.
-pub(crate) struct Key {
-    pub(crate) pem: String,
-    /// As the status has it.
-    pub(crate) fingerprint: String,
-}
-
-impl Key {
-    fn of(plain: &[u8]) -> Self {
-        let pem = openssl("pkcs8 -topk8 -v2 aes-256-cbc -passout PASS", plain);
-        let der = openssl("pkey -pubout -outform DER", plain);
-        let digits: String = Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { pem: String::from_utf8(pem).unwrap(), fingerprint: format!("sha256:{digits}") }
-    }
-}
-
-pub(crate) static OLD: LazyLock<Key> = LazyLock::new(|| Key::of(&openssl::KEY));
-pub(crate) static NEW: LazyLock<Key> = LazyLock::new(|| Key::of(&openssl::OTHER_KEY));
 
 /// The parts of the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,14 +82,13 @@ impl Reference {
     }
 }
 
-fn is_done(resource: &waflows_core::api::crd::FlowsEncryptionKey, stage: Stage) -> bool {
-    use waflows_core::api::conditions::ConditionType;
+fn is_done(resource: &FlowsEncryptionKey, stage: Stage) -> bool {
     let status = resource.status.as_ref().unwrap();
     let fingerprint = if stage == Stage::Applied { &OLD.fingerprint } else { &NEW.fingerprint };
     let is_synced = stage != Stage::Healed || status.last_handled_sync_request.is_some();
     status.observed_generation == resource.metadata.generation
         && status.public_key_fingerprint.as_ref() == Some(fingerprint)
-        && crate::world::condition_of(resource, ConditionType::Ready).0 == "True"
+        && condition_of(resource, ConditionType::Ready).0 == "True"
         && is_synced
 }
 
@@ -120,7 +98,6 @@ pub(crate) struct Job {
     pub(crate) kubernetes: Proxy,
     pub(crate) graph: Proxy,
     pub(crate) writes: Arc<Writes>,
-    kubeconfig: PathBuf,
     _folder: tempfile::TempDir,
     _turn: SemaphorePermit<'static>,
 }
@@ -137,9 +114,8 @@ impl Job {
         let turn = TURNS.acquire().await.unwrap();
         let client = client().await;
         let namespace = new_namespace(&client).await;
-        let emulator = Emulator::start(Config::default()).await.unwrap();
-        emulator.set_token(TOKEN, Token { app_secret: Some(APP_SECRET.to_owned()), ..Token::default() });
-        emulator.add_numbers(NUMBERS);
+        let emulator = emulator::start(Config::default(), &NUMBERS).await;
+        want_proof(&emulator);
         let (cluster, writes) = (control_plane(), Arc::<Writes>::default());
         let kubernetes = Proxy::start(cluster.server_url(), Some(cluster.ca_certificate()), Arc::clone(&writes)).await;
         let graph = Proxy::start(emulator.base_url(), None, Arc::clone(&writes)).await;
@@ -149,9 +125,10 @@ impl Job {
         std::fs::write(&kubeconfig, kubeconfig_for(&kubernetes.url, cluster.admin_token())).unwrap();
         let flags: Vec<_> =
             FLAGS.iter().chain(flags).map(|flag| if *flag == "{namespace}" { &namespace } else { *flag }).collect();
-        let operator = Operator::start_at(&kubeconfig, &namespace, &graph.url, &flags, &[]);
-        let world = World { client, namespace, emulator, operator };
-        Self { world, kubernetes, graph, writes, kubeconfig, _folder: folder, _turn: turn }
+        let launch = Launch::new(OPERATOR, &kubeconfig, &graph.url);
+        let operator = launch.start(&namespace, &flags);
+        let world = World { client, namespace, emulator, launch, operator };
+        Self { world, kubernetes, graph, writes, _folder: folder, _turn: turn }
     }
 
     pub(crate) fn proxy(&self, leg: Leg) -> &Proxy {
@@ -170,7 +147,7 @@ impl Job {
     pub(crate) fn restart_with(&mut self, flags: &[&str]) {
         self.kill();
         self.writes.go_on();
-        self.world.operator = Operator::start_at(&self.kubeconfig, &self.world.namespace, &self.graph.url, flags, &[]);
+        self.world.operator = self.world.another(flags);
     }
 
     /// Kills the operator, and waits for its end.
@@ -200,7 +177,7 @@ impl Job {
 
     /// The resource, Meta and the Secrets' versions, without times and whatever else differs from run to run.
     pub(crate) async fn state(&self) -> Value {
-        oracle::state(&self.world, NAME).await
+        state::state(&self.world, NAME).await
     }
 
     /// Waits until the state is as expected, and else tells what differs.
@@ -220,7 +197,7 @@ impl Job {
                 Some(differences) if begun.elapsed() > PATIENCE => {
                     return Err(format!("{differences}\nlog:\n{}", self.world.operator.log()));
                 }
-                Some(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Some(_) => tokio::time::sleep(LOOK_AGAIN).await,
             }
         }
     }
@@ -229,13 +206,7 @@ impl Job {
     pub(crate) async fn look_again(&self) -> String {
         static LOOKS: AtomicUsize = AtomicUsize::new(0);
         let look = format!("look {}", LOOKS.fetch_add(1, Ordering::Relaxed));
-        self.world.request_sync(NAME, &look).await;
-        self.world
-            .wait(NAME, "looked at again", |resource| {
-                let status = resource.status.as_ref().unwrap();
-                status.last_handled_sync_request.as_ref() == Some(&look)
-            })
-            .await;
+        self.world.sync(NAME, &look).await;
         look
     }
 
@@ -253,7 +224,7 @@ impl Job {
 
     /// Uploads that took effect, by number.
     pub(crate) fn uploads(&self) -> Uploads {
-        oracle::uploads(&self.world.emulator)
+        state::uploads(&self.world.emulator)
     }
 
     /// All calls so far, and how often each was made.
@@ -273,7 +244,7 @@ impl Job {
             match oracle::growth(reference, &Footprint::of(self)) {
                 None => return Ok(()),
                 Some(growth) if begun.elapsed() > PATIENCE => return Err(growth),
-                Some(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Some(_) => tokio::time::sleep(LOOK_AGAIN).await,
             }
         }
     }
@@ -285,22 +256,11 @@ impl Job {
         let mut expected = reference.state(Stage::Healed).clone();
         expected["status"]["lastHandledSyncRequest"] = look.into();
         self.settle(&expected).await?;
-        let told = oracle::told(&oracle::texts(&self.world).await, &oracle::secrets());
+        let told = secrecy::told(&secrecy::texts(&self.world).await, &secrets());
         told.map_or(Ok(()), Err)?;
         self.shrink_to(&reference.footprint).await?;
         oracle::superfluous(&reference.uploads, &self.uploads()).map_or(Ok(()), Err)
     }
-}
-
-/// A spec with all that is secret: an encrypted key, its passphrase, a token, an app secret.
-pub(crate) fn spec(numbers: &[&str]) -> Value {
-    json!({
-        "privateKeySecretRef": {"name": "flows-key", "key": "private.pem"},
-        "passphraseSecretRef": {"name": "flows-passphrase", "key": "passphrase"},
-        "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
-        "appSecretRef": {"name": "meta-app", "key": "secret"},
-        "phoneNumberIds": numbers,
-    })
 }
 
 fn kubeconfig_for(server: &str, token: &str) -> String {

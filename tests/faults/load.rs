@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
+use harness::state::Uploads;
+use harness::storefront::{FLAGS, NAME, NUMBERS};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
@@ -10,8 +12,8 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::fault::{Action, Call, Fault};
-use crate::job::{FLAGS, Job, NAME, NUMBERS, Reference, Stage};
-use crate::oracle::{Uploads, superfluous};
+use crate::job::{Job, Reference, Stage};
+use crate::oracle::superfluous;
 use crate::writes::UPLOADS;
 
 /// Changes of Secrets that nobody refers to.

@@ -8,18 +8,12 @@ mod crash;
 mod fault;
 mod job;
 mod load;
-mod model;
 mod oracle;
 mod proxy;
-mod specs;
 mod stale;
 mod storm;
 mod table;
 mod writes;
 
-#[expect(dead_code, reason = "crates/key/tests uses the rest")]
-#[path = "../../crates/key/tests/keys/openssl.rs"]
-mod openssl;
-#[expect(dead_code, reason = "tests/cluster uses the rest")]
-#[path = "../cluster/world.rs"]
-mod world;
+/// The operator's binary.
+const OPERATOR: &str = env!("CARGO_BIN_EXE_waflows-operator");

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use harness::is_current;
+use harness::storefront::{self, NAME, NUMBERS};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::fault::{Action, Call, Fault};
-use crate::job::{Job, NAME, NUMBERS, Reference, Stage, spec};
+use crate::job::{Job, Reference, Stage};
 use crate::oracle::superfluous;
 use crate::proxy::Snapshot;
-use crate::world::is_current;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_onto_an_older_snapshot_uploads_nothing_and_loses_no_status() {
@@ -87,7 +88,7 @@ async fn start_on_what_was_allowed(forbidden: Forbidden) {
     job.world.operator.signal("STOP");
     job.world.request_sync(NAME, "look").await;
     let allowed = Arc::new(job.kubernetes.snapshot().await);
-    let mut spec = spec(&NUMBERS[..2]);
+    let mut spec = storefront::spec(&NUMBERS[..2]);
     match forbidden {
         Forbidden::Suspended => spec["suspend"] = true.into(),
         Forbidden::Removed => spec["phoneNumberIds"] = [NUMBERS[1]].into(),
@@ -117,7 +118,7 @@ async fn start_on_what_was_allowed(forbidden: Forbidden) {
         Forbidden::Deleted => {}
     }
     // Who has seen this has seen all that was before.
-    job.world.apply("support", crate::job::spec(&NUMBERS[2..])).await.unwrap();
+    job.world.apply("support", storefront::spec(&NUMBERS[2..])).await.unwrap();
     job.world.wait_ready("support").await;
     job.world.emulator.lose_signature(NUMBERS[0]).unwrap();
     job.world.request_sync("support", "look").await;
@@ -153,7 +154,7 @@ async fn work_on_a_stale_watch(held: &'static str) {
             // Told of by the other watch as it is.
             ("/secrets", Stage::Healed) | ("/flowsencryptionkeys", Stage::Rotated) => {}
             ("/secrets", _) => {
-                let mut spec = spec(&NUMBERS[..2]);
+                let mut spec = storefront::spec(&NUMBERS[..2]);
                 spec["checkInterval"] = "2h".into();
                 job.world.apply(NAME, spec).await.unwrap();
             }

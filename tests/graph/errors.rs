@@ -6,11 +6,12 @@ use graph_emulator::FaultAction;
 use graph_emulator::{
     DEFAULT_WABA_ID, Fault, GraphError as MetaError, NumberSettings, RateLimit, RetryAfter, Token, Usage,
 };
+use harness::TOKEN;
 use waflows_core::meta::ErrorClass as C;
 use waflows_core::meta::RateLimitScope;
 use waflows_operator::graph::{CallError, HoldCause};
 
-use crate::world::{APP_SECRET, Graph, NUMBER, RESOURCE, TOKEN, class_of, credentials, error_of, proven_credentials};
+use crate::world::{APP_SECRET, Graph, NUMBER, RESOURCE, class_of, credentials, error_of, proven_credentials};
 
 #[tokio::test]
 async fn every_row_of_the_table() {

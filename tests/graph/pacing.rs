@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::join_all;
 use graph_emulator::{Config, Fault, FaultAction, GraphError, NumberSettings, RateLimit, RetryAfter, Token, Usage};
+use harness::TOKEN;
 use waflows_core::meta::ErrorClass;
 use waflows_operator::graph::{CallError, Credentials, HoldCause};
 
 use crate::world::{
-    APP_SECRET, Graph, NUMBER, RESOURCE, TOKEN, ceilings, class_of, credentials, proven_credentials, unlimited,
+    APP_SECRET, Graph, NUMBER, RESOURCE, ceilings, class_of, credentials, proven_credentials, unlimited,
 };
 
 const BAD: &str = "EAABadTokenOfTheTests0123456789abc";

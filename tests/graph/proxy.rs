@@ -4,10 +4,11 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use graph_emulator::Config;
+use harness::TOKEN;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::world::{Graph, NUMBER, TOKEN};
+use crate::world::{Graph, NUMBER};
 
 /// A proxy that knows CONNECT, and remembers the first line of every request.
 async fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {

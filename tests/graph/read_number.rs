@@ -10,8 +10,7 @@ use waflows_operator::graph::{AccessToken, Client, Config, Credentials};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, ca_file, token, number] = arguments.as_slice() else { return Err("four arguments".into()) };
-    // The first and only provider of this process.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    harness::tls::install_provider();
     let config = Config {
         base_url: url.parse()?,
         api_version: "v25.0".to_owned(),

@@ -6,11 +6,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use graph_emulator::{Config, Emulator, FOREIGN_PUBLIC_KEY, Fault, FaultAction, NumberSettings, Token};
+use harness::TOKEN;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::world::{
-    APP_SECRET, Graph, NUMBER, RESOURCE, TOKEN, client, config, impatient, key, proof, proven_credentials, unlimited,
+    APP_SECRET, Graph, NUMBER, RESOURCE, client, config, impatient, key, proof, proven_credentials, unlimited,
 };
 
 #[derive(Clone, Default)]

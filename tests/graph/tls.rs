@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use futures::future::join_all;
 use graph_emulator::{Config, Emulator};
+use harness::TOKEN;
 use reqwest::Url;
 use tempfile::NamedTempFile;
 use waflows_core::meta::ErrorClass;
 use waflows_operator::graph::pacing::{CallLimiter, Limits};
 use waflows_operator::graph::{Client, ConfigError};
 
-use crate::world::{Graph, NUMBER, RESOURCE, TOKEN, class_of, client, config, credentials, error_of, unlimited};
+use crate::world::{Graph, NUMBER, RESOURCE, class_of, client, config, credentials, error_of, unlimited};
 
 fn over_tls() -> Config {
     Config { tls: true, ..Config::default() }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graph_emulator::{Config, Emulator, FOREIGN_PUBLIC_KEY, Fault, FaultAction, appsecret_proof};
+use harness::{TOKEN, emulator, tls};
 use tempfile::NamedTempFile;
 use waflows_core::meta::{ErrorClass, GraphError, Reported};
 use waflows_key::PublicKey;
 use waflows_operator::graph::pacing::Limits;
 use waflows_operator::graph::{self, AccessToken, AppSecret, CallError, CallLimiter, Client, Credentials, HoldCause};
 
-pub(crate) const TOKEN: &str = "EAAGoodTokenOfTheTests0123456789";
 pub(crate) const APP_SECRET: &str = "0123456789abcdef-app-secret";
 pub(crate) const NUMBER: &str = "106540352242922";
 pub(crate) const RESOURCE: &str = "messaging/storefront";
@@ -36,9 +36,7 @@ impl Graph {
     }
 
     pub(crate) async fn paced(emulator: Config, change: impl FnOnce(&mut graph::Config), ceilings: Limits) -> Self {
-        let emulator = Emulator::start(emulator).await.unwrap();
-        emulator.add_token(TOKEN);
-        emulator.add_number(NUMBER);
+        let emulator = emulator::start(emulator, &[NUMBER]).await;
         let mut config = config(emulator.base_url());
         let ca = NamedTempFile::new().unwrap();
         config.ca_bundle = emulator.ca_pem().map(|pem| {
@@ -86,8 +84,7 @@ pub(crate) fn ceilings(per_second: u32, concurrency: u32) -> Limits {
 }
 
 pub(crate) fn config(base_url: &str) -> graph::Config {
-    // An error means that another test was first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls::install_provider();
     graph::Config {
         base_url: base_url.parse().unwrap(),
         api_version: "v25.0".into(),

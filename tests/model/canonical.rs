@@ -11,6 +11,7 @@ use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Phone
 use waflows_core::number::{Ownership, Reading};
 use waflows_core::observation::NumberObservation;
 use waflows_core::rollout::outcome::Outcome;
+use waflows_core::rollout::uploads::Uploads;
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::upload::{UploadAnswer, Uploaded};
 
@@ -132,16 +133,16 @@ impl World {
 
     fn hash_round<H: Hasher>(&self, round: &Round, current: Option<&FlowsEncryptionKey>, state: &mut H) {
         let version = |resource: &FlowsEncryptionKey| resource.metadata.resource_version.clone();
-        for resource in [&round.observation.resource, &round.written] {
+        let observation = round.reconcile.observation();
+        for resource in [&observation.resource, round.reconcile.stored()] {
             let is_current = current.map(version) == Some(version(resource));
             is_current.hash(state);
             if !is_current {
                 self.hash_resource(Some(resource), state);
             }
         }
-        let observation = &round.observation;
-        (self.age(observation.now), observation.agenda.inputs, observation.agenda.reset_backoff).hash(state);
-        observation.agenda.numbers.hash(state);
+        (self.age(observation.now), observation.work.inputs, observation.work.reset_backoff).hash(state);
+        observation.work.numbers.hash(state);
         observation.key().map(|key| key.fingerprint().to_string()).hash(state);
         observation
             .inputs
@@ -157,18 +158,21 @@ impl World {
             }
         }
         // The plan follows from the observation.
-        round.waiting.iter().for_each(|upload| (&upload.phone_number_id, upload.reason).hash(state));
+        let uploads = round.reconcile.uploads();
+        let waiting = uploads.into_iter().flat_map(Uploads::waiting);
+        waiting.for_each(|upload| (&upload.phone_number_id, upload.reason).hash(state));
         let in_flight = round.in_flight.as_ref();
         in_flight
             .map(|u| (&u.upload.phone_number_id, u.upload.reason, self.age(u.sent), u.has_arrived, u.is_given_up))
             .hash(state);
-        for Outcome { phone_number_id, reason, upload, after, state: _, refusal: _ } in &round.outcomes {
+        for Outcome { phone_number_id, reason, upload, after, state: _, refusal: _ } in round.reconcile.outcomes() {
             (phone_number_id, reason).hash(state);
             let Uploaded { at, answer, may_be_crossed } = upload;
             (self.age(*at), matches!(answer, UploadAnswer::Accepted), may_be_crossed).hash(state);
             self.hash_reading(after, state);
         }
-        (round.in_canary, round.is_revoked, round.is_orphaned).hash(state);
+        (uploads.map(Uploads::in_canary), round.reconcile.is_revoked(), round.is_revoked, round.is_orphaned)
+            .hash(state);
     }
 
     fn hash_reading<H: Hasher>(&self, reading: &Reading, state: &mut H) {

@@ -64,7 +64,7 @@ impl Operator {
             return;
         };
         match &round.in_flight {
-            None if round.waiting.is_empty() => actions.push(Action::Finish { replica, x }),
+            None if !round.has_uploads_left() => actions.push(Action::Finish { replica, x }),
             None => actions.push(Action::Send { replica, x }),
             Some(in_flight) => {
                 let is_over = in_flight.is_given_up || world.since(in_flight.sent) >= CALL_TIMEOUT;

@@ -1,10 +1,8 @@
 //! Exhaustive model checking of the operator's decisions: every order of everything that may happen, within bounds.
 //!
-//! A [`world::World`] is what the API server stores, what Meta holds, and what each process has in memory. What may
-//! happen in it stands in [`environment`]; a round's steps, which call the operator's own functions (`due`,
-//! `unowned_numbers`, `claim_numbers`, `plan`, `needs_status_before_upload`, `Outcome::judge`, `summarize`, the `Store`, and the
-//! `Election`), in [`round`]. The `stateright` crate visits every state, breadth first, so that a trace is a shortest
-//! one. In each state it asks for
+//! A [`world::World`] is what the API server stores, what Meta holds, and what each process has in memory. [`environment`]
+//! has what may happen in it. [`round`] drives the operator's own `Reconcile`, `Store` and `Election`, one step at a time.
+//! The `stateright` crate visits every state, breadth first, so that a trace is a shortest one. In each state it asks for
 //!
 //! - safety: no [`history::Violation`] happened;
 //! - liveness, as a property of states: from here on, if nothing goes wrong any more, the world comes to rest within

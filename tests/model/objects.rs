@@ -2,12 +2,11 @@
 
 use std::sync::LazyLock;
 
+use harness::objects::typed_spec;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
-use waflows_core::api::crd::{
-    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, ObservedSecret, SecretKeyRef,
-};
+use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, ObservedSecret, SecretKeyRef};
 use waflows_core::meta::{ErrorClass, GraphError, Reported, ReportedKey};
 use waflows_core::store::object_key::ObjectKey;
 use waflows_key::PublicKey;
@@ -68,18 +67,8 @@ pub(crate) fn resource_number(key: &ObjectKey) -> usize {
 /// A new resource that lists some numbers.
 pub(crate) fn resource(resource: usize, numbers: &[usize]) -> FlowsEncryptionKey {
     let reference = |name: &str| SecretKeyRef { name: name.into(), key: "value".into() };
-    let spec = FlowsEncryptionKeySpec {
-        private_key_secret_ref: Some(reference(KEY_SECRETS[resource])),
-        certificate_secret_ref: None,
-        public_key: None,
-        passphrase_secret_ref: None,
-        access_token_secret_ref: reference(TOKEN_SECRET),
-        app_secret_ref: None,
-        phone_number_ids: numbers.iter().map(|number| id(*number)).collect(),
-        mode: Mode::Enforce,
-        check_interval: None,
-        suspend: None,
-    };
+    let numbers = numbers.iter().map(|number| id(*number)).collect();
+    let spec = typed_spec(reference(KEY_SECRETS[resource]), reference(TOKEN_SECRET), numbers);
     let mut object = FlowsEncryptionKey::new(NAMES[resource], spec);
     object.metadata.namespace = Some(NAMESPACE.into());
     // Decides on the jitter. With the same for both, their checks do not drift apart for ever.

@@ -101,7 +101,7 @@ fn settle(setup: &Setup, world: &mut World, replica: usize) {
             match &round.in_flight {
                 Some(in_flight) if in_flight.has_arrived || in_flight.is_given_up => world.answer(setup, replica, x),
                 Some(_) => world.arrive(replica, x, false),
-                None if round.waiting.is_empty() => world.finish(setup, replica, x),
+                None if !round.has_uploads_left() => world.finish(setup, replica, x),
                 None => world.send(setup, replica, x),
             }
         }

@@ -1,29 +1,25 @@
-//! The steps of a round. Every decision in them is the operator's own; what stands here is what its asynchronous shell
-//! does between them, one step at a time.
+//! The steps of a reconcile. Every decision in them is the operator's own; what is here does what its driver does, one
+//! step at a time.
 
 use std::sync::Arc;
 
 use waflows_core::api::conditions;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 use waflows_core::number::{Ownership, Reading};
-use waflows_core::observation::Inputs;
-use waflows_core::observation::Observation;
-use waflows_core::reconcile::machine::needs_status_before_upload;
-use waflows_core::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
-use waflows_core::rollout::canary::Next;
-use waflows_core::rollout::outcome::Outcome;
+use waflows_core::observation::{Inputs, NumberReading, Observation};
+use waflows_core::reconcile::action::{Action, Event};
+use waflows_core::reconcile::machine::{Reconcile, Settings};
+use waflows_core::reconcile::ownership::{claim_numbers, work_due};
 use waflows_core::rollout::plan::{Plan, Upload, plan};
-use waflows_core::rollout::progress::Progress;
-use waflows_core::schedule::due::{Due, due};
-use waflows_core::status::summarize::summarize;
+use waflows_core::rollout::uploads::UploadCall;
+use waflows_core::schedule::due::Due;
 use waflows_core::store::store::Change;
-use waflows_core::upload::UploadReason;
-use waflows_core::upload::{UploadAnswer, Uploaded};
+use waflows_core::upload::{UploadAnswer, UploadReason};
 use waflows_operator::controller::queue::Urgency;
 
 use crate::objects::{key, key_number, object_key, reported, resource_number, secrets, transient};
 use crate::setup::{Mutation, Setup};
-use crate::world::{CALL_TIMEOUT, Entry, InFlight, Round, World};
+use crate::world::{CALL_TIMEOUT, Entry, InFlight, Replica, Round, World};
 
 impl World {
     /// Whether the process may begin something new, as far as the Lease goes.
@@ -43,63 +39,74 @@ impl World {
         self.leads(setup, replica) && !round.is_orphaned
     }
 
-    /// The queue hands out a resource: everything up to the plan.
+    /// The queue hands out a resource: everything up to the uploads.
     pub(crate) fn begin(&mut self, setup: &Setup, replica: usize, x: usize) {
         self.replicas[replica].queue[x] = Entry::default();
-        let name = object_key(x);
         let store = Arc::clone(&self.replicas[replica].store);
         // The same as `store.resource`, and far faster than to unpack it.
         let Some(resource) = self.replicas[replica].known[x].clone() else { return };
-        let unowned = unowned_numbers(&store, &resource, &name, self.now);
-        let due = due(&resource, &store.referenced_secrets(&resource), setup.interval, self.now);
-        let agenda = match agenda(due, unowned) {
+        let due = work_due(&store, &resource, &store.referenced_secrets(&resource), setup.interval, self.now);
+        let work = match due {
             Due::Later(next) => {
                 self.replicas[replica].queue[x].timer = next;
                 return;
             }
-            Due::Now(agenda) => agenda,
+            Due::Now(work) => work,
         };
-        let mut observation =
-            self.observe(x, Observation::new(resource, agenda, setup.interval, setup.waits(), self.now));
-        claim_numbers(Arc::make_mut(&mut self.replicas[replica].store), &mut observation, &name);
-        let plan = planned(setup, &observation);
-        let round = Round {
-            written: Arc::clone(&observation.resource),
-            waiting: plan.uploads.clone(),
-            in_flight: None,
-            outcomes: Vec::new(),
-            in_canary: plan.is_canary && !setup.has(Mutation::SkipTrial),
-            is_revoked: false,
-            is_orphaned: false,
-            observation: Arc::new(observation),
-            plan: Arc::new(plan),
-        };
-        let announces = needs_status_before_upload(&round.observation, &round.plan);
-        let status = announces.then(|| summarize(&round.observation, &[], Progress::Underway, self.now).status);
+        let settings = Settings { interval: setup.interval, waits: setup.waits(), owes_status: false };
+        let reconcile = Reconcile::new(resource, work, settings, self.now);
+        let round = Round { reconcile, in_flight: None, is_revoked: false, is_orphaned: false };
         self.replicas[replica].rounds[x] = Some(round);
-        if let Some(status) = status {
-            self.write(setup, replica, x, status);
+        while let Some(action) = self.next_before_uploads(replica, x) {
+            self.prepare(setup, replica, x, action);
         }
     }
 
-    fn observe(&mut self, x: usize, mut observation: Observation) -> Observation {
-        if observation.agenda.inputs {
-            let (n, version) = self.keys[x];
-            let missing =
-                conditions::ConditionReason::new(conditions::Reason::SecretNotFound, "The Secret is not there.");
-            observation.inputs = Some(Inputs {
-                key: n.map(|n| key(n).clone()).ok_or(missing),
-                credentials: Ok(()),
-                secrets: secrets(x, version, n.is_some()),
-            });
-        }
-        if observation.can_ask() {
-            let due = observation.agenda.numbers.clone();
-            for number in observation.numbers.iter_mut().filter(|n| due.contains(&n.before.phone_number_id)) {
-                number.reading = self.read(x, number.before.phone_number_id.parse().unwrap());
+    /// What the reconcile does before its uploads; none once they may begin, or where it is over.
+    fn next_before_uploads(&mut self, replica: usize, x: usize) -> Option<Action> {
+        let reconcile = &mut self.replicas[replica].rounds[x].as_mut()?.reconcile;
+        if reconcile.uploads().is_some() { None } else { reconcile.next(self.now) }
+    }
+
+    fn prepare(&mut self, setup: &Setup, replica: usize, x: usize, action: Action) {
+        let event = match action {
+            Action::ReadSecrets => Event::SecretsRead(self.inputs(x)),
+            Action::ReadNumber { position, phone_number_id } => {
+                let reading = self.read(x, phone_number_id.parse().unwrap());
+                Event::NumberRead(NumberReading { position, reading, refusal: None })
             }
+            Action::ClaimNumbers => {
+                let Replica { rounds, store, .. } = &mut self.replicas[replica];
+                let claim = |observation: &mut Observation| claim_numbers(Arc::make_mut(store), observation);
+                let Some(round) = &mut rounds[x] else { return };
+                round.reconcile.claim_numbers_by(claim, |observation| planned(setup, observation), self.now);
+                return;
+            }
+            Action::WriteStatus(write) => match self.write(setup, replica, x, write.status) {
+                true => return,
+                false => Event::StatusDropped,
+            },
+            Action::Done(_) => return self.end(replica, x),
+            Action::Upload(_) | Action::ReadBack(_) | Action::Publish(_) => panic!("{action:?} before the uploads"),
+        };
+        self.handle(replica, x, event);
+    }
+
+    /// Whether the event completed an upload.
+    fn handle(&mut self, replica: usize, x: usize, event: Event) -> bool {
+        let now = self.now;
+        let round = self.replicas[replica].rounds[x].as_mut();
+        round.is_some_and(|round| round.reconcile.handle(event, now).is_some())
+    }
+
+    fn inputs(&self, x: usize) -> Inputs {
+        let (n, version) = self.keys[x];
+        let missing = conditions::ConditionReason::new(conditions::Reason::SecretNotFound, "The Secret is not there.");
+        Inputs {
+            key: n.map(|n| key(n).clone()).ok_or(missing),
+            credentials: Ok(()),
+            secrets: secrets(x, version, n.is_some()),
         }
-        observation
     }
 
     fn read(&mut self, x: usize, number: usize) -> Reading {
@@ -112,22 +119,23 @@ impl World {
         Reading::Answered { reported: reported(key, signed), at: self.now }
     }
 
-    /// The next upload begins, or none where the permit is revoked.
+    /// The next upload begins, or none where the fence is revoked.
     pub(crate) fn send(&mut self, setup: &Setup, replica: usize, x: usize) {
         let Some(mut round) = self.replicas[replica].rounds[x].take() else { return };
-        if self.has_permit(setup, replica, &round) {
-            let upload = round.waiting.remove(0);
-            let key = uploaded_key(&round);
+        if !self.has_permit(setup, replica, &round) {
+            round.reconcile.revoke();
+        } else if let Some(Action::Upload(upload)) = round.reconcile.next(self.now) {
             // Much can change while an upload waits for its turn.
             let store = &self.replicas[replica].store;
-            let wanted = round.observation.expected();
+            let wanted = round.reconcile.observation().expected();
             let ownership = store.owner(&upload.phone_number_id, &object_key(x), wanted, self.now);
             if ownership == Ownership::Uncontested || setup.has(Mutation::IgnoreOwnership) {
-                self.judge_upload(replica, x, upload.phone_number_id.parse().unwrap(), key);
+                self.judge_upload(replica, x, upload.phone_number_id.parse().unwrap(), uploaded_key(&round));
                 round.in_flight = Some(InFlight { upload, sent: self.now, has_arrived: false, is_given_up: false });
+            } else {
+                let event = Event::Uploaded { phone_number_id: upload.phone_number_id, call: None };
+                round.reconcile.handle(event, self.now);
             }
-        } else {
-            round.waiting.clear();
         }
         self.replicas[replica].rounds[x] = Some(round);
     }
@@ -149,73 +157,69 @@ impl World {
 
     /// The upload is over and read back.
     pub(crate) fn answer(&mut self, setup: &Setup, replica: usize, x: usize) {
-        let Some(mut round) = self.replicas[replica].rounds[x].take() else { return };
-        if let Some(in_flight) = round.in_flight.take() {
-            let failed = in_flight.is_given_up || self.since(in_flight.sent) >= CALL_TIMEOUT;
-            let may_be_crossed = self.replicas[replica].term.is_some_and(|(since, is_seized)| {
-                is_seized && self.since(since) < setup.waits().after_unknown_outcome()
-            });
-            let upload = Uploaded {
-                at: in_flight.sent,
-                answer: if failed { UploadAnswer::Failed(transient()) } else { UploadAnswer::Accepted },
-                may_be_crossed,
-            };
-            let number = in_flight.upload.phone_number_id.parse().unwrap();
-            let after = if setup.has(Mutation::TrustUploads) && !failed {
-                Reading::Answered { reported: reported(Some(uploaded_key(&round)), true), at: self.now }
+        let Some(round) = &mut self.replicas[replica].rounds[x] else { return };
+        let Some(in_flight) = round.in_flight.take() else { return };
+        let key = uploaded_key(round);
+        let failed = in_flight.is_given_up || self.since(in_flight.sent) >= CALL_TIMEOUT;
+        let may_be_crossed = self.replicas[replica]
+            .term
+            .is_some_and(|(since, is_seized)| is_seized && self.since(since) < setup.waits().after_unknown_outcome());
+        let answer = if failed { UploadAnswer::Failed(transient()) } else { UploadAnswer::Accepted };
+        let phone_number_id = in_flight.upload.phone_number_id;
+        let number = phone_number_id.parse().unwrap();
+        let call = UploadCall { at: in_flight.sent, answer, refusal: None, may_be_crossed };
+        let mut event = Event::Uploaded { phone_number_id: phone_number_id.clone(), call: Some(call) };
+        while !self.handle(replica, x, event) {
+            let Some(round) = &mut self.replicas[replica].rounds[x] else { return };
+            let Some(Action::ReadBack(_)) = round.reconcile.next(self.now) else { return };
+            let round = self.replicas[replica].rounds[x].clone().unwrap();
+            let reading = if setup.has(Mutation::TrustUploads) && !failed {
+                Reading::Answered { reported: reported(Some(key), true), at: self.now }
             } else if self.may_write(setup, replica, &round) {
                 self.read(x, number)
             } else {
                 Reading::NotAsked
             };
-            self.conclude(&mut round, in_flight.upload, upload, after);
+            event = Event::ReadBack { phone_number_id: phone_number_id.clone(), reading, refusal: None };
         }
-        self.replicas[replica].rounds[x] = Some(round);
     }
 
-    fn conclude(&self, round: &mut Round, planned: Upload, upload: Uploaded, after: Reading) {
-        let observation = &round.observation;
-        let number = observation.number(&planned.phone_number_id).unwrap();
-        let (outcome, next) = Outcome::judge(number, &observation.criteria(), planned.reason, upload, after, None);
-        if round.in_canary {
-            match next {
-                Next::All => round.in_canary = false,
-                Next::One => {}
-                Next::None => round.waiting.clear(),
-            }
-        }
-        round.outcomes.push(outcome);
-    }
-
-    /// The round is summed up, and its status written.
+    /// The reconcile is summed up, and its status written.
     pub(crate) fn finish(&mut self, setup: &Setup, replica: usize, x: usize) {
-        let Some(round) = self.replicas[replica].rounds[x].clone() else { return };
-        let is_permitted = self.has_permit(setup, replica, &round);
-        let progress = Progress::of(is_permitted, &round.observation, &round.plan, &round.outcomes);
-        let mut summary = summarize(&round.observation, &round.outcomes, progress, self.now);
-        break_status(setup, &round, &mut summary.status);
-        let next = summary.next.filter(|_| !setup.has(Mutation::ForgetNextRound));
-        let is_stored = self.write(setup, replica, x, summary.status);
+        let Some(mut round) = self.replicas[replica].rounds[x].take() else { return };
+        if !self.has_permit(setup, replica, &round) {
+            round.reconcile.revoke();
+        }
+        let Some(Action::WriteStatus(mut write)) = round.reconcile.next(self.now) else { panic!("a status to write") };
+        break_status(setup, &round, &mut write.status);
+        let next = round.reconcile.summary().and_then(|summary| summary.next);
+        let next = next.filter(|_| !setup.has(Mutation::ForgetNextRound));
+        let uploaded: Vec<_> = round.reconcile.outcomes().iter().map(|it| it.phone_number_id.clone()).collect();
+        self.replicas[replica].rounds[x] = Some(round);
+        let is_stored = self.write(setup, replica, x, write.status);
         if !is_stored {
             // Nobody knows of its uploads any more.
-            round.outcomes.iter().for_each(|it| self.history.call_for(it.phone_number_id.parse().unwrap()));
+            uploaded.iter().for_each(|id| self.history.call_for(id.parse().unwrap()));
         }
+        self.end(replica, x);
+        if is_stored && next.is_some() {
+            self.replicas[replica].queue[x].timer = next;
+        }
+    }
+
+    fn end(&mut self, replica: usize, x: usize) {
         let state = &mut self.replicas[replica];
         Arc::make_mut(&mut state.store).finish_round(&object_key(x));
         state.rounds[x] = None;
-        if is_stored && next.is_some() {
-            state.queue[x].timer = next;
-        }
     }
 
     /// Stores the status if it is still that process's to write. False where it is dropped.
-    fn write(&mut self, setup: &Setup, replica: usize, x: usize, mut status: FlowsEncryptionKeyStatus) -> bool {
+    fn write(&mut self, setup: &Setup, replica: usize, x: usize, status: FlowsEncryptionKeyStatus) -> bool {
         let Some(round) = self.replicas[replica].rounds[x].as_ref() else { return false };
         let may_write = self.may_write(setup, replica, round) || setup.has(Mutation::WriteAsFollower);
-        let mut written = Arc::clone(&round.written);
-        let shown = written.status.as_ref().map(|shown| shown.conditions.as_slice()).unwrap_or_default();
-        conditions::follow(shown, &mut status.conditions, self.now);
+        let mut written = Arc::clone(round.reconcile.stored());
         if written.status.as_ref() == Some(&status) {
+            self.handle(replica, x, Event::StatusStored(written));
             return true;
         }
         let Some(current) = self.resources[x].clone() else { return false };
@@ -234,9 +238,7 @@ impl World {
         renew_version(&mut stored);
         let stored = Arc::new(stored);
         self.resources[x] = Some(Arc::clone(&stored));
-        if let Some(round) = &mut self.replicas[replica].rounds[x] {
-            round.written = stored;
-        }
+        self.handle(replica, x, Event::StatusStored(stored));
         self.judge_status(replica, x);
         self.learn(replica, x);
         true
@@ -277,7 +279,7 @@ impl World {
 
 /// The key that the round uploads.
 pub(crate) fn uploaded_key(round: &Round) -> usize {
-    round.observation.key().and_then(|key| key_number(&key.fingerprint().to_string())).unwrap()
+    round.reconcile.observation().key().and_then(|key| key_number(&key.fingerprint().to_string())).unwrap()
 }
 
 /// The resource changes in the API server.
@@ -301,6 +303,7 @@ fn planned(setup: &Setup, observation: &Observation) -> Plan {
             });
             return Plan { uploads: uploads.filter(|_| seen.key().is_some()).collect(), is_canary: false };
         }
+        Some(Mutation::SkipTrial) => return Plan { is_canary: false, ..plan(observation) },
         _ => return plan(observation),
     }
     plan(&seen)
@@ -310,7 +313,8 @@ fn break_status(setup: &Setup, round: &Round, status: &mut FlowsEncryptionKeySta
     match setup.mutation {
         Some(Mutation::ForgetAttempts) => status.phone_numbers.iter_mut().for_each(|n| n.upload_attempts = 0),
         Some(Mutation::KeepReady) => {
-            let before = round.written.status.as_ref().map(|before| before.conditions.as_slice()).unwrap_or_default();
+            let before =
+                round.reconcile.stored().status.as_ref().map(|before| before.conditions.as_slice()).unwrap_or_default();
             if conditions::find(before, conditions::ConditionType::Ready).is_some_and(|ready| ready.status == "True") {
                 status.conditions = before.to_vec();
             }

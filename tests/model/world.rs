@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use waflows_core::api::crd::FlowsEncryptionKey;
-use waflows_core::observation::Observation;
-use waflows_core::rollout::outcome::Outcome;
-use waflows_core::rollout::plan::{Plan, Upload};
+use waflows_core::reconcile::machine::Reconcile;
+use waflows_core::rollout::plan::Upload;
+use waflows_core::rollout::uploads::Uploads;
 use waflows_core::store::store::Store;
 use waflows_operator::controller::queue::Urgency;
 use waflows_operator::leader::election::Election;
@@ -95,21 +95,22 @@ pub(crate) struct Entry {
     pub(crate) timer: Option<Timestamp>,
 }
 
-/// A round under way.
+/// A reconcile under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Round {
-    pub(crate) observation: Arc<Observation>,
-    /// The resource as the round last wrote or saw it.
-    pub(crate) written: Arc<FlowsEncryptionKey>,
-    pub(crate) plan: Arc<Plan>,
-    /// What of the plan is still to be uploaded.
-    pub(crate) waiting: Vec<Upload>,
+    pub(crate) reconcile: Reconcile,
     pub(crate) in_flight: Option<InFlight>,
-    pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) in_canary: bool,
     pub(crate) is_revoked: bool,
     /// The term in which it began is over.
     pub(crate) is_orphaned: bool,
+}
+
+impl Round {
+    /// Whether a further upload may begin.
+    pub(crate) fn has_uploads_left(&self) -> bool {
+        let mut waiting = self.reconcile.uploads().into_iter().flat_map(Uploads::waiting);
+        waiting.next().is_some() && !self.reconcile.is_revoked()
+    }
 }
 
 /// An upload under way.

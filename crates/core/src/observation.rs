@@ -1,5 +1,6 @@
 //! The inputs of a reconcile in one value: from Meta and from the Secrets. Never contains a credential.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use crate::upload::Uploaded;
 pub struct Observation {
     /// The resource at the start of the reconcile, with the status of the last reconcile.
     pub resource: Arc<FlowsEncryptionKey>,
-    /// Why there is a round.
-    pub agenda: Work,
+    /// What there is to do, and why.
+    pub work: Work,
     /// What the Secrets hold; none where nothing called for reading them.
     pub inputs: Option<Inputs>,
     /// The numbers, in the order of the spec.
@@ -64,7 +65,7 @@ impl Observation {
     /// An observation before anything was read.
     pub fn new(
         resource: Arc<FlowsEncryptionKey>,
-        agenda: Work,
+        work: Work,
         interval: Duration,
         waits: Waits,
         now: Timestamp,
@@ -85,7 +86,7 @@ impl Observation {
                 NumberObservation { before, reading: Reading::NotAsked, ownership: Ownership::Uncontested }
             })
             .collect();
-        Self { resource, agenda, inputs: None, numbers, refusal: None, interval, waits, now }
+        Self { resource, work, inputs: None, numbers, refusal: None, interval, waits, now }
     }
 
     /// The inputs about one number.
@@ -157,7 +158,7 @@ impl Observation {
             mode: self.resource.spec.mode,
             interval: self.interval,
             waits: self.waits,
-            reset_backoff: self.agenda.reset_backoff || self.has_new_key(),
+            reset_backoff: self.work.reset_backoff || self.has_new_key(),
             now: self.now,
         }
     }
@@ -166,18 +167,21 @@ impl Observation {
     pub fn was_skipped(&self, number: &NumberObservation) -> bool {
         self.can_ask()
             && number.reading == Reading::NotAsked
-            && self.agenda.numbers.contains(&number.before.phone_number_id)
+            && self.work.numbers.contains(&number.before.phone_number_id)
     }
 
-    /// Takes in what was read, at the time `now`.
-    pub fn note(&mut self, readings: &[NumberReading], now: Timestamp) {
-        for NumberReading { position, reading, refusal } in readings {
-            if let Some(number) = self.numbers.get_mut(*position) {
-                number.reading = reading.clone();
-            }
-            self.refusal = self.refusal.take().or_else(|| refusal.clone());
+    /// The positions of the numbers that are to be read and were not yet.
+    pub fn unread(&self) -> VecDeque<usize> {
+        let numbers = self.numbers.iter().enumerate();
+        numbers.filter(|(_, number)| self.was_skipped(number)).map(|(position, _)| position).collect()
+    }
+
+    /// Takes in what was read of one number.
+    pub fn note(&mut self, NumberReading { position, reading, refusal }: NumberReading) {
+        if let Some(number) = self.numbers.get_mut(position) {
+            number.reading = reading;
         }
-        self.now = now;
+        self.refusal = self.refusal.take().or(refusal);
     }
 
     /// `namespace/name`, by which pacing knows the resource.

@@ -1,8 +1,8 @@
 //! Messages about the Secrets of a resource: each sentence names the object and the remedy.
 
+use harness::objects::typed_spec;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use waflows_core::api::crd::Mode;
 
 use super::*;
 
@@ -11,18 +11,8 @@ fn secret_ref(name: &str, key: &str) -> SecretKeyRef {
 }
 
 fn resource(numbers: &[&str]) -> FlowsEncryptionKey {
-    let spec = FlowsEncryptionKeySpec {
-        private_key_secret_ref: Some(secret_ref("flows-key", "private.pem")),
-        certificate_secret_ref: None,
-        public_key: None,
-        passphrase_secret_ref: None,
-        access_token_secret_ref: secret_ref("meta-token", "token"),
-        app_secret_ref: None,
-        phone_number_ids: numbers.iter().map(ToString::to_string).collect(),
-        mode: Mode::Enforce,
-        check_interval: None,
-        suspend: None,
-    };
+    let numbers = numbers.iter().map(ToString::to_string).collect();
+    let spec = typed_spec(secret_ref("flows-key", "private.pem"), secret_ref("meta-token", "token"), numbers);
     let mut resource = FlowsEncryptionKey::new("storefront", spec);
     resource.metadata.namespace = Some("messaging".into());
     resource

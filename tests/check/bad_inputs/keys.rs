@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use harness::process::openssl;
 use serde_json::{Value, json};
 
 use super::page::{Caught, Row};
 use super::{Scene, secret_of};
-use crate::process::{openssl, run};
+use crate::process::run;
 use crate::scene::{PRIVATE_KEY, PUBLIC_KEY};
 
 pub(super) async fn rows() -> Vec<Row> {

@@ -14,7 +14,7 @@ fn the_definition_is_accepted_without_warnings() {
         let server_side: &[&str] = if verb == "apply" { &["--server-side"] } else { &[] };
         let arguments = [&[verb, "--dry-run=server", "--validate=strict", "-f", "-"], server_side].concat();
         let printed = kubectl(&arguments, manifest);
-        assert!(printed.success && printed.stderr.is_empty(), "{printed:?}");
+        assert!(printed.is_success() && printed.stderr.is_empty(), "{printed:?}");
     }
 }
 

@@ -12,8 +12,8 @@ async fn kubectl_once_known(place: &Place, arguments: &[&str]) -> Printed {
     let start = Instant::now();
     loop {
         let printed = place.kubectl(arguments);
-        if printed.success || start.elapsed() > Duration::from_secs(60) {
-            assert!(printed.success, "{printed:?}");
+        if printed.is_success() || start.elapsed() > Duration::from_secs(60) {
+            assert!(printed.is_success(), "{printed:?}");
             return printed;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -75,7 +75,7 @@ async fn get_all_leaves_it_out() {
     let place = place_with_ready_resource().await;
     kubectl_once_known(&place, &["get", "fek"]).await;
     let printed = place.kubectl(&["get", "all"]);
-    assert!(printed.success && !printed.stdout.contains("storefront"), "{printed:?}");
+    assert!(printed.is_success() && !printed.stdout.contains("storefront"), "{printed:?}");
 }
 
 #[tokio::test]

@@ -1,11 +1,9 @@
 //! Which specs the API server accepts, and what it says to the others. `check` must say the same beforehand.
 
+use harness::TestKey;
+use harness::process::openssl;
 use serde_json::{Value, json};
-
 use waflows_operator::check::schema::validate;
-
-use crate::keys::openssl;
-use crate::world::TestKey;
 
 use super::{Place, minimal, phone_number_ids, resource, secret_ref, with, with_public_key, without};
 

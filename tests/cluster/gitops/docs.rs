@@ -2,9 +2,8 @@
 
 use std::process::Command;
 
+use harness::{control_plane, kubectl};
 use serde_json::Value;
-
-use crate::world::{control_plane, kubectl};
 
 const DOCS: &str = include_str!("../../../docs/gitops.md");
 

@@ -3,10 +3,11 @@
 
 use std::io::Write as _;
 
+use harness::{World, control_plane, kubectl};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use crate::world::{World, control_plane, kubectl};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 const NAME: &str = "storefront";
@@ -77,7 +78,7 @@ async fn apply_again(world: &World, manifest: &Manifest, how: &[&str]) {
 }
 
 async fn reapplied(manifest: fn(&World) -> Manifest, first: &[&str], then: &[&[&str]]) {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     let manifest = manifest(&world);
     world.operator.signal("STOP");
     manifest.apply(first);

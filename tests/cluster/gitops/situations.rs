@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, FaultAction, NumberSettings, RateLimit, RetryAfter, Token};
+use harness::{TestKey, World, condition_of, number_of};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::ConditionType;
@@ -11,8 +12,7 @@ use waflows_core::api::crd::{FlowsEncryptionKey, NumberState};
 
 use super::recordings;
 use super::verdict::Verdicts;
-use crate::keys::openssl;
-use crate::world::{TestKey, World, condition_of, number_of};
+use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 const NAME: &str = "storefront";
@@ -47,7 +47,7 @@ fn judge_and_record(situation: &str, resource: &FlowsEncryptionKey, expected: Ex
 
 /// A world with the Secrets, and a resource for the first number that is Ready.
 async fn ready_world(flags: &[&str]) -> World {
-    let world = World::with_flags(&NUMBERS, flags).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, flags).await;
     world.set_default_secrets().await;
     world.apply(NAME, spec()).await.unwrap();
     world.wait_ready(NAME).await;
@@ -66,7 +66,7 @@ fn spec_with(field: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn new_and_not_seen_by_the_operator() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.operator.signal("STOP");
     let resource = world.apply(NAME, spec()).await.unwrap();
     judge_and_record("new", &resource, UNDERWAY);
@@ -82,7 +82,7 @@ async fn changed_and_not_seen_by_the_operator() {
 
 #[tokio::test]
 async fn applied_before_its_secret() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.apply(NAME, spec()).await.unwrap();
     judge_and_record("secret_missing", &world.wait_reason(NAME, "SecretNotFound").await, UNDERWAY);
     world.set_default_secrets().await;
@@ -91,7 +91,7 @@ async fn applied_before_its_secret() {
 
 #[tokio::test]
 async fn applied_before_the_key_in_its_secret() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.set_secret("flows-key", "other.pem", "x").await;
     world.apply(NAME, spec()).await.unwrap();
@@ -100,7 +100,7 @@ async fn applied_before_the_key_in_its_secret() {
 
 #[tokio::test]
 async fn ready() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply(NAME, World::spec(&NUMBERS)).await.unwrap();
     judge_and_record("ready", &world.wait_ready(NAME).await, DONE);
@@ -127,7 +127,7 @@ async fn a_new_key_on_its_way() {
 
 #[tokio::test]
 async fn an_unusable_key() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.set_secret("flows-key", "private.pem", "not a key").await;
     world.apply(NAME, spec()).await.unwrap();
@@ -136,10 +136,9 @@ async fn an_unusable_key() {
 
 #[tokio::test]
 async fn a_passphrase_that_does_not_fit_yet_and_one_that_never_does() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
-    let encrypt = ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:right"];
-    let encrypted = openssl(&encrypt, &TestKey::generate().private_pem);
+    let encrypted = TestKey::generate().encrypted("right");
     world.set_secret("flows-key", "private.pem", encrypted).await;
     world.set_secret("passphrase", "value", "wrong").await;
     let before = world.version().await;
@@ -153,7 +152,7 @@ async fn a_passphrase_that_does_not_fit_yet_and_one_that_never_does() {
 
 #[tokio::test]
 async fn a_refused_token() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let expired = "EAAExpiredTokenOfTheTests0123456789";
     world.emulator.set_token(expired, Token { expired: true, ..Token::default() });
@@ -164,7 +163,7 @@ async fn a_refused_token() {
 
 #[tokio::test]
 async fn a_refused_number_beside_a_good_one() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.emulator.set_number(NUMBERS[1], NumberSettings { registered: false, ..NumberSettings::default() });
     world.set_default_secrets().await;
     world.apply(NAME, World::spec(&NUMBERS)).await.unwrap();
@@ -173,7 +172,7 @@ async fn a_refused_number_beside_a_good_one() {
 
 #[tokio::test]
 async fn rate_limited_before_the_first_success() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let limit = RateLimit { retry_after: Some(RetryAfter::Seconds(600)), ..RateLimit::default() };
     world.emulator.inject(Fault::new(FaultAction::RateLimit(limit)));
@@ -183,7 +182,7 @@ async fn rate_limited_before_the_first_success() {
 
 #[tokio::test]
 async fn meta_unreachable_before_the_first_success() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.emulator.inject(Fault::new(FaultAction::ProxyError { status: 502 }));
     world.apply(NAME, spec()).await.unwrap();
@@ -206,11 +205,7 @@ async fn a_periodic_check_that_fails_for_a_passing_reason_and_then_for_too_long(
 async fn a_lost_signature_that_is_healed_within_a_round() {
     let world = ready_world(&[]).await;
     world.emulator.lose_signature(NUMBERS[0]).unwrap();
-    world.request_sync(NAME, "healed").await;
-    let is_synced = |resource: &FlowsEncryptionKey| {
-        resource.status.as_ref().unwrap().last_handled_sync_request.as_deref() == Some("healed")
-    };
-    judge_and_record("healed", &world.wait(NAME, "synced", is_synced).await, DONE);
+    judge_and_record("healed", &world.sync(NAME, "healed").await, DONE);
 }
 
 #[tokio::test]
@@ -224,7 +219,7 @@ async fn a_lost_signature_that_the_next_upload_may_heal() {
 
 #[tokio::test]
 async fn uploads_that_do_not_help() {
-    let world = World::with_flags(&NUMBERS, &["--wait-scale", "0.05"]).await;
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.05"]).await;
     world.set_default_secrets().await;
     world.emulator.inject(Fault::upload_lands_as("MISMATCH"));
     world.apply(NAME, spec()).await.unwrap();
@@ -233,7 +228,7 @@ async fn uploads_that_do_not_help() {
 
 #[tokio::test]
 async fn drift_in_mode_observe() {
-    let world = World::new(&NUMBERS).await;
+    let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.apply(NAME, spec_with("mode", json!("Observe"))).await.unwrap();
     judge_and_record("drift_observed", &world.wait_reason(NAME, "DriftObserved").await, FAILED);

@@ -1,10 +1,10 @@
 //! The judgement of kstatus and of Argo CD, by the program in `tests/gitops`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
+use harness::process::output;
 use serde::Deserialize;
 
 /// Argo CD's script.
@@ -27,17 +27,8 @@ pub(super) struct Verdicts {
 impl Verdicts {
     /// Judges an object, in JSON or YAML.
     pub(super) fn of(object: &str) -> Self {
-        let mut process = Command::new(program())
-            .arg(SCRIPT)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        process.stdin.take().unwrap().write_all(object.as_bytes()).unwrap();
-        let output = process.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}\n{object}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let said = output(Command::new(program()).arg(SCRIPT), object);
+        serde_json::from_str(&said).unwrap()
     }
 }
 

@@ -1,11 +1,364 @@
-//! What a reconcile does next.
+//! One reconcile of one resource, without I/O.
+//!
+//! A driver asks [`Reconcile::next`] what may start, until the answer is None. It starts every [`Action`], and hands each
+//! result to [`Reconcile::handle`]. [`Reconcile::revoke`] is what a cancellation does: nothing new starts, and what is
+//! under way comes to its end. [`Reconcile::status_so_far`] is a checkpoint, possible at any time.
+//!
+//! ```text
+//! ReadSecrets ─► ReadNumber … ─► ClaimNumbers ─► (WriteStatus) ─► Upload, ReadBack … ─► WriteStatus ─► Publish ─► Done
+//!                one, then         decides the     where users       the canary alone,      final
+//!                8 side by side    uploads         must see it       then 8 side by side
+//!                                                  before uploads
+//! ```
+//!
+//! The operator, `check`, the model checker, the simulation, the fuzz target and the stories in
+//! `crates/core/tests/stories` drive this one loop.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::action::{Action, End, Event, StatusWrite};
+use super::ownership::claim_numbers;
 use crate::api::conditions::{self, ConditionType};
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use crate::observation::Observation;
-use crate::rollout::plan::Plan;
+use crate::rollout::outcome::Outcome;
+use crate::rollout::plan::{Plan, plan};
+use crate::rollout::progress::Progress;
+use crate::rollout::uploads::{Step, Uploads};
+use crate::schedule::backoff::Waits;
+use crate::schedule::due::Work;
+use crate::status::summarize::{Summary, summarize, with_transition_times};
+use crate::store::store::Store;
+
+/// Calls to Meta for one resource that run side by side. A call takes a quarter of a second, so that a resource of 500
+/// numbers is read in 15 s; more would let one resource use up the connections and the rate limit of all.
+pub const PARALLEL_CALLS: usize = 8;
+
+/// A long reconcile stores its status this often: users see how far it is, and little is lost with the process.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+/// The first checkpoint, where someone has changed the resource or its key and waits to see that it was noticed.
+const FIRST_AFTER_CHANGE: Duration = Duration::from_secs(1);
+
+/// What a reconcile goes by, beside the resource.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The check interval.
+    pub interval: Duration,
+    /// The waits of the operator.
+    pub waits: Waits,
+    /// The last reconcile could not store its status. What it uploaded is known from the status alone, so a status is
+    /// stored before anything is uploaded again.
+    pub owes_status: bool,
+}
+
+/// One reconcile of one resource.
+#[derive(Debug, Clone)]
+pub struct Reconcile {
+    observation: Arc<Observation>,
+    /// The resource with the status that is stored.
+    stored: Arc<FlowsEncryptionKey>,
+    owes_status: bool,
+    phase: Phase,
+    /// An action of which only one runs at a time is under way.
+    awaits_result: bool,
+    is_revoked: bool,
+    plan: Arc<Plan>,
+    outcomes: Vec<Outcome>,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Secrets,
+    Reading(Reads),
+    Claiming,
+    /// The status is stored before the first upload.
+    Announcing,
+    Uploading(Uploads),
+    Concluding(Arc<Summary>),
+    Publishing(Arc<Summary>),
+    Ended(End),
+}
+
+/// The numbers to read.
+#[derive(Debug, Clone, Default)]
+struct Reads {
+    /// Their positions in the spec.
+    waiting: VecDeque<usize>,
+    under_way: usize,
+    /// The first call goes alone: what refuses the first would refuse all.
+    has_answer: bool,
+}
+
+impl Reads {
+    fn next(&mut self, is_revoked: bool) -> Option<usize> {
+        let limit = if self.has_answer { PARALLEL_CALLS } else { 1 };
+        if is_revoked || self.under_way >= limit {
+            return None;
+        }
+        let position = self.waiting.pop_front()?;
+        self.under_way += 1;
+        Some(position)
+    }
+
+    fn is_over(&self, is_revoked: bool) -> bool {
+        self.under_way == 0 && (is_revoked || self.waiting.is_empty())
+    }
+}
+
+impl Reconcile {
+    /// A reconcile that does this work, before anything was read.
+    pub fn new(resource: Arc<FlowsEncryptionKey>, work: Work, settings: Settings, now: Timestamp) -> Self {
+        let Settings { interval, waits, owes_status } = settings;
+        let stored = Arc::clone(&resource);
+        let observation = Observation::new(resource, work, interval, waits, now);
+        Self {
+            phase: if observation.work.inputs { Phase::Secrets } else { Phase::Reading(Reads::default()) },
+            observation: Arc::new(observation),
+            stored,
+            owes_status,
+            awaits_result: false,
+            is_revoked: false,
+            plan: Arc::default(),
+            outcomes: Vec::new(),
+        }
+    }
+
+    /// What the reconcile knows.
+    pub fn observation(&self) -> &Arc<Observation> {
+        &self.observation
+    }
+
+    /// The resource with the status that is stored.
+    pub fn stored(&self) -> &Arc<FlowsEncryptionKey> {
+        &self.stored
+    }
+
+    /// The uploads that are called for; none before the numbers are claimed.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What came of the uploads so far.
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// What the reconcile comes to, once it is summed up.
+    pub fn summary(&self) -> Option<&Summary> {
+        match &self.phase {
+            Phase::Concluding(summary) | Phase::Publishing(summary) => Some(summary),
+            _ => None,
+        }
+    }
+
+    /// The uploads, while they are under way.
+    pub fn uploads(&self) -> Option<&Uploads> {
+        match &self.phase {
+            Phase::Uploading(uploads) => Some(uploads),
+            _ => None,
+        }
+    }
+
+    /// Whether the reconcile was cancelled.
+    pub fn is_revoked(&self) -> bool {
+        self.is_revoked
+    }
+
+    /// Nothing new starts from now on: the resource or its Secrets have changed, the process stops, or does not lead any
+    /// more. What is under way comes to its end, and its status is stored.
+    pub fn revoke(&mut self) {
+        self.is_revoked = true;
+        if let Phase::Secrets = self.phase {
+            // Nothing was learnt. Another key may take seconds to be opened, so nobody waits for the Secrets.
+            self.end(End::Dropped);
+        }
+    }
+
+    /// How long after its begin a reconcile makes the first checkpoint. The next ones follow every
+    /// [`CHECKPOINT_INTERVAL`].
+    pub fn first_checkpoint(&self) -> Duration {
+        if self.observation.changed_since_last() { FIRST_AFTER_CHANGE } else { CHECKPOINT_INTERVAL }
+    }
+
+    /// The status as it would be if the reconcile ended now, for a checkpoint. Where it is stored,
+    /// [`Event::StatusStored`] tells so.
+    pub fn status_so_far(&mut self, store: &mut Store, now: Timestamp) -> FlowsEncryptionKeyStatus {
+        if let Phase::Reading(_) = self.phase {
+            // A number that was read belongs to the resource before its status says so.
+            self.claim(store, now);
+        }
+        self.underway(now)
+    }
+
+    /// The next action that may start; none where results must come first.
+    pub fn next(&mut self, now: Timestamp) -> Option<Action> {
+        loop {
+            if self.awaits_result {
+                return None;
+            }
+            match &mut self.phase {
+                Phase::Secrets => return Some(self.await_result(Action::ReadSecrets)),
+                Phase::Reading(reads) => {
+                    if let Some(position) = reads.next(self.is_revoked) {
+                        let phone_number_id = self.observation.numbers[position].before.phone_number_id.clone();
+                        return Some(Action::ReadNumber { position, phone_number_id });
+                    }
+                    if !reads.is_over(self.is_revoked) {
+                        return None;
+                    }
+                    self.phase = Phase::Claiming;
+                }
+                Phase::Claiming => return Some(self.await_result(Action::ClaimNumbers)),
+                Phase::Announcing => {
+                    if !self.is_revoked {
+                        let status = self.underway(now);
+                        let write = StatusWrite { status, is_final: false, has_uploads: false };
+                        return Some(self.await_result(Action::WriteStatus(Box::new(write))));
+                    }
+                    self.phase = Phase::Uploading(Uploads::of(&self.plan));
+                }
+                Phase::Uploading(uploads) => {
+                    if let Some(step) = uploads.next(PARALLEL_CALLS, self.is_revoked) {
+                        return Some(match step {
+                            Step::Upload(upload) => Action::Upload(upload),
+                            Step::ReadBack(read_back) => Action::ReadBack(read_back),
+                        });
+                    }
+                    if !uploads.is_over(self.is_revoked) {
+                        return None;
+                    }
+                    self.conclude(now);
+                }
+                Phase::Concluding(summary) => {
+                    let (status, has_uploads) = (summary.status.clone(), !self.outcomes.is_empty());
+                    let write = StatusWrite { status, is_final: true, has_uploads };
+                    return Some(self.await_result(Action::WriteStatus(Box::new(write))));
+                }
+                Phase::Publishing(summary) => {
+                    let notes = summary.notes.clone();
+                    return Some(self.await_result(Action::Publish(notes)));
+                }
+                Phase::Ended(end) => {
+                    let end = *end;
+                    return Some(self.await_result(Action::Done(end)));
+                }
+            }
+        }
+    }
+
+    /// Takes in a result. The outcome of an upload, if this result completes one.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Option<&Outcome> {
+        match (event, &mut self.phase) {
+            (Event::SecretsRead(inputs), Phase::Secrets) => {
+                let observation = Arc::make_mut(&mut self.observation);
+                (observation.inputs, observation.now) = (Some(inputs), now);
+                let waiting = observation.unread();
+                self.enter(Phase::Reading(Reads { waiting, ..Reads::default() }));
+            }
+            (Event::NumberRead(reading), Phase::Reading(reads)) => {
+                (reads.under_way, reads.has_answer) = (reads.under_way.saturating_sub(1), true);
+                Arc::make_mut(&mut self.observation).note(reading);
+            }
+            (Event::Uploaded { phone_number_id, call }, Phase::Uploading(uploads)) => {
+                let outcome = uploads.uploaded(&self.observation, &phone_number_id, call)?;
+                self.outcomes.push(outcome);
+                return self.outcomes.last();
+            }
+            (Event::ReadBack { phone_number_id, reading, refusal }, Phase::Uploading(uploads)) => {
+                let outcome = uploads.read_back(&self.observation, &phone_number_id, reading, refusal)?;
+                self.outcomes.push(outcome);
+                return self.outcomes.last();
+            }
+            (Event::StatusStored(resource), phase) => {
+                self.stored = resource;
+                match phase {
+                    Phase::Announcing => self.enter(Phase::Uploading(Uploads::of(&self.plan))),
+                    Phase::Concluding(summary) => {
+                        let summary = Arc::clone(summary);
+                        self.enter(Phase::Publishing(summary));
+                    }
+                    // A checkpoint.
+                    _ => {}
+                }
+            }
+            (Event::StatusDropped, Phase::Announcing | Phase::Concluding(_)) => self.end(End::Dropped),
+            (Event::Published, Phase::Publishing(summary)) => {
+                let next = summary.next;
+                self.end(End::Finished { next });
+            }
+            // The result of an action that nobody waits for any more.
+            _ => {}
+        }
+        None
+    }
+
+    /// Settles who owns each number, and decides the uploads.
+    pub fn claim_numbers(&mut self, store: &mut Store, now: Timestamp) {
+        self.claim(store, now);
+        self.decide(plan(&self.observation));
+    }
+
+    /// The same by other rules: `check` foresees who will own a number, and tests break a rule on purpose.
+    pub fn claim_numbers_by(
+        &mut self,
+        claim: impl FnOnce(&mut Observation),
+        plan: impl FnOnce(&Observation) -> Plan,
+        now: Timestamp,
+    ) {
+        let observation = Arc::make_mut(&mut self.observation);
+        observation.now = now;
+        claim(observation);
+        self.decide(plan(&self.observation));
+    }
+
+    fn claim(&mut self, store: &mut Store, now: Timestamp) {
+        let observation = Arc::make_mut(&mut self.observation);
+        observation.now = now;
+        claim_numbers(store, observation);
+    }
+
+    fn decide(&mut self, plan: Plan) {
+        let owes_status = self.owes_status && !plan.uploads.is_empty();
+        let must_store = needs_status_before_upload(&self.observation, &plan) || owes_status;
+        let phase = if must_store { Phase::Announcing } else { Phase::Uploading(Uploads::of(&plan)) };
+        self.plan = Arc::new(plan);
+        self.enter(phase);
+    }
+
+    fn conclude(&mut self, now: Timestamp) {
+        let progress = Progress::of(!self.is_revoked, &self.observation, &self.plan, &self.outcomes);
+        let mut summary = summarize(&self.observation, &self.outcomes, progress, now);
+        with_transition_times(self.stored.status.as_ref(), &mut summary.status, now);
+        self.enter(Phase::Concluding(Arc::new(summary)));
+    }
+
+    /// The status so far, with the times of transition as they follow from what is stored.
+    fn underway(&self, now: Timestamp) -> FlowsEncryptionKeyStatus {
+        let mut status = summarize(&self.observation, &self.outcomes, Progress::Underway, now).status;
+        with_transition_times(self.stored.status.as_ref(), &mut status, now);
+        status
+    }
+
+    fn await_result(&mut self, action: Action) -> Action {
+        self.awaits_result = true;
+        action
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        (self.phase, self.awaits_result) = (phase, false);
+    }
+
+    fn end(&mut self, end: End) {
+        self.enter(Phase::Ended(end));
+    }
+}
 
 /// Whether users must see that a new key is under way before its first upload: `Ready` is still True for the old one.
-pub fn needs_status_before_upload(observation: &Observation, plan: &Plan) -> bool {
+fn needs_status_before_upload(observation: &Observation, plan: &Plan) -> bool {
     let conditions = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
     is_ready && observation.has_new_key() && !plan.uploads.is_empty()

@@ -1,4 +1,5 @@
-//! What a reconcile is about.
+//! What a reconcile is about: [`machine`] takes it from the first read to the last write.
 
+pub mod action;
 pub mod machine;
 pub mod ownership;

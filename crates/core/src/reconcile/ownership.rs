@@ -1,25 +1,31 @@
 //! Which of its numbers a resource may work on.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use crate::api::crd::{FlowsEncryptionKey, Mode, NumberState};
+use crate::api::crd::{FlowsEncryptionKey, Mode, NumberState, ObservedSecret};
 use crate::number::{Ownership, Reading};
-use crate::observation::Observation;
-use crate::schedule::due::{Due, Work};
+use crate::observation::{NumberObservation, Observation};
+use crate::schedule::due::{Due, Work, due};
 use crate::store::object_key::ObjectKey;
 use crate::store::store::Store;
 
 /// Numbers that another resource owned when they were last looked at, and that nobody owns now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unowned {
+pub(crate) struct Unowned {
     /// Those that may be taken.
-    pub free: Vec<String>,
+    pub(crate) free: Vec<String>,
     /// When the next one may be.
-    pub next: Option<Timestamp>,
+    pub(crate) next: Option<Timestamp>,
 }
 
-/// Those of the resource.
-pub fn unowned_numbers(store: &Store, resource: &FlowsEncryptionKey, key: &ObjectKey, now: Timestamp) -> Unowned {
+pub(crate) fn unowned_numbers(
+    store: &Store,
+    resource: &FlowsEncryptionKey,
+    key: &ObjectKey,
+    now: Timestamp,
+) -> Unowned {
     let mut unowned = Unowned::default();
     let Some(status) = &resource.status else { return unowned };
     for number in status.phone_numbers.iter().filter(|number| number.state == NumberState::Conflict) {
@@ -36,33 +42,58 @@ pub fn unowned_numbers(store: &Store, resource: &FlowsEncryptionKey, key: &Objec
     unowned
 }
 
-/// What there is to do for a resource: what its status calls for, and to look at the numbers that nobody owns any more.
-pub fn agenda(due: Due, unowned: Unowned) -> Due {
+/// What there is to do for a resource now, or when there will be something. `secrets` are the versions of its Secrets.
+pub fn work_due(
+    store: &Store,
+    resource: &FlowsEncryptionKey,
+    secrets: &[ObservedSecret],
+    interval: Duration,
+    now: Timestamp,
+) -> Due {
+    let unowned = unowned_numbers(store, resource, &ObjectKey::of(&resource.metadata), now);
+    with_unowned(due(resource, secrets, interval, now), unowned)
+}
+
+/// Adds the numbers that nobody owns any more to what the status calls for.
+fn with_unowned(due: Due, unowned: Unowned) -> Due {
     match due {
         Due::Later(next) if unowned.free.is_empty() => Due::Later([next, unowned.next].into_iter().flatten().min()),
         Due::Later(_) => Due::Now(Work { inputs: true, numbers: unowned.free, reset_backoff: false }),
-        Due::Now(mut agenda) => {
-            agenda.inputs |= !unowned.free.is_empty();
-            agenda.numbers.extend(unowned.free);
-            Due::Now(agenda)
+        Due::Now(mut work) => {
+            work.inputs |= !unowned.free.is_empty();
+            work.numbers.extend(unowned.free);
+            Due::Now(work)
         }
     }
 }
 
-/// Settles whose each number is. One that was just read with the resource's own token becomes its own where nobody
+/// Settles who owns each number. A number that was just read with the resource's own token becomes its own where nobody
 /// else owns it.
-pub fn claim_numbers(store: &mut Store, observation: &mut Observation, key: &ObjectKey) {
-    if observation.resource.spec.mode != Mode::Enforce {
+pub fn claim_numbers(store: &mut Store, observation: &mut Observation) {
+    let has_key = observation.key().is_some();
+    let now = observation.now;
+    claim_numbers_if(store, observation, now, |number| has_key && matches!(number.reading, Reading::Answered { .. }));
+}
+
+/// The same, where `may_claim` says which numbers the resource may take.
+pub fn claim_numbers_if(
+    store: &mut Store,
+    observation: &mut Observation,
+    now: Timestamp,
+    may_claim: impl Fn(&NumberObservation) -> bool,
+) {
+    let resource = &observation.resource;
+    if resource.spec.mode != Mode::Enforce || resource.spec.is_suspended() {
         return;
     }
-    let may_claim = observation.key().is_some();
+    let key = ObjectKey::of(&resource.metadata);
     // The key that was read just now: the status of a new resource has none yet.
-    let (fingerprint, now) = (observation.expected(), observation.now);
+    let fingerprint = observation.expected();
     for number in &mut observation.numbers {
         let id = number.before.phone_number_id.as_str();
-        number.ownership = match number.reading {
-            Reading::Answered { .. } if may_claim => store.claim(id, key, fingerprint, now),
-            _ => store.owner(id, key, fingerprint, now),
+        number.ownership = match may_claim(number) {
+            true => store.claim(id, &key, fingerprint, now),
+            false => store.owner(id, &key, fingerprint, now),
         };
     }
 }
@@ -86,7 +117,7 @@ mod tests {
             (due(false, &[], true), free(&[], None), due(false, &[], true)),
         ];
         for (due, unowned, expected) in table {
-            assert_eq!(agenda(due, unowned), expected);
+            assert_eq!(with_unowned(due, unowned), expected);
         }
     }
 }

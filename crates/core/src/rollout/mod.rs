@@ -4,3 +4,4 @@ pub mod canary;
 pub mod outcome;
 pub mod plan;
 pub mod progress;
+pub mod uploads;

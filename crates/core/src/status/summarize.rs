@@ -85,7 +85,11 @@ fn finish(
 
 /// Makes the times of transition tell when something last changed as people saw it: since `shown`, the status that was
 /// last written, rather than since the one that a long round began with.
-pub fn follow(shown: Option<&FlowsEncryptionKeyStatus>, status: &mut FlowsEncryptionKeyStatus, now: Timestamp) {
+pub fn with_transition_times(
+    shown: Option<&FlowsEncryptionKeyStatus>,
+    status: &mut FlowsEncryptionKeyStatus,
+    now: Timestamp,
+) {
     let nothing_yet = FlowsEncryptionKeyStatus::default();
     let shown = shown.unwrap_or(&nothing_yet);
     conditions::follow(&shown.conditions, &mut status.conditions, now);

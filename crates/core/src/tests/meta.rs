@@ -7,14 +7,9 @@ use jiff::Timestamp;
 use waflows_key::PublicKey;
 
 use super::{MINUTE, error, fingerprint, rate_limit, reported};
-use crate::api::crd::NumberState;
 use crate::meta::{ErrorClass, GraphError};
 use crate::number::Reading;
-use crate::observation::Observation;
-use crate::rollout::canary::Next;
-use crate::rollout::outcome::Outcome;
-use crate::rollout::plan::Plan;
-use crate::upload::{UploadAnswer, Uploaded};
+use crate::upload::UploadAnswer;
 
 /// What a round asks of Meta.
 pub(super) trait Meta {
@@ -224,54 +219,4 @@ impl Meta for Model {
 
 fn number_of(key: &PublicKey) -> usize {
     (0..10).find(|n| fingerprint(*n) == *key.fingerprint()).expect("one of the ten keys")
-}
-
-/// The third step of a round, without its waiting: the canary first, then all others.
-pub(super) fn execute(observation: &Observation, plan: &Plan, meta: &mut impl Meta, now: Timestamp) -> Vec<Outcome> {
-    let Some(key) = observation.key().filter(|_| observation.has_credentials()) else { return Vec::new() };
-    let criteria = observation.criteria();
-    let mut outcomes = Vec::new();
-    let mut in_canary = plan.is_canary;
-    for upload in &plan.uploads {
-        let id = &upload.phone_number_id;
-        let number = observation.number(id).expect("a number of the spec");
-        let (answer, refusal) = meta.upload(id, key, now);
-        let (after, refused_after) = match answer.may_have_taken_effect() {
-            true => read_back(observation, key, id, meta, now),
-            false => (Reading::NotAsked, None),
-        };
-        let uploaded = Uploaded { at: now, answer, may_be_crossed: meta.may_be_crossed() };
-        let (outcome, next) =
-            Outcome::judge(number, &criteria, upload.reason, uploaded, after, refusal.or(refused_after));
-        outcomes.push(outcome);
-        match next {
-            Next::All => in_canary = false,
-            Next::None if in_canary => break,
-            Next::None | Next::One => {}
-        }
-    }
-    outcomes
-}
-
-fn read_back(
-    observation: &Observation,
-    key: &PublicKey,
-    id: &str,
-    meta: &mut impl Meta,
-    now: Timestamp,
-) -> (Reading, Option<GraphError>) {
-    let criteria = observation.criteria();
-    let uploaded = key.fingerprint().to_string();
-    let mut last = (Reading::NotAsked, None);
-    for _ in observation.waits.read_back() {
-        last = meta.read(id, now);
-        match &last.0 {
-            Reading::Answered { reported, .. } if criteria.state(reported, Some(&uploaded)) == NumberState::Valid => {
-                break;
-            }
-            Reading::Paused { .. } => break,
-            _ => {}
-        }
-    }
-    last
 }

@@ -11,6 +11,7 @@ mod meta;
 mod number;
 mod ownership;
 mod plan;
+mod player;
 mod properties;
 mod schedule;
 mod simulation;
@@ -32,10 +33,11 @@ use crate::api::crd::{
 };
 use crate::meta::{ErrorClass, GraphError, Reported, ReportedKey};
 use crate::number::{Criteria, Reading};
-use crate::observation::{Inputs, Observation};
+use crate::observation::{Inputs, NumberReading, Observation};
 use crate::rollout::outcome::Outcome;
-use crate::rollout::plan::{Plan, plan};
+use crate::rollout::plan::{Plan, Upload, plan};
 use crate::rollout::progress::Progress;
+use crate::rollout::uploads::ReadBack;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Due, Work, due, jitter};
 use crate::status::summarize::{Summary, summarize};
@@ -306,40 +308,6 @@ impl Stage {
         self.store(&summarize(observation, &[], progress, self.now).status);
     }
 
-    /// What the first step of a round sees.
-    fn observe(&self, agenda: Work, meta: &mut impl Meta) -> Observation {
-        let mut observation = self.look(agenda);
-        for position in unread(&observation) {
-            read_number(&mut observation, position, meta, self.now);
-        }
-        observation
-    }
-
-    /// The same before any number is read.
-    fn look(&self, agenda: Work) -> Observation {
-        let resource = Arc::new(self.resource.clone());
-        let mut observation = Observation::new(resource, agenda, self.interval, Waits::default(), self.now);
-        if observation.agenda.inputs {
-            observation.inputs = Some(Inputs {
-                key: self.key.clone(),
-                credentials: self.credentials.clone(),
-                secrets: self.secrets.clone(),
-            });
-        }
-        observation
-    }
-
-    /// A whole round, if one is due; its status is stored as the API server stores it.
-    fn round(&mut self, meta: &mut impl Meta) -> Option<Round> {
-        let Due::Now(agenda) = self.due() else { return None };
-        let observation = self.observe(agenda, meta);
-        let plan = plan(&observation);
-        let outcomes = meta::execute(&observation, &plan, meta, self.now);
-        let summary = summarize(&observation, &outcomes, Progress::Finished, self.now);
-        self.store(&summary.status);
-        Some(Round { plan, outcomes, summary })
-    }
-
     /// Times lose their fractions of a second on the way.
     fn store(&mut self, status: &FlowsEncryptionKeyStatus) {
         let mut status = status.clone();
@@ -366,19 +334,6 @@ impl Stage {
         }
         self.resource.status = Some(status);
     }
-}
-
-/// Where in the observation the numbers are that are to be read.
-fn unread(observation: &Observation) -> Vec<usize> {
-    let numbers = observation.numbers.iter().enumerate();
-    numbers.filter(|(_, number)| observation.was_skipped(number)).map(|(position, _)| position).collect()
-}
-
-fn read_number(observation: &mut Observation, position: usize, meta: &mut impl Meta, now: Timestamp) {
-    let number = &mut observation.numbers[position];
-    let (reading, refusal) = meta.read(&number.before.phone_number_id, now);
-    number.reading = reading;
-    observation.refusal = observation.refusal.take().or(refusal);
 }
 
 fn verdict(reason: Reason) -> ConditionReason {

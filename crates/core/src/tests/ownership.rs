@@ -189,7 +189,7 @@ fn who_comes_after_an_owner_has_gone_takes_over_at_once_with_the_key_that_it_has
             store.apply_resource(&stage.resource, at(10));
             let mut observation = stage.look(stage.agenda());
             observation.numbers[0].reading = reading.clone();
-            claim_numbers(&mut store, &mut observation, &ObjectKey::of(&stage.resource.metadata));
+            claim_numbers(&mut store, &mut observation);
             assert_eq!(observation.numbers[0].ownership, expected, "key {key_number}, {reading:?}");
         }
     }
@@ -328,7 +328,7 @@ fn whoever_has_a_key_and_has_read_a_free_number_holds_it_until_its_round_ends() 
         store.apply_resource(&stage.resource, at(0));
         let mut observation = stage.look(stage.agenda());
         observation.numbers[0].reading = reading;
-        claim_numbers(&mut store, &mut observation, &ObjectKey::new("messaging", "storefront"));
+        claim_numbers(&mut store, &mut observation);
         assert_eq!(observation.numbers[0].ownership, Ownership::Uncontested, "{what}");
         assert_eq!(store.owner("1", &rival, None, at(0)) != Ownership::Uncontested, is_held, "{what}");
     }
@@ -344,9 +344,10 @@ fn an_observation_says_who_else_owns_a_number() {
     ] {
         let mut stage = Stage::new(&["1"]);
         stage.resource.spec.mode = mode;
+        stage.resource.metadata = b.resource(2).metadata;
         let mut observation = stage.look(stage.agenda());
         observation.numbers[0].reading = answered(None, None, at(0));
-        claim_numbers(&mut store, &mut observation, &b.key());
+        claim_numbers(&mut store, &mut observation);
         assert_eq!(observation.numbers[0].ownership, expected, "{mode:?}");
     }
 }

@@ -4,7 +4,7 @@ use super::meta::{Fault, Model};
 use super::*;
 use crate::api::crd::{MAX_CONDITION_MESSAGE, MAX_NUMBER_TEXT, MAX_SHORT_TEXT, NumberError};
 use crate::api::text::truncate;
-use crate::status::summarize::follow;
+use crate::status::summarize::with_transition_times;
 
 #[test]
 fn the_status_tells_all_of_a_first_round() {
@@ -131,13 +131,12 @@ fn a_rate_limit_that_an_upload_meets_is_shown() {
 
 #[test]
 fn a_refusal_that_an_upload_meets_is_the_tokens() {
-    let stage = Stage::new(&["1"]);
+    let mut stage = Stage::new(&["1"]);
     let mut meta = Model::new(&["1"]);
-    let observation = stage.observe(stage.agenda(), &mut meta);
+    let reconcile = stage.read(stage.agenda(), &mut meta);
     meta.refuses_token = true;
-    let outcomes = meta::execute(&observation, &plan(&observation), &mut meta, stage.now);
-    let status = summarize(&observation, &outcomes, Progress::Finished, stage.now).status;
-    let accepted = find(&status.conditions, ConditionType::TokenAccepted).unwrap();
+    stage.finish(reconcile, &mut meta);
+    let accepted = stage.condition(ConditionType::TokenAccepted).unwrap();
     assert_eq!((accepted.status.as_str(), accepted.reason.as_str()), ("False", "TokenRefused"));
 }
 
@@ -168,13 +167,13 @@ fn a_number_waits_for_its_next_upload_and_is_checked_meanwhile() {
 
 #[test]
 fn a_round_is_finished_if_it_may_go_on_or_nothing_is_left_to_do() {
-    let stage = Stage::new(&["1"]);
+    let mut stage = Stage::new(&["1"]);
     let mut meta = Model::new(&["1"]);
     let agenda = stage.agenda();
     let unread = stage.look(agenda.clone());
-    let read = stage.observe(agenda, &mut meta);
-    let planned = plan(&read);
-    let outcomes = meta::execute(&read, &planned, &mut meta, stage.now);
+    let reconcile = stage.read(agenda, &mut meta);
+    let read = Observation::clone(reconcile.observation());
+    let Round { plan: planned, outcomes, .. } = stage.finish(reconcile, &mut meta);
     for (observation, planned, outcomes, expected) in [
         (&read, &planned, outcomes.as_slice(), Progress::Finished),
         (&read, &planned, &[], Progress::Underway),
@@ -218,7 +217,7 @@ fn a_state_dates_from_when_it_was_first_shown() {
         ("all is new", None, status(Valid, time(9)), time(9)),
     ];
     for (what, shown, mut next, expected) in cases {
-        follow(shown.as_ref(), &mut next, at(9));
+        with_transition_times(shown.as_ref(), &mut next, at(9));
         assert_eq!(next.phone_numbers[0].last_transition_time, expected, "{what}");
     }
 }

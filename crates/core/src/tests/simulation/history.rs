@@ -55,11 +55,10 @@ impl History {
             let count = self.world.random.usize(..IDS.len());
             self.world.read(&mut begun, count);
             if self.world.random.bool() {
-                self.world.checkpoint_reading(&mut begun);
+                self.world.checkpoint(&mut begun);
             }
             self.disturb();
         }
-        self.world.read(&mut begun, usize::MAX);
         self.world.decide(&mut begun);
         if self.world.random.bool() {
             self.world.checkpoint(&mut begun);
@@ -73,7 +72,7 @@ impl History {
         let id = IDS[self.world.random.usize(..IDS.len())];
         let n = self.world.random.usize(0..4);
         let line = self.world.meta.line(id);
-        match self.world.random.u32(0..26) {
+        match self.world.random.u32(0..27) {
             0..=4 => self.wait([1, 7, 70, 700][n] * MINUTE),
             5 => line.set(Some(FOREIGN), Some("VALID")),
             6 => line.set(line.key, line.key.map(|_| ["MISMATCH", "PENDING"][n % 2])),
@@ -84,6 +83,7 @@ impl History {
             13 => self.world.meta.refuses_token ^= true,
             14 | 15 => self.end_process(),
             16 => self.jump(),
+            18 => self.world.refuses_writes ^= true,
             // Meta cannot be reached at all, or is back.
             17 => self.world.meta.lines.values_mut().for_each(|line| line.fault = [Some(Fault::Down), None][n % 2]),
             _ => self.disturb_resource(n),
@@ -154,13 +154,18 @@ impl History {
             line.fault.is_some_and(|fault| without_effect.contains(&fault))
         });
         self.fruitless += if is_fruitless { time.as_secs_f64() / 3600.0 } else { 0.0 };
+        if self.world.refuses_writes {
+            // Reconciles are repeated every minute by then: ten of them show all there is.
+            self.world.wait(time.min(10 * MINUTE));
+            self.world.refuses_writes = false;
+        }
         self.world.wait(time);
     }
 
     /// All that is at fault is put right, except what others wrote to the numbers.
     pub(super) fn mend(&mut self) {
         let world = &mut self.world;
-        world.meta.refuses_token = false;
+        (world.meta.refuses_token, world.refuses_writes) = (false, false);
         for line in world.meta.lines.values_mut() {
             line.land(Timestamp::MAX);
             (line.fault, line.is_unsigned, line.lag) = (None, false, 0);

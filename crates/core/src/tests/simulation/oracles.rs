@@ -5,19 +5,16 @@ use super::process::{Told, token};
 use super::world::{World, key_of, uid};
 use crate::store::object_key::ObjectKey;
 
-/// Uploads are made only where the resource allows them, has a key, and is the one that owns the number.
-pub(super) fn check_plan(world: &World, observation: &Observation, plan: &Plan) {
-    let resource = &observation.resource;
-    for upload in &plan.uploads {
-        let id = &upload.phone_number_id;
-        assert!(resource.spec.phone_number_ids.contains(id), "an upload to a number that is not listed: {upload:?}");
-        assert!(may_upload(resource) && observation.key().is_some(), "an upload that is not allowed: {upload:?}");
-        let ours = world.stages.iter().find(|stage| stage.resource.metadata.uid == resource.metadata.uid);
-        let ours = ours.expect("uploads only for what exists");
-        for other in world.stages.iter().filter(|other| uid(other) != uid(ours)) {
-            let owns_before = claim(other, id).is_some_and(|theirs| claim(ours, id).is_none_or(|ours| theirs < ours));
-            assert!(!owns_before, "{id} is of another resource: {ours:#?} {other:#?}");
-        }
+/// An upload goes out only where the resource allows it, has a key, and is the one that owns the number.
+pub(super) fn check_upload(world: &World, observation: &Observation, upload: &Upload) {
+    let (resource, id) = (&observation.resource, &upload.phone_number_id);
+    assert!(resource.spec.phone_number_ids.contains(id), "an upload to a number that is not listed: {upload:?}");
+    assert!(may_upload(resource) && observation.key().is_some(), "an upload that is not allowed: {upload:?}");
+    let ours = world.stages.iter().find(|stage| stage.resource.metadata.uid == resource.metadata.uid);
+    let ours = ours.expect("uploads only for what exists");
+    for other in world.stages.iter().filter(|other| uid(other) != uid(ours)) {
+        let owns_before = claim(other, id).is_some_and(|theirs| claim(ours, id).is_none_or(|ours| theirs < ours));
+        assert!(!owns_before, "{id} is of another resource: {ours:#?} {other:#?}");
     }
 }
 

@@ -1,17 +1,20 @@
 //! Resources, Meta, and the operator that takes the resources through their rounds.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::super::meta::{self, Model};
+use super::super::meta::Model;
+use super::super::player;
 use super::super::*;
 use super::oracles;
 use super::process::{Life, Process, Told, token};
 use crate::number::Ownership;
-use crate::reconcile::ownership::{agenda, claim_numbers, unowned_numbers};
-use crate::status::summarize::{MIN_PAUSE, follow};
+use crate::reconcile::action::{Action, End, Event};
+use crate::reconcile::machine::{Reconcile, Settings};
+use crate::reconcile::ownership::work_due;
+use crate::status::summarize::MIN_PAUSE;
 use crate::store::object_key::ObjectKey;
 use crate::store::store::{Change, Store};
 
@@ -36,18 +39,28 @@ pub(super) struct World {
     crossed_until: Timestamp,
     /// How many processes have ended.
     ended: usize,
+    /// The API server takes no status.
+    pub(super) refuses_writes: bool,
+    /// Resources (by UID) whose last reconcile could not store its status, and how many in a row.
+    owing: HashMap<String, i32>,
+    /// Uploads that no stored status tells of: resource (by UID) and number. A process that ends takes them with it.
+    unstored: HashSet<(String, String)>,
 }
 
-/// A round between its reading and its end.
+/// How a reconcile ended while its process went on.
+#[derive(Clone, Copy)]
+enum Ended {
+    Finished(Option<Timestamp>),
+    Dropped,
+    /// The API server did not take the status.
+    Refused,
+}
+
+/// A reconcile under way, and the process that drives it.
 pub(super) struct Begun {
     key: ObjectKey,
-    observation: Observation,
-    /// Which numbers are still to be read.
-    unread: VecDeque<usize>,
-    plan: Plan,
+    reconcile: Reconcile,
     secrets: Vec<ObservedSecret>,
-    /// The status that was last written.
-    shown: Option<FlowsEncryptionKeyStatus>,
     life: Life,
     /// What it was told.
     told: Told,
@@ -99,6 +112,9 @@ impl World {
             wakes: HashMap::new(),
             crossed_until: Timestamp::MIN,
             ended: 0,
+            refuses_writes: false,
+            owing: HashMap::new(),
+            unstored: HashSet::new(),
         }
     }
 
@@ -156,6 +172,8 @@ impl World {
     /// Another process takes over, and knows what the API server has.
     pub(super) fn restart(&mut self) {
         self.ended += 1;
+        self.owing.clear();
+        self.unstored.clear();
         self.store = new_index();
         self.indexed.clear();
         for position in 0..self.stages.len() {
@@ -180,135 +198,188 @@ impl World {
     /// What there is to do for a resource, as the operator decides it.
     pub(super) fn due(&self, position: usize) -> Due {
         let stage = &self.stages[position];
-        let unowned = unowned_numbers(&self.store, &stage.resource, &key_of(stage), self.now);
-        agenda(due(&stage.resource, &stage.secrets, stage.interval, self.now), unowned)
+        work_due(&self.store, &stage.resource, &stage.secrets, stage.interval, self.now)
     }
 
-    /// The first half of a round: everything is read, numbers are claimed, and a plan is made.
-    pub(super) fn begin(&mut self, position: usize, agenda: Work, life: Life) -> Begun {
-        let mut begun = self.look(position, agenda, life);
-        self.read(&mut begun, usize::MAX);
+    /// The first half of a reconcile: everything is read, numbers are claimed, and the uploads are decided.
+    pub(super) fn begin(&mut self, position: usize, work: Work, life: Life) -> Begun {
+        let mut begun = self.look(position, work, life);
         self.decide(&mut begun);
         begun
     }
 
-    /// A round begins, with the Secrets.
-    pub(super) fn look(&mut self, position: usize, agenda: Work, mut life: Life) -> Begun {
+    /// A reconcile begins, with the Secrets.
+    pub(super) fn look(&mut self, position: usize, work: Work, mut life: Life) -> Begun {
         let stage = &mut self.stages[position];
         self.wakes.remove(uid(stage));
         stage.now = self.now;
         life.may_be_crossed = self.now < self.crossed_until;
-        let observation = stage.look(agenda);
-        let (shown, secrets) = (stage.resource.status.clone(), stage.secrets.clone());
-        let unread = unread(&observation).into();
-        let (plan, told, ended) = (Plan::default(), Told::default(), self.ended);
-        Begun { key: key_of(stage), observation, unread, plan, secrets, shown, life, told, ended }
+        let settings = Settings {
+            interval: stage.interval,
+            waits: Waits::default(),
+            owes_status: self.owing.contains_key(uid(stage)),
+        };
+        let mut reconcile = Reconcile::new(Arc::new(stage.resource.clone()), work, settings, self.now);
+        if reconcile.observation().work.inputs {
+            assert_eq!(reconcile.next(self.now), Some(Action::ReadSecrets));
+            reconcile.handle(Event::SecretsRead(stage.inputs()), self.now);
+        }
+        let (key, secrets) = (key_of(stage), stage.secrets.clone());
+        Begun { key, reconcile, secrets, life, told: Told::default(), ended: self.ended }
     }
 
     /// Reads so many numbers more; none where something has changed.
     pub(super) fn read(&mut self, begun: &mut Begun, count: usize) {
         for _ in 0..count {
-            let is_permitted = self.is_permitted(begun);
-            let Some(position) = begun.unread.pop_front().filter(|_| is_permitted) else { return begun.unread.clear() };
-            let now = self.now;
-            let (mut process, observation) = self.process(begun);
-            read_number(observation, position, &mut process, now);
+            match self.advance(begun) {
+                Some(action @ Action::ReadNumber { .. }) => self.call(begun, action),
+                Some(Action::ClaimNumbers) | None => return,
+                Some(action) => panic!("{action:?} before the numbers are claimed"),
+            }
         }
     }
 
-    /// Whether the round's process has ended meanwhile, and its round with it.
+    /// What the reconcile wants next, once it has heard of any change.
+    fn advance(&self, begun: &mut Begun) -> Option<Action> {
+        if !self.is_permitted(begun) {
+            begun.reconcile.revoke();
+        }
+        begun.reconcile.next(self.now)
+    }
+
+    fn call(&mut self, begun: &mut Begun, action: Action) {
+        let resource = Arc::clone(&begun.reconcile.observation().resource);
+        let secrets = begun.reconcile.observation().inputs.as_ref().map(|inputs| inputs.secrets.clone());
+        let mut process = Process {
+            meta: &mut self.meta,
+            told: &mut begun.told,
+            uid: resource.metadata.uid.clone().unwrap_or_default(),
+            token: token(&resource.spec, &secrets.unwrap_or_default()),
+            life: &mut begun.life,
+        };
+        let event = player::call(&begun.reconcile, action, &mut process, self.now).expect("a call");
+        begun.reconcile.handle(event, self.now);
+    }
+
+    /// Whether the process of the reconcile has ended meanwhile, and the reconcile with it.
     fn is_gone(&self, begun: &Begun) -> bool {
         begun.ended != self.ended
     }
 
-    /// The process that goes on with the round, and what the round knows.
-    fn process<'a>(&'a mut self, begun: &'a mut Begun) -> (Process<'a>, &'a mut Observation) {
-        let observation = &mut begun.observation;
-        let resource = Arc::clone(&observation.resource);
-        let secrets = observation.inputs.as_ref().map(|inputs| inputs.secrets.as_slice()).unwrap_or_default();
-        let process = Process {
-            meta: &mut self.meta,
-            told: &mut begun.told,
-            uid: resource.metadata.uid.clone().unwrap_or_default(),
-            token: token(&resource.spec, secrets),
-            life: &mut begun.life,
-        };
-        (process, observation)
+    /// The reading comes to its end.
+    pub(super) fn decide(&mut self, begun: &mut Begun) {
+        self.read(begun, usize::MAX);
+        if !self.is_gone(begun) {
+            begun.reconcile.claim_numbers(&mut self.store, self.now);
+        }
     }
 
-    /// Settles whose the numbers are.
-    fn settle(&mut self, begun: &mut Begun) {
-        if self.is_gone(begun) {
+    /// A status while a reconcile is under way.
+    pub(super) fn checkpoint(&mut self, begun: &mut Begun) {
+        if self.is_gone(begun) || begun.life.is_over() {
             return;
         }
-        begun.observation.now = self.now;
-        claim_numbers(&mut self.store, &mut begun.observation, &begun.key);
-    }
-
-    /// The reading is over.
-    pub(super) fn decide(&mut self, begun: &mut Begun) {
-        self.settle(begun);
-        begun.plan = plan(&begun.observation);
-    }
-
-    /// A status while a round reads.
-    pub(super) fn checkpoint_reading(&mut self, begun: &mut Begun) {
-        self.settle(begun);
-        self.checkpoint(begun);
-    }
-
-    /// A status while a round is under way.
-    pub(super) fn checkpoint(&mut self, begun: &mut Begun) {
-        if let Some(position) = self.writable(begun).filter(|_| !begun.life.is_over()) {
-            let status = summarize(&begun.observation, &[], Progress::Underway, self.now).status;
+        let status = begun.reconcile.status_so_far(&mut self.store, self.now);
+        if let Some(position) = self.writable(begun).filter(|_| !self.refuses_writes) {
             self.store(position, begun, status);
         }
     }
 
-    /// The second half of a round: the uploads and the status.
+    /// The second half of a reconcile: the uploads and the status.
     pub(super) fn finish(&mut self, mut begun: Begun) {
         if self.is_gone(&begun) {
             return;
         }
-        let mut plan = begun.plan.clone();
-        if !self.is_permitted(&begun) {
-            plan.uploads.clear();
-        }
-        let wanted = begun.observation.expected();
-        plan.uploads
-            .retain(|u| self.store.owner(&u.phone_number_id, &begun.key, wanted, self.now) == Ownership::Uncontested);
-        oracles::check_plan(self, &begun.observation, &plan);
-        let uid = begun.observation.resource.metadata.uid.clone().unwrap_or_default();
-        let now = self.now;
-        let (mut process, observation) = self.process(&mut begun);
-        let mut outcomes = meta::execute(observation, &plan, &mut process, now);
-        assert!(outcomes.len() <= plan.uploads.len());
-        let is_over = begun.life.is_over();
-        if is_over {
-            // The last one that it began was not seen to its end.
-            outcomes.truncate(begun.life.uploads.saturating_sub(1));
-        }
-        let is_permitted = self.is_permitted(&begun) && !is_over;
-        let progress = Progress::of(is_permitted, &begun.observation, &begun.plan, &outcomes);
-        let is_noted = !is_over || self.random.bool();
-        if let Some(position) = self.writable(&begun).filter(|_| is_noted) {
-            let summary = summarize(&begun.observation, &outcomes, progress, self.now);
-            assert!(summary.next.is_none_or(|next| next >= self.now));
-            self.store(position, &mut begun, summary.status);
-            self.wake_at(&uid, summary.next);
-        } else if self.stages.iter().any(|stage| self::uid(stage) == uid) {
-            self.wakes.insert(uid.clone(), self.clock);
-        }
+        let uid = begun.reconcile.observation().resource.metadata.uid.clone().unwrap_or_default();
+        let end = self.upload_and_write(&mut begun);
         self.store.finish_round(&begun.key);
-        if is_over {
+        if !self.stages.iter().any(|stage| self::uid(stage) == uid) {
+            self.owing.remove(&uid);
+        } else if let Some(Ended::Finished(next)) = end {
+            self.owing.remove(&uid);
+            self.wake_at(&uid, next);
+        } else if let Some(Ended::Refused) = end {
+            let failures = self.owing.entry(uid.clone()).or_default();
+            *failures += 1;
+            let wait = Waits::default().after_outage(*failures);
+            self.wakes.entry(uid).or_insert(self.clock + wait);
+        } else {
+            // Somebody else has written the status: it tells nothing of these uploads.
+            self.unstored.retain(|(of, _)| *of != uid);
+            self.wakes.insert(uid, self.clock);
+        }
+        if end.is_none() {
             self.crossed_until = self.now + MINUTE;
             self.restart();
         }
     }
 
+    /// None where the process ended on the way.
+    fn upload_and_write(&mut self, begun: &mut Begun) -> Option<Ended> {
+        loop {
+            let action = self.advance(begun)?;
+            if begun.life.is_over() {
+                return self.die(begun, action);
+            }
+            match action {
+                Action::Upload(upload) => self.upload(begun, upload),
+                Action::WriteStatus(write) => {
+                    let Some(position) = self.writable(begun) else { return Some(Ended::Dropped) };
+                    if self.refuses_writes {
+                        return Some(Ended::Refused);
+                    }
+                    self.store(position, begun, write.status);
+                }
+                Action::Publish(_) => drop(begun.reconcile.handle(Event::Published, self.now)),
+                Action::Done(End::Dropped) => return Some(Ended::Dropped),
+                Action::Done(End::Finished { next }) => {
+                    assert!(next.is_none_or(|next| next >= self.now));
+                    return Some(Ended::Finished(next));
+                }
+                action => self.call(begun, action),
+            }
+        }
+    }
+
+    fn upload(&mut self, begun: &mut Begun, upload: Upload) {
+        let observation = begun.reconcile.observation();
+        let owner = self.store.owner(&upload.phone_number_id, &begun.key, observation.expected(), self.now);
+        if owner != Ownership::Uncontested {
+            let event = Event::Uploaded { phone_number_id: upload.phone_number_id, call: None };
+            begun.reconcile.handle(event, self.now);
+            return;
+        }
+        oracles::check_upload(self, observation, &upload);
+        let uid = observation.resource.metadata.uid.clone().unwrap_or_default();
+        // What was uploaded is known from the status alone.
+        let is_known = self.unstored.insert((uid, upload.phone_number_id.clone()));
+        assert!(is_known, "uploaded again before the last upload was stored: {upload:?}");
+        self.call(begun, Action::Upload(upload));
+    }
+
+    /// The process ends before this action. An upload may have left already, and a last checkpoint may be stored.
+    fn die(&mut self, begun: &mut Begun, action: Action) -> Option<Ended> {
+        let status = begun.reconcile.status_so_far(&mut self.store, self.now);
+        if let Some(position) = self.writable(begun).filter(|_| !self.refuses_writes && self.random.bool()) {
+            self.store(position, begun, status);
+        }
+        if let Action::Upload(upload) = action {
+            let owner = self.store.owner(
+                &upload.phone_number_id,
+                &begun.key,
+                begun.reconcile.observation().expected(),
+                self.now,
+            );
+            if owner == Ownership::Uncontested {
+                self.call(begun, Action::Upload(upload));
+            }
+        }
+        None
+    }
+
     /// Whether the process lives, and nobody changed the resource or its Secrets since the round began.
     fn is_permitted(&self, begun: &Begun) -> bool {
-        let began = &begun.observation.resource.metadata;
+        let began = &begun.reconcile.observation().resource.metadata;
         !self.is_gone(begun)
             && self.stages.iter().any(|stage| {
                 let metadata = &stage.resource.metadata;
@@ -325,21 +396,23 @@ impl World {
         if self.is_gone(begun) {
             return None;
         }
-        let uid = &begun.observation.resource.metadata.uid;
+        let uid = &begun.reconcile.observation().resource.metadata.uid;
         let position = self.stages.iter().position(|stage| stage.resource.metadata.uid == *uid)?;
-        (self.stages[position].resource.status == begun.shown).then_some(position)
+        (self.stages[position].resource.status == begun.reconcile.stored().status).then_some(position)
     }
 
-    fn store(&mut self, position: usize, begun: &mut Begun, mut status: FlowsEncryptionKeyStatus) {
-        let before = begun.shown.clone().unwrap_or_default();
-        follow(Some(&before), &mut status, self.now);
+    fn store(&mut self, position: usize, begun: &mut Begun, status: FlowsEncryptionKeyStatus) {
+        let before = begun.reconcile.stored().status.clone().unwrap_or_default();
+        let is_suspended = begun.reconcile.observation().resource.spec.is_suspended();
         let stage = &mut self.stages[position];
         stage.store(&status);
-        oracles::check_conditions(&before.conditions, stage.status(), begun.observation.resource.spec.is_suspended());
+        oracles::check_conditions(&before.conditions, stage.status(), is_suspended);
         oracles::check_transitions(&before, stage.status(), self.now);
         self.told.note(&begun.told);
         oracles::check_ready(stage, &self.told);
-        begun.shown.clone_from(&stage.resource.status);
+        let uid = uid(stage).to_owned();
+        self.unstored.retain(|(of, _)| *of != uid);
+        begun.reconcile.handle(Event::StatusStored(Arc::new(stage.resource.clone())), self.now);
         let change = self.learn(position);
         self.react(&begun.key, &change);
     }

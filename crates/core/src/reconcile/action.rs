@@ -1,0 +1,97 @@
+//! What a reconcile asks of its driver, and what the driver reports back.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use crate::meta::GraphError;
+use crate::number::Reading;
+use crate::observation::{Inputs, NumberReading};
+use crate::rollout::plan::Upload;
+use crate::rollout::uploads::{ReadBack, UploadCall};
+use crate::status::events::Note;
+
+/// What may start now. The driver starts it, and reports the result with the [`Event`] of the same name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Read the Secrets of the resource. Result: [`Event::SecretsRead`].
+    ReadSecrets,
+    /// Ask Meta for one number. Result: [`Event::NumberRead`].
+    ReadNumber {
+        /// The position of the number in the spec.
+        position: usize,
+        /// The phone number ID.
+        phone_number_id: String,
+    },
+    /// Settle who owns each number, with [`Reconcile::claim_numbers`](super::machine::Reconcile::claim_numbers).
+    ClaimNumbers,
+    /// Upload the key to one number, unless it has lost its owner by the time the request can leave. Result:
+    /// [`Event::Uploaded`].
+    Upload(Upload),
+    /// Read a number back after an upload. Result: [`Event::ReadBack`].
+    ReadBack(ReadBack),
+    /// Store a status. Result: [`Event::StatusStored`] or [`Event::StatusDropped`]. Where the API server fails, the driver
+    /// abandons the reconcile and starts another one later, with [`Settings::owes_status`].
+    ///
+    /// [`Settings::owes_status`]: super::machine::Settings::owes_status
+    WriteStatus(Box<StatusWrite>),
+    /// Publish what happened, as events of the resource. Result: [`Event::Published`].
+    Publish(Vec<Note>),
+    /// The reconcile is over.
+    Done(End),
+}
+
+/// A status to store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatusWrite {
+    /// The status.
+    pub status: FlowsEncryptionKeyStatus,
+    /// Whether the reconcile ends with this status.
+    pub is_final: bool,
+    /// Whether the status tells of uploads. If it were lost they would be repeated, so the driver tries until it is stored.
+    pub has_uploads: bool,
+}
+
+/// How a reconcile ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The status is stored.
+    Finished {
+        /// When the next reconcile is due; none where only a change calls for one.
+        next: Option<Timestamp>,
+    },
+    /// No status is stored: the resource is gone, another process wrote its status, or this process does not lead.
+    Dropped,
+}
+
+/// The result of an [`Action`]. Results of actions that run side by side may come in any order.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// What the Secrets hold, or what is wrong with them.
+    SecretsRead(Inputs),
+    /// What Meta said of one number. [`Reading::NotAsked`] where the call was cancelled.
+    NumberRead(NumberReading),
+    /// What came of an upload.
+    Uploaded {
+        /// The phone number ID.
+        phone_number_id: String,
+        /// What came of the call; none where it did not leave.
+        call: Option<UploadCall>,
+    },
+    /// What a number showed after an upload. [`Reading::NotAsked`] where the wait or the call was cancelled.
+    ReadBack {
+        /// The phone number ID.
+        phone_number_id: String,
+        /// What was learnt.
+        reading: Reading,
+        /// The answer with which Meta refused the credentials, if it did.
+        refusal: Option<GraphError>,
+    },
+    /// A status is stored, or was there already: the resource as it is now.
+    StatusStored(Arc<FlowsEncryptionKey>),
+    /// A status was not stored, and must not be: see [`End::Dropped`].
+    StatusDropped,
+    /// The events are published.
+    Published,
+}
