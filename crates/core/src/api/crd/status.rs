@@ -174,7 +174,7 @@ pub struct PhoneNumberStatus {
     #[schemars(length(max = 71))]
     pub uploaded_fingerprint: Option<String>,
 
-    /// Uploads of this key that took effect since the number was last Valid.
+    /// Uploads of the last uploaded key that took effect since the number was last Valid.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0))]
     pub upload_attempts: i32,
