@@ -1,11 +1,11 @@
 //! Starts and stops the operator: clients, controller, server, shutdown.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::client::ClientBuilder;
 use kube::runtime::events::Reporter;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::util::MapResponseLayer;
@@ -15,15 +15,14 @@ use waflows_core::store::store::Store;
 
 use crate::cli::{GraphArgs, RunArgs};
 use crate::controller::event_publisher::EventPublisher;
-use crate::controller::queue::Queue;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
-use crate::controller::{self, Context};
+use crate::controller::{ClusterState, Controller, Reconciler, Watches};
 use crate::graph::pacing::{CallLimiter, Limits};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::Metrics;
-use crate::server::{Exposition, Pages};
+use crate::server::{Exposition, Pages, Probes, Sources};
 use crate::sieve::sieved;
 use crate::telemetry::Traces;
 use crate::{apiserver, graph, server, telemetry};
@@ -119,44 +118,70 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     let stop = stop_on_signal().map_err(StartError::Signal)?;
     let kubernetes = kube::Config::infer().await?;
     let leadership = leadership(&args, timing, &kubernetes)?;
-    let client = ClientBuilder::try_from(for_single_requests(kubernetes.clone()))?
-        .with_layer(&apiserver::naming(&kubernetes))
-        .with_layer(&ConcurrencyLimitLayer::new(KUBERNETES_CONCURRENCY))
-        .build();
-
-    let namespaces = namespaces(&args);
-    let waits = Waits::scaled(args.wait_scale);
-    let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
-    let context = Arc::new(Context {
-        publisher: EventPublisher::new(client.clone(), reporter),
-        client,
-        watch_client: watch_client(kubernetes)?,
-        graph,
-        store: Mutex::new(Store::new(&namespaces, waits.before_takeover())),
-        queue: Queue::default(),
-        metrics,
-        health: Health::new(args.wait_scale),
-        started: AtomicBool::new(false),
-        default_check_interval: args.default_check_interval,
-        waits,
-        concurrency: args.concurrency.get() as usize,
-    });
-    let scopes = namespaces
-        .into_iter()
-        .enumerate()
-        .map(|(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() })
-        .collect();
+    let controller = controller(&args, graph, metrics, kubernetes)?;
 
     tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr().unwrap_or(args.http_address), graph_url = %args.graph.graph_url, "started");
     let leader = leadership.as_ref().map_or_else(Leader::alone, Leadership::leader);
-    let metrics = Exposition::new(Arc::clone(&context), leader.clone(), args.metrics_per_resource);
     if let Some(leadership) = &leadership {
-        context.health.follow("the election", leadership.heartbeat(), health::PATIENCE.max(2 * args.lease_duration));
+        let patience = health::PATIENCE.max(2 * args.lease_duration);
+        controller.health.follow("the election", leadership.heartbeat(), patience);
     }
-    let pages = Pages { context: Arc::clone(&context), leader: leader.clone(), metrics };
+    let pages = pages(&controller, &leader, args.metrics_per_resource);
     let server = tokio::spawn(server::serve(listener, pages, stop.clone()));
-    controller::run(context, scopes, leader, stop).await;
-    // No write is in progress any more: another replica may lead.
+    controller.run(scopes(&args), leader, stop).await;
+    finish(leadership, server, traces).await;
+    Ok(())
+}
+
+/// Connects the parts of the controller.
+fn controller(
+    args: &RunArgs,
+    graph: graph::Client,
+    metrics: Arc<Metrics>,
+    kubernetes: kube::Config,
+) -> kube::Result<Controller> {
+    let waits = Waits::scaled(args.wait_scale);
+    let store = Store::new(&namespaces(args), waits.before_takeover());
+    let cluster = Arc::new(ClusterState::new(store));
+    let health = Arc::new(Health::new(args.wait_scale));
+    let client = client(&kubernetes)?;
+    let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
+    let watches = Watches {
+        cluster: Arc::clone(&cluster),
+        client: watch_client(kubernetes)?,
+        health: Arc::clone(&health),
+        metrics: Arc::clone(&metrics),
+    };
+    let reconciler = Reconciler {
+        cluster,
+        publisher: EventPublisher::new(client.clone(), reporter),
+        client,
+        graph,
+        metrics,
+        waits,
+        default_check_interval: args.default_check_interval,
+    };
+    let concurrency = args.concurrency.get() as usize;
+    Ok(Controller { watches: Arc::new(watches), reconciler: Arc::new(reconciler), health, concurrency })
+}
+
+/// Connects the pages with the parts of the controller that they show.
+fn pages(controller: &Controller, leader: &Leader, per_resource: bool) -> Pages {
+    let Reconciler { cluster, metrics, graph, .. } = &*controller.reconciler;
+    let sources = Sources {
+        cluster: Arc::clone(cluster),
+        metrics: Arc::clone(metrics),
+        graph: graph.clone(),
+        leader: leader.clone(),
+        per_resource,
+    };
+    let (cluster, metrics, health) = (Arc::clone(cluster), Arc::clone(metrics), Arc::clone(&controller.health));
+    let probes = Probes { cluster, metrics, health };
+    Pages { probes, leader: leader.clone(), metrics: Exposition::new(sources) }
+}
+
+/// Ends the process. No write is in progress any more: another replica may lead.
+async fn finish(leadership: Option<Leadership>, server: JoinHandle<()>, traces: Option<Traces>) {
     if let Some(leadership) = leadership {
         leadership.release().await;
     }
@@ -167,7 +192,6 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     if let Some(traces) = traces {
         traces.finish().await;
     }
-    Ok(())
 }
 
 /// Checks the flag against the limits of a resource's `checkInterval`. Tests that shorten the waits may go below.
@@ -246,6 +270,13 @@ pub(crate) fn graph_client(
     Ok(graph::Client::new(&config, Arc::new(CallLimiter::new(ceilings)), metrics)?)
 }
 
+/// Creates the client for single requests.
+fn client(kubernetes: &kube::Config) -> kube::Result<kube::Client> {
+    let builder = ClientBuilder::try_from(for_single_requests(kubernetes.clone()))?;
+    let limit = ConcurrencyLimitLayer::new(KUBERNETES_CONCURRENCY);
+    Ok(builder.with_layer(&apiserver::naming(kubernetes)).with_layer(&limit).build())
+}
+
 /// Creates the client for watches. It drops large metadata of tenants before the data is kept in memory.
 fn watch_client(kubernetes: kube::Config) -> kube::Result<kube::Client> {
     let naming = apiserver::naming(&kubernetes);
@@ -257,6 +288,12 @@ fn watch_client(kubernetes: kube::Config) -> kube::Result<kube::Client> {
 fn namespaces(args: &RunArgs) -> Vec<Option<String>> {
     let names = named(&args.namespaces);
     if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() }
+}
+
+/// One pair of watches for each namespace.
+fn scopes(args: &RunArgs) -> Vec<Scope> {
+    let scope = |(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() };
+    namespaces(args).into_iter().enumerate().map(scope).collect()
 }
 
 /// The namespaces in a flag, without duplicates. Ignores empty names, because an environment variable may be set and

@@ -6,16 +6,18 @@
 //!
 //! The process is ready while its watches see the cluster, whether it leads or not.
 
+mod lock;
 mod sight;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use self::lock::locked;
 pub use self::sight::Sight;
 use crate::apiserver::describe;
 
@@ -217,10 +219,6 @@ impl Health {
             self.returns.send_replace(());
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

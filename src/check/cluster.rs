@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use waflows_core::api::crd::FlowsEncryptionKey as Resource;
 
-use super::CheckError;
+use super::error::CheckError;
 use crate::apiserver::{self, describe};
 use crate::app::for_single_requests;
 use crate::controller::secrets::{Fetched, fetch};

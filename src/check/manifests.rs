@@ -15,9 +15,10 @@ use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::store::object_key::ObjectKey;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::error::CheckError;
 use super::report::Problem;
+use super::schema;
 use super::yaml::{self, Fault};
-use super::{CheckError, schema};
 
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 const STDIN: &str = "-";

@@ -7,6 +7,7 @@
 
 mod assess;
 mod cluster;
+mod error;
 mod examine;
 mod manifests;
 mod progress;
@@ -18,20 +19,21 @@ mod yaml;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use cluster::{Cluster, Listed};
+pub use error::CheckError;
 use examine::{CheckInput, Secrets, Subject, examine};
 use manifests::Manifests;
 use progress::Progress;
 use report::{Problem, Report, ResourceReport};
 use selection::Selection;
+use table::table;
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::store::object_key::ObjectKey;
 
-use crate::app::{StartError, graph_client};
-use crate::cli::CheckArgs;
+use crate::app::graph_client;
+use crate::cli::{CheckArgs, OutputFormat};
 use crate::command_output::CommandOutput;
 use crate::graph;
 
@@ -39,58 +41,6 @@ use crate::graph;
 const CLUSTER: &str = "cluster";
 const DEFAULT_NAMESPACE: &str = "default";
 const WAIT_SCALE: f64 = 1.0;
-
-/// The reasons for which `check` reaches no verdict at all.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckError {
-    /// A manifest cannot be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The I/O error.
-        source: io::Error,
-    },
-    /// A manifest is not UTF-8 text.
-    #[error("{}: this is no UTF-8 text (PowerShell writes UTF-16); save it as UTF-8", .0.display())]
-    NoText(PathBuf),
-    /// The Graph client cannot be set up.
-    #[error(transparent)]
-    Graph(#[from] StartError),
-    /// No cluster is configured.
-    #[error("no cluster to look into: set KUBECONFIG, or give manifests with -f ({0})")]
-    Kubeconfig(#[source] kube::config::InferConfigError),
-    /// The Kubernetes client cannot be set up.
-    #[error("the Kubernetes client could not be set up: {0}")]
-    Client(#[source] kube::Error),
-    /// The cluster does not have the CustomResourceDefinition.
-    #[error("the cluster knows no FlowsEncryptionKeys: waflows-operator crd | kubectl apply --server-side -f -")]
-    NotInstalled,
-    /// The user may not list the resources.
-    #[error("{0}")]
-    MayNotList(String),
-    /// The user may not list the resources of all namespaces.
-    #[error("{0}; with --namespaces you can name those that you may see")]
-    MayNotListAll(String),
-    /// The list of the resources failed.
-    #[error("listing FlowsEncryptionKeys: {0}")]
-    List(String),
-    /// A named resource does not exist.
-    #[error("there is no FlowsEncryptionKey {0} in the cluster")]
-    NotFound(ObjectKey),
-    /// There is no resource to check.
-    #[error("there is no FlowsEncryptionKey in {0}")]
-    NothingGiven(String),
-    /// The label selector is invalid.
-    #[error("--selector: {0:?} is no label selector such as team=checkout")]
-    Selector(String),
-    /// `-f -` is given twice, but there is only one standard input.
-    #[error("standard input can be given once: -f -")]
-    StdinTwice,
-    /// The JSON cannot be written. Never in practice.
-    #[error("writing JSON: {0}")]
-    Json(#[from] serde_json::Error),
-}
 
 /// The input of `check`, and the findings before the examination.
 struct Given {
@@ -112,7 +62,19 @@ pub async fn run(args: &CheckArgs) -> Result<CommandOutput, CheckError> {
     } else {
         from_manifests(args, &selection).await?
     };
-    Ok(report(given, graph.as_ref()).await.printout(args.output)?)
+    Ok(printout(&report(given, graph.as_ref()).await, args.output)?)
+}
+
+/// The printed report.
+///
+/// # Errors
+/// Never in practice: the JSON contains only plain strings.
+fn printout(report: &Report, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
+    let text = match format {
+        OutputFormat::Table => table(report),
+        OutputFormat::Json => serde_json::to_string_pretty(report)? + "\n",
+    };
+    Ok(CommandOutput { text, exit_code: report.outcome.exit_code() })
 }
 
 async fn report(given: Given, graph: Option<&graph::Reader>) -> Report {

@@ -4,10 +4,6 @@ use serde::Serialize;
 use waflows_core::api::crd::{FlowsEncryptionKey, NumberError, NumberState};
 use waflows_core::store::object_key::ObjectKey;
 
-use super::table::table;
-use crate::cli::OutputFormat;
-use crate::command_output::CommandOutput;
-
 /// The reason for resources that the operator does not select. Not a condition reason: the status of such a resource
 /// stays empty.
 const NOT_SELECTED: &str = "NotSelected";
@@ -171,18 +167,6 @@ impl Report {
         let of_problems = if problems.is_empty() { Outcome::Fine } else { Outcome::ActionNeeded };
         let outcome = resources.iter().map(|resource| resource.outcome).fold(of_problems, Outcome::max);
         Self { outcome, resources, problems }
-    }
-
-    /// The printed report.
-    ///
-    /// # Errors
-    /// Never in practice: the JSON contains only plain strings.
-    pub(super) fn printout(&self, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
-        let text = match format {
-            OutputFormat::Table => table(self),
-            OutputFormat::Json => serde_json::to_string_pretty(self)? + "\n",
-        };
-        Ok(CommandOutput { text, exit_code: self.outcome.exit_code() })
     }
 }
 

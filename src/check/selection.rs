@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kube::core::ObjectMeta;
 
-use super::CheckError;
+use super::error::CheckError;
 use crate::app::named;
 use crate::cli::CheckArgs;
 use crate::selector::LabelSelector;

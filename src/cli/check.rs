@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::common::{KUBERNETES, OutputFormat};
+use super::graph::GraphArgs;
 use super::words::namespace;
-use super::{GraphArgs, KUBERNETES, OutputFormat};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

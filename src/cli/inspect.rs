@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::OutputFormat;
+use super::common::OutputFormat;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

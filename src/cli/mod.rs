@@ -1,6 +1,7 @@
 //! The command line. Every flag of `run` can also be set in the environment.
 
 mod check;
+mod common;
 mod graph;
 mod inspect;
 mod ping;
@@ -10,10 +11,12 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use check::CheckArgs;
+use common::KUBERNETES;
+pub use common::{LogFormat, OutputFormat};
 pub use graph::GraphArgs;
 pub use inspect::InspectArgs;
 pub use ping::PingArgs;
@@ -170,27 +173,8 @@ pub struct RunArgs {
     pub wait_scale: f64,
 }
 
-/// Output formats of `check`, `inspect` and `ping`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
-    /// For people.
-    Table,
-    /// For machines: one JSON object.
-    Json,
-}
-
-/// Formats of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: one JSON object per line.
-    Json,
-}
-
 /// Group headings in `--help`.
 const WORK: &str = "Work";
-const KUBERNETES: &str = "Kubernetes";
 const ELECTION: &str = "Leader election";
 const OBSERVABILITY: &str = "Observability";
 

@@ -13,10 +13,12 @@ use waflows_core::reconcile::action::{Action, End, Event, StatusWrite};
 use waflows_core::reconcile::machine::{CHECKPOINT_INTERVAL, Reconcile};
 use waflows_core::store::object_key::ObjectKey;
 
-use super::context::Context;
+use super::cluster_state::ClusterState;
+use super::error::ReconcileError;
 use super::fence::WriteFence;
 use super::reads::{Caller, read_number};
-use super::reconcile::{ReconcileError, report};
+use super::reconciler::Reconciler;
+use super::report::report;
 use super::status_writer::{StatusWriter, WriteStatusError, Written};
 use super::uploads::{self, Uploader};
 use super::{hearsay, secrets};
@@ -25,7 +27,7 @@ use crate::telemetry::spans;
 
 /// Does what a reconcile asks for.
 pub(super) struct Driver<'a> {
-    context: &'a Context,
+    reconciler: &'a Reconciler,
     key: &'a ObjectKey,
     fence: &'a WriteFence,
     begun: Timestamp,
@@ -49,35 +51,35 @@ enum Completed<'a> {
 
 /// What a reconcile has reserved until its status is stored.
 struct Reservation<'a> {
-    context: &'a Context,
+    cluster: &'a ClusterState,
     key: &'a ObjectKey,
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.context.store().finish_round(self.key);
+        self.cluster.store().finish_round(self.key);
     }
 }
 
 impl<'a> Driver<'a> {
     /// A driver of a reconcile that was decided upon at the time `begun`.
     pub(super) fn new(
-        context: &'a Context,
+        reconciler: &'a Reconciler,
         key: &'a ObjectKey,
         fence: &'a WriteFence,
         reconcile: Reconcile,
         begun: Timestamp,
     ) -> Self {
-        let writer = StatusWriter::new(context, key, fence, Arc::clone(reconcile.stored()));
+        let writer = StatusWriter::new(reconciler, key, fence, Arc::clone(reconcile.stored()));
         Self {
             checkpoints: checkpoints(&reconcile),
             writer: Some(writer),
             caller: None,
             under_way: FuturesUnordered::new(),
             span: Span::none(),
-            timer: Some(context.metrics.round()),
-            _reservation: Reservation { context, key },
-            context,
+            timer: Some(reconciler.metrics.round()),
+            _reservation: Reservation { cluster: &reconciler.cluster, key },
+            reconciler,
             key,
             fence,
             begun,
@@ -115,13 +117,13 @@ impl<'a> Driver<'a> {
             Action::ReadNumber { position, phone_number_id } => match self.caller.clone() {
                 Some(caller) => {
                     let reading =
-                        read_number(self.context.graph.reader(), caller, self.fence, position, phone_number_id);
+                        read_number(self.reconciler.graph.reader(), caller, self.fence, position, phone_number_id);
                     self.start(reading.map(Event::NumberRead));
                 }
                 None => self.reconcile.revoke(),
             },
             Action::ClaimNumbers => {
-                self.reconcile.claim_numbers(&mut self.context.store(), Timestamp::now());
+                self.reconcile.claim_numbers(&mut self.reconciler.cluster.store(), Timestamp::now());
                 self.span = spans::execute(self.reconcile.plan().uploads.len());
             }
             Action::Upload(upload) => self.start(self.uploader().upload(upload)),
@@ -129,7 +131,7 @@ impl<'a> Driver<'a> {
             Action::WriteStatus(write) => self.write_status(*write).await?,
             Action::Publish(notes) => {
                 report(self.key, &self.reconcile, self.begun);
-                self.context.publisher.publish(&self.reconcile.observation().resource, &notes).await;
+                self.reconciler.publisher.publish(&self.reconcile.observation().resource, &notes).await;
                 self.handle(Event::Published);
             }
             Action::Done(_) => {}
@@ -144,7 +146,7 @@ impl<'a> Driver<'a> {
 
     fn handle(&mut self, event: Event) {
         if let Some(outcome) = self.reconcile.handle(event, Timestamp::now()).cloned() {
-            uploads::report(&self.context.metrics, self.reconcile.observation(), &outcome);
+            uploads::report(&self.reconciler.metrics, self.reconcile.observation(), &outcome);
         }
     }
 
@@ -161,7 +163,7 @@ impl<'a> Driver<'a> {
 
     async fn read_secrets(&mut self) -> Result<(), ReconcileError> {
         let resource = &self.reconcile.observation().resource;
-        let api = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        let api = Api::namespaced(self.reconciler.client.clone(), &self.key.namespace);
         let reading = secrets::read(resource, &api).instrument(self.span.clone());
         // Where the fence was revoked meanwhile, the reconcile is over before the Secrets are known.
         if let Some(opened) = self.fence.run(reading).await {
@@ -176,7 +178,8 @@ impl<'a> Driver<'a> {
 
     fn uploader(&self) -> Uploader<'a> {
         Uploader {
-            context: self.context,
+            graph: &self.reconciler.graph,
+            cluster: &self.reconciler.cluster,
             key: self.key,
             fence: self.fence,
             caller: self.caller.clone(),
@@ -187,7 +190,7 @@ impl<'a> Driver<'a> {
     /// Calls under way are not left waiting for the API server: their answers would come too late.
     fn begin_checkpoint(&mut self) {
         let Some(mut writer) = self.writer.take() else { return };
-        let status = self.reconcile.status_so_far(&mut self.context.store(), Timestamp::now());
+        let status = self.reconcile.status_so_far(&mut self.reconciler.cluster.store(), Timestamp::now());
         let writing = async move {
             let written = writer.write(&status).await;
             Completed::Checkpoint(writer, written)
@@ -219,7 +222,7 @@ impl<'a> Driver<'a> {
         };
         let written = if is_final {
             self.span = Span::none();
-            hearsay::spread(self.context, self.key, &self.reconcile.observation().resource, &status);
+            hearsay::spread(&self.reconciler.cluster, self.key, &self.reconcile.observation().resource, &status);
             writer.write_until_stored(&status, has_uploads).await
         } else {
             writer.write(&status).await

@@ -7,14 +7,15 @@ use waflows_core::schedule::due::Work;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::resource_summary::refuses_token;
 
-use super::context::Context;
+use super::cluster_state::ClusterState;
 use super::fence::WriteFence;
 use super::queue::Urgency;
+use super::reconciler::Reconciler;
 use super::secrets::{self, ReadSecretError};
 
 /// Lets the resources that share a Secret with this one look, if its round found the credentials refused.
 pub(super) fn spread(
-    context: &Context,
+    cluster: &ClusterState,
     key: &ObjectKey,
     resource: &FlowsEncryptionKey,
     after: &FlowsEncryptionKeyStatus,
@@ -23,16 +24,16 @@ pub(super) fn spread(
         return;
     }
     let secret = ObjectKey::new(&key.namespace, &resource.spec.access_token_secret_ref.name);
-    let others = { context.store().doubt(&secret) };
+    let others = { cluster.store().doubt(&secret) };
     for other in others.iter().filter(|other| *other != key) {
-        context.queue.add(other, Urgency::Due);
+        cluster.queue.add(other, Urgency::Due);
     }
 }
 
 /// Whether a refusal that a resource has heard of is one of its own credentials: they may be others from the same
 /// Secret. In that case every call of its round stops before it is made.
 pub(super) async fn concerns(
-    context: &Context,
+    reconciler: &Reconciler,
     key: &ObjectKey,
     resource: &FlowsEncryptionKey,
     fence: &WriteFence,
@@ -40,15 +41,15 @@ pub(super) async fn concerns(
     if resource.spec.is_suspended() || resource.status.as_ref().is_some_and(refuses_token) {
         return Ok(false);
     }
-    let api = Api::namespaced(context.client.clone(), &key.namespace);
+    let api = Api::namespaced(reconciler.client.clone(), &key.namespace);
     match fence.run(secrets::read_credentials(resource, &api)).await {
-        Some(Ok(credentials)) => Ok(credentials.is_some_and(|it| context.graph.pacing().refusal(it.id()).is_some())),
+        Some(Ok(credentials)) => Ok(credentials.is_some_and(|it| reconciler.graph.pacing().refusal(it.id()).is_some())),
         Some(Err(error)) => {
-            context.store().keep_in_doubt(key);
+            reconciler.cluster.store().keep_in_doubt(key);
             Err(error)
         }
         None => {
-            context.store().keep_in_doubt(key);
+            reconciler.cluster.store().keep_in_doubt(key);
             Ok(false)
         }
     }

@@ -7,8 +7,9 @@
 //! 3. [`status_writer`] and [`event_publisher`] store and publish what came of it.
 
 mod attempts;
-pub mod context;
+pub mod cluster_state;
 mod driver;
+mod error;
 pub mod event_publisher;
 pub mod fence;
 pub mod hearsay;
@@ -16,11 +17,15 @@ pub mod partial_object;
 pub mod queue;
 pub mod reads;
 pub mod reconcile;
+pub mod reconciler;
+mod report;
 pub mod run;
 pub mod secrets;
 pub mod status_writer;
 pub mod uploads;
 pub mod watch;
 
-pub use context::Context;
-pub use run::run;
+pub use cluster_state::ClusterState;
+pub use reconciler::Reconciler;
+pub use run::Controller;
+pub use watch::Watches;

@@ -1,85 +1,123 @@
 //! Watches, takes from the queue, and ends in order.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use waflows_core::schedule::backoff::Waits;
+use waflows_core::store::object_key::ObjectKey;
 
-use super::context::{Context, Turn};
 use super::fence::WriteFence;
-use super::queue::Urgency;
+use super::queue::Queue;
 use super::reconcile::reconcile;
-use super::watch::{self, Scope};
+use super::reconciler::Reconciler;
+use super::watch::{self, Scope, Watches};
+use crate::health::Health;
 use crate::leader::{Leader, Term};
 
-/// Watches all the time, and works while this process leads, until `stop` is cancelled. Rounds that run then come to
-/// their end.
-pub async fn run(context: Arc<Context>, scopes: Vec<Scope>, leader: Leader, stop: CancellationToken) {
-    let mut watches = JoinSet::new();
-    for scope in scopes {
-        let (of_resources, of_secrets) = (Arc::clone(&context), Arc::clone(&context));
-        let same_scope = scope.clone();
-        watches.spawn(async move { watch::resources(&of_resources, &scope).await });
-        watches.spawn(async move { watch::secrets(&of_secrets, &same_scope).await });
-    }
-    let in_contact = Arc::clone(&context);
-    watches.spawn(async move { in_contact.health.keep_in_contact(&in_contact.client).await });
-    let working = async {
-        while let Some(term) = stop.run_until_cancelled(leader.acquired()).await {
-            work(&context, &term, &stop).await;
+/// Everything that the operator does for its resources.
+pub struct Controller {
+    /// The handles of the watches.
+    pub watches: Arc<Watches>,
+    /// The handles of the reconciles.
+    pub reconciler: Arc<Reconciler>,
+    /// Liveness of the loops.
+    pub health: Arc<Health>,
+    /// Limit of concurrent reconciles.
+    pub concurrency: usize,
+}
+
+impl Controller {
+    /// Watches all the time, and works while this process leads, until `stop` is cancelled. Reconciles in progress then
+    /// come to their end.
+    pub async fn run(self, scopes: Vec<Scope>, leader: Leader, stop: CancellationToken) {
+        let mut watches = self.watch(scopes);
+        let working = async {
+            while let Some(term) = stop.run_until_cancelled(leader.acquired()).await {
+                self.work(&term, &stop).await;
+            }
+        };
+        tokio::select! {
+            () = working => {}
+            // A watch runs for ever; without one the operator would be blind.
+            ended = watches.join_next() => {
+                tracing::error!(?ended, "a watch ended by itself");
+                stop.cancel();
+            }
         }
-    };
-    tokio::select! {
-        () = working => {}
-        // A watch runs for ever; without one the operator would be blind.
-        ended = watches.join_next() => {
-            tracing::error!(?ended, "a watch ended by itself");
-            stop.cancel();
+    }
+
+    fn watch(&self, scopes: Vec<Scope>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for scope in scopes {
+            let (of_resources, of_secrets) = (Arc::clone(&self.watches), Arc::clone(&self.watches));
+            let same_scope = scope.clone();
+            tasks.spawn(async move { watch::resources(&of_resources, &scope).await });
+            tasks.spawn(async move { watch::secrets(&of_secrets, &same_scope).await });
+        }
+        let (health, client) = (Arc::clone(&self.health), self.reconciler.client.clone());
+        tasks.spawn(async move { health.keep_in_contact(&client).await });
+        tasks
+    }
+
+    /// Works for one term, or until `stop` is cancelled.
+    async fn work(&self, term: &Term, stop: &CancellationToken) {
+        let cluster = &self.reconciler.cluster;
+        // Another process may have led meanwhile, and reconciles of a former term may not have been able to store their
+        // results.
+        if cluster.has_started() {
+            let keys = { cluster.store().keys() };
+            cluster.queue_all(&keys);
+        }
+        cluster.queue.open();
+        let heartbeat = self.health.begin("the loop that takes from the queue");
+        // Reconciles end early for either reason.
+        let rounds = term.lost().child_token();
+        let slots = Arc::new(Semaphore::new(self.concurrency));
+        let mut running = JoinSet::new();
+        let taking = async {
+            // The semaphore is never closed, so it always yields a permit.
+            while let Ok(slot) = heartbeat.while_waiting(Arc::clone(&slots).acquire_owned()).await {
+                let (key, round) = heartbeat.while_waiting(cluster.queue.next(&rounds)).await;
+                let (reconciler, fence) = (Arc::clone(&self.reconciler), WriteFence::new(round, term.clone()));
+                running.spawn(async move {
+                    let _turn = Turn { queue: &reconciler.cluster.queue, key: &key, waits: reconciler.waits };
+                    reconcile(&reconciler, &key, &fence).await;
+                    drop(slot);
+                });
+                while let Some(ended) = running.try_join_next() {
+                    note_fault(ended);
+                }
+            }
+        };
+        tokio::select! {
+            () = taking => {}
+            () = stop.cancelled() => {}
+            () = term.lost().cancelled() => {}
+        }
+        rounds.cancel();
+        while let Some(ended) = running.join_next().await {
+            note_fault(ended);
         }
     }
 }
 
-/// Works for one term, or until `stop` is cancelled.
-async fn work(context: &Arc<Context>, term: &Term, stop: &CancellationToken) {
-    // Another process may have led meanwhile, and rounds of a former term may not have been able to write what they
-    // came to.
-    if context.started.load(Ordering::Acquire) {
-        let keys = { context.store().keys() };
-        for key in keys {
-            context.queue.add(&key, Urgency::Due);
+/// A resource's turn, given back however the reconcile ends.
+struct Turn<'a> {
+    queue: &'a Queue,
+    key: &'a ObjectKey,
+    waits: Waits,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.queue.done(self.key);
+        if std::thread::panicking() {
+            // A fault of the operator's own: not again at once, and not never.
+            self.queue.add_at(self.key, Instant::now() + self.waits.after_refusal(1));
         }
-    }
-    context.queue.open();
-    let heartbeat = context.health.begin("the loop that takes from the queue");
-    // Rounds end early for either reason.
-    let rounds = term.lost().child_token();
-    let slots = Arc::new(Semaphore::new(context.concurrency));
-    let mut running = JoinSet::new();
-    let taking = async {
-        // The semaphore is never closed, so it always yields a permit.
-        while let Ok(slot) = heartbeat.while_waiting(Arc::clone(&slots).acquire_owned()).await {
-            let (key, round) = heartbeat.while_waiting(context.queue.next(&rounds)).await;
-            let (context, fence) = (Arc::clone(context), WriteFence::new(round, term.clone()));
-            running.spawn(async move {
-                let _turn = Turn { context: &context, key: &key };
-                reconcile(&context, &key, &fence).await;
-                drop(slot);
-            });
-            while let Some(ended) = running.try_join_next() {
-                note_fault(ended);
-            }
-        }
-    };
-    tokio::select! {
-        () = taking => {}
-        () = stop.cancelled() => {}
-        () = term.lost().cancelled() => {}
-    }
-    rounds.cancel();
-    while let Some(ended) = running.join_next().await {
-        note_fault(ended);
     }
 }
 

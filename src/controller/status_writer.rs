@@ -11,10 +11,10 @@ use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::store::object_key::ObjectKey;
 
-use super::context::Context;
 use super::fence::WriteFence;
 use super::partial_object::PartialObject;
 use super::queue::Urgency;
+use super::reconciler::Reconciler;
 use crate::apiserver::describe;
 use crate::telemetry::spans;
 
@@ -51,7 +51,7 @@ impl WriteStatusError {
 
 /// Writes the status of one resource, again and again as a round goes on.
 pub struct StatusWriter<'a> {
-    context: &'a Context,
+    reconciler: &'a Reconciler,
     key: &'a ObjectKey,
     fence: &'a WriteFence,
     /// The resource that the status was computed from, with the status that was last written.
@@ -63,12 +63,12 @@ pub struct StatusWriter<'a> {
 impl<'a> StatusWriter<'a> {
     /// A writer of the status of `resource`, as it was when the round began.
     pub fn new(
-        context: &'a Context,
+        reconciler: &'a Reconciler,
         key: &'a ObjectKey,
         fence: &'a WriteFence,
         resource: Arc<FlowsEncryptionKey>,
     ) -> Self {
-        Self { context, key, fence, resource, has_written: false, is_dropped: false }
+        Self { reconciler, key, fence, resource, has_written: false, is_dropped: false }
     }
 
     /// The resource, with the status that was last written.
@@ -102,7 +102,7 @@ impl<'a> StatusWriter<'a> {
             return Ok(Written::Stored);
         }
         let api: Api<PartialObject<FlowsEncryptionKey>> =
-            Api::namespaced(self.context.client.clone(), &self.key.namespace);
+            Api::namespaced(self.reconciler.client.clone(), &self.key.namespace);
         let mut conflicts = 0;
         // Who does not lead any more leaves the word to who does.
         while self.fence.is_leading() {
@@ -111,14 +111,14 @@ impl<'a> StatusWriter<'a> {
             if answer.is_err() {
                 spans::record_failure(&span);
             }
-            self.context.metrics.progress.beat();
+            self.reconciler.metrics.progress.beat();
             match answer {
                 Ok(written) => {
                     self.has_written = true;
                     self.resource = Arc::new(written);
                     // The answer may bring a change of the spec before the watch does.
-                    let change = { self.context.store().status_written(&self.resource, Timestamp::now()) };
-                    self.context.react(self.key, change);
+                    let change = { self.reconciler.cluster.store().status_written(&self.resource, Timestamp::now()) };
+                    self.reconciler.cluster.react(self.key, change);
                     return Ok(Written::Stored);
                 }
                 Err(kube::Error::Api(answer)) if is_gone(&answer, &self.key.name) => return Ok(Written::Dropped),
@@ -126,7 +126,7 @@ impl<'a> StatusWriter<'a> {
                     conflicts += 1;
                     if !self.rebase_on_conflict(&api, status).await? {
                         tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
-                        self.context.queue.add(self.key, Urgency::Changed);
+                        self.reconciler.cluster.queue.add(self.key, Urgency::Changed);
                         self.is_dropped = true;
                         return Ok(Written::Dropped);
                     }
@@ -153,7 +153,7 @@ impl<'a> StatusWriter<'a> {
                 Err(error) if has_uploads && error.may_pass_soon() && self.fence.is_valid() => {
                     tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
                     attempt += 1;
-                    self.fence.run(tokio::time::sleep(self.context.waits.after_failure(attempt))).await;
+                    self.fence.run(tokio::time::sleep(self.reconciler.waits.after_failure(attempt))).await;
                 }
                 result => return result,
             }
@@ -187,8 +187,8 @@ impl<'a> StatusWriter<'a> {
         self.resource = Arc::new(current);
         if !is_ours {
             // The next round starts from what is there, also before the watch brings it.
-            let change = { self.context.store().status_written(&self.resource, Timestamp::now()) };
-            self.context.react(self.key, change);
+            let change = { self.reconciler.cluster.store().status_written(&self.resource, Timestamp::now()) };
+            self.reconciler.cluster.react(self.key, change);
         }
         Ok(is_ours)
     }

@@ -15,10 +15,10 @@ use waflows_core::rollout::uploads::{ReadBack, UploadCall};
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::upload::UploadAnswer;
 
-use super::context::Context;
+use super::cluster_state::ClusterState;
 use super::fence::WriteFence;
 use super::reads::{Caller, cause_of, end_of, reading_of};
-use crate::graph::CallError;
+use crate::graph::{self, CallError};
 use crate::metrics::{Metrics, UploadResult};
 
 /// Bound on the last reading of a number when the reconcile is revoked: a process that is to stop has seconds, not minutes.
@@ -27,7 +27,8 @@ const LAST_READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Calls Meta for the uploads of one reconcile.
 #[derive(Clone)]
 pub(super) struct Uploader<'a> {
-    pub(super) context: &'a Context,
+    pub(super) graph: &'a graph::Client,
+    pub(super) cluster: &'a ClusterState,
     pub(super) key: &'a ObjectKey,
     pub(super) fence: &'a WriteFence,
     /// None where there are no credentials, and so no uploads.
@@ -46,10 +47,10 @@ impl Uploader<'_> {
     async fn call(&self, id: &str) -> Option<UploadCall> {
         let (public_key, caller) = (self.observation.key()?, self.caller.as_deref()?);
         let wanted = self.observation.expected();
-        let is_own = || self.context.store().owner(id, self.key, wanted, Timestamp::now()) == Ownership::Uncontested;
+        let is_own = || self.cluster.store().owner(id, self.key, wanted, Timestamp::now()) == Ownership::Uncontested;
         let may_begin = || self.fence.is_valid() && is_own();
         let at = Timestamp::now();
-        let result = self.context.graph.upload(&caller.credentials, &caller.resource, id, public_key, may_begin).await;
+        let result = self.graph.upload(&caller.credentials, &caller.resource, id, public_key, may_begin).await;
         let (answer, refusal) = answer_of(result)?;
         let may_be_crossed = self.fence.may_be_crossed(self.observation.waits.after_unknown_outcome());
         Some(UploadCall { at, answer, refusal, may_be_crossed })
@@ -75,7 +76,7 @@ impl Uploader<'_> {
 
     async fn read(&self, id: &str) -> (Reading, Option<GraphError>) {
         let Some(caller) = self.caller.as_deref() else { return (Reading::NotAsked, None) };
-        reading_of(self.context.graph.read_once(&caller.credentials, &caller.resource, id).await)
+        reading_of(self.graph.read_once(&caller.credentials, &caller.resource, id).await)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The watches: they update the store and add resources to the work queue.
 
+use std::sync::Arc;
+
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -10,18 +12,30 @@ use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::{Change, Store};
 
 use super::attempts::{Attempts, attentive};
-use super::context::Context;
+use super::cluster_state::ClusterState;
 use super::partial_object::{PartialObject, Watchable};
 use super::queue::Urgency;
 use crate::apiserver::describe;
-use crate::health::Sight;
-use crate::metrics::Watched;
+use crate::health::{Health, Sight};
+use crate::metrics::{Metrics, Watched};
 
 /// Field selector without Helm's release Secrets: they are many, large, and no resource refers to them.
 const NOT_HELM: &str = "type!=helm.sh/release.v1";
 
 /// Objects in one page of a list. A page is in memory as a whole, except the data that the sieve drops.
 const PAGE_SIZE: u32 = 100;
+
+/// The handles that the watches use.
+pub struct Watches {
+    /// The cached objects and the queue.
+    pub cluster: Arc<ClusterState>,
+    /// Requests to the API server that stay silent for long.
+    pub client: Client,
+    /// Liveness of the watches, and whether they see the cluster.
+    pub health: Arc<Health>,
+    /// Counts failures.
+    pub metrics: Arc<Metrics>,
+}
 
 /// The scope of one pair of watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,33 +59,34 @@ impl Scope {
 
 /// Watches the resources until the task is dropped. An object that cannot be parsed is logged and skipped, and never
 /// stops the others.
-pub async fn resources(context: &Context, scope: &Scope) {
+pub async fn resources(watches: &Watches, scope: &Scope) {
     let mut config = watcher::Config::default().page_size(PAGE_SIZE);
     if let Some(selector) = &scope.selector {
         config = config.labels(selector);
     }
+    let cluster = &*watches.cluster;
     let begin = |client: &Client| watcher(scope.api::<FlowsEncryptionKey>(client), config.clone());
-    follow(context, Watched::Resources, begin, |store, event| match event {
+    follow(watches, Watched::Resources, begin, |store, event| match event {
         Event::Init => store.begin_resources(scope.watch),
         Event::InitApply(resource) => {
             store.list_resource(scope.watch, &ObjectKey::of(resource.meta()));
-            apply(context, store, resource);
+            apply(cluster, store, resource);
         }
-        Event::Apply(resource) => apply(context, store, resource),
+        Event::Apply(resource) => apply(cluster, store, resource),
         Event::Delete(resource) => {
-            delete(context, store, &ObjectKey::of(resource.meta()));
+            delete(cluster, store, &ObjectKey::of(resource.meta()));
         }
         Event::InitDone => {
             for key in store.finish_resources(scope.watch) {
-                delete(context, store, &key);
+                delete(cluster, store, &key);
             }
-            start_if_complete(context, store);
+            start_if_complete(cluster, store);
         }
     })
     .await;
 }
 
-fn apply(context: &Context, store: &mut Store, resource: PartialObject<FlowsEncryptionKey>) {
+fn apply(cluster: &ClusterState, store: &mut Store, resource: PartialObject<FlowsEncryptionKey>) {
     let key = ObjectKey::of(resource.meta());
     // The operator's own status writes return as watch events.
     if store.is_up_to_date_with(&key, resource.meta()) {
@@ -82,7 +97,7 @@ fn apply(context: &Context, store: &mut Store, resource: PartialObject<FlowsEncr
             None => {
                 let change = store.apply_resource(&resource, Timestamp::now());
                 if store.is_complete() {
-                    context.react(&key, change);
+                    cluster.react(&key, change);
                 }
                 return;
             }
@@ -91,22 +106,23 @@ fn apply(context: &Context, store: &mut Store, resource: PartialObject<FlowsEncr
         Err(error) => error.to_string(),
     };
     tracing::error!(resource = %key, error = %fault, "this FlowsEncryptionKey cannot be read and is left alone; was it written for another version of the definition?");
-    delete(context, store, &key);
+    delete(cluster, store, &key);
 }
 
-fn delete(context: &Context, store: &mut Store, key: &ObjectKey) {
+fn delete(cluster: &ClusterState, store: &mut Store, key: &ObjectKey) {
     let vacated = store.delete_resource(key, Timestamp::now());
-    context.queue.remove(key);
+    cluster.queue.remove(key);
     if store.is_complete() {
-        context.react(key, Change { spec_changed: false, vacated });
+        cluster.react(key, Change { spec_changed: false, vacated });
     }
 }
 
 /// Watches the versions of Secrets until the task is dropped. Asks only for metadata.
-pub async fn secrets(context: &Context, scope: &Scope) {
+pub async fn secrets(watches: &Watches, scope: &Scope) {
     let config = watcher::Config::default().page_size(PAGE_SIZE).fields(NOT_HELM);
+    let cluster = &*watches.cluster;
     let begin = |client: &Client| watcher(scope.api::<Secret>(client), config.clone());
-    follow(context, Watched::Secrets, begin, |store, event| {
+    follow(watches, Watched::Secrets, begin, |store, event| {
         let concerned = match event {
             Event::Init => {
                 store.begin_secrets(scope.watch);
@@ -122,10 +138,10 @@ pub async fn secrets(context: &Context, scope: &Scope) {
         };
         if store.is_complete() {
             for key in concerned {
-                context.queue.add(&key, Urgency::Changed);
+                cluster.queue.add(&key, Urgency::Changed);
             }
         }
-        start_if_complete(context, store);
+        start_if_complete(cluster, store);
     })
     .await;
 }
@@ -133,15 +149,15 @@ pub async fn secrets(context: &Context, scope: &Scope) {
 /// Follows a watch. After most failures the watch continues by itself. It is restarted with a list if it cannot
 /// continue: the resource version has expired, or the connection may be dead.
 async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
-    context: &Context,
+    watches: &Watches,
     watched: Watched,
     begin: impl Fn(&Client) -> S,
     mut handle: impl FnMut(&mut Store, Event<K>),
 ) {
-    let heartbeat = context.health.begin(watched.loop_name());
-    let sight = context.health.sight(watched.as_str());
-    let client = attentive(&context.watch_client, watched, &sight);
-    let mut attempts = Attempts::new(&context.health);
+    let heartbeat = watches.health.begin(watched.loop_name());
+    let sight = watches.health.sight(watched.as_str());
+    let client = attentive(&watches.client, watched, &sight);
+    let mut attempts = Attempts::new(&watches.health);
     loop {
         let mut events = std::pin::pin!(begin(&client));
         let mut is_over = false;
@@ -153,10 +169,10 @@ async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
                         if !matches!(event, Event::Init) {
                             sight.hear();
                         }
-                        handle(&mut context.store(), event);
+                        handle(&mut watches.cluster.store(), event);
                     }
                     Some(Err(error)) => {
-                        context.metrics.watch_failed(watched);
+                        watches.metrics.watch_failed(watched);
                         report(watched, &sight, &error);
                         heartbeat.while_waiting(attempts.pause()).await;
                         is_over = sight.take_lost() || is_expired(&error);
@@ -193,12 +209,11 @@ fn is_expired(error: &watcher::Error) -> bool {
 }
 
 /// Queues every resource when all initial lists are complete. Usually nothing is due for most of them.
-fn start_if_complete(context: &Context, store: &Store) {
-    if store.is_complete() && !context.started.swap(true, std::sync::atomic::Ordering::AcqRel) {
-        tracing::info!(resources = store.keys().len(), "all resources and Secrets are listed");
-        for key in store.keys() {
-            context.queue.add(&key, Urgency::Due);
-        }
+fn start_if_complete(cluster: &ClusterState, store: &Store) {
+    if store.is_complete() && cluster.start() {
+        let keys = store.keys();
+        tracing::info!(resources = keys.len(), "all resources and Secrets are listed");
+        cluster.queue_all(&keys);
     }
 }
 

@@ -6,3 +6,4 @@
 pub mod client;
 pub mod explanation;
 pub mod obstacle;
+pub mod targets;

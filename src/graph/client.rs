@@ -1,6 +1,5 @@
 //! The two calls to Meta: read a number's key, upload a key.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,53 +9,19 @@ use tracing::Instrument;
 use waflows_core::meta::{ErrorClass, GraphError, Reported};
 use waflows_key::PublicKey;
 
+use super::config::{Config, ConfigError};
+use super::credentials::Credentials;
+use super::error::CallError;
 use super::exchange::exchange;
 use super::pacing::{CallLimiter, Caller};
 use super::transport::Transport;
-use super::{CallError, Credentials, wire};
+use super::wire;
 use crate::metrics::{Metrics, Operation};
 use crate::telemetry::spans;
 
 /// Immediate retries of a GET after a failure that may be brief.
 const READ_RETRIES: u32 = 2;
 const READ_RETRY_DELAY: Duration = Duration::from_millis(200);
-
-/// Configuration of the client.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Base URL, such as `https://graph.facebook.com`.
-    pub base_url: Url,
-    /// API version, such as `v25.0`.
-    pub api_version: String,
-    /// Whether `http` is allowed.
-    pub allow_http: bool,
-    /// PEM file of certificate authorities to trust in addition to the platform's. Read again when the file changes.
-    pub ca_bundle: Option<PathBuf>,
-    /// Timeout of a whole call. An upload must end before another replica can take a lost Lease.
-    pub timeout: Duration,
-}
-
-/// The reasons why the client cannot be created.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The scheme is not https, and `allow_http` is false.
-    #[error("--graph-url {0} is not https: tokens are only sent over TLS (tests may pass --allow-http-graph-url)")]
-    NotHttps(Url),
-    /// The URL cannot be a base URL.
-    #[error("--graph-url {0} has a query, a fragment, credentials or no host: give scheme, host and at most a path")]
-    NotABase(Url),
-    /// The CA bundle cannot be used.
-    #[error("--graph-ca-bundle {path} {trouble}")]
-    CaBundle {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        trouble: String,
-    },
-    /// TLS could not be set up.
-    #[error("the HTTPS client could not be set up: {0}")]
-    Http(#[from] reqwest::Error),
-}
 
 /// A client of the Graph API. Cheap to clone.
 #[derive(Clone)]

@@ -9,7 +9,9 @@
 
 mod answer;
 mod client;
+mod config;
 mod credentials;
+mod error;
 mod exchange;
 pub mod pacing;
 mod reader;
@@ -19,20 +21,9 @@ mod transport;
 mod usage;
 pub mod wire;
 
-pub use client::{Client, Config, ConfigError};
+pub use client::Client;
+pub use config::{Config, ConfigError};
 pub use credentials::{AccessToken, AppSecret, Credentials, MalformedCredential};
+pub use error::CallError;
 pub use pacing::{CallLimiter, Hold, HoldCause};
 pub use reader::Reader;
-
-use waflows_core::meta::GraphError;
-
-/// The ways in which a call can end without a successful answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallError {
-    /// The call failed, for this number.
-    Failed(GraphError),
-    /// A hold is in force: an answer to this call or an earlier one refused the credentials or limited the rate.
-    Paused(Hold),
-    /// The call was not made: while it waited for a permit, the caller lost its permission.
-    Withdrawn,
-}

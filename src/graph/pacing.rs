@@ -6,21 +6,22 @@
 //! [`incidents`] decides what is logged.
 
 mod book;
+mod hold;
 mod incidents;
 mod rate;
 mod recent;
 mod token;
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
-use waflows_core::meta::{ErrorClass, GraphError, HoldScope};
+use waflows_core::meta::{ErrorClass, GraphError};
 
 use self::book::{Admission, LimiterState};
+pub use self::hold::{Caller, Hold, HoldCause, Paused};
 use self::incidents::{Call, Incidents};
 use self::rate::Rate;
 use super::credentials::CredentialsId;
@@ -35,48 +36,6 @@ pub struct Limits {
     pub concurrency: Option<NonZeroU32>,
     /// Factor for the waits that the operator chooses, not for the waits that Meta names. 1 except in tests.
     pub wait_scale: f64,
-}
-
-/// The caller: credentials, resource and number.
-#[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
-    /// The credentials in use.
-    pub credentials: CredentialsId,
-    /// Origin of the credentials, for the log: Secret and entry.
-    pub token: &'a str,
-    /// `namespace/name` of the resource.
-    pub resource: &'a str,
-    /// The phone number ID.
-    pub phone_number_id: &'a str,
-}
-
-/// A hold: a call was not made, and the next one must wait.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hold {
-    /// The reason.
-    pub cause: HoldCause,
-    /// End of the hold: earliest time of the next attempt.
-    pub until: Instant,
-}
-
-/// The reason for a hold, with Meta's answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum HoldCause {
-    /// Meta refused the credentials.
-    CredentialsRefused(Arc<GraphError>),
-    /// A rate limit is in force.
-    RateLimited(Arc<GraphError>),
-}
-
-/// The active holds of one scope, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paused {
-    /// The scope.
-    pub scope: HoldScope,
-    /// The number of holds.
-    pub count: usize,
-    /// Time until the last of these holds ends.
-    pub longest: Duration,
 }
 
 /// The rate limiter that all calls of the process share.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Config, ConfigError};
+use super::config::{Config, ConfigError};
 use crate::outbound;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

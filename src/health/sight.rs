@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::locked;
+use super::lock::locked;
 
 /// The state of one watch.
 #[derive(Debug)]

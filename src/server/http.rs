@@ -1,7 +1,6 @@
 //! The HTTP server: `/metrics`, `/healthz` and `/readyz`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics_page::{CONTENT_TYPE as OPENMETRICS, Exposition};
-use crate::controller::Context;
+use super::probes::Probes;
 use crate::leader::Leader;
 
 /// The server cannot listen on the address.
@@ -35,8 +34,8 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 /// The state behind the pages.
 #[derive(Clone)]
 pub struct Pages {
-    /// The controller.
-    pub context: Arc<Context>,
+    /// Whether this process lives and sees the cluster.
+    pub probes: Probes,
     /// Whether this process leads.
     pub leader: Leader,
     /// The page of metrics.
@@ -69,13 +68,13 @@ async fn serve_metrics(State(pages): State<Pages>) -> Response {
 /// Fails while a restart may help. The handler takes the locks of every part of the process. If a lock is never
 /// released, there is no answer, which also fails the probe.
 async fn healthz(State(pages): State<Pages>) -> (StatusCode, String) {
-    verdict(&pages.context.not_live_reasons(pages.leader.is_leader()))
+    verdict(&pages.probes.not_live_reasons(pages.leader.is_leader()))
 }
 
 /// Succeeds after the initial list of every watch. A standby that waits for the Lease has warm caches and is also
 /// ready. Fails while the process does not see the cluster.
 async fn readyz(State(pages): State<Pages>) -> (StatusCode, String) {
-    verdict(&pages.context.not_ready_reasons())
+    verdict(&pages.probes.not_ready_reasons())
 }
 
 fn verdict(troubles: &[String]) -> (StatusCode, String) {

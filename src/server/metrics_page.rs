@@ -11,7 +11,8 @@ use prometheus_client::registry::Registry;
 use super::openmetrics::Page;
 use super::process_metrics::Process;
 use super::resource_metrics::Resources;
-use crate::controller::Context;
+use crate::controller::ClusterState;
+use crate::graph;
 use crate::leader::Leader;
 use crate::metrics::{Metrics, catalog};
 
@@ -27,9 +28,9 @@ pub struct Exposition {
 
 impl Exposition {
     /// Creates the page. Without `per_resource`, series of resources are added up over all resources.
-    pub fn new(context: Arc<Context>, leader: Leader, per_resource: bool) -> Self {
+    pub fn new(sources: Sources) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Sources { context, leader, per_resource }));
+        registry.register_collector(Box::new(sources));
         Self { registry: Arc::new(registry), last_length: Arc::default() }
     }
 
@@ -45,10 +46,18 @@ impl Exposition {
     }
 }
 
-struct Sources {
-    context: Arc<Context>,
-    leader: Leader,
-    per_resource: bool,
+/// What the page shows.
+pub struct Sources {
+    /// The cached objects and the queue.
+    pub cluster: Arc<ClusterState>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The client that waits for Meta's rate limits.
+    pub graph: graph::Client,
+    /// Whether this process leads.
+    pub leader: Leader,
+    /// Whether each resource has its own series.
+    pub per_resource: bool,
 }
 
 impl fmt::Debug for Sources {
@@ -63,11 +72,11 @@ impl Collector for Sources {
         let is_leader = self.leader.is_leader();
         page.family(&catalog::BUILD)?.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
         page.gauge(&catalog::LEADER, &i64::from(is_leader))?;
-        counted(&self.context.metrics, &mut page)?;
+        counted(&self.metrics, &mut page)?;
         self.resources(is_leader).encode(&mut page)?;
         self.pauses(&mut page)?;
         self.queue(is_leader, &mut page)?;
-        page.recorded(&catalog::WATCH_RESTARTS, &self.context.metrics.watch_restarts)?;
+        page.recorded(&catalog::WATCH_RESTARTS, &self.metrics.watch_restarts)?;
         Process::read().map_or(Ok(()), |process| process.encode(&mut page))
     }
 }
@@ -75,13 +84,13 @@ impl Collector for Sources {
 impl Sources {
     /// The resources, if this process leads. A standby reports none, because its series would be counted twice.
     fn resources(&self, is_leader: bool) -> Resources {
-        let store = self.context.store();
+        let store = self.cluster.store();
         let summary = if is_leader && store.is_complete() { store.summary() } else { Vec::new() };
         Resources { summary, per_resource: self.per_resource }
     }
 
     fn pauses(&self, page: &mut Page<'_>) -> fmt::Result {
-        let paused = self.context.graph.pacing().paused();
+        let paused = self.graph.pacing().paused();
         let mut family = page.family(&catalog::GRAPH_PAUSED)?;
         for of in &paused {
             family.encode_family(&[("scope", of.scope.as_str())])?.encode_gauge(&(of.count as u64))?;
@@ -95,7 +104,7 @@ impl Sources {
 
     /// The metrics of the work queue. A standby fills its queue but takes nothing from it, so it reports 0.
     fn queue(&self, is_leader: bool, page: &mut Page<'_>) -> fmt::Result {
-        let queue = &self.context.queue;
+        let queue = &self.cluster.queue;
         let (depth, oldest) = if is_leader { (queue.depth(), queue.oldest()) } else { Default::default() };
         page.gauge(&catalog::QUEUE_DEPTH, &(depth as u64))?;
         page.gauge(&catalog::QUEUE_OLDEST, &oldest.as_secs_f64())

@@ -8,4 +8,5 @@ mod process_metrics;
 mod resource_metrics;
 
 pub use http::{ListenError, Pages, listen, serve};
-pub use metrics_page::{CONTENT_TYPE, Exposition};
+pub use metrics_page::{CONTENT_TYPE, Exposition, Sources};
+pub use probes::Probes;

@@ -1,19 +1,32 @@
 //! The answers to the probes of the kubelet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::controller::Context;
+use crate::controller::ClusterState;
 use crate::controller::queue::Queue;
-use crate::health::Heartbeat;
+use crate::health::{Health, Heartbeat};
+use crate::metrics::Metrics;
 
 /// Three times the longest wait inside a reconcile: the wait between two attempts to store the record of an upload.
 const STANDSTILL: Duration = Duration::from_secs(15 * 60);
 
-impl Context {
+/// The parts of the process that the probes ask.
+#[derive(Clone)]
+pub struct Probes {
+    /// The cached objects and the queue.
+    pub cluster: Arc<ClusterState>,
+    /// Knows when a reconcile last came to a result.
+    pub metrics: Arc<Metrics>,
+    /// Knows the loops and the watches.
+    pub health: Arc<Health>,
+}
+
+impl Probes {
     /// The reasons for a restart of the process, each as a clause: stuck loops, and reconciles that have no result,
     /// neither success nor failure.
     pub fn not_live_reasons(&self, is_leader: bool) -> Vec<String> {
-        let standstill = standstill(&self.queue, &self.metrics.progress, is_leader);
+        let standstill = standstill(&self.cluster.queue, &self.metrics.progress, is_leader);
         let clause = standstill.map(|time| format!("the rounds have come to a standstill for {} s", time.as_secs()));
         self.health.not_live_reasons().into_iter().chain(clause).collect()
     }
@@ -21,7 +34,7 @@ impl Context {
     /// The reasons why the process does not see the cluster, each as a clause.
     pub fn not_ready_reasons(&self) -> Vec<String> {
         let mut clauses = self.health.not_ready_reasons();
-        if !self.store().is_complete() {
+        if !self.cluster.store().is_complete() {
             clauses.push("the lists of FlowsEncryptionKeys and Secrets are not complete".to_owned());
         }
         clauses

@@ -235,19 +235,22 @@ impl Criteria {
 
     /// The status after an upload and the read back.
     pub fn uploaded(&self, mut number: PhoneNumberStatus, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
-        let is_accepted = match &upload.answer {
-            UploadAnswer::Paused { limit, until } => return self.paused(number, limit.as_ref(), *until),
+        match &upload.answer {
+            UploadAnswer::Paused { limit, until } => self.paused(number, limit.as_ref(), *until),
             UploadAnswer::Failed(error) if !upload.answer.may_have_taken_effect() => {
                 number = self.failed(number, error, upload.at);
                 number.error = Some(error_of(FailedCall::Upload, error));
-                return number;
+                number
             }
-            UploadAnswer::Failed(_) => false,
-            UploadAnswer::Accepted => true,
-        };
+            UploadAnswer::Failed(_) | UploadAnswer::Accepted => self.read_back(number, upload, after),
+        }
+    }
+
+    /// The status after an upload that may have taken effect, and the read back.
+    fn read_back(&self, mut number: PhoneNumberStatus, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
+        let is_accepted = upload.answer == UploadAnswer::Accepted;
         // Replaces the error of an earlier upload.
         number.error = upload.answer.error().map(|error| error_of(FailedCall::Upload, error));
-        let former_failures = number.failures;
         number.last_upload_time = Some(Time(upload.at));
         if is_accepted {
             self.note_uploaded(&mut number);
@@ -257,23 +260,7 @@ impl Criteria {
             }
         }
         match after {
-            Reading::Answered { reported, at } => {
-                let failure = number.error.take();
-                number = self.answered(number, reported, *at);
-                if self.is_expected(number.key_fingerprint.as_deref()) {
-                    self.note_uploaded(&mut number);
-                }
-                match self.landed(&number) {
-                    _ if number.state == NumberState::Valid => {}
-                    true => number.upload_attempts = number.upload_attempts.saturating_add(1),
-                    false => {
-                        number.error = failure;
-                        // `answered` has reset the count of failures. Continue the former count.
-                        number.failures = former_failures.saturating_add(1);
-                        number.next_attempt_time = Some(Time(*at + self.waits.after_failure(number.failures)));
-                    }
-                }
-            }
+            Reading::Answered { reported, at } => number = self.shown_after_upload(number, reported, *at),
             Reading::Failed { error, at } => number = self.failed(number, error, *at),
             Reading::Paused { limit, until } if is_accepted => {
                 number = self.paused(number, limit.as_ref(), *until);
@@ -290,6 +277,31 @@ impl Criteria {
             // This request, or a request of a former leader, may still be on its way to Meta.
             let again = Time(upload.at + self.waits.after_unknown_outcome());
             number.next_attempt_time.get_or_insert(again);
+        }
+        number
+    }
+
+    /// The status after an upload, if Meta answered the read back. `number.error` is the failure of the upload.
+    fn shown_after_upload(
+        &self,
+        mut number: PhoneNumberStatus,
+        reported: &Reported,
+        at: Timestamp,
+    ) -> PhoneNumberStatus {
+        let (failure, former_failures) = (number.error.take(), number.failures);
+        number = self.answered(number, reported, at);
+        if self.is_expected(number.key_fingerprint.as_deref()) {
+            self.note_uploaded(&mut number);
+        }
+        match self.landed(&number) {
+            _ if number.state == NumberState::Valid => {}
+            true => number.upload_attempts = number.upload_attempts.saturating_add(1),
+            false => {
+                number.error = failure;
+                // `answered` has reset the count of failures. Continue the former count.
+                number.failures = former_failures.saturating_add(1);
+                number.next_attempt_time = Some(Time(at + self.waits.after_failure(number.failures)));
+            }
         }
         number
     }

@@ -1,9 +1,7 @@
-//! The errors of a key, with their remedies.
+//! The errors of a key. `remedy.rs` adds the remedy to each of them.
 
 use std::borrow::Cow;
 use std::fmt;
-
-use super::remedy;
 
 /// The expected type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -226,20 +224,5 @@ impl KeyError {
     #[must_use]
     pub fn is_passphrase(&self) -> bool {
         matches!(self, Self::MissingPassphrase | Self::WrongPassphrase)
-    }
-
-    /// Finding and remedy for a text in a field of a resource. None if the texts for a file also fit the field.
-    #[must_use]
-    pub fn in_field(&self, field: &str) -> String {
-        match remedy::in_field(self) {
-            Some((fault, remedy)) => format!("{field} {fault}: {remedy}"),
-            None => format!("{field}: {self}"),
-        }
-    }
-
-    /// The remedy, mostly a command. Also the last part of the error's text.
-    #[must_use]
-    pub fn remedy(&self) -> &'static str {
-        remedy::of(self)
     }
 }

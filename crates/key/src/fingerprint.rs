@@ -3,13 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rsa::pkcs8::der::Encode;
 use sha2::{Digest, Sha256};
-
-use super::error::Expected;
-use super::shape::Shape;
-use super::source::Source;
-use super::{algorithm, rsa_key};
 
 const PREFIX: &str = "sha256:";
 const SHORT_DIGITS: usize = 12;
@@ -24,22 +18,6 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     pub(super) fn of_spki(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
-    }
-
-    /// The fingerprint of a public key as Meta reports it. The key may have any algorithm and size,
-    /// and its line breaks may be changed, doubled or missing. A PKCS#1 key has the fingerprint of
-    /// its SubjectPublicKeyInfo.
-    ///
-    /// `None` if the text is not a public key.
-    #[must_use]
-    pub fn of_reported_pem(text: &str) -> Option<Self> {
-        let source = Source::find(text.as_bytes(), Expected::PublicKey).ok()?;
-        match source.shape().ok()? {
-            Shape::RsaPublic(pkcs1) => rsa_key::spki_of_pkcs1(pkcs1),
-            Shape::Spki(spki) if algorithm::is_rsa(&spki.algorithm) => rsa_key::normalized_spki(spki),
-            Shape::Spki(spki) => Some(Self::of_spki(&spki.to_der().ok()?)),
-            _ => None,
-        }
     }
 
     /// Whether the text is this fingerprint, as [`Display`](fmt::Display) writes it.

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::error::{Expected, KeyError};
+use super::public_key::PublicKey;
 use super::shape::Shape;
 use super::source::Source;
-use super::{PublicKey, rsa_key};
+use super::{private_key, rsa_key};
 
 /// The accepted formats of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl Inspection {
             Err(error) => return Self::useless(error),
         };
         let (file, dek_info) = source.into_parts();
-        let private = |kind| Self { kind: Some(kind), key: PublicKey::from_private_key(bytes, passphrase) };
+        let private = |kind| Self { kind: Some(kind), key: private_key::read(bytes, passphrase) };
         let public = |kind, key| Self { kind: Some(kind), key };
         if dek_info.is_some() {
             return private(KeyKind::EncryptedPkcs1PrivateKey);

@@ -7,8 +7,8 @@ use scrypt::Params as ScryptParams;
 use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
-use super::encrypted::{damaged, parameters, unsupported};
 use super::error::{Excess, KeyError};
+use super::identifier::{damaged, parameters, unsupported};
 
 /// Limit of PBKDF2 iterations: seconds of work. OpenSSL's default is 2048, OWASP's advice around a million.
 const MAX_ITERATIONS: u64 = 10_000_000;

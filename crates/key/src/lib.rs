@@ -16,17 +16,19 @@
 //! zeroizing buffers, which are dropped before a function returns.
 
 mod algorithm;
-mod certificate;
 mod cipher;
 mod encrypted;
 mod error;
 mod fingerprint;
+mod identifier;
 mod inspection;
 mod kdf;
 mod legacy;
 mod pem;
 mod private_key;
+mod public_key;
 mod remedy;
+mod reported;
 mod rsa_key;
 mod shape;
 mod sniff;
@@ -35,22 +37,13 @@ mod source;
 pub use error::{Excess, Expected, KeyError};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use inspection::{Inspection, KeyKind};
+pub use public_key::PublicKey;
+pub use source::MAX_BYTES;
 
 use shape::Shape;
-pub use source::MAX_BYTES;
 use source::Source;
 
-/// An RSA-2048 public key ready for upload.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PublicKey {
-    pem: String,
-    fingerprint: Fingerprint,
-}
-
 impl PublicKey {
-    /// Required length of the modulus, in bits.
-    pub const BITS: usize = rsa_key::BITS;
-
     /// The public half of the private key in `bytes`. Checks that both halves are consistent.
     ///
     /// One line break at the end of the passphrase is ignored, because an editor may add one and
@@ -89,18 +82,5 @@ impl PublicKey {
             Shape::RsaPublic(pkcs1) => rsa_key::from_pkcs1_public(pkcs1),
             other => Err(other.misplaced(Expected::PublicKey)),
         }
-    }
-
-    /// The SubjectPublicKeyInfo in PEM: lines of 64 columns. Each line ends with `\n`, also the
-    /// last.
-    #[must_use]
-    pub fn pem(&self) -> &str {
-        &self.pem
-    }
-
-    /// The fingerprint of the DER SubjectPublicKeyInfo.
-    #[must_use]
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
     }
 }

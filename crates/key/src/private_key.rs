@@ -3,10 +3,10 @@
 use rsa::pkcs8::PrivateKeyInfo;
 use rsa::pkcs8::der::Decode;
 
-use super::PublicKey;
 use super::algorithm::require_rsa;
 use super::encrypted::Scheme;
 use super::error::{Expected, KeyError};
+use super::public_key::PublicKey;
 use super::rsa_key;
 use super::shape::Shape;
 use super::source::Source;

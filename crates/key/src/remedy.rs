@@ -15,9 +15,36 @@ const ENCRYPT_AGAIN: &str = "encrypt it again with \
 const DECRYPT_ELSEWHERE: &str = "openssl does not open it either: decrypt it with the tool that made it, and encrypt \
     it again with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in private.pem -out new.pem`";
 const PASTE_AGAIN: &str = "paste all of it, from BEGIN PUBLIC KEY to END PUBLIC KEY";
+const WRITE_HYPHENS: &str = "write five ASCII hyphens on both sides of `BEGIN …` and of `END …`, or copy the file \
+     again without a word processor in between";
+const DECODE_ONCE: &str = "decode it once with `base64 -d`: under `data` a Secret holds base64 of the file, \
+    under `stringData` the file itself";
+const NAME_PASSPHRASE: &str = "name the Secret of its passphrase in `passphraseSecretRef`, or take the encryption \
+     off with `openssl pkey -in private.pem -out plain.pem`";
+const CORRECT_PASSPHRASE: &str = "correct the passphrase; `openssl pkey -in private.pem -noout` asks for it and tells \
+     whether it is right";
+const MATCH_HALVES: &str = "put both files of one issuance there; `openssl x509 -pubkey -noout -in tls.crt` and \
+     `openssl pkey -pubout -in tls.key` must print the same";
+
+impl KeyError {
+    /// Finding and remedy for a text in a field of a resource. None if the texts for a file also fit the field.
+    #[must_use]
+    pub fn in_field(&self, field: &str) -> String {
+        match in_field(self) {
+            Some((fault, remedy)) => format!("{field} {fault}: {remedy}"),
+            None => format!("{field}: {self}"),
+        }
+    }
+
+    /// The remedy, mostly a command. Also the last part of the error's text.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        of(self)
+    }
+}
 
 /// Finding and remedy for a text that a person pasted into a field. None if the texts for a file also fit.
-pub(super) fn in_field(error: &KeyError) -> Option<(&'static str, &'static str)> {
+fn in_field(error: &KeyError) -> Option<(&'static str, &'static str)> {
     use KeyError as E;
     let fault = match error {
         E::Empty | E::Blank => "is empty",
@@ -33,20 +60,14 @@ pub(super) fn in_field(error: &KeyError) -> Option<(&'static str, &'static str)>
 }
 
 /// The remedy for `error`.
-pub(super) fn of(error: &KeyError) -> &'static str {
+fn of(error: &KeyError) -> &'static str {
     use KeyError as E;
     match error {
         E::Empty | E::Blank | E::FileName => PUT_CONTENT,
         E::Truncated | E::BadBase64 | E::Damaged | E::Inconsistent => COPY_AGAIN,
         E::TooLarge => "put only the key there; a value may have up to 65536 bytes",
-        E::BrokenBeginLine => {
-            "write five ASCII hyphens on both sides of `BEGIN …` and of `END …`, or copy the file \
-             again without a word processor in between"
-        }
-        E::DoubleBase64 => {
-            "decode it once with `base64 -d`: under `data` a Secret holds base64 of the file, \
-             under `stringData` the file itself"
-        }
+        E::BrokenBeginLine => WRITE_HYPHENS,
+        E::DoubleBase64 => DECODE_ONCE,
         E::OtherText { expected } | E::OtherBinary { expected } => unknown(*expected),
         E::Certificate { expected } => certificate(*expected),
         E::CertificateRequest { expected } => certificate_request(*expected),
@@ -71,20 +92,11 @@ pub(super) fn of(error: &KeyError) -> &'static str {
         | E::Ed25519
         | E::Dsa
         | E::OtherAlgorithm { .. } => NEW_KEY,
-        E::MissingPassphrase => {
-            "name the Secret of its passphrase in `passphraseSecretRef`, or take the encryption \
-             off with `openssl pkey -in private.pem -out plain.pem`"
-        }
-        E::WrongPassphrase => {
-            "correct the passphrase; `openssl pkey -in private.pem -noout` asks for it and tells \
-             whether it is right"
-        }
+        E::MissingPassphrase => NAME_PASSPHRASE,
+        E::WrongPassphrase => CORRECT_PASSPHRASE,
         E::ExcessiveKeyDerivation { excess: Excess::Memory, .. } => DECRYPT_ELSEWHERE,
         E::UnsupportedEncryption { .. } | E::ExcessiveKeyDerivation { excess: Excess::Time, .. } => ENCRYPT_AGAIN,
-        E::CertificateMismatch => {
-            "put both files of one issuance there; `openssl x509 -pubkey -noout -in tls.crt` and \
-             `openssl pkey -pubout -in tls.key` must print the same"
-        }
+        E::CertificateMismatch => MATCH_HALVES,
     }
 }
 

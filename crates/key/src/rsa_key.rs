@@ -9,13 +9,11 @@ use rsa::pkcs8::der::pem::{LineEnding, encode_string};
 use rsa::pkcs8::der::{Decode, Encode};
 use rsa::{BigUint, RsaPrivateKey};
 
-use super::PublicKey;
 use super::algorithm::require_rsa;
 use super::error::KeyError;
 use super::fingerprint::Fingerprint;
+use super::public_key::PublicKey;
 
-/// Size that WhatsApp Flows requires, in bits.
-pub(super) const BITS: usize = 2048;
 /// Accepted public exponents: the bounds of the rsa crate and of most libraries.
 const EXPONENTS: Range<u64> = 3..1 << 33;
 
@@ -77,7 +75,7 @@ fn encode_spki(key: &Pkcs1Public<'_>) -> Option<Vec<u8>> {
 
 fn check(key: &Pkcs1Public<'_>) -> Result<(), KeyError> {
     let bits = bits(key.modulus);
-    if bits != BITS {
+    if bits != PublicKey::BITS {
         return Err(KeyError::WrongSize { bits });
     }
     if !exponent(key).is_some_and(|exponent| EXPONENTS.contains(&exponent) && exponent % 2 == 1) {

@@ -1,11 +1,14 @@
 //! Recognizes the type of a DER file by the tags of its elements.
+//!
+//! Of an X.509 certificate (RFC 5280) only the public key is read. Some real authorities issue certificates that strict
+//! parsers refuse: negative or overlong serial numbers, unusual names and times. So all elements before the key are
+//! skipped.
 
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
 use rsa::pkcs8::der::asn1::{AnyRef, ObjectIdentifier};
 use rsa::pkcs8::der::{Decode, ErrorKind, Header, Reader, SliceReader, Tag, Tagged};
 
 use super::algorithm::curve_name;
-use super::certificate;
 use super::error::{Expected, KeyError};
 
 /// The recognized types of DER files.
@@ -53,7 +56,7 @@ impl<'a> Shape<'a> {
             [Integer, Sequence] | [Integer, Sequence, Sequence] if elements[0].value() == [3] => Self::Pkcs12,
             [Sequence, OctetString] => Self::EncryptedPkcs8(elements[0], elements[1].value()),
             [Sequence, BitString] => Self::Spki(SubjectPublicKeyInfoRef::from_der(der).map_err(|_| KeyError::Damaged)?),
-            [Sequence, Sequence, BitString] => certificate::shape_of(elements[0])?,
+            [Sequence, Sequence, BitString] => signed(elements[0])?,
             [Tag::ObjectIdentifier, ContextSpecific { .. }] => Self::Pkcs7,
             _ => Self::Other,
         })
@@ -98,13 +101,38 @@ fn outer(file: &[u8]) -> Result<&[u8], KeyError> {
 }
 
 /// The elements of a SEQUENCE.
-pub(super) fn elements(sequence: AnyRef<'_>) -> Result<Vec<AnyRef<'_>>, KeyError> {
+fn elements(sequence: AnyRef<'_>) -> Result<Vec<AnyRef<'_>>, KeyError> {
     let mut reader = SliceReader::new(sequence.value()).map_err(|_| KeyError::Damaged)?;
     let mut elements = Vec::new();
     while !reader.is_finished() {
         elements.push(AnyRef::decode(&mut reader).map_err(|_| KeyError::Damaged)?);
     }
     Ok(elements)
+}
+
+/// Distinguishes a certificate from a signing request by the to-be-signed part.
+fn signed(to_be_signed: AnyRef<'_>) -> Result<Shape<'_>, KeyError> {
+    let elements = elements(to_be_signed)?;
+    let fields = match elements.split_first() {
+        // The version. Certificates of version 1 have no version field.
+        Some((first, rest)) if matches!(first.tag(), Tag::ContextSpecific { .. }) => rest,
+        _ => elements.as_slice(),
+    };
+    let tags: Vec<Tag> = fields.iter().map(Tagged::tag).collect();
+    match tags.as_slice() {
+        // serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo
+        [Tag::Integer, Tag::Sequence, Tag::Sequence, Tag::Sequence, Tag::Sequence, Tag::Sequence, ..] => {
+            Ok(Shape::Certificate { public_key: public_key(fields[5])? })
+        }
+        // version, subject, subjectPKInfo
+        [Tag::Integer, Tag::Sequence, Tag::Sequence] => Ok(Shape::CertificateRequest),
+        [Tag::Integer, Tag::Sequence, Tag::Sequence, Tag::ContextSpecific { .. }] => Ok(Shape::CertificateRequest),
+        _ => Ok(Shape::Other),
+    }
+}
+
+fn public_key(element: AnyRef<'_>) -> Result<SubjectPublicKeyInfoRef<'_>, KeyError> {
+    element.decode_as().map_err(|_| KeyError::Damaged)
 }
 
 fn is_integers(tags: &[Tag], at_least: usize) -> bool {

@@ -10,9 +10,9 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 use waflows_core::meta::{ErrorClass, GraphError, HoldScope, RateLimitScope};
 
+use super::hold::{Caller, Hold, HoldCause, Paused};
 use super::recent::Recent;
 use super::token::{BreakerState, Token, Turn};
-use super::{Caller, Hold, HoldCause, Paused};
 use crate::graph::credentials::CredentialsId;
 use crate::graph::usage::Usage;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use waflows_core::api::text::utc;
-use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope};
+use waflows_core::meta::{ErrorClass, GraphError, HoldScope, RateLimitScope};
 
-use super::{Caller, HoldCause, HoldScope};
+use super::hold::{Caller, HoldCause};
 
 /// Number of failed calls in a row before the log says that Meta has stopped answering.
 const FAILURES: u32 = 5;

@@ -1,8 +1,10 @@
 mod accounts;
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
 
-use waflows_core::meta::RateLimitScope;
+use waflows_core::meta::{HoldScope, RateLimitScope};
 
 use super::super::credentials::{AccessToken, Credentials};
 use super::book::{DEFAULT_RATE_LIMIT_WAIT, USAGE_LIFETIME};

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use waflows_core::meta::GraphError;
 
-use super::{Hold, HoldCause};
+use super::hold::{Hold, HoldCause};
 
 /// The first wait before a refused token is retried. Doubles with each refusal.
 const FIRST_REFUSAL: Duration = Duration::from_secs(5 * 60);

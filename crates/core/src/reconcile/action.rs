@@ -9,7 +9,7 @@ use crate::meta::GraphError;
 use crate::number::Reading;
 use crate::observation::{Inputs, NumberReading};
 use crate::rollout::plan::Upload;
-use crate::rollout::uploads::{ReadBack, UploadCall};
+use crate::rollout::uploads::{ReadBack, Step, UploadCall};
 use crate::status::events::Note;
 
 /// What may start now. The driver starts it, and reports the result with the [`Event`] of the same name.
@@ -40,6 +40,15 @@ pub enum Action {
     Publish(Vec<Note>),
     /// The reconcile is over.
     Done(End),
+}
+
+impl From<Step> for Action {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Upload(upload) => Self::Upload(upload),
+            Step::ReadBack(read_back) => Self::ReadBack(read_back),
+        }
+    }
 }
 
 /// A status to store.

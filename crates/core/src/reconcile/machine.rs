@@ -25,10 +25,11 @@ use super::ownership::claim_numbers;
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use crate::observation::Observation;
+use crate::proof::EndpointProof;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
 use crate::rollout::progress::Progress;
-use crate::rollout::uploads::{Step, Uploads};
+use crate::rollout::uploads::Uploads;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::Work;
 use crate::status::summarize::{Summary, summarize, with_transition_times};
@@ -127,6 +128,13 @@ impl Reconcile {
         }
     }
 
+    /// The same with what the Flow endpoint last answered.
+    #[must_use]
+    pub fn with_proof(mut self, proof: Option<Arc<EndpointProof>>) -> Self {
+        Arc::make_mut(&mut self.observation).proof = proof;
+        self
+    }
+
     /// What the reconcile knows.
     pub fn observation(&self) -> &Arc<Observation> {
         &self.observation
@@ -216,17 +224,13 @@ impl Reconcile {
                 Phase::Announcing => {
                     if !self.is_revoked {
                         let status = self.underway(now);
-                        let write = StatusWrite { status, is_final: false, has_uploads: false };
-                        return Some(self.await_result(Action::WriteStatus(Box::new(write))));
+                        return Some(self.write(StatusWrite { status, is_final: false, has_uploads: false }));
                     }
                     self.phase = Phase::Uploading(Uploads::of(&self.plan));
                 }
                 Phase::Uploading(uploads) => {
                     if let Some(step) = uploads.next(PARALLEL_CALLS, self.is_revoked) {
-                        return Some(match step {
-                            Step::Upload(upload) => Action::Upload(upload),
-                            Step::ReadBack(read_back) => Action::ReadBack(read_back),
-                        });
+                        return Some(step.into());
                     }
                     if !uploads.is_over(self.is_revoked) {
                         return None;
@@ -235,8 +239,7 @@ impl Reconcile {
                 }
                 Phase::Concluding(summary) => {
                     let (status, has_uploads) = (summary.status.clone(), !self.outcomes.is_empty());
-                    let write = StatusWrite { status, is_final: true, has_uploads };
-                    return Some(self.await_result(Action::WriteStatus(Box::new(write))));
+                    return Some(self.write(StatusWrite { status, is_final: true, has_uploads }));
                 }
                 Phase::Publishing(summary) => {
                     let notes = summary.notes.clone();
@@ -341,6 +344,10 @@ impl Reconcile {
         let mut status = summarize(&self.observation, &self.outcomes, Progress::Underway, now).status;
         with_transition_times(self.stored.status.as_ref(), &mut status, now);
         status
+    }
+
+    fn write(&mut self, write: StatusWrite) -> Action {
+        self.await_result(Action::WriteStatus(Box::new(write)))
     }
 
     fn await_result(&mut self, action: Action) -> Action {

@@ -1,6 +1,8 @@
 //! What users see of a resource: its status and its events.
 
+pub mod endpoint;
 pub mod events;
+mod input;
 pub mod inputs;
 pub mod number_message;
 pub mod ready;

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::endpoint;
+use super::input::{Input, carried};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
 use crate::api::text::{capitalized, clock, phone_numbers, utc};
@@ -12,12 +14,6 @@ use crate::observation::Observation;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::schedule::due::spec_digest;
-
-/// A condition about an input, `KeyLoaded` or `TokenAccepted`.
-struct Input {
-    status: ConditionStatus,
-    verdict: ConditionReason,
-}
 
 /// The conditions after a reconcile.
 pub fn conditions(
@@ -34,6 +30,8 @@ pub fn conditions(
     let mut wanted = conditions::ready(&ready);
     wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
     wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
+    let endpoint = endpoint::conditions(observation, before, numbers);
+    wanted.extend(endpoint.iter().flatten().map(|(kind, input)| (*kind, input.status, &input.verdict)));
     let generation = observation.resource.metadata.generation.unwrap_or_default();
     conditions::list(before, &wanted, generation, now)
 }
@@ -74,6 +72,8 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
     let mut wanted = conditions::ready(&verdict);
     wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
     wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
+    let endpoint = endpoint::conditions(observation, &before.conditions, &before.phone_numbers);
+    wanted.extend(endpoint.iter().flatten().map(|(kind, input)| (*kind, input.status, &input.verdict)));
     conditions::list(&before.conditions, &wanted, generation, now)
 }
 
@@ -178,23 +178,6 @@ fn limit(observation: &Observation) -> Option<ConditionReason> {
     })
 }
 
-/// The former condition, for a reconcile that has no new information about it.
-fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input {
-    let stored = conditions::find(before, kind);
-    let parsed = stored.and_then(|condition| {
-        let reason = Reason::parse(&condition.reason)?;
-        Some((&condition.status, ConditionReason::new(reason, condition.message.clone())))
-    });
-    match parsed {
-        Some((status, verdict)) if status == "True" => Input { status: ConditionStatus::True, verdict },
-        Some((status, verdict)) if status == "False" => Input { status: ConditionStatus::False, verdict },
-        Some((_, verdict)) if verdict.reason == Reason::RateLimited => {
-            Input { status: ConditionStatus::Unknown, verdict }
-        }
-        _ => Input { status: ConditionStatus::Unknown, verdict: ConditionReason::new(Reason::NotAsked, otherwise) },
-    }
-}
-
 fn ready(
     observation: &Observation,
     key: &Input,
@@ -290,7 +273,7 @@ fn rank(reason: Reason) -> u8 {
     }
 }
 
-fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
+pub(super) fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
     let Some(first) = concerned.first() else {
         return String::new();
     };

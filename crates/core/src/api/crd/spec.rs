@@ -9,7 +9,9 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Endpoint;
 use super::limits::{MAX_CHECK_INTERVAL, MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL};
+use super::secret_key_ref::SecretKeyRef;
 use super::status::FlowsEncryptionKeyStatus;
 
 /// Which key belongs on which phone numbers, and the access token that uploads the key. Set exactly one of
@@ -44,6 +46,12 @@ use super::status::FlowsEncryptionKeyStatus;
         type_ = "string",
         json_path = ".status.shortFingerprint",
         description = "Start of the public key's SHA-256 fingerprint"
+    ),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.endpoint.opensKeyInUse",
+        description = "Targets of the Flow endpoint that open what is encrypted with this key, of all targets"
     ),
     printcolumn(
         name = "Reason",
@@ -147,6 +155,11 @@ pub struct FlowsEncryptionKeySpec {
     )]
     pub check_interval: Option<String>,
 
+    /// The Flow endpoint that must have the private half of the key. The operator asks the endpoint, and reports whether it
+    /// opens what clients send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+
     /// True stops all work on this resource. The last status stays, and the resource owns no number. When it is false
     /// again, the operator reads every number at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,28 +212,10 @@ impl FlowsEncryptionKeySpec {
         .into_iter()
         .flatten()
     }
-}
 
-/// One entry of a Secret in the resource's own namespace.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[x_kube(crates(kube_core = "::kube_core"))]
-#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
-pub struct SecretKeyRef {
-    /// Name of the Secret.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
-    pub name: String,
-    /// Key in the Secret's data.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
-    pub key: String,
-}
-
-impl SecretKeyRef {
-    /// Name of the entry in messages. The Secret is in the namespace of the resource.
-    pub fn place(&self, namespace: &str) -> String {
-        format!("Secret {namespace}/{}, entry {}", self.name, self.key)
+    /// The app secret that signs requests to the endpoint, if there is one.
+    pub fn endpoint_app_secret_ref(&self) -> Option<&SecretKeyRef> {
+        self.endpoint.as_ref()?.app_secret_ref.as_ref().or(self.app_secret_ref.as_ref())
     }
 }
 

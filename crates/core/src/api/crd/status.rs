@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use waflows_key::Fingerprint;
 
+use super::endpoint::EndpointStatus;
+
 /// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
@@ -89,7 +91,12 @@ pub struct FlowsEncryptionKeyStatus {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub phone_numbers: Vec<PhoneNumberStatus>,
 
-    /// `Ready`, `KeyLoaded` and `TokenAccepted`; `Reconciling` or `Stalled` only while True.
+    /// What the operator found when it last asked the Flow endpoint; absent without `spec.endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointStatus>,
+
+    /// `Ready`, `KeyLoaded` and `TokenAccepted`; `Reconciling` or `Stalled` only while True; `EndpointReady` and
+    /// `Available` only with `spec.endpoint`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -167,7 +174,7 @@ pub struct PhoneNumberStatus {
     #[schemars(length(max = 71))]
     pub uploaded_fingerprint: Option<String>,
 
-    /// Uploads of this key that took effect since the number was last Valid.
+    /// Uploads of the last uploaded key that took effect since the number was last Valid.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0))]
     pub upload_attempts: i32,

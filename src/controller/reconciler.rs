@@ -1,0 +1,30 @@
+//! The handles that a reconcile uses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use waflows_core::schedule::backoff::Waits;
+
+use super::cluster_state::ClusterState;
+use super::event_publisher::EventPublisher;
+use crate::graph;
+use crate::metrics::Metrics;
+
+/// The handles that a reconcile uses.
+pub struct Reconciler {
+    /// The cached objects and the queue.
+    pub cluster: Arc<ClusterState>,
+    /// Requests to the API server: limited in time, and not repeated by the client itself.
+    pub client: Client,
+    /// Calls to Meta.
+    pub graph: graph::Client,
+    /// Publishes events.
+    pub publisher: EventPublisher,
+    /// Counts reconciles and uploads.
+    pub metrics: Arc<Metrics>,
+    /// The backoffs.
+    pub waits: Waits,
+    /// The check interval of resources that set none.
+    pub default_check_interval: Duration,
+}
