@@ -23,7 +23,7 @@ pub mod wire;
 
 pub use client::Client;
 pub use config::{Config, ConfigError};
-pub use credentials::{AccessToken, AppSecret, Credentials, MalformedCredential};
+pub use credentials::{AccessToken, AppSecret, Credentials};
 pub use error::CallError;
 pub use pacing::{CallLimiter, Hold, HoldCause};
 pub use reader::Reader;

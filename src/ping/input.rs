@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use reqwest::Certificate;
+use waflows_core::status::inputs::MalformedCredential;
 use waflows_key::{Inspection, KeyKind, PublicKey};
 use waflows_probe::SigningSecret;
 
 use crate::cli::PingArgs;
-use crate::graph::{AppSecret, MalformedCredential};
+use crate::graph::AppSecret;
 use crate::input_file::{self, ReadError, is_stdin};
 use crate::inspect::problem;
 use crate::outbound;

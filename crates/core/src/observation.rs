@@ -216,9 +216,7 @@ impl NumberObservation {
 
     /// The number's status after an upload that followed the read.
     pub fn uploaded(&self, criteria: &Criteria, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
-        // The read before each upload does not reset the count of failed uploads.
-        let failures = criteria.rebase(&self.before).failures;
-        criteria.uploaded(PhoneNumberStatus { failures, ..self.as_read(criteria) }, upload, after)
+        criteria.uploaded(self.as_read(criteria), upload, after)
     }
 }
 
