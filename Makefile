@@ -42,7 +42,7 @@ run: ## the operator on the cluster of your kubeconfig and Meta's Graph API (fir
 check: ## what needs neither Go nor a network: format, clippy, and the tests of core, keys and the operator's own code
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo test --locked -p waflows-core -p waflows-key
+	cargo test --locked -p waflows-core -p waflows-key -p waflows-probe
 	cargo test --locked -p waflows-operator --lib --test purity --test generated
 
 .PHONY: test

@@ -1,30 +1,18 @@
 //! The subcommand `inspect`: shows the content of a key file, or what is wrong with the file.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 use waflows_key::{Inspection, KeyError, PublicKey};
-use zeroize::Zeroizing;
 
 use crate::cli::{InspectArgs, OutputFormat};
 use crate::command_output::CommandOutput;
-
-/// Limit of the bytes that are read, far more than any key. A longer file is cut, and then refused as too large.
-const MAX_BYTES: u64 = 1024 * 1024;
+use crate::input_file::{ReadError, is_stdin, read};
 
 /// The reasons for which `inspect` reaches no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// The file cannot be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The I/O error.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// Both files are `-`, but there is only one standard input.
     #[error("key and passphrase cannot both come from standard input; give one of them as a file")]
     BothFromStdin,
@@ -59,23 +47,8 @@ pub fn run(args: &InspectArgs) -> Result<CommandOutput, InspectError> {
     Ok(CommandOutput { text, exit_code: u8::from(inspection.key.is_err()) })
 }
 
-fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, InspectError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
-    let read = if is_stdin(path) {
-        io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
-    };
-    read.map_err(|source| InspectError::Read { path: path.to_owned(), source })?;
-    Ok(bytes)
-}
-
 /// Finding and remedy for a local file. Some remedies differ from the remedies for a Secret.
-fn problem(error: &KeyError) -> String {
+pub(crate) fn problem(error: &KeyError) -> String {
     match error {
         KeyError::MissingPassphrase => {
             "the private key is encrypted: give the file with its passphrase with --passphrase-file FILE".to_owned()

@@ -6,7 +6,8 @@
 //! - [`controller`]: watches, work queue and reconciles; carries out the decisions of the core
 //! - [`leader`]: leader election, so that only one replica writes
 //! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
-//! - [`check`] and [`inspect`]: the subcommands that change nothing
+//! - [`endpoint`]: the client of Flow endpoints, and the words for their answers
+//! - [`check`], [`inspect`] and [`ping`]: the subcommands that change nothing
 //! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process
 
 mod apiserver;
@@ -15,11 +16,15 @@ pub mod check;
 pub mod cli;
 pub mod command_output;
 pub mod controller;
+pub mod endpoint;
 pub mod graph;
 pub mod health;
+mod input_file;
 pub mod inspect;
 pub mod leader;
 pub mod metrics;
+mod outbound;
+pub mod ping;
 pub mod selector;
 pub mod server;
 mod sieve;

@@ -51,6 +51,11 @@ fn answer() {
 }
 
 #[test]
+fn endpoint() {
+    run("endpoint", 6000, targets::endpoint);
+}
+
+#[test]
 fn rate_limits() {
     run("rate-limits", 6000, targets::rate_limits);
 }

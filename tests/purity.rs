@@ -1,5 +1,5 @@
-//! What decides can do nothing: the core has no client, no runtime and no HTTP among its dependencies, and knows no
-//! credential. Cargo says so, not care.
+//! What decides can do nothing: the core, and the crates of keys and probes, have no client, no runtime and no HTTP
+//! among their dependencies, and know no credential type. Cargo says so, not care.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
@@ -33,7 +33,7 @@ fn dependencies(package: &str) -> Vec<String> {
 
 #[test]
 fn what_decides_cannot_reach_the_outside() {
-    for package in ["waflows-core", "waflows-key"] {
+    for package in ["waflows-core", "waflows-key", "waflows-probe"] {
         let found = dependencies(package);
         assert!(found.iter().any(|name| name == package), "cargo tree names the package itself: {found:?}");
         let outside: Vec<_> = found.iter().filter(|name| OUTSIDE.contains(&name.as_str())).collect();

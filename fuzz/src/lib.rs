@@ -5,9 +5,11 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed expectation is a finding")]
 
 mod answer;
+mod endpoint;
 mod key;
 mod resource;
 
 pub use answer::{answer, rate_limits};
+pub use endpoint::endpoint;
 pub use key::{key, passphrase};
 pub use resource::resource;

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 /// Group heading in `--help`.
 pub(super) const KUBERNETES: &str = "Kubernetes";
 
-/// Output formats of `check` and `inspect`.
+/// Output formats of `check`, `inspect` and `ping`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// For people.

@@ -4,6 +4,7 @@ mod check;
 mod common;
 mod graph;
 mod inspect;
+mod ping;
 mod words;
 
 use std::net::SocketAddr;
@@ -18,13 +19,15 @@ use common::KUBERNETES;
 pub use common::{LogFormat, OutputFormat};
 pub use graph::GraphArgs;
 pub use inspect::InspectArgs;
+pub use ping::PingArgs;
 use words::{duration, log_level, name, namespace, selector};
 
 /// Keeps the encryption key of WhatsApp Flows on every phone number.
 ///
 /// Declare in a FlowsEncryptionKey which key belongs on which phone numbers. `run` is the operator: it uploads the key
 /// through Meta's Graph API and keeps it on the numbers. The other commands change nothing: `check` says what the
-/// operator would do, `inspect` says what a key file holds.
+/// operator would do, `inspect` says what a key file holds, `ping` says whether an endpoint has the private half of a
+/// key.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_long_help = EXAMPLES)]
 pub struct Cli {
@@ -39,6 +42,7 @@ Examples:
   waflows-operator run --http-address 127.0.0.1:8080
   waflows-operator check -f storefront.yaml -f secrets.yaml
   waflows-operator inspect private.pem
+  waflows-operator ping https://flows.example.com/flows --key private.pem
   source <(waflows-operator completions bash)
 
 `waflows-operator COMMAND --help` explains each command.";
@@ -77,6 +81,16 @@ Examples:
     /// accepts only a public key in PEM: --public-key prints it for any format.
     #[command(after_long_help = inspect::EXAMPLES)]
     Inspect(InspectArgs),
+    /// Ask a Flow endpoint whether it has the private half of a key.
+    ///
+    /// Sends the health check that Meta sends, encrypted with the key, and says what the answer means. Needs no cluster
+    /// and no token, and changes nothing. The key does not have to be on any number yet. Shows nothing of the answer
+    /// except its HTTP status.
+    ///
+    /// Exit code: 0 if the endpoint answers correctly; 1 if a person must act; 2 if there is no verdict, because the
+    /// endpoint cannot be reached or takes more than 10 seconds, or because the command line or a file is wrong.
+    #[command(after_long_help = ping::EXAMPLES)]
+    Ping(PingArgs),
     /// Print the CustomResourceDefinition as YAML.
     #[command(after_long_help = "\
 Example:

@@ -9,6 +9,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use waflows_core::status::inputs::{MAX_CREDENTIAL_BYTES, MalformedCredential};
+use waflows_probe::SigningSecret;
 use zeroize::Zeroizing;
 
 use super::redact::Redactor;
@@ -38,6 +39,11 @@ impl AppSecret {
     /// Reads an app secret from the bytes of a Secret. White space around the app secret is ignored.
     pub fn new(bytes: &[u8]) -> Result<Self, MalformedCredential> {
         printable(bytes).map(|text| Self(text.into()))
+    }
+
+    /// The secret for the signature of a request to a Flow endpoint, as Meta makes it.
+    pub(crate) fn signing(&self) -> SigningSecret {
+        SigningSecret::new(self.0.expose_secret().as_bytes())
     }
 }
 

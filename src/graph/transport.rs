@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::redirect;
 use tokio::time::Instant;
 
 use super::config::{Config, ConfigError};
+use crate::outbound;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Timeout between two pieces of an answer.
@@ -17,7 +17,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// opens a new connection. Without pings, calls would time out on a dead connection one after another.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
-const USER_AGENT: &str = concat!("waflows-operator/", env!("CARGO_PKG_VERSION"));
 /// How often the CA bundle is checked for changes, while there are calls. The kubelet updates a changed ConfigMap
 /// within a minute or two, so this adds little.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
@@ -82,10 +81,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 fn build(config: &Config, bundle: &Result<Vec<u8>, String>) -> Result<reqwest::Client, ConfigError> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .referer(false)
+    let mut builder = outbound::builder()
         .https_only(!config.allow_http)
         .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
         .read_timeout(READ_TIMEOUT.min(config.timeout))
@@ -102,9 +98,5 @@ fn build(config: &Config, bundle: &Result<Vec<u8>, String>) -> Result<reqwest::C
 fn roots(path: &Path, bundle: &Result<Vec<u8>, String>) -> Result<Vec<reqwest::Certificate>, ConfigError> {
     let unusable = |trouble: &str| ConfigError::CaBundle { path: path.to_owned(), trouble: trouble.to_owned() };
     let pem = bundle.as_ref().map_err(|error| unusable(&format!("cannot be read: {error}")))?;
-    let roots = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
-    if roots.is_empty() {
-        return Err(unusable("holds no certificates in PEM form"));
-    }
-    Ok(roots)
+    outbound::roots(pem).ok_or_else(|| unusable("holds no certificates in PEM form"))
 }

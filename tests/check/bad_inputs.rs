@@ -7,6 +7,7 @@ mod flags;
 mod keys;
 mod meta;
 mod page;
+mod ping;
 mod secrets;
 mod spec;
 mod yaml;
@@ -31,6 +32,7 @@ async fn every_bad_input_gets_the_words_of_the_table() {
         Section { title: "Numbers, and what Meta answers", rows: meta::rows().await },
         Section { title: "The cluster", rows: cluster::rows().await },
         Section { title: "Flags", rows: flags::rows() },
+        Section { title: "Endpoints", rows: ping::rows().await },
     ];
     let count: usize = sections.iter().map(|section| section.rows.len()).sum();
     assert!(count >= 100, "{count}");

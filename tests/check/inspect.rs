@@ -15,7 +15,7 @@ fn inspect(file: &str, flags: &[&str]) -> Printed {
 
 fn json(file: &str, flags: &[&str]) -> (i32, Value) {
     let printed = inspect(file, &[flags, &["-o", "json"]].concat());
-    (printed.code, serde_json::from_str(&printed.stdout).unwrap())
+    (printed.code, printed.json())
 }
 
 /// As docs/keys.md has it.

@@ -84,7 +84,7 @@ impl Scene {
     /// The report on these files, as JSON.
     pub(crate) fn report(&self, files: &[&str], flags: &[&str]) -> (i32, Value) {
         let printed = self.check(files, &[flags, &["-o", "json"]].concat());
-        (printed.code, serde_json::from_str(&printed.stdout).unwrap_or_else(|error| panic!("{error}: {printed:?}")))
+        (printed.code, printed.json())
     }
 
     /// State, action, reason and message of the first number of the first resource, and the exit code.

@@ -260,6 +260,7 @@ fn before(page: &Path) -> &'static str {
              fi"
         }
         "adopt" => "export TOKEN=EAA...",
+        "endpoint" => "openssl genrsa -out private.pem 2048; echo 0123456789abcdef0123456789abcdef > app-secret.txt",
         "operations" => "",
         _ => {
             "openssl genrsa -out private.pem 2048

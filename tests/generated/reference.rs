@@ -10,7 +10,7 @@ const HEAD: &str = "\
 `waflows.dev/v1alpha1`, namespaced, short name `fek`. What the fields are for: [concepts.md](concepts.md); whole resources:
 [examples](../examples/README.md). `kubectl explain fek.spec` shows the same text.
 
-<!-- written by `make generate` from crates/core/src/api/crd.rs -->
+<!-- written by `make generate` from crates/core/src/api/crd -->
 ";
 
 /// The page.

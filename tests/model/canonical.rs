@@ -215,6 +215,8 @@ impl World {
             last_check_time: _,
             last_successful_check_time: _,
             next_check_time: _,
+            // No resource of the model has an endpoint.
+            endpoint: _,
             phone_numbers,
             conditions,
         } = status;

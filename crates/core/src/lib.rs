@@ -12,12 +12,16 @@
 //! - [`upload`]: the reason and the result of an upload
 //! - [`schedule`]: when work is due, and the backoff
 //! - [`meta`]: Meta's answers
+//! - [`proof`]: what the probes of one endpoint found
+//! - [`endpoint`]: the possible outcomes of a probe of a Flow endpoint
 //! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
 
 pub mod api;
+pub mod endpoint;
 pub mod meta;
 pub mod number;
 pub mod observation;
+pub mod proof;
 pub mod queue;
 pub mod reconcile;
 pub mod rollout;

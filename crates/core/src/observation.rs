@@ -14,6 +14,7 @@ use crate::api::crd::{
 };
 use crate::meta::GraphError;
 use crate::number::{Criteria, Ownership, Reading};
+use crate::proof::EndpointProof;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
 use crate::upload::Uploaded;
@@ -31,6 +32,8 @@ pub struct Observation {
     pub numbers: Vec<NumberObservation>,
     /// Meta's answer, if it refused the credentials.
     pub refusal: Option<GraphError>,
+    /// What the Flow endpoint last answered. None if it was not asked since this process leads.
+    pub proof: Option<Arc<EndpointProof>>,
     /// The check interval.
     pub interval: Duration,
     /// The backoffs of the operator.
@@ -86,7 +89,7 @@ impl Observation {
                 NumberObservation { before, reading: Reading::NotAsked, ownership: Ownership::Uncontested }
             })
             .collect();
-        Self { resource, work, inputs: None, numbers, refusal: None, interval, waits, now }
+        Self { resource, work, inputs: None, numbers, refusal: None, proof: None, interval, waits, now }
     }
 
     /// The inputs about one number.

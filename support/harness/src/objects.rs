@@ -58,6 +58,7 @@ pub fn typed_spec(private_key: SecretKeyRef, token: SecretKeyRef, numbers: Vec<S
         phone_number_ids: numbers,
         mode: Mode::Enforce,
         check_interval: None,
+        endpoint: None,
         suspend: None,
     }
 }

@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use serde_json::Value;
+
 /// What a program printed, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Printed {
@@ -19,6 +21,11 @@ impl Printed {
     /// Whether the program ended with 0.
     pub fn is_success(&self) -> bool {
         self.code == 0
+    }
+
+    /// Standard output as JSON, for a test, which fails where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 

@@ -16,7 +16,7 @@ Each row was tried on the program itself. *Caught by* says who tells the person:
 - **API server**: `kubectl apply` is refused, in the words of a rule of the definition, or of the API server for types and
   unknown fields; `check` says it beforehand, in the words here;
 - **status**: the condition or the number of the resource says it, and `check` beforehand;
-- **check**, **inspect**: the command says it;
+- **check**, **inspect**, **ping**: the command says it;
 - **start**: the operator does not start;
 - **nobody**: it is accepted.
 
@@ -32,6 +32,7 @@ pub(super) enum Caught {
     Status,
     Check,
     Inspect,
+    Ping,
     Start,
     Nowhere,
 }
@@ -43,6 +44,7 @@ impl Caught {
             Self::Status => "status",
             Self::Check => "check",
             Self::Inspect => "inspect",
+            Self::Ping => "ping",
             Self::Start => "start",
             Self::Nowhere => "nobody",
         }

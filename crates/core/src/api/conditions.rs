@@ -23,11 +23,23 @@ pub enum ConditionType {
     Reconciling,
     /// Present while only a person can make the resource Ready. The operator keeps retrying slowly.
     Stalled,
+    /// Only with `spec.endpoint`: True when every target of the endpoint opens the key that the numbers should have.
+    EndpointReady,
+    /// Only with `spec.endpoint`: True when every number holds a valid key that every target opens. Clients are served.
+    Available,
 }
 
 impl ConditionType {
     /// All condition types.
-    pub const ALL: [Self; 5] = [Self::Ready, Self::KeyLoaded, Self::TokenAccepted, Self::Reconciling, Self::Stalled];
+    pub const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::KeyLoaded,
+        Self::TokenAccepted,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::EndpointReady,
+        Self::Available,
+    ];
 
     /// The `type` field of the condition.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +49,8 @@ impl ConditionType {
             Self::TokenAccepted => "TokenAccepted",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
+            Self::EndpointReady => "EndpointReady",
+            Self::Available => "Available",
         }
     }
 }
@@ -202,6 +216,22 @@ reasons! {
     UploadsWithoutEffect => Stalled,
     /// Some number does not hold the key with a valid signature, and mode Observe forbids an upload. Set mode Enforce.
     DriftObserved => Stalled,
+
+    /// Every target of the Flow endpoint opens the key. Nothing to do.
+    EndpointProven => Ready,
+    /// The operator has not asked the Flow endpoint with this key yet. Wait.
+    WaitingForEndpoint => Underway,
+    /// Some target of the Flow endpoint does not answer, or the Service has no ready pod. The operator asks again.
+    EndpointUnreachable => Waiting,
+    /// Some target of the Flow endpoint does not have the private half of the key. Give the endpoint the private key.
+    EndpointLacksKey => Stalled,
+    /// Some target of the Flow endpoint refuses the signature of the request. Correct `spec.endpoint.appSecretRef`.
+    EndpointRefusesSignature => Stalled,
+    /// Some target of the Flow endpoint gives a wrong answer to a health check. Correct the endpoint; `waflows-operator
+    /// ping` explains the answer.
+    EndpointAnswerWrong => Stalled,
+    /// The operator may not send requests to this endpoint. Change the spec, or a flag of the operator.
+    EndpointNotAllowed => Stalled,
 
     /// The resource is suspended, and its spec was changed since then or its numbers were never checked. Set `suspend`
     /// to false.

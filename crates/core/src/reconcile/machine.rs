@@ -25,6 +25,7 @@ use super::ownership::claim_numbers;
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use crate::observation::Observation;
+use crate::proof::EndpointProof;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
 use crate::rollout::progress::Progress;
@@ -125,6 +126,13 @@ impl Reconcile {
             plan: Arc::default(),
             outcomes: Vec::new(),
         }
+    }
+
+    /// The same with what the Flow endpoint last answered.
+    #[must_use]
+    pub fn with_proof(mut self, proof: Option<Arc<EndpointProof>>) -> Self {
+        Arc::make_mut(&mut self.observation).proof = proof;
+        self
     }
 
     /// What the reconcile knows.

@@ -34,6 +34,7 @@ impl Note {
 
 const UPLOAD: &str = "Upload";
 const RECONCILE: &str = "Reconcile";
+const PROBE: &str = "Probe";
 
 /// The events of a reconcile.
 pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, outcomes: &[Outcome]) -> Vec<Note> {
@@ -64,7 +65,26 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
     .collect();
     notes.extend(failed_uploads(before, after, key));
     notes.extend(trouble(before, after).or_else(|| recovery(before, after)));
+    notes.extend(endpoint(before, after));
     notes
+}
+
+/// An event for an endpoint that begins to fail, fails in another way, or opens the key again.
+fn endpoint(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
+    let now = conditions::find(&after.conditions, ConditionType::EndpointReady)?;
+    let reason = Reason::parse(&now.reason)?;
+    let then = conditions::find(&before.conditions, ConditionType::EndpointReady);
+    let was_false = then.is_some_and(|then| then.status == "False");
+    let is_same = then.is_some_and(|then| then.status == now.status && then.reason == now.reason);
+    let is_warning = now.status == "False";
+    let is_news = is_warning || (now.status == "True" && was_false);
+    (is_news && !is_same).then(|| Note {
+        is_warning,
+        reason: reason.as_str(),
+        action: PROBE,
+        text: now.message.clone(),
+        gist: now.message.clone(),
+    })
 }
 
 /// Numbers whose upload failed for a transient reason for the first time. Retries emit no event.

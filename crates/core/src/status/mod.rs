@@ -1,7 +1,10 @@
 //! What users see of a resource: its status and its events.
 
+pub mod endpoint;
 pub mod events;
+mod input;
 pub mod inputs;
 pub mod number_message;
 pub mod ready;
 pub mod summarize;
+pub mod trouble;

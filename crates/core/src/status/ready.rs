@@ -3,21 +3,18 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::endpoint;
+use super::input::{Input, carried};
+use super::trouble::{rank, sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
-use crate::api::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
-use crate::api::text::{capitalized, clock, phone_numbers, utc};
+use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
+use crate::api::text::{clock, phone_numbers, utc};
 use crate::meta::{ErrorClass, GraphError};
-use crate::number::{Criteria, Reading, UPLOADS_BEFORE_STALLED, is_rate_limit};
+use crate::number::{Reading, is_rate_limit};
 use crate::observation::Observation;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::schedule::due::spec_digest;
-
-/// A condition about an input, `KeyLoaded` or `TokenAccepted`.
-struct Input {
-    status: ConditionStatus,
-    verdict: ConditionReason,
-}
 
 /// The conditions after a reconcile.
 pub fn conditions(
@@ -34,6 +31,8 @@ pub fn conditions(
     let mut wanted = conditions::ready(&ready);
     wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
     wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
+    let endpoint = endpoint::conditions(observation, before, numbers);
+    wanted.extend(endpoint.iter().flatten().map(|(kind, input)| (*kind, input.status, &input.verdict)));
     let generation = observation.resource.metadata.generation.unwrap_or_default();
     conditions::list(before, &wanted, generation, now)
 }
@@ -74,6 +73,8 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
     let mut wanted = conditions::ready(&verdict);
     wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
     wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
+    let endpoint = endpoint::conditions(observation, &before.conditions, &before.phone_numbers);
+    wanted.extend(endpoint.iter().flatten().map(|(kind, input)| (*kind, input.status, &input.verdict)));
     conditions::list(&before.conditions, &wanted, generation, now)
 }
 
@@ -178,23 +179,6 @@ fn limit(observation: &Observation) -> Option<ConditionReason> {
     })
 }
 
-/// The former condition, for a reconcile that has no new information about it.
-fn carried(before: &[Condition], kind: ConditionType, otherwise: &str) -> Input {
-    let stored = conditions::find(before, kind);
-    let parsed = stored.and_then(|condition| {
-        let reason = Reason::parse(&condition.reason)?;
-        Some((&condition.status, ConditionReason::new(reason, condition.message.clone())))
-    });
-    match parsed {
-        Some((status, verdict)) if status == "True" => Input { status: ConditionStatus::True, verdict },
-        Some((status, verdict)) if status == "False" => Input { status: ConditionStatus::False, verdict },
-        Some((_, verdict)) if verdict.reason == Reason::RateLimited => {
-            Input { status: ConditionStatus::Unknown, verdict }
-        }
-        _ => Input { status: ConditionStatus::Unknown, verdict: ConditionReason::new(Reason::NotAsked, otherwise) },
-    }
-}
-
 fn ready(
     observation: &Observation,
     key: &Input,
@@ -249,52 +233,4 @@ fn all_valid(numbers: &[PhoneNumberStatus]) -> String {
     }
     let ids: Vec<_> = silent.iter().map(|number| &number.phone_number_id).collect();
     format!("{all}, {} as of {as_of}; for {} {since}.", phone_numbers(&ids), if ids.len() == 1 { "it" } else { "them" })
-}
-
-/// The reason why a number is not Valid.
-pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason> {
-    let drift = |reason| match criteria.mode {
-        Mode::Observe => Reason::DriftObserved,
-        Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => Reason::UploadsWithoutEffect,
-        Mode::Enforce => reason,
-    };
-    match number.state {
-        NumberState::Valid => None,
-        NumberState::Pending => Some(match &number.error {
-            Some(error) if is_rate_limit(error) => Reason::RateLimited,
-            Some(_) => Reason::GraphUnreachable,
-            None => Reason::Progressing,
-        }),
-        NumberState::Mismatch => Some(drift(Reason::SignatureLost)),
-        NumberState::Missing => Some(drift(Reason::KeyMissing)),
-        NumberState::Outdated => Some(drift(Reason::KeyOutdated)),
-        NumberState::Foreign => Some(drift(Reason::KeyForeign)),
-        // Not DriftObserved in mode Observe: an upload would not resolve this state.
-        NumberState::Unreported => Some(Reason::StatusUnknown),
-        NumberState::Conflict if criteria.is_handed_over(number) => Some(Reason::NumberHandover),
-        NumberState::Conflict => Some(Reason::NumberConflict),
-        NumberState::Contested => Some(Reason::NumberContested),
-        NumberState::Refused => Some(Reason::NumberRefused),
-        NumberState::Unreachable => Some(Reason::CheckOverdue),
-    }
-}
-
-/// The rank of a reason if numbers differ: reasons that need a person before reasons that pass by themselves.
-fn rank(reason: Reason) -> u8 {
-    use conditions::ReadyEffect;
-    match reason.ready_effect() {
-        ReadyEffect::Stalled => 3,
-        ReadyEffect::Waiting => 2,
-        ReadyEffect::Underway => 1,
-        ReadyEffect::Ready | ReadyEffect::Suspended => 0,
-    }
-}
-
-fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
-    let Some(first) = concerned.first() else {
-        return String::new();
-    };
-    let ids: Vec<_> = concerned.iter().map(|number| &number.phone_number_id).collect();
-    let detail = if first.message.is_empty() { "not asked yet." } else { &first.message };
-    format!("{}: {detail}", capitalized(&phone_numbers(&ids)))
 }

@@ -15,7 +15,7 @@ use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::schedule::due::{self, Due, spec_digest, sync_request};
 use crate::status::events::{self, Note};
-use crate::status::{number_message, ready};
+use crate::status::{endpoint, number_message, ready};
 
 /// The result of a reconcile.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +66,7 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
             status.last_check_time = Some(Time(now));
         }
     }
+    status.endpoint = endpoint::status(observation, &status.phone_numbers);
     status.conditions = ready::conditions(observation, outcomes, &status.phone_numbers, progress, now);
     finish(observation, &before, status, outcomes, now)
 }

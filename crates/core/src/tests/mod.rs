@@ -5,6 +5,7 @@
 
 mod canary;
 mod conditions;
+mod endpoint;
 mod events;
 mod failures;
 mod meta;
@@ -12,6 +13,7 @@ mod number;
 mod ownership;
 mod plan;
 mod player;
+mod proof;
 mod properties;
 mod schedule;
 mod simulation;
@@ -102,6 +104,7 @@ fn resource(numbers: &[&str]) -> FlowsEncryptionKey {
         phone_number_ids: numbers.iter().map(ToString::to_string).collect(),
         mode: Mode::Enforce,
         check_interval: None,
+        endpoint: None,
         suspend: None,
     };
     let mut resource = FlowsEncryptionKey::new("storefront", spec);

@@ -61,6 +61,7 @@ pub(crate) fn resource(name: &str, numbers: &[&str], now: Timestamp) -> FlowsEnc
         phone_number_ids: Vec::new(),
         mode: Default::default(),
         check_interval: None,
+        endpoint: None,
         suspend: None,
     };
     spec.phone_number_ids = numbers.iter().map(ToString::to_string).collect();

@@ -1,0 +1,28 @@
+//! Names and limits of the resource, as the schema and the operator share them.
+
+use std::time::Duration;
+
+/// Annotation whose change requests a check of every number now. Any value is allowed; a timestamp is usual.
+pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
+/// The shortest check interval, as in the CEL rule on `checkInterval`.
+pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// The longest check interval, as in the CEL rule on `checkInterval`. With a longer interval a lost signature would
+/// stay unnoticed.
+pub const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Number of earlier keys in the status, which distinguish `Outdated` from `Foreign`.
+pub const MAX_PREVIOUS_FINGERPRINTS: usize = 5;
+/// Number of foreign replacements of our key in the status of each number.
+pub const MAX_REPLACED_TIMES: usize = 3;
+/// Limit of texts for people in the status of a number, in bytes as the API server stores them.
+///
+/// The schema counts characters, which are never more than bytes. 500 numbers with texts of this length stay under 1
+/// MiB, which etcd accepts safely.
+pub const MAX_NUMBER_TEXT: usize = 256;
+/// Limit of short texts that are copied into the status (trace ids, error types, the sync annotation), in bytes.
+pub const MAX_SHORT_TEXT: usize = 64;
+/// Limit of numbers in a resource. The size limits of the status depend on it.
+pub const MAX_PHONE_NUMBERS: usize = 500;
+/// Limit of a phone number ID, in digits.
+pub const MAX_PHONE_NUMBER_ID: usize = 20;
+/// Limit of a condition's message, in bytes.
+pub const MAX_CONDITION_MESSAGE: usize = 1024;

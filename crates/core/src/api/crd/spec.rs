@@ -1,0 +1,230 @@
+//! What users write.
+
+#![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+#![expect(clippy::duplicated_attributes, reason = "printer columns share values of their attributes")]
+
+use std::time::Duration;
+
+use kube_derive::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::endpoint::Endpoint;
+use super::limits::{MAX_CHECK_INTERVAL, MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL};
+use super::secret_key_ref::SecretKeyRef;
+use super::status::FlowsEncryptionKeyStatus;
+
+/// Which key belongs on which phone numbers, and the access token that uploads the key. Set exactly one of
+/// `privateKeySecretRef`, `certificateSecretRef` and `publicKey`.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(crates(kube_core = "::kube_core"))]
+#[kube(
+    group = "waflows.dev",
+    version = "v1alpha1",
+    kind = "FlowsEncryptionKey",
+    plural = "flowsencryptionkeys",
+    crates(kube_core = "::kube_core"),
+    shortname = "fek",
+    namespaced,
+    status = "FlowsEncryptionKeyStatus",
+    derive = "PartialEq",
+    doc = "FlowsEncryptionKey keeps the public half of an RSA key on phone numbers of a WhatsApp business, so that WhatsApp Flows with a data endpoint can encrypt what they send.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "True when every number holds this key with a valid signature"
+    ),
+    printcolumn(
+        name = "Valid",
+        type_ = "string",
+        json_path = ".status.valid",
+        description = "Numbers that hold this key with a valid signature, of all numbers"
+    ),
+    printcolumn(
+        name = "Key",
+        type_ = "string",
+        json_path = ".status.shortFingerprint",
+        description = "Start of the public key's SHA-256 fingerprint"
+    ),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.endpoint.opensKeyInUse",
+        description = "Targets of the Flow endpoint that open what is encrypted with this key, of all targets"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why Ready is what it is"
+    ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "boolean",
+        json_path = ".spec.suspend",
+        description = "true while nobody looks at the numbers: the other columns are as they were"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Last Check",
+        type_ = "date",
+        json_path = ".status.lastSuccessfulCheckTime",
+        priority = 1,
+        description = "How old the oldest answer of Meta is that VALID rests on"
+    ),
+    printcolumn(
+        name = "Mode",
+        type_ = "string",
+        json_path = ".spec.mode",
+        priority = 1,
+        description = "Enforce uploads, Observe only reports"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1,
+        description = "What to do next"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(has(self.privateKeySecretRef) ? 1 : 0) + (has(self.certificateSecretRef) ? 1 : 0) + (has(self.publicKey) ? 1 : 0) == 1")
+        .message("exactly one of privateKeySecretRef, certificateSecretRef and publicKey must be set"),
+    validation = Rule::new("!has(self.passphraseSecretRef) || has(self.privateKeySecretRef)")
+        .message("passphraseSecretRef is only allowed together with privateKeySecretRef")
+        .field_path(".passphraseSecretRef"),
+    // Refuses a private key with its BEGIN line, or the bare base64 of a DER file that is as long as a private key.
+    // With a rule on the field itself, the API server would repeat the key in its answer.
+    validation = Rule::new("!has(self.publicKey) || !self.publicKey.matches('PRIVATE ?KEY|^[[:space:]]*MII[EF]')")
+        .message("publicKey must not hold a private key, which would be stored with the resource: put it into a Secret that privateKeySecretRef names, or set what `openssl pkey -in private.pem -pubout` prints")
+        .field_path(".publicKey"),
+)]
+pub struct FlowsEncryptionKeySpec {
+    /// Entry of a Secret that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. The
+    /// operator sends only the public half to Meta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key_secret_ref: Option<SecretKeyRef>,
+
+    /// Entry of a Secret that holds an X.509 certificate (PEM or DER) with an RSA-2048 key, such as `tls.crt` of a
+    /// Secret of type kubernetes.io/tls. The operator uploads the certificate's public key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_secret_ref: Option<SecretKeyRef>,
+
+    /// The public key itself (PEM, `BEGIN PUBLIC KEY` or `BEGIN RSA PUBLIC KEY`), for private keys in an HSM or a KMS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub public_key: Option<String>,
+
+    /// Entry of a Secret that holds the passphrase of an encrypted private key. One newline at the end is ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase_secret_ref: Option<SecretKeyRef>,
+
+    /// Entry of a Secret that holds the access token of a system user with the permission `whatsapp_business_messaging` on
+    /// every listed number. White space around the token is ignored.
+    pub access_token_secret_ref: SecretKeyRef,
+
+    /// Entry of a Secret that holds the Meta app's secret. If set, every call has an `appsecret_proof`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_secret_ref: Option<SecretKeyRef>,
+
+    /// Phone number IDs (not the phone numbers themselves) that must hold the key. Quote the IDs: an unquoted number is
+    /// not a string in YAML.
+    #[schemars(length(min = 1, max = 500), inner(length(min = 1, max = 20), regex(pattern = r"^[0-9]+$")))]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = Rule::new("self.all(id, id.matches('^[0-9]*$'))")
+            .message("phoneNumberIds takes phone number IDs, which are digits only, not the phone numbers themselves"),
+    )]
+    pub phone_number_ids: Vec<String>,
+
+    /// Enforce uploads the key to every number and keeps it there. Observe reads and reports, and never uploads.
+    #[serde(default)]
+    pub mode: Mode,
+
+    /// How often the operator checks each number, as a duration such as `30m` or `1h30m`; at least one minute, at most
+    /// 30 days. Default: the operator's flag `--default-check-interval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // A duration of six digits in sixteen characters always fits into a CEL duration. A longer one would be a CEL type
+    // error.
+    #[schemars(length(max = 16))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1m') && duration(self) <= duration('720h')")
+            .message("checkInterval must be a duration such as 30m or 1h30m, of at least 1m and at most 720h (30 days)")
+    )]
+    pub check_interval: Option<String>,
+
+    /// The Flow endpoint that must have the private half of the key. The operator asks the endpoint, and reports whether it
+    /// opens what clients send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+
+    /// True stops all work on this resource. The last status stays, and the resource owns no number. When it is false
+    /// again, the operator reads every number at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+impl FlowsEncryptionKeySpec {
+    /// An error in the numbers that the schema should have refused. The definition of another version may have accepted
+    /// it. The API server might refuse every status for such numbers.
+    pub fn fault(&self) -> Option<String> {
+        let count = self.phone_number_ids.len();
+        if !(1..=MAX_PHONE_NUMBERS).contains(&count) {
+            return Some(format!("spec.phoneNumberIds has {count} items; 1 to {MAX_PHONE_NUMBERS} can be worked on"));
+        }
+        let is_fine =
+            |id: &String| (1..=MAX_PHONE_NUMBER_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(position) = self.phone_number_ids.iter().position(|id| !is_fine(id)) {
+            return Some(format!("spec.phoneNumberIds[{position}] is not 1 to {MAX_PHONE_NUMBER_ID} digits"));
+        }
+        let mut ids: Vec<_> = self.phone_number_ids.iter().collect();
+        ids.sort_unstable();
+        let twice = ids.windows(2).find(|pair| pair[0] == pair[1])?[0];
+        Some(format!("spec.phoneNumberIds has {twice} more than once"))
+    }
+
+    /// Whether `suspend` is true.
+    pub fn is_suspended(&self) -> bool {
+        self.suspend == Some(true)
+    }
+
+    /// The check interval of the resource, or `default` if the resource has none. An invalid value, which the schema
+    /// should have refused, counts as none.
+    pub fn check_interval_or(&self, default: Duration) -> Duration {
+        self.check_interval
+            .as_deref()
+            .and_then(|text| text.parse::<kube_core::Duration>().ok())
+            .map(Duration::from)
+            .map_or(default, |interval| interval.clamp(MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL))
+    }
+
+    /// All Secret references of the resource.
+    pub fn secret_refs(&self) -> impl Iterator<Item = &SecretKeyRef> {
+        [
+            self.private_key_secret_ref.as_ref(),
+            self.certificate_secret_ref.as_ref(),
+            self.passphrase_secret_ref.as_ref(),
+            Some(&self.access_token_secret_ref),
+            self.app_secret_ref.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The app secret that signs requests to the endpoint, if there is one.
+    pub fn endpoint_app_secret_ref(&self) -> Option<&SecretKeyRef> {
+        self.endpoint.as_ref()?.app_secret_ref.as_ref().or(self.app_secret_ref.as_ref())
+    }
+}
+
+/// Whether the operator may upload keys to the numbers.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Upload the key wherever it is missing, replaced or without a valid signature.
+    #[default]
+    Enforce,
+    /// Read and report only.
+    Observe,
+}

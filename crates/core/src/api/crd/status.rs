@@ -1,0 +1,306 @@
+//! What the operator reports.
+
+#![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube_derive::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use waflows_key::Fingerprint;
+
+use super::endpoint::EndpointStatus;
+
+/// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[x_kube(crates(kube_core = "::kube_core"))]
+#[serde(rename_all = "camelCase")]
+pub struct FlowsEncryptionKeyStatus {
+    /// The `metadata.generation` that this status describes; -1 before the first reconcile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Digest of the fields of the spec that affect every number, at the last reconcile. Distinguishes a change that
+    /// affects all numbers from a change that affects some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub observed_spec_digest: Option<String>,
+
+    /// The last handled value of the annotation `waflows.dev/sync-requested-at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_handled_sync_request: Option<String>,
+
+    /// The public key that the numbers must hold (PEM, SubjectPublicKeyInfo).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub public_key: Option<String>,
+
+    /// Fingerprint of the key: `sha256:` and the lowercase hex SHA-256 of the key's DER SubjectPublicKeyInfo. The same
+    /// as `openssl pkey -pubin -in public.pem -outform DER | openssl dgst -sha256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub public_key_fingerprint: Option<String>,
+
+    /// The start of the fingerprint, for people: `sha256:` and twelve hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 19))]
+    pub short_fingerprint: Option<String>,
+
+    /// When the operator first saw this key in the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key_since: Option<Time>,
+
+    /// Fingerprints of the last five other keys of this resource, newest first. A number that still holds one of them
+    /// is Outdated, not Foreign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5), inner(length(max = 71)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub previous_fingerprints: Vec<String>,
+
+    /// Versions of the Secrets whose contents the operator last read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub observed_secrets: Vec<ObservedSecret>,
+
+    /// When the operator first saw the suspension; absent while the resource is not suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_since: Option<Time>,
+
+    /// Count of numbers that hold this key with a valid signature, and count of all numbers: `2/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub valid: Option<String>,
+
+    /// End of the last reconcile that called Meta, whatever the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check_time: Option<Time>,
+
+    /// The oldest `lastReadTime` of all numbers: every number was read at this time or later. Numbers that were never
+    /// read do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_successful_check_time: Option<Time>,
+
+    /// When the operator calls Meta next, unless something changes before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_check_time: Option<Time>,
+
+    /// Every number, in the order of the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub phone_numbers: Vec<PhoneNumberStatus>,
+
+    /// What the operator found when it last asked the Flow endpoint; absent without `spec.endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointStatus>,
+
+    /// `Ready`, `KeyLoaded` and `TokenAccepted`; `Reconciling` or `Stalled` only while True; `EndpointReady` and
+    /// `Available` only with `spec.endpoint`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl FlowsEncryptionKeyStatus {
+    /// Fingerprint of the last usable key. None if there was none.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.public_key_fingerprint.as_deref()?.parse().ok()
+    }
+}
+
+/// The version of a Secret that was read.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedSecret {
+    /// Name of the Secret.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// `metadata.uid` of the Secret.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// `metadata.resourceVersion` of the Secret.
+    #[schemars(length(max = 64))]
+    pub resource_version: String,
+}
+
+/// One phone number: Meta's last report about it, and the operator's last actions.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[x_kube(crates(kube_core = "::kube_core"))]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneNumberStatus {
+    /// The phone number ID.
+    #[schemars(length(max = 20))]
+    pub phone_number_id: String,
+
+    /// State of the number.
+    pub state: NumberState,
+
+    /// The signature status in Meta's own words (`VALID`, `MISMATCH`, …); absent if Meta reports no key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub signature_status: Option<String>,
+
+    /// Fingerprint of the key that Meta reports, in the format of `publicKeyFingerprint`; `unreadable` if Meta's text
+    /// is not a public key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub key_fingerprint: Option<String>,
+
+    /// Since when this resource owns the number: no other resource may upload to the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_since: Option<Time>,
+
+    /// Time of the last successful read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_read_time: Option<Time>,
+
+    /// Time of the next attempt; only during a backoff or a hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_time: Option<Time>,
+
+    /// Failed attempts in a row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0))]
+    pub failures: i32,
+
+    /// Time of the last upload that Meta accepted or may have accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_upload_time: Option<Time>,
+
+    /// Fingerprint of the key last uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub uploaded_fingerprint: Option<String>,
+
+    /// Uploads of the last uploaded key that took effect since the number was last Valid.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0))]
+    pub upload_attempts: i32,
+
+    /// The last three times at which someone else replaced our key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub replaced_times: Vec<Time>,
+
+    /// When `state` last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<Time>,
+
+    /// What to know or to do about the number, in a sentence; absent if there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub message: String,
+
+    /// The failed call to Meta; absent once the failure is resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<NumberError>,
+}
+
+/// State of a phone number.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NumberState {
+    /// Not read yet.
+    #[default]
+    Pending,
+    /// Holds this key with a valid signature.
+    Valid,
+    /// Holds this key, but Meta has lost its signature.
+    Mismatch,
+    /// Holds no key.
+    Missing,
+    /// Holds an earlier key of this resource.
+    Outdated,
+    /// Holds a key that does not belong to this resource.
+    Foreign,
+    /// Meta's answer does not say whether the key is valid: an unknown signature status, or none.
+    Unreported,
+    /// Another resource owns the number.
+    Conflict,
+    /// Someone else keeps replacing the key.
+    Contested,
+    /// Meta refuses the number until a person acts: ID, permission, registration or policy.
+    Refused,
+    /// No answer from Meta about the number for more than three check intervals.
+    Unreachable,
+}
+
+impl NumberState {
+    /// All states, in the order of this file.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Valid,
+        Self::Mismatch,
+        Self::Missing,
+        Self::Outdated,
+        Self::Foreign,
+        Self::Unreported,
+        Self::Conflict,
+        Self::Contested,
+        Self::Refused,
+        Self::Unreachable,
+    ];
+
+    /// The text in the resource.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Valid => "Valid",
+            Self::Mismatch => "Mismatch",
+            Self::Missing => "Missing",
+            Self::Outdated => "Outdated",
+            Self::Foreign => "Foreign",
+            Self::Unreported => "Unreported",
+            Self::Conflict => "Conflict",
+            Self::Contested => "Contested",
+            Self::Refused => "Refused",
+            Self::Unreachable => "Unreachable",
+        }
+    }
+}
+
+/// A failed call to Meta, with the details that Meta's support asks for.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NumberError {
+    /// The call that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<FailedCall>,
+    /// HTTP status of the answer; absent if there was no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 999))]
+    pub http_status: Option<i32>,
+    /// Graph error code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// Graph error subcode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subcode: Option<i64>,
+    /// Graph error type, such as `OAuthException`.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub kind: Option<String>,
+    /// Meta's error message, or a description of the connection failure.
+    #[schemars(length(max = 256))]
+    pub message: String,
+    /// Meta's `fbtrace_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub trace_id: Option<String>,
+}
+
+/// The call that failed: the read of the number, or the upload of the key.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailedCall {
+    /// The read of the number.
+    Read,
+    /// The upload of the key.
+    Upload,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(count: &i32) -> bool {
+    *count == 0
+}

@@ -1,0 +1,196 @@
+//! What users see of the Flow endpoint: `status.endpoint`, the conditions `EndpointReady` and `Available`, and their
+//! sentences. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use waflows_key::Fingerprint;
+
+use super::input::{Input, carried_or};
+use super::trouble::{sentence, trouble};
+use crate::api::conditions::{ConditionReason, ConditionStatus, ConditionType, Reason};
+use crate::api::crd::{EndpointStatus, FailingTarget, NumberState, PhoneNumberStatus};
+use crate::endpoint::ProbeOutcome;
+use crate::observation::Observation;
+use crate::proof::{EndpointProof, TargetProof};
+
+/// Count of failing targets in the status and in messages.
+const MAX_FAILING: usize = 5;
+
+const NOT_ASKED: &str = "The endpoint was not asked with this key yet.";
+
+/// The proof for the key that the numbers should have, if there is one.
+fn proof(observation: &Observation) -> Option<&EndpointProof> {
+    observation.proof.as_deref().filter(|proof| Some(proof.key) == observation.expected())
+}
+
+/// `status.endpoint` after a reconcile. The stored one if nothing new is known.
+pub fn status(observation: &Observation, numbers: &[PhoneNumberStatus]) -> Option<EndpointStatus> {
+    observation.resource.spec.endpoint.as_ref()?;
+    let stored = observation.status().and_then(|status| status.endpoint.as_ref());
+    let expected = observation.expected().map(|key| key.to_string());
+    let Some(proof) = proof(observation) else {
+        // What is stored about another key says nothing about this one.
+        return stored.filter(|stored| stored.public_key_fingerprint == expected).cloned();
+    };
+    let mut status = told(proof, stored, numbers);
+    // Nothing is written only because the targets answered the same again.
+    if let Some(stored) = stored {
+        let same = EndpointStatus { last_probe_time: stored.last_probe_time.clone(), ..status.clone() };
+        if same == *stored {
+            status = same;
+        }
+    }
+    Some(status)
+}
+
+fn told(proof: &EndpointProof, stored: Option<&EndpointStatus>, numbers: &[PhoneNumberStatus]) -> EndpointStatus {
+    let targets = proof.targets();
+    let opened = Some(format!("{}/{}", proof.opened(), targets.len())).filter(|_| !targets.is_empty());
+    let is_in_use = numbers.iter().any(|number| holds(number, proof.key));
+    let (opens_key_in_use, opens_new_key) = if is_in_use { (opened, None) } else { (None, opened) };
+    let worst = proof.worst().map(|target| target.finding);
+    EndpointStatus {
+        public_key_fingerprint: Some(proof.key.to_string()),
+        targets: i32::try_from(targets.len()).unwrap_or(i32::MAX),
+        opens_key_in_use,
+        opens_new_key,
+        recovers_clients: proof.recovers_clients(),
+        outcome: worst.map(|finding| finding.outcome),
+        http_status: worst.and_then(|finding| finding.http_status).map(i32::from),
+        failing: failing(proof).take(MAX_FAILING).map(|target| failing_target(target, proof, stored)).collect(),
+        last_probe_time: Some(Time(proof.at)),
+    }
+}
+
+fn holds(number: &PhoneNumberStatus, key: Fingerprint) -> bool {
+    number.state == NumberState::Valid || number.key_fingerprint.as_deref().is_some_and(|held| key.is_written(held))
+}
+
+fn failing(proof: &EndpointProof) -> impl Iterator<Item = &TargetProof> {
+    proof.targets().iter().filter(|target| !target.finding.outcome.is_proof())
+}
+
+fn failing_target(target: &TargetProof, proof: &EndpointProof, stored: Option<&EndpointStatus>) -> FailingTarget {
+    let outcome = target.finding.outcome;
+    let before = stored.into_iter().flat_map(|stored| &stored.failing);
+    let same = before.into_iter().find(|before| before.target == target.target && before.outcome == outcome);
+    let since = same.map_or(Time(proof.at), |same| same.since.clone());
+    FailingTarget { target: target.target.clone(), outcome, since }
+}
+
+/// `EndpointReady` and `Available`; none without `spec.endpoint`.
+pub(super) fn conditions(
+    observation: &Observation,
+    before: &[Condition],
+    numbers: &[PhoneNumberStatus],
+) -> Option<[(ConditionType, Input); 2]> {
+    observation.resource.spec.endpoint.as_ref()?;
+    let endpoint = endpoint_ready(observation, before);
+    let available = available(observation, &endpoint, numbers);
+    Some([(ConditionType::EndpointReady, endpoint), (ConditionType::Available, available)])
+}
+
+fn endpoint_ready(observation: &Observation, before: &[Condition]) -> Input {
+    let waiting = ConditionReason::new(Reason::WaitingForEndpoint, NOT_ASKED);
+    let Some(proof) = proof(observation) else {
+        let before = if observation.has_new_key() { &[] } else { before };
+        return carried_or(before, ConditionType::EndpointReady, waiting);
+    };
+    let verdict = match &proof.targets {
+        Err(reason) => reason.clone(),
+        Ok(targets) if targets.is_empty() => {
+            ConditionReason::new(Reason::EndpointUnreachable, "The Service of the endpoint has no ready pod.")
+        }
+        Ok(targets) => match proof.worst().filter(|worst| !worst.finding.outcome.is_proof()) {
+            None => ConditionReason::new(Reason::EndpointProven, all_open(targets.len())),
+            Some(worst) => ConditionReason::new(reason_of(worst.finding.outcome), some_do_not_open(proof, worst)),
+        },
+    };
+    let status = match verdict.reason {
+        Reason::EndpointProven => ConditionStatus::True,
+        _ => ConditionStatus::False,
+    };
+    Input { status, verdict }
+}
+
+/// The reason of an outcome that is no proof.
+fn reason_of(outcome: ProbeOutcome) -> Reason {
+    use ProbeOutcome as O;
+    match outcome {
+        O::Proven => Reason::EndpointProven,
+        O::TimedOut | O::Unreachable => Reason::EndpointUnreachable,
+        O::SignatureRefused => Reason::EndpointRefusesSignature,
+        O::BadPayload | O::NotEncrypted | O::NotReadable | O::BadStatus => Reason::EndpointAnswerWrong,
+        O::WrongKey => Reason::EndpointLacksKey,
+    }
+}
+
+fn all_open(targets: usize) -> String {
+    match targets {
+        1 => "The endpoint opens what is encrypted with the key.".to_owned(),
+        count => format!("All {count} targets of the endpoint open what is encrypted with the key."),
+    }
+}
+
+fn some_do_not_open(proof: &EndpointProof, worst: &TargetProof) -> String {
+    let same: Vec<_> = failing(proof).filter(|target| target.finding.outcome == worst.finding.outcome).collect();
+    let named: Vec<_> = same.iter().take(MAX_FAILING).map(|target| target.target.as_str()).collect();
+    let more = match same.len() - named.len() {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    let (found, remedy) = found_and_remedy(worst.finding.outcome);
+    let http = worst.finding.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+    let opened = match proof.opened() {
+        0 => String::new(),
+        count => format!(" {count} of {} targets open the key.", proof.targets().len()),
+    };
+    format!("{}{more}: {found}{http}. {remedy}{opened}", named.join(", "))
+}
+
+fn found_and_remedy(outcome: ProbeOutcome) -> (&'static str, &'static str) {
+    use ProbeOutcome as O;
+    match outcome {
+        O::Proven => ("opens the key", ""),
+        O::TimedOut => ("no answer within 10 seconds", "Meta gives up as well: see what the endpoint waits for."),
+        O::Unreachable => ("no connection", "Check the port, NetworkPolicies and the certificate."),
+        O::SignatureRefused => (
+            "the endpoint refuses the signature",
+            "Put the secret of the app that is connected to the Flow into spec.endpoint.appSecretRef.",
+        ),
+        O::BadStatus => {
+            ("an unexpected HTTP status", "See the log of the endpoint. `waflows-operator ping` explains it.")
+        }
+        O::NotEncrypted => ("the answer is not encrypted", "The endpoint must encrypt its answers."),
+        O::NotReadable => (
+            "the answer does not open",
+            "The endpoint must encrypt with the AES key of the request, and flip every bit of the IV.",
+        ),
+        O::BadPayload => ("the answer is none to a health check", "The endpoint must answer the action ping."),
+        O::WrongKey => (
+            "the endpoint lacks the private half of the key",
+            "Give it the private key that belongs to the public key of this resource, and let it read the key again.",
+        ),
+    }
+}
+
+/// Whether clients are served: every number holds a VALID key, and every target opens the key.
+fn available(observation: &Observation, endpoint: &Input, numbers: &[PhoneNumberStatus]) -> Input {
+    if endpoint.status != ConditionStatus::True {
+        return endpoint.clone();
+    }
+    let criteria = observation.criteria();
+    let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
+    let Some((reason, _)) = found.iter().min_by_key(|(_, number)| holds_unproven_key(number)) else {
+        return endpoint.clone();
+    };
+    let concerned: Vec<_> = found.iter().filter(|(other, _)| other == reason).map(|(_, number)| *number).collect();
+    // The endpoint may open the key that these numbers hold, but was not asked with it.
+    let is_open = found.iter().all(|(_, number)| holds_unproven_key(number));
+    let status = if is_open { ConditionStatus::Unknown } else { ConditionStatus::False };
+    Input { status, verdict: ConditionReason::new(*reason, sentence(&concerned)) }
+}
+
+/// Whether the number holds a VALID key other than the one that was proven, or was never read.
+fn holds_unproven_key(number: &PhoneNumberStatus) -> bool {
+    number.state == NumberState::Pending || number.signature_status.as_deref() == Some("VALID")
+}

@@ -1,0 +1,61 @@
+//! Flags of `ping`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+
+use super::OutputFormat;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  # Does the endpoint have this private key?
+  waflows-operator ping https://flows.example.com/flows --key private.pem --app-secret-file app-secret.txt
+
+  # The same with only the public half, inside a cluster:
+  waflows-operator ping http://flow-endpoint.messaging.svc/flows --public-key public.pem
+
+  # Does the endpoint answer 421 to a key that it does not have?
+  waflows-operator ping https://flows.example.com/flows --unknown-key --app-secret-file app-secret.txt
+
+docs/endpoint.md lists all outcomes, with causes and remedies.";
+
+/// Flags of `ping`.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("asked").required(true).args(["public_key", "key", "unknown_key"]))]
+pub struct PingArgs {
+    /// URL of the endpoint, http or https. Several URLs are asked at the same time.
+    // Parsed later: an error of clap would repeat a password in the URL.
+    #[arg(value_name = "URL", required = true)]
+    pub targets: Vec<String>,
+
+    /// File with the public key: a public key or a certificate, in PEM or DER; - for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub public_key: Option<PathBuf>,
+
+    /// File with the key, in any format that `inspect` reads; - for standard input. `ping` uses only the public half of
+    /// a private key, and sends no part of the key.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+
+    /// File with the passphrase of an encrypted private key; - for standard input. One line break at the end is
+    /// ignored.
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["public_key", "unknown_key"])]
+    pub passphrase_file: Option<PathBuf>,
+
+    /// Ask with a key that nobody has. The right answer is then 421, which tells phones to fetch the key again.
+    #[arg(long)]
+    pub unknown_key: bool,
+
+    /// File with the secret of the app that is connected to the Flow; - for standard input. `ping` signs the request
+    /// with the secret, as Meta does. Without this flag, the request has no signature.
+    #[arg(long, value_name = "FILE")]
+    pub app_secret_file: Option<PathBuf>,
+
+    /// PEM file with certificate authorities to trust, in addition to the platform's.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Output format.
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: OutputFormat,
+}

@@ -1,0 +1,87 @@
+//! The client that sends probes.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Certificate, Response, Url};
+use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
+use waflows_probe::{MAX_ANSWER, Opener, Request, TIME_LIMIT};
+
+use super::obstacle::Obstacle;
+use crate::outbound;
+
+/// A part of [`TIME_LIMIT`]. It separates dropped packets, for example by a NetworkPolicy, from a slow endpoint.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature-256");
+
+/// The result of one probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// The finding.
+    pub finding: ProbeFinding,
+    /// Why there was no answer. None if there was an answer, or if the answer took too long.
+    pub obstacle: Option<Obstacle>,
+    /// Time from the first packet to the last byte that was read.
+    pub took: Duration,
+}
+
+/// A client for probes. Each probe has its own connection. So no probe goes to a replica because the last probe did.
+#[derive(Debug, Clone)]
+pub struct ProbeClient(reqwest::Client);
+
+impl ProbeClient {
+    /// A client that trusts these roots and the roots of the platform. It uses the proxy variables of the environment,
+    /// and does not follow redirects.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(roots: Vec<Certificate>) -> reqwest::Result<Self> {
+        let builder = outbound::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIME_LIMIT)
+            .pool_max_idle_per_host(0)
+            .tls_certs_merge(roots);
+        Ok(Self(builder.build()?))
+    }
+
+    /// Sends a request once, and reads the answer.
+    pub async fn ask(&self, url: Url, request: &Request, opener: &Opener) -> Reply {
+        let begun = Instant::now();
+        let (finding, obstacle) = match self.exchange(url, request, opener).await {
+            Ok(finding) => (finding, None),
+            Err(error) => unanswered(&error),
+        };
+        Reply { finding, obstacle, took: begun.elapsed() }
+    }
+
+    async fn exchange(&self, url: Url, request: &Request, opener: &Opener) -> reqwest::Result<ProbeFinding> {
+        let mut post = self.0.post(url).header(CONTENT_TYPE, "application/json").body(request.body().to_vec());
+        if let Some(mut signature) = request.signature().and_then(|text| HeaderValue::from_str(text).ok()) {
+            signature.set_sensitive(true);
+            post = post.header(SIGNATURE, signature);
+        }
+        let response = post.send().await?;
+        let status = response.status().as_u16();
+        // The body of a refusal has no use, and may have any length.
+        let body = if Opener::needs_body(status) { read(response).await? } else { Vec::new() };
+        Ok(opener.decode(status, &body))
+    }
+}
+
+/// The first [`MAX_ANSWER`] bytes of a body. Does not read the rest.
+async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while body.len() < MAX_ANSWER {
+        let Some(chunk) = response.chunk().await? else { break };
+        body.extend(chunk.iter().take(MAX_ANSWER - body.len()));
+    }
+    Ok(body)
+}
+
+fn unanswered(error: &reqwest::Error) -> (ProbeFinding, Option<Obstacle>) {
+    // `is_timeout` is also true for a timeout while connecting, which is an obstacle.
+    if error.is_timeout() && !error.is_connect() {
+        return (ProbeFinding::unanswered(ProbeOutcome::TimedOut), None);
+    }
+    (ProbeFinding::unanswered(ProbeOutcome::Unreachable), Some(Obstacle::of(error)))
+}
