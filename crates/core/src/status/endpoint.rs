@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use waflows_key::Fingerprint;
 
 use super::input::{Input, carried_or};
-use super::ready::{sentence, trouble};
+use super::trouble::{sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{EndpointStatus, FailingTarget, FlowsEncryptionKey, NumberState, PhoneNumberStatus};
 use crate::endpoint::ProbeOutcome;
