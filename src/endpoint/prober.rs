@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::proof::EndpointProof;
+use waflows_core::queue::Urgency;
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::schedule::due::{jitter, sync_request};
 use waflows_core::store::object_key::ObjectKey;
@@ -21,7 +22,6 @@ use waflows_key::PublicKey;
 
 use super::inquiry::Inquirer;
 use crate::controller::cluster_state::ClusterState;
-use crate::controller::queue::Urgency;
 
 /// Resources whose endpoints are asked at the same time.
 const PARALLEL_RESOURCES: usize = 8;
