@@ -13,8 +13,8 @@ use waflows_core::reconcile::machine::Reconcile;
 use waflows_core::rollout::plan::Plan;
 use waflows_core::rollout::progress::Progress;
 use waflows_core::status::number_message as message;
-use waflows_core::status::ready::trouble;
 use waflows_core::status::summarize::summarize;
+use waflows_core::status::trouble::trouble;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::report::{Action, NumberReport, Outcome, ResourceReport};

@@ -3,13 +3,13 @@
 
 use kube::Api;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::queue::Urgency;
 use waflows_core::schedule::due::Work;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::resource_summary::refuses_token;
 
 use super::cluster_state::ClusterState;
 use super::fence::WriteFence;
-use super::queue::Urgency;
 use super::reconciler::Reconciler;
 use super::secrets::{self, ReadSecretError};
 

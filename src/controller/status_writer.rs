@@ -9,11 +9,11 @@ use kube::core::Status;
 use serde_json::{Value, json};
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::queue::Urgency;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::fence::WriteFence;
 use super::partial_object::PartialObject;
-use super::queue::Urgency;
 use super::reconciler::Reconciler;
 use crate::apiserver::describe;
 use crate::telemetry::spans;

@@ -7,6 +7,7 @@ use waflows_core::api::conditions;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 use waflows_core::number::{Ownership, Reading};
 use waflows_core::observation::{Inputs, NumberReading, Observation};
+use waflows_core::queue::Urgency;
 use waflows_core::reconcile::action::{Action, Event};
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::{claim_numbers, work_due};
@@ -15,7 +16,6 @@ use waflows_core::rollout::uploads::UploadCall;
 use waflows_core::schedule::due::Due;
 use waflows_core::store::store::Change;
 use waflows_core::upload::{UploadAnswer, UploadReason};
-use waflows_operator::controller::queue::Urgency;
 
 use crate::objects::{key, key_number, object_key, reported, resource_number, secrets, transient};
 use crate::setup::{Mutation, Setup};

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::queue::Urgency;
 use waflows_core::reconcile::machine::Reconcile;
 use waflows_core::rollout::plan::Upload;
 use waflows_core::rollout::uploads::Uploads;
 use waflows_core::store::store::Store;
-use waflows_operator::controller::queue::Urgency;
 use waflows_operator::leader::election::Election;
 use waflows_operator::leader::record::Record;
 
@@ -88,7 +88,8 @@ pub(crate) struct Replica {
     pub(crate) rounds: Vec<Option<Round>>,
 }
 
-/// A resource's place in the queue.
+/// A resource's place in the queue. The checker takes resources that are ready in every order, so that a place has no
+/// position: `waflows_core::queue` would pick one order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) queued: Option<Urgency>,
