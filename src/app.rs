@@ -18,6 +18,9 @@ use crate::controller::event_publisher::EventPublisher;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
 use crate::controller::{ClusterState, Controller, Reconciler, Watches};
+use crate::endpoint::inquiry::Inquirer;
+use crate::endpoint::prober::Prober;
+use crate::endpoint::targets::Policy;
 use crate::graph::call_limiter::{CallLimiter, Limits};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
@@ -152,7 +155,10 @@ fn controller(
         health: Arc::clone(&health),
         metrics: Arc::clone(&metrics),
     };
+    let inquirer = Inquirer { client: client.clone(), policy: Policy::default(), waits, metrics: Arc::clone(&metrics) };
+    let prober = Prober::new(Arc::clone(&cluster), inquirer, waits, args.default_check_interval);
     let reconciler = Reconciler {
+        prober: Arc::new(prober),
         cluster,
         publisher: EventPublisher::new(client.clone(), reporter),
         client,

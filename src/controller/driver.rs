@@ -232,6 +232,7 @@ impl<'a> Driver<'a> {
             Written::Dropped => Event::StatusDropped,
         };
         if is_final && !matches!(event, Event::StatusDropped) {
+            self.reconciler.prober.follow(self.key, writer.resource());
             self.note_end(if writer.has_written() { ReconcileOutcome::Written } else { ReconcileOutcome::Unchanged });
         }
         self.writer = Some(writer);

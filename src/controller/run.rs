@@ -76,6 +76,7 @@ impl Controller {
         // Reconciles end early for either reason.
         let reconciles = term.lost().child_token();
         let slots = Arc::new(Semaphore::new(self.concurrency));
+        let prober = tokio::spawn(Arc::clone(&self.reconciler.prober).run(reconciles.clone()));
         let mut running = JoinSet::new();
         let taking = async {
             // The semaphore is never closed, so it always yields a permit.
@@ -101,6 +102,7 @@ impl Controller {
         while let Some(ended) = running.join_next().await {
             note_fault(ended);
         }
+        note_fault(prober.await);
     }
 }
 

@@ -168,6 +168,33 @@ pub async fn read_credentials(
     Ok(Sources { namespace, spec, secrets }.credentials().ok())
 }
 
+/// Reads one entry of a Secret, for `use_value`. `field` is the field of the spec that refers to the entry, and `what` the
+/// noun for its content in messages.
+///
+/// # Errors
+/// If the API server does not answer. The inner error says what is wrong with the Secret.
+pub async fn read_entry<T>(
+    api: &Api<Secret>,
+    reference: &SecretKeyRef,
+    field: &'static str,
+    what: &'static str,
+    use_value: impl FnOnce(&[u8]) -> T,
+) -> Result<Result<T, ConditionReason>, ReadSecretError> {
+    let namespace = api.namespace().unwrap_or_default();
+    let wanted = SecretValue { namespace, reference, field, what };
+    // The semaphore is never closed.
+    let _place = READING.acquire().await;
+    let (_, fetched) = fetch(api, reference.name.clone()).await?;
+    Ok(match fetched {
+        Fetched::Forbidden => Err(wanted.forbidden()),
+        Fetched::NotFound => Err(wanted.not_found()),
+        Fetched::Found(contents) => match contents.secret.data.as_ref().and_then(|data| data.get(&reference.key)) {
+            Some(value) => Ok(use_value(&value.0)),
+            None => Err(wanted.entry_not_found(&contents.entries(), contents.left_out)),
+        },
+    })
+}
+
 /// The names of the Secrets that the resource refers to, without duplicates.
 pub fn secret_names(resource: &FlowsEncryptionKey) -> Vec<String> {
     let mut names: Vec<_> = resource.spec.secret_refs().map(|reference| reference.name.clone()).collect();

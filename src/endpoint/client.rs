@@ -8,6 +8,7 @@ use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
 use waflows_probe::{MAX_ANSWER, Opener, Request, TIME_LIMIT};
 
 use super::obstacle::Obstacle;
+use super::targets::Target;
 use crate::outbound;
 
 /// A part of [`TIME_LIMIT`]. It separates dropped packets, for example by a NetworkPolicy, from a slow endpoint.
@@ -29,6 +30,14 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 pub struct ProbeClient(reqwest::Client);
 
+fn builder(roots: Vec<Certificate>) -> reqwest::ClientBuilder {
+    outbound::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIME_LIMIT)
+        .pool_max_idle_per_host(0)
+        .tls_certs_merge(roots)
+}
+
 impl ProbeClient {
     /// A client that trusts these roots and the roots of the platform. It uses the proxy variables of the environment,
     /// and does not follow redirects.
@@ -36,11 +45,16 @@ impl ProbeClient {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(roots: Vec<Certificate>) -> reqwest::Result<Self> {
-        let builder = outbound::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIME_LIMIT)
-            .pool_max_idle_per_host(0)
-            .tls_certs_merge(roots);
+        Ok(Self(builder(roots).build()?))
+    }
+
+    /// A client for one target. It connects to the address that was checked, whatever DNS says now.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn pinned(target: &Target, roots: Vec<Certificate>) -> reqwest::Result<Self> {
+        let host = target.url.host_str().unwrap_or_default();
+        let builder = builder(roots).no_proxy().resolve(host, target.address);
         Ok(Self(builder.build()?))
     }
 

@@ -5,5 +5,7 @@
 
 pub mod client;
 pub mod explanation;
+pub mod inquiry;
 pub mod obstacle;
+pub mod prober;
 pub mod targets;

@@ -14,6 +14,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
+use waflows_core::endpoint::ProbeOutcome;
 use waflows_core::meta::GraphError;
 use waflows_core::upload::UploadReason;
 
@@ -41,6 +42,7 @@ pub struct Metrics {
     pub(crate) request_durations: Histograms,
     pub(crate) uploads: Counters<2>,
     pub(crate) watch_restarts: Counters<1>,
+    pub(crate) probes: Counters<1>,
 }
 
 macro_rules! label_values {
@@ -126,6 +128,7 @@ impl Default for Metrics {
             request_durations: histograms(&catalog::GRAPH_REQUEST_DURATION, || Histogram::new(CALL_BUCKETS)),
             uploads: counters_by_two(&catalog::UPLOADS),
             watch_restarts: counters_by_one(&catalog::WATCH_RESTARTS),
+            probes: counters_by_one(&catalog::ENDPOINT_PROBES),
         }
     }
 }
@@ -145,6 +148,11 @@ impl Metrics {
     /// Counts an upload.
     pub fn uploaded(&self, reason: UploadReason, result: UploadResult) {
         self.uploads.get_or_create(&[("reason", reason.as_str()), ("result", result.as_str())]).inc();
+    }
+
+    /// Counts a request to a Flow endpoint.
+    pub fn probed(&self, outcome: ProbeOutcome) {
+        self.probes.get_or_create(&[("outcome", outcome.as_str())]).inc();
     }
 
     /// Counts a failure of a watch.

@@ -77,6 +77,7 @@ impl Collector for Sources {
         self.holds(&mut page)?;
         self.queue(is_leader, &mut page)?;
         page.recorded(&catalog::WATCH_RESTARTS, &self.metrics.watch_restarts)?;
+        page.recorded(&catalog::ENDPOINT_PROBES, &self.metrics.probes)?;
         Process::read().map_or(Ok(()), |process| process.encode(&mut page))
     }
 }
