@@ -21,7 +21,7 @@ use crate::controller::{ClusterState, Controller, Reconciler, Watches};
 use crate::endpoint::inquiry::Inquirer;
 use crate::endpoint::prober::Prober;
 use crate::endpoint::targets::Policy;
-use crate::graph::pacing::{CallLimiter, Limits};
+use crate::graph::call_limiter::{CallLimiter, Limits};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::Metrics;
@@ -268,12 +268,12 @@ pub(crate) fn graph_client(
         ca_bundle: args.graph_ca_bundle.clone(),
         timeout: GRAPH_TIMEOUT,
     };
-    let ceilings = Limits {
+    let limits = Limits {
         requests_per_second: args.graph_requests_per_second.try_into().ok(),
         concurrency: args.graph_concurrency.try_into().ok(),
         wait_scale,
     };
-    Ok(graph::Client::new(&config, Arc::new(CallLimiter::new(ceilings)), metrics)?)
+    Ok(graph::Client::new(&config, Arc::new(CallLimiter::new(limits)), metrics)?)
 }
 
 /// Creates the client for single requests.

@@ -197,7 +197,7 @@ impl Assessment<'_> {
             Some(reason) => reason,
             // The number was Valid at its last read, but now the read failed.
             None if !was_read && !self.gaps.offline && self.general.is_none() => match observed.reading {
-                Reading::Paused { .. } => Reason::RateLimited,
+                Reading::Held { .. } => Reason::RateLimited,
                 Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => Reason::GraphUnreachable,
             },
             None => return None,

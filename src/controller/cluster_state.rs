@@ -34,8 +34,8 @@ impl ClusterState {
         if change.spec_changed {
             self.queue.add(key, Urgency::Changed);
         }
-        for contender in change.vacated.iter().flat_map(|vacated| &vacated.contenders) {
-            self.queue.add(contender, Urgency::Due);
+        for claimant in change.released.iter().flat_map(|released| &released.claimants) {
+            self.queue.add(claimant, Urgency::Due);
         }
     }
 

@@ -71,7 +71,7 @@ async fn next_reconcile(
         Due::Now(work) => work,
     };
 
-    let span = spans::round(&key.namespace, &key.name);
+    let span = spans::reconcile(&key.namespace, &key.name);
     let settings =
         Settings { interval, waits: reconciler.waits, owes_status: reconciler.cluster.queue.has_failed(key) };
     let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(reconciler.prober.proof(key));

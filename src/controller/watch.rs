@@ -110,10 +110,10 @@ fn apply(cluster: &ClusterState, store: &mut Store, resource: PartialObject<Flow
 }
 
 fn delete(cluster: &ClusterState, store: &mut Store, key: &ObjectKey) {
-    let vacated = store.delete_resource(key, Timestamp::now());
+    let released = store.delete_resource(key, Timestamp::now());
     cluster.queue.remove(key);
     if store.is_complete() {
-        cluster.react(key, Change { spec_changed: false, vacated });
+        cluster.react(key, Change { spec_changed: false, released });
     }
 }
 

@@ -108,7 +108,7 @@ pub(crate) static LEADER: Descriptor =
 pub(crate) static RECONCILE_DURATION: Descriptor = seconds(
     "waflows_reconcile_duration",
     MetricType::Histogram,
-    &[one_of("outcome", || super::RoundOutcome::ALL.map(super::RoundOutcome::as_str).to_vec())],
+    &[one_of("outcome", || super::ReconcileOutcome::ALL.map(super::ReconcileOutcome::as_str).to_vec())],
     "Duration of reconciles by outcome: the status was written, had not changed, could not be read or written, or was dropped because another process wrote first. A reconcile that finds nothing due is not counted.",
 );
 pub(crate) static GRAPH_REQUESTS: Descriptor = counter(

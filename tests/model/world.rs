@@ -81,7 +81,7 @@ pub(crate) struct Replica {
     /// The resources as the index has them.
     pub(crate) known: Vec<Option<Arc<FlowsEncryptionKey>>>,
     /// When each resource last lost numbers that others list, and its key then: what the index keeps of it is private.
-    pub(crate) vacated: Vec<Option<(Timestamp, Option<String>)>>,
+    pub(crate) released: Vec<Option<(Timestamp, Option<String>)>>,
     /// By resource.
     pub(crate) queue: Vec<Entry>,
     /// By resource.
@@ -167,7 +167,7 @@ impl World {
             term: is_alone.then_some((self.now, false)),
             store: Arc::new(store),
             known: self.resources.clone(),
-            vacated: vec![None; self.resources.len()],
+            released: vec![None; self.resources.len()],
             queue: vec![Entry { queued: Some(Urgency::Due), timer: None }; self.resources.len()],
             rounds: vec![None; self.resources.len()],
         }

@@ -48,7 +48,7 @@ pub enum Reading {
         at: Timestamp,
     },
     /// A hold is in force: the call was not made.
-    Paused {
+    Held {
         /// The rate limit. None if Meta refuses the credentials: the resource reports that, not the number.
         limit: Option<GraphError>,
         /// End of the hold.
@@ -228,7 +228,7 @@ impl Criteria {
     }
 
     /// The status during a hold, for a rate limit or refused credentials.
-    pub fn paused(
+    pub fn held(
         &self,
         mut number: PhoneNumberStatus,
         limit: Option<&GraphError>,
@@ -245,7 +245,7 @@ impl Criteria {
     /// The status after an upload and the read back.
     pub fn uploaded(&self, mut number: PhoneNumberStatus, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
         match &upload.answer {
-            UploadAnswer::Paused { limit, until } => self.paused(number, limit.as_ref(), *until),
+            UploadAnswer::Held { limit, until } => self.held(number, limit.as_ref(), *until),
             UploadAnswer::Failed(error) if !upload.answer.may_have_taken_effect() => {
                 number = self.failed(number, error, upload.at);
                 number.error = Some(error_of(FailedCall::Upload, error));
@@ -271,14 +271,14 @@ impl Criteria {
         match after {
             Reading::Answered { reported, at } => number = self.shown_after_upload(number, reported, *at),
             Reading::Failed { error, at } => number = self.failed(number, error, *at),
-            Reading::Paused { limit, until } if is_accepted => {
-                number = self.paused(number, limit.as_ref(), *until);
+            Reading::Held { limit, until } if is_accepted => {
+                number = self.held(number, limit.as_ref(), *until);
             }
-            Reading::Paused { limit, until } => {
+            Reading::Held { limit, until } => {
                 // Neither the upload nor the read back was answered: a failure, with a longer backoff.
                 count(&mut number, Tally::Failed);
                 let later = upload.at + self.waits.after_failure(number.failures);
-                number = self.paused(number, limit.as_ref(), later.max(*until));
+                number = self.held(number, limit.as_ref(), later.max(*until));
             }
             Reading::NotAsked => number.next_attempt_time = Some(Time(self.now)),
         }

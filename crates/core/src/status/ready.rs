@@ -117,7 +117,7 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     let answered = observation.numbers.iter().any(|number| match &number.reading {
         Reading::Answered { .. } => true,
         Reading::Failed { error, .. } => error.class.refuses_number(),
-        Reading::NotAsked | Reading::Paused { .. } => false,
+        Reading::NotAsked | Reading::Held { .. } => false,
     });
     if answered {
         let verdict = ConditionReason::new(Reason::TokenAccepted, "Meta accepts the access token.");
@@ -169,11 +169,11 @@ fn refusal(observation: &Observation, error: &GraphError) -> ConditionReason {
 /// The rate limit that holds calls with the token, if there is one.
 fn limit(observation: &Observation) -> Option<ConditionReason> {
     observation.numbers.iter().find_map(|number| match &number.reading {
-        Reading::Paused { limit: Some(limit), until } => Some(ConditionReason::new(
+        Reading::Held { limit: Some(limit), until } => Some(ConditionReason::new(
             Reason::RateLimited,
             format!("Meta limits the rate of calls; the access token is tried at {}. {}", clock(*until), limit.brief()),
         )),
-        Reading::Paused { limit: None, .. } | Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => {
+        Reading::Held { limit: None, .. } | Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => {
             None
         }
     })
