@@ -13,11 +13,12 @@ use waflows_core::api::crd::{MAX_CHECK_INTERVAL, MIN_CHECK_INTERVAL};
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::store::store::Store;
 
-use crate::cli::{GraphArgs, RunArgs};
+use crate::cli::{EndpointArgs, GraphArgs, RunArgs};
 use crate::controller::event_publisher::EventPublisher;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
 use crate::controller::{ClusterState, Controller, Reconciler, Watches};
+use crate::endpoint::targets::Policy;
 use crate::graph::pacing::{CallLimiter, Limits};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
@@ -131,6 +132,18 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     controller.run(scopes(&args), leader, stop).await;
     finish(leadership, server, traces).await;
     Ok(())
+}
+
+/// What the flags allow for requests to Flow endpoints.
+pub fn endpoint_policy(args: &RunArgs) -> Policy {
+    let EndpointArgs { endpoint_probes, endpoint_allowed_hosts, .. } = &args.endpoint;
+    Policy {
+        services: *endpoint_probes,
+        allowed_hosts: endpoint_allowed_hosts.iter().filter(|host| !host.is_empty()).cloned().collect(),
+        private_addresses: args.endpoint.endpoint_allow_private_addresses,
+        host_network: args.endpoint.endpoint_allow_host_network,
+        loopback: args.endpoint.endpoint_allow_loopback,
+    }
 }
 
 /// Connects the parts of the controller.
