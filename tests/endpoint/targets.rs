@@ -1,0 +1,4 @@
+//! Where requests go, and where they do not, although a tenant asks for it.
+
+mod services;
+mod urls;
