@@ -3,9 +3,12 @@
 //! The emulator listens on 127.0.0.1, 127.0.0.2 and so on. The API server takes no EndpointSlice with such an address, so
 //! the pods have 198.18.0.1, 198.18.0.2 and so on, and the policy says that these stand for loopback.
 
+use std::time::{Duration, Instant};
+
 use endpoint_emulator::{Config, Emulator, KeyChange};
 use harness::TestKey;
 use harness::cluster::{client, new_namespace};
+use harness::wait::PATIENCE;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -107,7 +110,13 @@ impl Scene {
             "spec": {"containers": [{"name": "flows", "image": "flows"}], "automountServiceAccountToken": false},
         });
         pod["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-        pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+        let pod = serde_json::from_value(pod).unwrap();
+        // A controller makes the ServiceAccount of a new namespace.
+        let begun = Instant::now();
+        while let Err(error) = pods.create(&PostParams::default(), &pod).await {
+            assert!(begun.elapsed() < PATIENCE, "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         self.set_pod_status(
             namespace,
             name,
@@ -136,11 +145,7 @@ impl Scene {
 
     /// Sends the health check to a target.
     pub(crate) async fn ask(&self, target: &Target) -> (ProbeOutcome, Option<u16>) {
-        let key = PublicKey::from_public_key(&self.key.public_pem()).unwrap();
-        let (request, opener) = encode(AskWith::Key(&key), None, &mut OsRng).unwrap();
-        let client = ProbeClient::pinned(target, self.emulator.ca_pem().map(str::as_bytes)).unwrap();
-        let finding = client.ask(target.url.clone(), &request, &opener).await.finding;
-        (finding.outcome, finding.http_status)
+        ask(&self.emulator, &self.key, target).await
     }
 
     /// Asks all targets, as the operator does. Fails unless there are none because of this reason. No request leaves.
@@ -158,6 +163,15 @@ impl Scene {
         assert!(refusal.message.contains(words), "{}", refusal.message);
         assert!(self.emulator.requests().is_empty(), "{:?}", self.emulator.requests());
     }
+}
+
+/// Sends the health check to a target, encrypted with this key.
+pub(crate) async fn ask(emulator: &Emulator, key: &TestKey, target: &Target) -> (ProbeOutcome, Option<u16>) {
+    let key = PublicKey::from_public_key(&key.public_pem()).unwrap();
+    let (request, opener) = encode(AskWith::Key(&key), None, &mut OsRng).unwrap();
+    let client = ProbeClient::pinned(target, emulator.ca_pem().map(str::as_bytes)).unwrap();
+    let finding = client.ask(target.url.clone(), &request, &opener).await.finding;
+    (finding.outcome, finding.http_status)
 }
 
 pub(crate) fn endpoint(spec: Value) -> Endpoint {

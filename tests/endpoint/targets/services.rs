@@ -87,7 +87,7 @@ async fn a_slice_with_a_path_in_place_of_a_name_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_of_metadata_or_loopback_is_refused_also_if_the_pod_claims_it() {
+async fn an_address_of_metadata_is_refused_also_if_the_pod_claims_it() {
     for address in ["168.63.129.16", "100.100.100.200", "192.0.0.192"] {
         let scene = Scene::with_service(1).await;
         scene.create_pod(&scene.namespace, "liar", address, json!({})).await;
@@ -98,7 +98,7 @@ async fn an_address_of_metadata_or_loopback_is_refused_also_if_the_pod_claims_it
 
 /// The API server knows these addresses in their plain form. In other forms it does not.
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_and_loopback_in_disguise_are_refused() {
+async fn metadata_and_loopback_in_disguise_are_not_asked() {
     let scene = Scene::with_service(1).await;
     for address in ["169.254.169.254", "127.0.0.1", "224.0.0.1", "0.0.0.0"] {
         let refused = scene.try_slice("plain", "IPv4", &json!([scene.endpoint("flows-1", address)])).await;
