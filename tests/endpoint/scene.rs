@@ -41,8 +41,12 @@ impl Scene {
     pub(crate) async fn with(config: Config) -> Self {
         let client = client().await;
         let namespace = new_namespace(&client).await;
+        Self::inside(client, namespace, config, TestKey::generate()).await
+    }
+
+    /// In a namespace that exists.
+    pub(crate) async fn inside(client: Client, namespace: String, config: Config, key: TestKey) -> Self {
         let emulator = Emulator::start(config).await.unwrap();
-        let key = TestKey::generate();
         emulator.set_keys_everywhere(&[&key.private_pem], KeyChange::Now).unwrap();
         let policy = Policy { services: true, loopback: true, ..Policy::default() };
         Self { client, namespace, emulator, policy, key }
@@ -51,15 +55,20 @@ impl Scene {
     /// With a Service `flows`, and for each replica a pod `flows-N` in the EndpointSlice `flows-1`.
     pub(crate) async fn with_service(replicas: u8) -> Self {
         let scene = Self::new(replicas).await;
-        scene.create_service(scene.service()).await;
+        scene.serve(replicas).await;
+        scene
+    }
+
+    /// Creates the Service, its pods and its EndpointSlice.
+    pub(crate) async fn serve(&self, replicas: u8) {
+        self.create_service(self.service()).await;
         let mut endpoints = Vec::new();
         for replica in 1..=replicas {
             let (pod, address) = (format!("flows-{replica}"), format!("198.18.0.{replica}"));
-            scene.create_pod(&scene.namespace, &pod, &address, json!({})).await;
-            endpoints.push(scene.endpoint(&pod, &address));
+            self.create_pod(&self.namespace, &pod, &address, json!({})).await;
+            endpoints.push(self.endpoint(&pod, &address));
         }
-        scene.create_slice("flows-1", &json!(endpoints)).await;
-        scene
+        self.create_slice("flows-1", &json!(endpoints)).await;
     }
 
     pub(crate) fn port(&self) -> u16 {
