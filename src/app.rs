@@ -18,8 +18,10 @@ use crate::controller::event_publisher::EventPublisher;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
 use crate::controller::{ClusterState, Controller, Reconciler, Watches};
+use crate::endpoint::inquiry::Inquirer;
+use crate::endpoint::prober::Prober;
 use crate::endpoint::targets::Policy;
-use crate::graph::pacing::{CallLimiter, Limits};
+use crate::graph::call_limiter::{CallLimiter, Limits};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::Metrics;
@@ -165,7 +167,11 @@ fn controller(
         health: Arc::clone(&health),
         metrics: Arc::clone(&metrics),
     };
+    let inquirer =
+        Inquirer { client: client.clone(), policy: endpoint_policy(args), waits, metrics: Arc::clone(&metrics) };
+    let prober = Prober::new(Arc::clone(&cluster), inquirer, waits, args.default_check_interval);
     let reconciler = Reconciler {
+        prober: Arc::new(prober),
         cluster,
         publisher: EventPublisher::new(client.clone(), reporter),
         client,
@@ -275,12 +281,12 @@ pub(crate) fn graph_client(
         ca_bundle: args.graph_ca_bundle.clone(),
         timeout: GRAPH_TIMEOUT,
     };
-    let ceilings = Limits {
+    let limits = Limits {
         requests_per_second: args.graph_requests_per_second.try_into().ok(),
         concurrency: args.graph_concurrency.try_into().ok(),
         wait_scale,
     };
-    Ok(graph::Client::new(&config, Arc::new(CallLimiter::new(ceilings)), metrics)?)
+    Ok(graph::Client::new(&config, Arc::new(CallLimiter::new(limits)), metrics)?)
 }
 
 /// Creates the client for single requests.

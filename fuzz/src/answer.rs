@@ -8,7 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep_until};
 use waflows_core::meta::{ErrorClass, GraphError};
-use waflows_operator::graph::pacing::{CallLimiter, Limits};
+use waflows_operator::graph::call_limiter::{CallLimiter, Limits};
 use waflows_operator::graph::{AccessToken, AppSecret, CallError, Credentials, replay};
 
 /// No part of a token's usual form, so that only knowing it helps.
@@ -70,29 +70,29 @@ fn converse(answers: impl Iterator<Item = Option<Response<Vec<u8>>>>) {
             let token = AccessToken::new(TOKEN.as_bytes()).expect("a token");
             let secret = AppSecret::new(APP_SECRET.as_bytes()).expect("an app secret");
             let credentials = Credentials::new(token, Some(&secret));
-            let pacing = CallLimiter::new(Limits { requests_per_second: None, concurrency: None, wait_scale: 1.0 });
+            let limiter = CallLimiter::new(Limits { requests_per_second: None, concurrency: None, wait_scale: 1.0 });
             for answer in answers.flatten() {
                 let is_success = answer.status().is_success();
-                let result = replay::read(answer, &credentials, "messaging/storefront", "1", &pacing).await;
+                let result = replay::read(answer, &credentials, "messaging/storefront", "1", &limiter).await;
                 let text = format!("{result:?}");
                 assert!(!text.contains(TOKEN) && !text.contains(PROOF), "a credential in {text}");
                 match result {
                     Ok(_) => assert!(is_success),
                     Err(CallError::Failed(error)) => check(&error),
-                    Err(CallError::Paused(pause)) => {
-                        assert!(pause.until <= Instant::now() + DAY, "{pause:?}");
-                        sleep_until(pause.until).await;
+                    Err(CallError::Held(hold)) => {
+                        assert!(hold.until <= Instant::now() + DAY, "{hold:?}");
+                        sleep_until(hold.until).await;
                     }
                     Err(CallError::Withdrawn) => unreachable!("a read is not withdrawn"),
                 }
                 // A success can announce a limit, too.
-                assert!(pacing.paused().iter().all(|paused| paused.longest <= DAY));
+                assert!(limiter.active_holds().iter().all(|holds| holds.longest <= DAY));
             }
         });
     });
 }
 
-/// What goes into a status is bounded, and what stops calls is a pause.
+/// What goes into a status is bounded, and what stops calls is a hold.
 fn check(error: &GraphError) {
     assert!(error.message.len() <= 256 && error.kind.as_ref().is_none_or(|text| text.len() <= 64), "{error:?}");
     assert!(error.trace_id.as_ref().is_none_or(|text| text.len() <= 64), "{error:?}");

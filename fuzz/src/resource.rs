@@ -257,7 +257,7 @@ impl Choices<'_> {
             6 => return Reading::NotAsked,
             7 => {
                 let limit = self.one_in(2).then(|| self.error());
-                return Reading::Paused { limit, until: at + HOUR };
+                return Reading::Held { limit, until: at + HOUR };
             }
             _ => return Reading::Failed { error: self.error(), at },
         };
@@ -268,7 +268,7 @@ impl Choices<'_> {
         match self.next() % 4 {
             0 | 1 => UploadAnswer::Accepted,
             2 => UploadAnswer::Failed(self.error()),
-            _ => UploadAnswer::Paused { limit: Some(self.error()), until: now + HOUR },
+            _ => UploadAnswer::Held { limit: Some(self.error()), until: now + HOUR },
         }
     }
 

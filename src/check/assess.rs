@@ -13,8 +13,8 @@ use waflows_core::reconcile::machine::Reconcile;
 use waflows_core::rollout::plan::Plan;
 use waflows_core::rollout::progress::Progress;
 use waflows_core::status::number_message as message;
-use waflows_core::status::ready::trouble;
 use waflows_core::status::summarize::summarize;
+use waflows_core::status::trouble::trouble;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::report::{Action, NumberReport, Outcome, ResourceReport};
@@ -197,7 +197,7 @@ impl Assessment<'_> {
             Some(reason) => reason,
             // The number was Valid at its last read, but now the read failed.
             None if !was_read && !self.gaps.offline && self.general.is_none() => match observed.reading {
-                Reading::Paused { .. } => Reason::RateLimited,
+                Reading::Held { .. } => Reason::RateLimited,
                 Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => Reason::GraphUnreachable,
             },
             None => return None,

@@ -1,4 +1,4 @@
-//! Takes resources through the first steps of the operator's round: read the Secrets, ask Meta, settle whose each number
+//! Takes resources through the first steps of the operator's reconcile: read the Secrets, ask Meta, settle whose each number
 //! is.
 
 use std::collections::HashMap;

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use waflows_core::queue::Urgency;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::{Change, Store};
 
-use super::queue::{Queue, Urgency};
+use super::queue::Queue;
 
 /// The cached objects, and the resources to reconcile next.
 pub struct ClusterState {
@@ -33,8 +34,8 @@ impl ClusterState {
         if change.spec_changed {
             self.queue.add(key, Urgency::Changed);
         }
-        for contender in change.vacated.iter().flat_map(|vacated| &vacated.contenders) {
-            self.queue.add(contender, Urgency::Due);
+        for claimant in change.released.iter().flat_map(|released| &released.claimants) {
+            self.queue.add(claimant, Urgency::Due);
         }
     }
 

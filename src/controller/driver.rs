@@ -22,7 +22,7 @@ use super::report::report;
 use super::status_writer::{StatusWriter, WriteStatusError, Written};
 use super::uploads::{self, Uploader};
 use super::{hearsay, secrets};
-use crate::metrics::{RoundOutcome, RoundTimer};
+use crate::metrics::{ReconcileOutcome, ReconcileTimer};
 use crate::telemetry::spans;
 
 /// Does what a reconcile asks for.
@@ -39,7 +39,7 @@ pub(super) struct Driver<'a> {
     under_way: FuturesUnordered<BoxFuture<'a, Completed<'a>>>,
     /// The span of the calls: `observe`, then `execute`.
     span: Span,
-    timer: Option<RoundTimer<'a>>,
+    timer: Option<ReconcileTimer<'a>>,
     _reservation: Reservation<'a>,
 }
 
@@ -57,7 +57,7 @@ struct Reservation<'a> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.cluster.store().finish_round(self.key);
+        self.cluster.store().finish_reconcile(self.key);
     }
 }
 
@@ -77,7 +77,7 @@ impl<'a> Driver<'a> {
             caller: None,
             under_way: FuturesUnordered::new(),
             span: Span::none(),
-            timer: Some(reconciler.metrics.round()),
+            timer: Some(reconciler.metrics.reconcile()),
             _reservation: Reservation { cluster: &reconciler.cluster, key },
             reconciler,
             key,
@@ -101,7 +101,7 @@ impl<'a> Driver<'a> {
             match self.reconcile.next(Timestamp::now()) {
                 Some(Action::Done(end)) => {
                     if end == End::Dropped {
-                        self.note_end(RoundOutcome::Dropped);
+                        self.note_end(ReconcileOutcome::Dropped);
                     }
                     return Ok(end);
                 }
@@ -232,14 +232,15 @@ impl<'a> Driver<'a> {
             Written::Dropped => Event::StatusDropped,
         };
         if is_final && !matches!(event, Event::StatusDropped) {
-            self.note_end(if writer.has_written() { RoundOutcome::Written } else { RoundOutcome::Unchanged });
+            self.reconciler.prober.follow(self.key, writer.resource());
+            self.note_end(if writer.has_written() { ReconcileOutcome::Written } else { ReconcileOutcome::Unchanged });
         }
         self.writer = Some(writer);
         self.handle(event);
         Ok(())
     }
 
-    fn note_end(&mut self, outcome: RoundOutcome) {
+    fn note_end(&mut self, outcome: ReconcileOutcome) {
         if let Some(timer) = self.timer.take() {
             timer.end(outcome);
         }

@@ -1,4 +1,5 @@
-//! Leave to go on with a round.
+//! The permission to continue a reconcile (a fencing token). Revoked by a newer change, a shutdown, or the loss of the
+//! Lease.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,25 +8,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::leader::Term;
 
-/// Holds while the resource stays as it was when the round began, the process leads, and nobody asked it to stop. To
-/// be asked before every write.
+/// The permission to continue a reconcile. A reconcile asks for the permission before every write.
 #[derive(Debug, Clone)]
 pub struct WriteFence {
-    round: CancellationToken,
+    reconcile: CancellationToken,
     term: Term,
 }
 
 impl WriteFence {
-    /// Leave for one round, within a term of leading.
-    pub fn new(round: CancellationToken, term: Term) -> Self {
-        Self { round, term }
+    /// The permission for one reconcile, within a term of leading.
+    pub fn new(reconcile: CancellationToken, term: Term) -> Self {
+        Self { reconcile, term }
     }
 
     /// Whether something new may begin.
     ///
-    /// Asks the clock as well: a process that was paused may find itself in the middle of a round long after its term.
+    /// Asks the clock as well: a process that was paused may find itself in the middle of a reconcile long after its term.
     pub fn is_valid(&self) -> bool {
-        !self.round.is_cancelled() && self.term.is_current()
+        !self.reconcile.is_cancelled() && self.term.is_current()
     }
 
     /// Whether this process may still write at all, if only to finish.
@@ -43,6 +43,6 @@ impl WriteFence {
         if !self.is_valid() {
             return None;
         }
-        self.round.run_until_cancelled(future).await
+        self.reconcile.run_until_cancelled(future).await
     }
 }

@@ -3,17 +3,17 @@
 
 use kube::Api;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::queue::Urgency;
 use waflows_core::schedule::due::Work;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::resource_summary::refuses_token;
 
 use super::cluster_state::ClusterState;
 use super::fence::WriteFence;
-use super::queue::Urgency;
 use super::reconciler::Reconciler;
 use super::secrets::{self, ReadSecretError};
 
-/// Lets the resources that share a Secret with this one look, if its round found the credentials refused.
+/// Lets the resources that share a Secret with this one look, if its reconcile found the credentials refused.
 pub(super) fn spread(
     cluster: &ClusterState,
     key: &ObjectKey,
@@ -31,7 +31,7 @@ pub(super) fn spread(
 }
 
 /// Whether a refusal that a resource has heard of is one of its own credentials: they may be others from the same
-/// Secret. In that case every call of its round stops before it is made.
+/// Secret. In that case every call of its reconcile stops before it is made.
 pub(super) async fn concerns(
     reconciler: &Reconciler,
     key: &ObjectKey,
@@ -43,7 +43,9 @@ pub(super) async fn concerns(
     }
     let api = Api::namespaced(reconciler.client.clone(), &key.namespace);
     match fence.run(secrets::read_credentials(resource, &api)).await {
-        Some(Ok(credentials)) => Ok(credentials.is_some_and(|it| reconciler.graph.pacing().refusal(it.id()).is_some())),
+        Some(Ok(credentials)) => {
+            Ok(credentials.is_some_and(|it| reconciler.graph.limiter().refusal(it.id()).is_some()))
+        }
         Some(Err(error)) => {
             reconciler.cluster.store().keep_in_doubt(key);
             Err(error)

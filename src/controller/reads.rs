@@ -42,9 +42,9 @@ pub(super) fn reading_of(answer: Result<Reported, CallError>) -> (Reading, Optio
         Ok(reported) => (Reading::Answered { reported, at }, None),
         Err(CallError::Failed(error)) => (Reading::Failed { error, at }, None),
         Err(CallError::Withdrawn) => (Reading::NotAsked, None),
-        Err(CallError::Paused(hold)) => {
+        Err(CallError::Held(hold)) => {
             let (limit, refusal) = cause_of(&hold);
-            (Reading::Paused { limit, until: end_of(&hold) }, refusal)
+            (Reading::Held { limit, until: end_of(&hold) }, refusal)
         }
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
+use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::work_due;
-use waflows_core::schedule::due::Due;
+use waflows_core::schedule::due::{Due, Work};
+use waflows_core::status::endpoint;
 use waflows_core::status::summarize::MIN_PAUSE;
 use waflows_core::store::object_key::ObjectKey;
 
@@ -55,6 +57,7 @@ async fn next_reconcile(
     if resource.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
+    let resource = Arc::new(resource);
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(reconciler.default_check_interval);
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
@@ -63,14 +66,15 @@ async fn next_reconcile(
         Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
             hearsay::work(&resource)
         }
-        Due::Later(next) => return Ok(next),
+        Due::Later(next) if !has_endpoint_news(reconciler, key, &resource, begun) => return Ok(next),
+        Due::Later(_) => Work { inputs: false, numbers: Vec::new(), reset_backoff: false },
         Due::Now(work) => work,
     };
 
-    let span = spans::round(&key.namespace, &key.name);
+    let span = spans::reconcile(&key.namespace, &key.name);
     let settings =
         Settings { interval, waits: reconciler.waits, owes_status: reconciler.cluster.queue.has_failed(key) };
-    let reconcile = Reconcile::new(Arc::new(resource), work, settings, begun);
+    let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(reconciler.prober.proof(key));
     // Boxed, so that a reconcile takes memory only while it runs.
     let end = Box::pin(Driver::new(reconciler, key, fence, reconcile, begun).run()).instrument(span).await;
     if has_heard && !fence.is_valid() {
@@ -81,4 +85,14 @@ async fn next_reconcile(
         End::Finished { next } => next,
         End::Dropped => None,
     })
+}
+
+/// Whether the endpoint of the resource has answered something that the status does not say yet.
+fn has_endpoint_news(
+    reconciler: &Reconciler,
+    key: &ObjectKey,
+    resource: &Arc<FlowsEncryptionKey>,
+    now: Timestamp,
+) -> bool {
+    reconciler.prober.proof(key).is_some_and(|proof| endpoint::is_news(resource, &proof, now))
 }

@@ -8,6 +8,7 @@ use waflows_core::schedule::backoff::Waits;
 
 use super::cluster_state::ClusterState;
 use super::event_publisher::EventPublisher;
+use crate::endpoint::prober::Prober;
 use crate::graph;
 use crate::metrics::Metrics;
 
@@ -21,6 +22,8 @@ pub struct Reconciler {
     pub graph: graph::Client,
     /// Publishes events.
     pub publisher: EventPublisher,
+    /// Asks the Flow endpoints.
+    pub prober: Arc<Prober>,
     /// Counts reconciles and uploads.
     pub metrics: Arc<Metrics>,
     /// The backoffs.

@@ -74,14 +74,15 @@ impl Controller {
         cluster.queue.open();
         let heartbeat = self.health.begin("the loop that takes from the queue");
         // Reconciles end early for either reason.
-        let rounds = term.lost().child_token();
+        let reconciles = term.lost().child_token();
         let slots = Arc::new(Semaphore::new(self.concurrency));
+        let prober = tokio::spawn(Arc::clone(&self.reconciler.prober).run(reconciles.clone()));
         let mut running = JoinSet::new();
         let taking = async {
             // The semaphore is never closed, so it always yields a permit.
             while let Ok(slot) = heartbeat.while_waiting(Arc::clone(&slots).acquire_owned()).await {
-                let (key, round) = heartbeat.while_waiting(cluster.queue.next(&rounds)).await;
-                let (reconciler, fence) = (Arc::clone(&self.reconciler), WriteFence::new(round, term.clone()));
+                let (key, token) = heartbeat.while_waiting(cluster.queue.next(&reconciles)).await;
+                let (reconciler, fence) = (Arc::clone(&self.reconciler), WriteFence::new(token, term.clone()));
                 running.spawn(async move {
                     let _turn = Turn { queue: &reconciler.cluster.queue, key: &key, waits: reconciler.waits };
                     reconcile(&reconciler, &key, &fence).await;
@@ -97,10 +98,11 @@ impl Controller {
             () = stop.cancelled() => {}
             () = term.lost().cancelled() => {}
         }
-        rounds.cancel();
+        reconciles.cancel();
         while let Some(ended) = running.join_next().await {
             note_fault(ended);
         }
+        note_fault(prober.await);
     }
 }
 

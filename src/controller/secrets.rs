@@ -4,10 +4,10 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use tokio::sync::Semaphore;
-use waflows_core::api::conditions::{ConditionReason, Reason};
+use waflows_core::api::conditions::ConditionReason;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
 use waflows_core::observation::Inputs;
-use waflows_core::status::inputs::key_reason;
+use waflows_core::status::inputs::{self, MAX_NAMED_ENTRIES, MalformedCredential, SecretValue};
 use waflows_key::{KeyError, MAX_BYTES, PublicKey};
 use zeroize::Zeroize;
 
@@ -21,9 +21,6 @@ static TURN: Semaphore = Semaphore::const_new(1);
 /// Limit of Secrets that are read at the same time. A Secret may have 1 MiB, and is in memory several times while it
 /// arrives.
 static READING: Semaphore = Semaphore::const_new(4);
-
-/// Number of entries of a Secret that a message names.
-const MAX_NAMED: usize = 5;
 
 /// The contents of a resource's Secrets. The credentials are used only for calls to Meta.
 pub struct Opened {
@@ -97,21 +94,15 @@ impl Contents {
                     value.0 = kept;
                 }
                 others += usize::from(!is_needed);
-                is_needed || others <= MAX_NAMED
+                is_needed || others <= MAX_NAMED_ENTRIES
             });
         }
-        self.left_out = others.saturating_sub(MAX_NAMED);
+        self.left_out = others.saturating_sub(MAX_NAMED_ENTRIES);
     }
 
-    /// The names of the entries, for a message about a missing entry.
-    fn described(&self) -> String {
-        let names: Vec<_> = self.secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect();
-        let named = names[..names.len().min(MAX_NAMED)].join(", ");
-        match names.len() + self.left_out {
-            0 => "is empty".to_owned(),
-            count if count > MAX_NAMED => format!("has: {named} and {} more", count - MAX_NAMED),
-            _ => format!("has: {named}"),
-        }
+    /// The names of the entries.
+    fn entries(&self) -> Vec<&str> {
+        self.secret.data.iter().flat_map(|data| data.keys().map(String::as_str)).collect()
     }
 
     /// Zeroizes annotations, because `kubectl apply` stores the data in one.
@@ -175,6 +166,33 @@ pub async fn read_credentials(
     let secrets = fetch_needed(resource, api, names).await?;
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
     Ok(Sources { namespace, spec, secrets }.credentials().ok())
+}
+
+/// Reads one entry of a Secret, for `use_value`. `field` is the field of the spec that refers to the entry, and `what` the
+/// noun for its content in messages.
+///
+/// # Errors
+/// If the API server does not answer. The inner error says what is wrong with the Secret.
+pub async fn read_entry<T>(
+    api: &Api<Secret>,
+    reference: &SecretKeyRef,
+    field: &'static str,
+    what: &'static str,
+    use_value: impl FnOnce(&[u8]) -> T,
+) -> Result<Result<T, ConditionReason>, ReadSecretError> {
+    let namespace = api.namespace().unwrap_or_default();
+    let wanted = SecretValue { namespace, reference, field, what };
+    // The semaphore is never closed.
+    let _place = READING.acquire().await;
+    let (_, fetched) = fetch(api, reference.name.clone()).await?;
+    Ok(match fetched {
+        Fetched::Forbidden => Err(wanted.forbidden()),
+        Fetched::NotFound => Err(wanted.not_found()),
+        Fetched::Found(contents) => match contents.secret.data.as_ref().and_then(|data| data.get(&reference.key)) {
+            Some(value) => Ok(use_value(&value.0)),
+            None => Err(wanted.entry_not_found(&contents.entries(), contents.left_out)),
+        },
+    })
 }
 
 /// The names of the Secrets that the resource refers to, without duplicates.
@@ -247,8 +265,7 @@ impl Sources {
     fn key(&self) -> Result<PublicKey, ConditionReason> {
         let spec = &self.spec;
         if let Some(text) = &spec.public_key {
-            return PublicKey::from_public_key(text)
-                .map_err(|error| ConditionReason::new(key_reason(&error), error.in_field("spec.publicKey") + "."));
+            return PublicKey::from_public_key(text).map_err(|error| inputs::unusable_public_key(&error));
         }
         if let Some(reference) = &spec.certificate_secret_ref {
             let certificate = self.value(reference, "certificateSecretRef", "certificate")?;
@@ -258,37 +275,22 @@ impl Sources {
                         PublicKey::from_private_key(bytes, None)
                     })
                 })
-                .map_err(|error| self.key_verdict(reference, &error));
+                .map_err(|error| self.unusable(reference, &error));
         }
-        let Some(reference) = &spec.private_key_secret_ref else {
-            return Err(ConditionReason::new(
-                Reason::KeyNotSet,
-                "Set one of spec.privateKeySecretRef, spec.certificateSecretRef and spec.publicKey.",
-            ));
-        };
+        let reference = spec.private_key_secret_ref.as_ref().ok_or_else(inputs::key_not_set)?;
         let private_key = self.value(reference, "privateKeySecretRef", "private key")?;
         let passphrase = spec.passphrase_secret_ref.as_ref();
         let passphrase = passphrase.map(|to| self.value(to, "passphraseSecretRef", "passphrase")).transpose()?;
         PublicKey::from_private_key(private_key, passphrase)
             .and_then(|key| self.matching_pair(reference, "tls.key", "tls.crt", key, PublicKey::from_certificate))
-            .map_err(|error| self.key_verdict(reference, &error))
+            .map_err(|error| self.unusable(reference, &error))
     }
 
-    fn key_verdict(&self, reference: &SecretKeyRef, error: &KeyError) -> ConditionReason {
-        let place = self.place(reference);
-        let message = match (error, &self.spec.passphrase_secret_ref) {
-            (KeyError::WrongPassphrase, Some(passphrase)) => format!(
-                "The passphrase ({}) does not open the private key ({place}): {}.",
-                self.place(passphrase),
-                error.remedy()
-            ),
-            _ => format!("{place}: {error}."),
-        };
-        ConditionReason::new(key_reason(error), message)
+    fn unusable(&self, reference: &SecretKeyRef, error: &KeyError) -> ConditionReason {
+        inputs::unusable_key(error, &self.namespace, reference, self.spec.passphrase_secret_ref.as_ref())
     }
 
-    /// Checks a Secret of type kubernetes.io/tls, which holds both halves: if both are readable, they must belong
-    /// together.
+    /// The key in the entry `this`, checked against the entry `other` of a Secret of type kubernetes.io/tls.
     fn matching_pair(
         &self,
         reference: &SecretKeyRef,
@@ -297,31 +299,33 @@ impl Sources {
         key: PublicKey,
         read: impl Fn(&[u8]) -> Result<PublicKey, KeyError>,
     ) -> Result<PublicKey, KeyError> {
-        let counterpart = self.find(&reference.name, other).filter(|_| reference.key == this).map(read);
-        match counterpart {
-            Some(Ok(counterpart)) if counterpart != key => Err(KeyError::CertificateMismatch),
-            Some(Ok(_) | Err(_)) | None => Ok(key),
-        }
+        let other = self.find(&reference.name, other).filter(|_| reference.key == this);
+        inputs::matching_halves(key, other.map(read))
     }
 
     fn credentials(&self) -> Result<Credentials, ConditionReason> {
         let reference = &self.spec.access_token_secret_ref;
-        let token = AccessToken::new(self.value(reference, "accessTokenSecretRef", "access token")?)
-            .map_err(|error| self.malformed(reference, "access token", error))?;
-        let mut origin = self.place(reference);
+        let token = self.credential(reference, "accessTokenSecretRef", "access token", AccessToken::new)?;
+        let mut origin = reference.place(&self.namespace);
         let app_secret = match &self.spec.app_secret_ref {
             None => None,
             Some(reference) => {
-                origin += &format!(" (app secret: {})", self.place(reference));
-                let secret = AppSecret::new(self.value(reference, "appSecretRef", "app secret")?);
-                Some(secret.map_err(|error| self.malformed(reference, "app secret", error))?)
+                origin += &format!(" (app secret: {})", reference.place(&self.namespace));
+                Some(self.credential(reference, "appSecretRef", "app secret", AppSecret::new)?)
             }
         };
         Ok(Credentials::new(token, app_secret.as_ref()).from_origin(&origin))
     }
 
-    fn malformed(&self, reference: &SecretKeyRef, what: &str, error: impl std::fmt::Display) -> ConditionReason {
-        ConditionReason::new(Reason::CredentialMalformed, format!("{}: the {what} {error}.", self.place(reference)))
+    fn credential<T>(
+        &self,
+        reference: &SecretKeyRef,
+        field: &'static str,
+        what: &'static str,
+        read: impl FnOnce(&[u8]) -> Result<T, MalformedCredential>,
+    ) -> Result<T, ConditionReason> {
+        let malformed = |error| SecretValue { namespace: &self.namespace, reference, field, what }.malformed(error);
+        read(self.value(reference, field, what)?).map_err(malformed)
     }
 
     fn find(&self, secret: &str, key: &str) -> Option<&[u8]> {
@@ -332,37 +336,20 @@ impl Sources {
     }
 
     /// The value that a reference in a field of the spec points to.
-    fn value(&self, reference: &SecretKeyRef, field: &str, what: &str) -> Result<&[u8], ConditionReason> {
-        let SecretKeyRef { name, key } = reference;
-        let namespace = &self.namespace;
-        match self.secrets.iter().find(|(secret, _)| secret == name).map(|(_, fetched)| fetched) {
-            Some(Fetched::Forbidden) => Err(ConditionReason::new(
-                Reason::SecretForbidden,
-                format!(
-                    "The operator may not read Secret {namespace}/{name}: grant its ServiceAccount get on Secrets there."
-                ),
-            )),
-            Some(Fetched::NotFound) | None => Err(ConditionReason::new(
-                Reason::SecretNotFound,
-                format!(
-                    "Secret {namespace}/{name} does not exist. Create it with the {what} in its entry {key}, or correct \
-                     {field}.name."
-                ),
-            )),
-            Some(Fetched::Found(contents)) => self.find(name, key).ok_or_else(|| {
-                let has = contents.described();
-                ConditionReason::new(
-                    Reason::SecretKeyNotFound,
-                    format!(
-                        "Secret {namespace}/{name} has no entry {key}. It {has}. Correct {field}.key or add the entry."
-                    ),
-                )
-            }),
+    fn value(
+        &self,
+        reference: &SecretKeyRef,
+        field: &'static str,
+        what: &'static str,
+    ) -> Result<&[u8], ConditionReason> {
+        let wanted = SecretValue { namespace: &self.namespace, reference, field, what };
+        match self.secrets.iter().find(|(secret, _)| *secret == reference.name).map(|(_, fetched)| fetched) {
+            Some(Fetched::Forbidden) => Err(wanted.forbidden()),
+            Some(Fetched::NotFound) | None => Err(wanted.not_found()),
+            Some(Fetched::Found(contents)) => self
+                .find(&reference.name, &reference.key)
+                .ok_or_else(|| wanted.entry_not_found(&contents.entries(), contents.left_out)),
         }
-    }
-
-    fn place(&self, reference: &SecretKeyRef) -> String {
-        reference.place(&self.namespace)
     }
 }
 

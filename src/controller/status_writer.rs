@@ -1,4 +1,4 @@
-//! Stores the status of a resource as its round goes on.
+//! Stores the status of a resource as its reconcile goes on.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use kube::core::Status;
 use serde_json::{Value, json};
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use waflows_core::queue::Urgency;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::fence::WriteFence;
 use super::partial_object::PartialObject;
-use super::queue::Urgency;
 use super::reconciler::Reconciler;
 use crate::apiserver::describe;
 use crate::telemetry::spans;
@@ -49,7 +49,7 @@ impl WriteStatusError {
     }
 }
 
-/// Writes the status of one resource, again and again as a round goes on.
+/// Writes the status of one resource, again and again as a reconcile goes on.
 pub struct StatusWriter<'a> {
     reconciler: &'a Reconciler,
     key: &'a ObjectKey,
@@ -61,7 +61,7 @@ pub struct StatusWriter<'a> {
 }
 
 impl<'a> StatusWriter<'a> {
-    /// A writer of the status of `resource`, as it was when the round began.
+    /// A writer of the status of `resource`, as it was when the reconcile began.
     pub fn new(
         reconciler: &'a Reconciler,
         key: &'a ObjectKey,
@@ -86,7 +86,7 @@ impl<'a> StatusWriter<'a> {
     /// The write carries the resource version it was computed from. Where that is no longer the current one, but the
     /// status is still the one it was computed from (someone changed the spec or a label meanwhile), it is written
     /// onto the current version. Otherwise another process works on the resource: this status is dropped, and so is
-    /// every later one of the same round.
+    /// every later one of the same reconcile.
     ///
     /// # Errors
     /// When the API server does not answer, or refuses.
@@ -149,7 +149,7 @@ impl<'a> StatusWriter<'a> {
         let mut attempt = 0;
         loop {
             match self.store(status).await {
-                // Not once the round is revoked: the process may be asked to stop.
+                // Not once the reconcile is revoked: the process may be asked to stop.
                 Err(error) if has_uploads && error.may_pass_soon() && self.fence.is_valid() => {
                     tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
                     attempt += 1;
@@ -186,7 +186,7 @@ impl<'a> StatusWriter<'a> {
         let is_ours = current.status == self.resource.status || current.status.as_ref() == Some(&as_stored(wanted));
         self.resource = Arc::new(current);
         if !is_ours {
-            // The next round starts from what is there, also before the watch brings it.
+            // The next reconcile starts from what is there, also before the watch brings it.
             let change = { self.reconciler.cluster.store().status_written(&self.resource, Timestamp::now()) };
             self.reconciler.cluster.react(self.key, change);
         }

@@ -87,9 +87,9 @@ fn answer_of(result: Result<(), CallError>) -> Option<(UploadAnswer, Option<Grap
         Ok(()) => Some((UploadAnswer::Accepted, None)),
         Err(CallError::Failed(error)) => Some((UploadAnswer::Failed(error), None)),
         Err(CallError::Withdrawn) => None,
-        Err(CallError::Paused(hold)) => {
+        Err(CallError::Held(hold)) => {
             let (limit, refusal) = cause_of(&hold);
-            Some((UploadAnswer::Paused { limit, until: end_of(&hold) }, refusal))
+            Some((UploadAnswer::Held { limit, until: end_of(&hold) }, refusal))
         }
     }
 }
@@ -102,7 +102,7 @@ pub(super) fn report(metrics: &Metrics, observation: &Observation, outcome: &Out
     let reason = outcome.reason.as_str();
     let is_valid = outcome.state == NumberState::Valid;
     let result = match &outcome.upload.answer {
-        UploadAnswer::Paused { until, .. } => {
+        UploadAnswer::Held { until, .. } => {
             tracing::debug!(resource, phone_number_id, reason, %until, "the upload of the public key is put off");
             return;
         }

@@ -8,13 +8,13 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
 use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::queue::Urgency;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::{Change, Store};
 
 use super::attempts::{Attempts, attentive};
 use super::cluster_state::ClusterState;
 use super::partial_object::{PartialObject, Watchable};
-use super::queue::Urgency;
 use crate::apiserver::describe;
 use crate::health::{Health, Sight};
 use crate::metrics::{Metrics, Watched};
@@ -110,10 +110,10 @@ fn apply(cluster: &ClusterState, store: &mut Store, resource: PartialObject<Flow
 }
 
 fn delete(cluster: &ClusterState, store: &mut Store, key: &ObjectKey) {
-    let vacated = store.delete_resource(key, Timestamp::now());
+    let released = store.delete_resource(key, Timestamp::now());
     cluster.queue.remove(key);
     if store.is_complete() {
-        cluster.react(key, Change { spec_changed: false, vacated });
+        cluster.react(key, Change { spec_changed: false, released });
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`targets`] says where the requests for an endpoint go, or why there are none. [`client`] sends one probe of
 //! `waflows_probe`. [`obstacle`] names the reason for a missing answer. [`explanation`] says what an outcome means and
-//! what helps.
+//! what helps. [`prober`] asks again and again, and [`inquiry`] asks all targets of one resource once.
 //!
 //! A tenant directs these requests. So [`policy`] is checked first, then each address: [`address`] has the rules,
 //! [`service`] and [`pods`] check what the API server says ([`cluster`]), [`host`] checks names ([`lookup`]).
@@ -12,11 +12,13 @@ pub mod client;
 mod cluster;
 pub mod explanation;
 mod host;
+pub mod inquiry;
 pub mod lookup;
 mod objects;
 pub mod obstacle;
 mod pods;
 pub mod policy;
+pub mod prober;
 mod refusal;
 mod service;
 pub mod target;

@@ -9,11 +9,11 @@ use tracing::Instrument;
 use waflows_core::meta::{ErrorClass, GraphError, Reported};
 use waflows_key::PublicKey;
 
+use super::call_limiter::{CallLimiter, Caller};
 use super::config::{Config, ConfigError};
 use super::credentials::Credentials;
 use super::error::CallError;
 use super::exchange::exchange;
-use super::pacing::{CallLimiter, Caller};
 use super::transport::Transport;
 use super::wire;
 use crate::metrics::{Metrics, Operation};
@@ -29,7 +29,7 @@ pub struct Client {
     transport: Arc<Transport>,
     /// The base URL with the version.
     base: Arc<Url>,
-    pacing: Arc<CallLimiter>,
+    limiter: Arc<CallLimiter>,
     metrics: Arc<Metrics>,
 }
 
@@ -40,7 +40,7 @@ impl Client {
     ///
     /// # Errors
     /// When the configuration is unusable.
-    pub fn new(config: &Config, pacing: Arc<CallLimiter>, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
+    pub fn new(config: &Config, limiter: Arc<CallLimiter>, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
         let url = &config.base_url;
         if url.scheme() != "https" && !(config.allow_http && url.scheme() == "http") {
             return Err(ConfigError::NotHttps(without_password(url)));
@@ -50,13 +50,13 @@ impl Client {
             return Err(ConfigError::NotABase(without_password(url)));
         }
         let base = Arc::new(extended(url, &[&config.api_version]));
-        let transport = Arc::new(Transport::new(config, pacing.wait_scale())?);
-        Ok(Self { transport, base, pacing, metrics })
+        let transport = Arc::new(Transport::new(config, limiter.wait_scale())?);
+        Ok(Self { transport, base, limiter, metrics })
     }
 
     /// The rate limiter of this client's calls.
-    pub fn pacing(&self) -> &CallLimiter {
-        &self.pacing
+    pub fn limiter(&self) -> &CallLimiter {
+        &self.limiter
     }
 
     /// Reads the key of the number. Failures of the connection and of Meta's servers are retried twice.
@@ -71,7 +71,7 @@ impl Client {
                     attempt += 1;
                     // Jitter between half and all of the delay, so that callers that failed together do not retry
                     // together.
-                    let share = (0.5 + fastrand::f64() / 2.0) * f64::from(attempt) * self.pacing.wait_scale();
+                    let share = (0.5 + fastrand::f64() / 2.0) * f64::from(attempt) * self.limiter.wait_scale();
                     tokio::time::sleep(READ_RETRY_DELAY.mul_f64(share)).await;
                 }
                 result => return result,
@@ -128,7 +128,7 @@ impl Client {
     ) -> Result<T, CallError> {
         let caller =
             Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: number };
-        let pass = self.pacing.enter(caller).await.map_err(CallError::Paused)?;
+        let permit = self.limiter.enter(caller).await.map_err(CallError::Held)?;
         let url = extended(&self.base, &[number, "whatsapp_business_encryption"]);
         let path = url.path().to_owned();
         let method = match operation {
@@ -152,8 +152,8 @@ impl Client {
             "called the Graph API"
         );
         timer.end(error);
-        match pass.finish(error, &exchanged.usage) {
-            Some(pause) => Err(CallError::Paused(pause)),
+        match permit.finish(error, &exchanged.usage) {
+            Some(hold) => Err(CallError::Held(hold)),
             None => exchanged.result.map_err(CallError::Failed),
         }
     }

@@ -8,13 +8,12 @@ use hmac::{Hmac, Mac};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+use waflows_core::status::inputs::{MAX_CREDENTIAL_BYTES, MalformedCredential};
 use waflows_probe::SigningSecret;
 use zeroize::Zeroizing;
 
 use super::redact::Redactor;
 
-/// Limit of a credential in bytes, far more than any token or app secret: Meta's have a few hundred.
-const MAX_BYTES: usize = 4096;
 /// Prefix of a token in an HTTP header.
 const SCHEME: &[u8] = b"Bearer ";
 /// Minimum length of a decoded text that looks like a credential. Shorter printable texts may be chance. Tokens and app
@@ -28,31 +27,6 @@ pub struct AccessToken(SecretString);
 /// A Meta app's secret. Debug does not show the secret; its memory is zeroized on drop.
 #[derive(Debug, Clone)]
 pub struct AppSecret(SecretString);
-
-/// The reasons why bytes of a Secret are not a credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MalformedCredential {
-    /// Only white space.
-    #[error("is empty")]
-    Empty,
-    /// More than [`MAX_BYTES`].
-    #[error("has more than {MAX_BYTES} bytes; store the bare token, nothing else")]
-    TooLong,
-    /// The value is in quotes, as in the file that it was copied from.
-    #[error("begins and ends with a quote: store it without")]
-    Quoted,
-    /// The value has the scheme of an HTTP header before the token.
-    #[error("begins with \"Bearer \": store what follows")]
-    Bearer,
-    /// Base64 of a text that could be a credential.
-    #[error("is base64-encoded once too often: store what `base64 -d` makes of it")]
-    DoubleBase64,
-    /// A character that is invalid in an HTTP header.
-    #[error(
-        "contains line breaks, blanks or other characters that cannot be in it; store the bare value, nothing else"
-    )]
-    Characters,
-}
 
 impl AccessToken {
     /// Reads a token from the bytes of a Secret. White space around the token is ignored.
@@ -78,7 +52,7 @@ fn printable(bytes: &[u8]) -> Result<&str, MalformedCredential> {
     if text.is_empty() {
         return Err(MalformedCredential::Empty);
     }
-    if text.len() > MAX_BYTES {
+    if text.len() > MAX_CREDENTIAL_BYTES {
         return Err(MalformedCredential::TooLong);
     }
     if matches!(text, [b'"', .., b'"'] | [b'\'', .., b'\'']) {
@@ -194,7 +168,7 @@ mod tests {
         let cases = [
             (format!("\"{token}\"\n"), MalformedCredential::Quoted),
             (format!("'{token}'"), MalformedCredential::Quoted),
-            ("x".repeat(MAX_BYTES + 1), MalformedCredential::TooLong),
+            ("x".repeat(MAX_CREDENTIAL_BYTES + 1), MalformedCredential::TooLong),
             ("\"\"".to_owned(), MalformedCredential::Quoted),
             (format!("Bearer {token}"), MalformedCredential::Bearer),
             (format!("bearer {token}\n"), MalformedCredential::Bearer),

@@ -3,9 +3,9 @@
 use reqwest::Response;
 use waflows_core::meta::Reported;
 
+use super::call_limiter::{CallLimiter, Caller};
 use super::client::redacted;
 use super::exchange::receive;
-use super::pacing::{CallLimiter, Caller};
 use super::{CallError, Credentials, wire};
 
 /// The result of a read of a phone number's key with this answer: as [`super::Client::read`], but without connection
@@ -18,14 +18,14 @@ pub async fn read(
     credentials: &Credentials,
     resource: &str,
     number: &str,
-    pacing: &CallLimiter,
+    limiter: &CallLimiter,
 ) -> Result<Reported, CallError> {
     let caller =
         Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: number };
-    let pass = pacing.enter(caller).await.map_err(CallError::Paused)?;
+    let permit = limiter.enter(caller).await.map_err(CallError::Held)?;
     let exchanged = receive(Response::from(answer), &credentials.redactor(), wire::read_answer).await;
-    match pass.finish(exchanged.result.as_ref().err(), &exchanged.usage) {
-        Some(pause) => Err(CallError::Paused(pause)),
+    match permit.finish(exchanged.result.as_ref().err(), &exchanged.usage) {
+        Some(hold) => Err(CallError::Held(hold)),
         None => exchanged.result.map(|reported| redacted(reported, credentials)).map_err(CallError::Failed),
     }
 }

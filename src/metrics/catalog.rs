@@ -4,6 +4,7 @@
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 use waflows_core::api::crd::NumberState;
+use waflows_core::endpoint::ProbeOutcome;
 use waflows_core::meta::{ErrorClass, HoldScope};
 use waflows_core::upload::UploadReason;
 
@@ -107,7 +108,7 @@ pub(crate) static LEADER: Descriptor =
 pub(crate) static RECONCILE_DURATION: Descriptor = seconds(
     "waflows_reconcile_duration",
     MetricType::Histogram,
-    &[one_of("outcome", || super::RoundOutcome::ALL.map(super::RoundOutcome::as_str).to_vec())],
+    &[one_of("outcome", || super::ReconcileOutcome::ALL.map(super::ReconcileOutcome::as_str).to_vec())],
     "Duration of reconciles by outcome: the status was written, had not changed, could not be read or written, or was dropped because another process wrote first. A reconcile that finds nothing due is not counted.",
 );
 pub(crate) static GRAPH_REQUESTS: Descriptor = counter(
@@ -202,6 +203,36 @@ pub(crate) static WATCH_RESTARTS: Descriptor = counter(
     &[one_of("watch", || super::Watched::ALL.map(super::Watched::as_str).to_vec())],
     "Failed watches of the API server; the operator retries each.",
 );
+pub(crate) static ENDPOINT_PROBES: Descriptor = counter(
+    "waflows_endpoint_probes",
+    &[one_of("outcome", || ProbeOutcome::ALL.map(ProbeOutcome::as_str).to_vec())],
+    "Requests to Flow endpoints that were encrypted with the key of a resource, by outcome. Requests with a key that nobody has are not counted.",
+);
+pub(crate) static ENDPOINT_READY: Descriptor = gauge(
+    "waflows_resource_endpoint_ready",
+    &[
+        NAMESPACE,
+        NAME,
+        RESOURCE_NAMESPACE,
+        open("reason", "of the condition `EndpointReady`, see [conditions](conditions.md#reasons)"),
+    ],
+    "The condition EndpointReady of the resource: 1 True, 0 False, -1 Unknown; absent without `spec.endpoint`.",
+);
+pub(crate) static AVAILABLE: Descriptor = gauge(
+    "waflows_resource_available",
+    &[
+        NAMESPACE,
+        NAME,
+        RESOURCE_NAMESPACE,
+        open("reason", "of the condition `Available`, see [conditions](conditions.md#reasons)"),
+    ],
+    "The condition Available of the resource: 1 True, 0 False, -1 Unknown; absent without `spec.endpoint`.",
+);
+pub(crate) static ENDPOINT_RECOVERS: Descriptor = gauge(
+    "waflows_resource_endpoint_recovers_clients",
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
+    "Whether every target of the endpoint answers 421 to a request that it cannot open: 1 or 0; absent where this is not known.",
+);
 pub(crate) static CPU: Descriptor =
     seconds("process_cpu", MetricType::Counter, &[], "Processor time used by the process, in user and system mode.");
 pub(crate) static RESIDENT_MEMORY: Descriptor = bytes("process_resident_memory", "Physical memory of the process.");
@@ -212,7 +243,7 @@ pub(crate) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
 /// All metrics, in the order of the page.
-pub static ALL: [&Descriptor; 26] = [
+pub static ALL: [&Descriptor; 30] = [
     &BUILD,
     &LEADER,
     &RECONCILE_DURATION,
@@ -226,6 +257,9 @@ pub static ALL: [&Descriptor; 26] = [
     &NEXT_CHECK,
     &KEY,
     &SUSPENDED,
+    &ENDPOINT_READY,
+    &AVAILABLE,
+    &ENDPOINT_RECOVERS,
     &TOKENS_REFUSED,
     &REFUSED_RESOURCES,
     &GRAPH_PAUSED,
@@ -233,6 +267,7 @@ pub static ALL: [&Descriptor; 26] = [
     &QUEUE_DEPTH,
     &QUEUE_OLDEST,
     &WATCH_RESTARTS,
+    &ENDPOINT_PROBES,
     &CPU,
     &RESIDENT_MEMORY,
     &VIRTUAL_MEMORY,

@@ -14,6 +14,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
+use waflows_core::endpoint::ProbeOutcome;
 use waflows_core::meta::GraphError;
 use waflows_core::upload::UploadReason;
 
@@ -29,18 +30,19 @@ pub(crate) type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
 const CALL_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.5];
 /// Buckets in seconds. A reconcile of one number takes a few calls. A reconcile of 500 numbers takes minutes if Meta is
 /// slow.
-const ROUND_BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const RECONCILE_BUCKETS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// Counters and histograms. Every series exists from the start, so that a first failure shows as an increase.
 #[derive(Debug)]
 pub struct Metrics {
     /// Beats with every result of the work, success or failure. For the liveness probe.
     pub progress: Heartbeat,
-    pub(crate) rounds: Histograms,
+    pub(crate) reconciles: Histograms,
     pub(crate) requests: Counters<2>,
     pub(crate) request_durations: Histograms,
     pub(crate) uploads: Counters<2>,
     pub(crate) watch_restarts: Counters<1>,
+    pub(crate) probes: Counters<1>,
 }
 
 macro_rules! label_values {
@@ -63,7 +65,7 @@ macro_rules! label_values {
 
 label_values! {
     /// The outcome of a reconcile.
-    RoundOutcome {
+    ReconcileOutcome {
         /// The status was written.
         Written => "written",
         /// There was nothing to write.
@@ -121,20 +123,21 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             progress: Heartbeat::default(),
-            rounds: histograms(&catalog::RECONCILE_DURATION, || Histogram::new(ROUND_BUCKETS)),
+            reconciles: histograms(&catalog::RECONCILE_DURATION, || Histogram::new(RECONCILE_BUCKETS)),
             requests: counters_by_two(&catalog::GRAPH_REQUESTS),
             request_durations: histograms(&catalog::GRAPH_REQUEST_DURATION, || Histogram::new(CALL_BUCKETS)),
             uploads: counters_by_two(&catalog::UPLOADS),
             watch_restarts: counters_by_one(&catalog::WATCH_RESTARTS),
+            probes: counters_by_one(&catalog::ENDPOINT_PROBES),
         }
     }
 }
 
 impl Metrics {
     /// Starts the timer of a reconcile.
-    pub fn round(&self) -> RoundTimer<'_> {
+    pub fn reconcile(&self) -> ReconcileTimer<'_> {
         self.progress.beat();
-        RoundTimer { metrics: self, begun: Instant::now(), outcome: RoundOutcome::Failed }
+        ReconcileTimer { metrics: self, begun: Instant::now(), outcome: ReconcileOutcome::Failed }
     }
 
     /// Starts the timer of a request to Meta.
@@ -147,6 +150,11 @@ impl Metrics {
         self.uploads.get_or_create(&[("reason", reason.as_str()), ("result", result.as_str())]).inc();
     }
 
+    /// Counts a request to a Flow endpoint.
+    pub fn probed(&self, outcome: ProbeOutcome) {
+        self.probes.get_or_create(&[("outcome", outcome.as_str())]).inc();
+    }
+
     /// Counts a failure of a watch.
     pub fn watch_failed(&self, watch: Watched) {
         self.watch_restarts.get_or_create(&[("watch", watch.as_str())]).inc();
@@ -155,24 +163,24 @@ impl Metrics {
 
 /// Timer of a reconcile. If it is dropped without [`end`](Self::end), the reconcile counts as failed.
 #[must_use]
-pub struct RoundTimer<'a> {
+pub struct ReconcileTimer<'a> {
     metrics: &'a Metrics,
     begun: Instant,
-    outcome: RoundOutcome,
+    outcome: ReconcileOutcome,
 }
 
-impl RoundTimer<'_> {
+impl ReconcileTimer<'_> {
     /// Records the end of the reconcile.
-    pub fn end(mut self, outcome: RoundOutcome) {
+    pub fn end(mut self, outcome: ReconcileOutcome) {
         self.outcome = outcome;
     }
 }
 
-impl Drop for RoundTimer<'_> {
+impl Drop for ReconcileTimer<'_> {
     fn drop(&mut self) {
         self.metrics.progress.beat();
-        let rounds = &self.metrics.rounds;
-        rounds.get_or_create(&[("outcome", self.outcome.as_str())]).observe(self.begun.elapsed().as_secs_f64());
+        let reconciles = &self.metrics.reconciles;
+        reconciles.get_or_create(&[("outcome", self.outcome.as_str())]).observe(self.begun.elapsed().as_secs_f64());
     }
 }
 

@@ -74,9 +74,10 @@ impl Collector for Sources {
         page.gauge(&catalog::LEADER, &i64::from(is_leader))?;
         counted(&self.metrics, &mut page)?;
         self.resources(is_leader).encode(&mut page)?;
-        self.pauses(&mut page)?;
+        self.holds(&mut page)?;
         self.queue(is_leader, &mut page)?;
         page.recorded(&catalog::WATCH_RESTARTS, &self.metrics.watch_restarts)?;
+        page.recorded(&catalog::ENDPOINT_PROBES, &self.metrics.probes)?;
         Process::read().map_or(Ok(()), |process| process.encode(&mut page))
     }
 }
@@ -89,14 +90,14 @@ impl Sources {
         Resources { summary, per_resource: self.per_resource }
     }
 
-    fn pauses(&self, page: &mut Page<'_>) -> fmt::Result {
-        let paused = self.graph.pacing().paused();
+    fn holds(&self, page: &mut Page<'_>) -> fmt::Result {
+        let holds = self.graph.limiter().active_holds();
         let mut family = page.family(&catalog::GRAPH_PAUSED)?;
-        for of in &paused {
+        for of in &holds {
             family.encode_family(&[("scope", of.scope.as_str())])?.encode_gauge(&(of.count as u64))?;
         }
         let mut family = page.family(&catalog::GRAPH_PAUSE_REMAINING)?;
-        for of in &paused {
+        for of in &holds {
             family.encode_family(&[("scope", of.scope.as_str())])?.encode_gauge(&of.longest.as_secs_f64())?;
         }
         Ok(())
@@ -112,7 +113,7 @@ impl Sources {
 }
 
 fn counted(metrics: &Metrics, page: &mut Page<'_>) -> fmt::Result {
-    page.recorded(&catalog::RECONCILE_DURATION, &metrics.rounds)?;
+    page.recorded(&catalog::RECONCILE_DURATION, &metrics.reconciles)?;
     page.recorded(&catalog::GRAPH_REQUESTS, &metrics.requests)?;
     page.recorded(&catalog::GRAPH_REQUEST_DURATION, &metrics.request_durations)?;
     page.recorded(&catalog::UPLOADS, &metrics.uploads)

@@ -53,7 +53,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::controller::queue::Urgency;
+    use waflows_core::queue::Urgency;
     use waflows_core::store::object_key::ObjectKey;
 
     async fn pass(time: Duration) {

@@ -7,7 +7,7 @@ use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder, MetricEncoder
 use waflows_core::api::conditions::ConditionStatus;
 use waflows_core::api::crd::NumberState;
 use waflows_core::store::object_key::ObjectKey;
-use waflows_core::store::resource_summary::ResourceSummary;
+use waflows_core::store::resource_summary::{EndpointSummary, ResourceSummary};
 
 use super::openmetrics::Page;
 use crate::metrics::catalog::{self, Descriptor};
@@ -30,6 +30,9 @@ impl Resources {
         self.times(page, &catalog::NEXT_CHECK, |summary| summary.next_check)?;
         self.times(page, &catalog::KEY, |summary| summary.key_since)?;
         self.times(page, &catalog::SUSPENDED, |summary| summary.suspended_since)?;
+        self.condition(page, &catalog::ENDPOINT_READY, |endpoint| endpoint.ready)?;
+        self.condition(page, &catalog::AVAILABLE, |endpoint| endpoint.available)?;
+        self.recovers_clients(page)?;
         page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))?;
         self.refused_resources(page)
     }
@@ -50,14 +53,40 @@ impl Resources {
     fn ready(&self, page: &mut Page<'_>) -> fmt::Result {
         let mut family = page.family(&catalog::RESOURCE_READY)?;
         for (key, summary) in self.summary.iter().filter(|_| self.per_resource) {
-            let value: i64 = match summary.ready {
-                ConditionStatus::True => 1,
-                ConditionStatus::False => 0,
-                ConditionStatus::Unknown => -1,
-            };
+            let value = value(summary.ready);
             family.encode_family(&(Names(Some(key)), [("reason", summary.reason)]))?.encode_gauge(&value)?;
         }
         Ok(())
+    }
+
+    /// A condition of each resource with an endpoint.
+    fn condition(
+        &self,
+        page: &mut Page<'_>,
+        metric: &'static Descriptor,
+        of: fn(&EndpointSummary) -> (ConditionStatus, &'static str),
+    ) -> fmt::Result {
+        let mut family = page.family(metric)?;
+        for (key, endpoint) in self.endpoints() {
+            let (status, reason) = of(endpoint);
+            family.encode_family(&(Names(Some(key)), [("reason", reason)]))?.encode_gauge(&value(status))?;
+        }
+        Ok(())
+    }
+
+    fn recovers_clients(&self, page: &mut Page<'_>) -> fmt::Result {
+        let mut family = page.family(&catalog::ENDPOINT_RECOVERS)?;
+        for (key, endpoint) in self.endpoints() {
+            if let Some(recovers) = endpoint.recovers_clients {
+                family.encode_family(&Names(Some(key)))?.encode_gauge(&u64::from(recovers))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = (&ObjectKey, &EndpointSummary)> {
+        let own = self.summary.iter().filter(|_| self.per_resource);
+        own.filter_map(|(key, summary)| Some((key, summary.endpoint.as_deref()?)))
     }
 
     fn by_ready(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -115,6 +144,15 @@ impl Resources {
     /// Namespace, and Secret and key of the token, of each resource whose token is refused.
     fn refused(&self) -> impl Iterator<Item = (&str, &(String, String))> {
         self.summary.iter().filter_map(|(key, summary)| Some((&*key.namespace, summary.refused_token.as_deref()?)))
+    }
+}
+
+/// The value of a condition.
+fn value(status: ConditionStatus) -> i64 {
+    match status {
+        ConditionStatus::True => 1,
+        ConditionStatus::False => 0,
+        ConditionStatus::Unknown => -1,
     }
 }
 
@@ -177,6 +215,7 @@ mod tests {
             next_check: Some(3600),
             key_since: is_valid.then_some(60),
             suspended_since: is_valid.then_some(last_check + 1),
+            endpoint: None,
             refused_token: (!is_valid).then(|| Box::new(("meta-token".to_owned(), "token".to_owned()))),
         };
         (ObjectKey::new("messaging", name), summary)

@@ -12,7 +12,7 @@ use crate::metrics::Operation;
 pub const TARGET: &str = "waflows::span";
 
 /// The span of a reconcile. Its name is part of the documented trace format.
-pub fn round(namespace: &str, name: &str) -> Span {
+pub fn reconcile(namespace: &str, name: &str) -> Span {
     tracing::info_span!(target: TARGET, "round", k8s.namespace.name = namespace, waflows.resource = name)
 }
 

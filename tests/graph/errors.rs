@@ -74,10 +74,10 @@ async fn limits_name_what_they_pause_and_for_how_long() {
         let graph = Graph::faulty(Fault::new(FaultAction::RateLimit(limit)).times(1)).await;
         let wait = seconds.map(Duration::from_secs);
         let result = graph.read().await;
-        let Err(CallError::Paused(pause)) = &result else { panic!("{code}: {result:?}") };
-        assert!(matches!(pause.cause, HoldCause::RateLimited(_)));
+        let Err(CallError::Held(hold)) = &result else { panic!("{code}: {result:?}") };
+        assert!(matches!(hold.cause, HoldCause::RateLimited(_)));
         assert_eq!(class_of(result), C::RateLimited { scope, wait }, "{code}");
-        assert!(matches!(graph.read().await, Err(CallError::Paused(_))), "{code}");
+        assert!(matches!(graph.read().await, Err(CallError::Held(_))), "{code}");
         assert_eq!(graph.reads(), 1, "{code}");
     }
 }

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 mod errors;
+mod limits;
 mod network;
-mod pacing;
 mod proxy;
 mod relay;
 mod secrecy;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use waflows_operator::graph::pacing::{CallLimiter, Limits};
+use waflows_operator::graph::call_limiter::{CallLimiter, Limits};
 use waflows_operator::graph::{AccessToken, Client, Config, Credentials};
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,8 +18,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ca_bundle: Some(ca_file.into()),
         timeout: std::time::Duration::from_secs(10),
     };
-    let ceilings = Limits { requests_per_second: None, concurrency: None, wait_scale: 1.0 };
-    let client = Client::new(&config, Arc::new(CallLimiter::new(ceilings)), Arc::default())?;
+    let limits = Limits { requests_per_second: None, concurrency: None, wait_scale: 1.0 };
+    let client = Client::new(&config, Arc::new(CallLimiter::new(limits)), Arc::default())?;
     let credentials = Credentials::new(AccessToken::new(token.as_bytes())?, None);
     let reported = client.read(&credentials, "test/test", number).await;
     reported.map(drop).map_err(|error| format!("{error:?}").into())

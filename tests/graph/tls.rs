@@ -8,7 +8,7 @@ use harness::TOKEN;
 use reqwest::Url;
 use tempfile::NamedTempFile;
 use waflows_core::meta::ErrorClass;
-use waflows_operator::graph::pacing::{CallLimiter, Limits};
+use waflows_operator::graph::call_limiter::{CallLimiter, Limits};
 use waflows_operator::graph::{Client, ConfigError};
 
 use crate::world::{Graph, NUMBER, RESOURCE, class_of, client, config, credentials, error_of, unlimited};
@@ -120,7 +120,7 @@ async fn a_ca_bundle_that_changes_is_read_again_and_a_broken_one_changes_nothing
     let mounted = Mounted::with(another.ca_pem().unwrap());
     // It is looked at before each call.
     let always = Limits { wait_scale: 0.0, ..unlimited() };
-    let graph = Graph::paced(over_tls(), |config| config.ca_bundle = Some(mounted.path()), always).await;
+    let graph = Graph::limited(over_tls(), |config| config.ca_bundle = Some(mounted.path()), always).await;
     let is_refused = |result| error_of(result).message.contains("certificate");
     assert!(is_refused(graph.read().await));
     mounted.change(&std::fs::read_to_string(&graph.ca).unwrap());

@@ -9,7 +9,7 @@ use harness::{TOKEN, emulator, tls};
 use tempfile::NamedTempFile;
 use waflows_core::meta::{ErrorClass, GraphError, Reported};
 use waflows_key::PublicKey;
-use waflows_operator::graph::pacing::Limits;
+use waflows_operator::graph::call_limiter::Limits;
 use waflows_operator::graph::{self, AccessToken, AppSecret, CallError, CallLimiter, Client, Credentials, HoldCause};
 
 pub(crate) const APP_SECRET: &str = "0123456789abcdef-app-secret";
@@ -32,10 +32,10 @@ impl Graph {
 
     /// An emulator and a client of certain configurations.
     pub(crate) async fn with(emulator: Config, change: impl FnOnce(&mut graph::Config)) -> Self {
-        Self::paced(emulator, change, unlimited()).await
+        Self::limited(emulator, change, unlimited()).await
     }
 
-    pub(crate) async fn paced(emulator: Config, change: impl FnOnce(&mut graph::Config), ceilings: Limits) -> Self {
+    pub(crate) async fn limited(emulator: Config, change: impl FnOnce(&mut graph::Config), limits: Limits) -> Self {
         let emulator = emulator::start(emulator, &[NUMBER]).await;
         let mut config = config(emulator.base_url());
         let ca = NamedTempFile::new().unwrap();
@@ -44,7 +44,7 @@ impl Graph {
             ca.path().to_owned()
         });
         change(&mut config);
-        Self { client: client(&config, ceilings), emulator, credentials: credentials(TOKEN), ca }
+        Self { client: client(&config, limits), emulator, credentials: credentials(TOKEN), ca }
     }
 
     /// With a fault that is in force from the start.
@@ -75,7 +75,7 @@ pub(crate) fn unlimited() -> Limits {
     Limits { requests_per_second: None, concurrency: None, wait_scale: 0.01 }
 }
 
-pub(crate) fn ceilings(per_second: u32, concurrency: u32) -> Limits {
+pub(crate) fn limits(per_second: u32, concurrency: u32) -> Limits {
     Limits {
         requests_per_second: NonZeroU32::new(per_second),
         concurrency: NonZeroU32::new(concurrency),
@@ -94,8 +94,8 @@ pub(crate) fn config(base_url: &str) -> graph::Config {
     }
 }
 
-pub(crate) fn client(config: &graph::Config, ceilings: Limits) -> Client {
-    Client::new(config, Arc::new(CallLimiter::new(ceilings)), Arc::default()).unwrap()
+pub(crate) fn client(config: &graph::Config, limits: Limits) -> Client {
+    Client::new(config, Arc::new(CallLimiter::new(limits)), Arc::default()).unwrap()
 }
 
 /// A time-out that a test can wait for.
@@ -132,7 +132,7 @@ pub(crate) fn error_of<T: std::fmt::Debug>(result: Result<T, CallError>) -> Grap
     match result.unwrap_err() {
         CallError::Failed(error) => error,
         CallError::Withdrawn => panic!("withdrawn"),
-        CallError::Paused(pause) => match pause.cause {
+        CallError::Held(hold) => match hold.cause {
             HoldCause::CredentialsRefused(error) | HoldCause::RateLimited(error) => (*error).clone(),
         },
     }

@@ -122,8 +122,8 @@ impl World {
             }
             let entry = replica.queue[x];
             (entry.queued.map(|urgency| urgency as u8), entry.timer.map(|timer| self.due_in(timer))).hash(state);
-            let vacated = replica.vacated[x].as_ref().filter(|(at, _)| self.age(*at) < patience);
-            vacated.map(|(at, key)| (self.age(*at), key)).hash(state);
+            let released = replica.released[x].as_ref().filter(|(at, _)| self.age(*at) < patience);
+            released.map(|(at, key)| (self.age(*at), key)).hash(state);
             replica.rounds[x].is_some().hash(state);
             if let Some(round) = &replica.rounds[x] {
                 self.hash_round(round, current.as_deref(), state);
@@ -184,7 +184,7 @@ impl World {
                 (&reported.signature_status, self.age(*at)).hash(state);
             }
             Reading::Failed { error, at } => (error.http_status, self.age(*at)).hash(state),
-            Reading::Paused { until, .. } => self.due_in(*until).hash(state),
+            Reading::Held { until, .. } => self.due_in(*until).hash(state),
         }
     }
 

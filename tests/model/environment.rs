@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{RoundMode, TimestampRound, Unit};
 use waflows_core::api::crd::{FlowsEncryptionKey, Mode, SYNC_ANNOTATION};
-use waflows_operator::controller::queue::Urgency;
+use waflows_core::queue::Urgency;
 use waflows_operator::leader::election::{Action as Step, Outcome};
 use waflows_operator::leader::record::{Claim, Record};
 

@@ -94,7 +94,7 @@ mod broken {
         rotation_is_noticed_late: rotation, IgnoreChanges => "UploadOfOldKey";
         no_lease_expires: replicas, IgnoreExpiry => "UploadOfFollower";
         followers_write: replicas, WriteAsFollower => "WriteOfFollower";
-        no_key_is_tried: rotation, SkipTrial => "UntriedKey";
+        no_key_is_tried: rotation, SkipCanary => "UntriedKey";
         success_is_valid: unregistered, TrustUploads => "FalseReady";
         ready_stays: drift, KeepReady => "FalseReady";
         attempts_are_forgotten: unregistered, ForgetAttempts => "NeedlessUpload";

@@ -7,6 +7,7 @@ use waflows_core::api::conditions;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
 use waflows_core::number::{Ownership, Reading};
 use waflows_core::observation::{Inputs, NumberReading, Observation};
+use waflows_core::queue::Urgency;
 use waflows_core::reconcile::action::{Action, Event};
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::{claim_numbers, work_due};
@@ -15,7 +16,6 @@ use waflows_core::rollout::uploads::UploadCall;
 use waflows_core::schedule::due::Due;
 use waflows_core::store::store::Change;
 use waflows_core::upload::{UploadAnswer, UploadReason};
-use waflows_operator::controller::queue::Urgency;
 
 use crate::objects::{key, key_number, object_key, reported, resource_number, secrets, transient};
 use crate::setup::{Mutation, Setup};
@@ -209,7 +209,7 @@ impl World {
 
     fn end(&mut self, replica: usize, x: usize) {
         let state = &mut self.replicas[replica];
-        Arc::make_mut(&mut state.store).finish_round(&object_key(x));
+        Arc::make_mut(&mut state.store).finish_reconcile(&object_key(x));
         state.rounds[x] = None;
     }
 
@@ -252,17 +252,17 @@ impl World {
         let store = Arc::make_mut(&mut state.store);
         let change = match &self.resources[x] {
             Some(resource) => store.apply_resource(resource, now),
-            None => Change { spec_changed: false, vacated: store.delete_resource(&object_key(x), now) },
+            None => Change { spec_changed: false, released: store.delete_resource(&object_key(x), now) },
         };
-        if change.vacated.is_some() {
+        if change.released.is_some() {
             let status = before.and_then(|before| before.status.clone());
-            state.vacated[x] = Some((now, status.and_then(|status| status.public_key_fingerprint)));
+            state.released[x] = Some((now, status.and_then(|status| status.public_key_fingerprint)));
         }
         if change.spec_changed {
             self.enqueue(replica, x, Urgency::Changed);
         }
-        for contender in change.vacated.iter().flat_map(|vacated| &vacated.contenders) {
-            self.enqueue(replica, resource_number(contender), Urgency::Due);
+        for claimant in change.released.iter().flat_map(|released| &released.claimants) {
+            self.enqueue(replica, resource_number(claimant), Urgency::Due);
         }
     }
 
@@ -303,7 +303,7 @@ fn planned(setup: &Setup, observation: &Observation) -> Plan {
             });
             return Plan { uploads: uploads.filter(|_| seen.key().is_some()).collect(), is_canary: false };
         }
-        Some(Mutation::SkipTrial) => return Plan { is_canary: false, ..plan(observation) },
+        Some(Mutation::SkipCanary) => return Plan { is_canary: false, ..plan(observation) },
         _ => return plan(observation),
     }
     plan(&seen)

@@ -72,7 +72,7 @@ pub(crate) enum Mutation {
     /// A leader that lost the Lease still writes.
     WriteAsFollower,
     /// A new key goes to all numbers at once.
-    SkipTrial,
+    SkipCanary,
     /// An upload that was answered counts as VALID.
     TrustUploads,
     /// The status forgets how many uploads had no effect.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::queue::Urgency;
 use waflows_core::reconcile::machine::Reconcile;
 use waflows_core::rollout::plan::Upload;
 use waflows_core::rollout::uploads::Uploads;
 use waflows_core::store::store::Store;
-use waflows_operator::controller::queue::Urgency;
 use waflows_operator::leader::election::Election;
 use waflows_operator::leader::record::Record;
 
@@ -81,14 +81,15 @@ pub(crate) struct Replica {
     /// The resources as the index has them.
     pub(crate) known: Vec<Option<Arc<FlowsEncryptionKey>>>,
     /// When each resource last lost numbers that others list, and its key then: what the index keeps of it is private.
-    pub(crate) vacated: Vec<Option<(Timestamp, Option<String>)>>,
+    pub(crate) released: Vec<Option<(Timestamp, Option<String>)>>,
     /// By resource.
     pub(crate) queue: Vec<Entry>,
     /// By resource.
     pub(crate) rounds: Vec<Option<Round>>,
 }
 
-/// A resource's place in the queue.
+/// A resource's place in the queue. The checker takes resources that are ready in every order, so that a place has no
+/// position: `waflows_core::queue` would pick one order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) queued: Option<Urgency>,
@@ -166,7 +167,7 @@ impl World {
             term: is_alone.then_some((self.now, false)),
             store: Arc::new(store),
             known: self.resources.clone(),
-            vacated: vec![None; self.resources.len()],
+            released: vec![None; self.resources.len()],
             queue: vec![Entry { queued: Some(Urgency::Due), timer: None }; self.resources.len()],
             rounds: vec![None; self.resources.len()],
         }

@@ -5,6 +5,7 @@
 //! - [`reconcile`]: which of its numbers a resource may work on
 //! - [`status`]: what users see: conditions, messages, events
 //! - [`rollout`]: which uploads are needed, and how a new key goes to one number first, the canary
+//! - [`queue`]: which resource is reconciled next
 //! - [`store`]: the cached resources, the versions of Secrets, and which resource claims which number
 //! - [`observation`]: the inputs of a reconcile
 //! - [`number`]: the next status of one number
@@ -21,6 +22,7 @@ pub mod meta;
 pub mod number;
 pub mod observation;
 pub mod proof;
+pub mod queue;
 pub mod reconcile;
 pub mod rollout;
 pub mod schedule;

@@ -1,16 +1,20 @@
 //! The next status of one phone number. Pure functions of the stored status, the readings and uploads, and the time.
 
+mod error;
+mod failures;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use waflows_key::Fingerprint;
 
-use crate::api::crd::{
-    FailedCall, MAX_NUMBER_TEXT, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberError, NumberState, PhoneNumberStatus,
-};
+use self::error::error_of;
+pub use self::error::{has_failed_upload, is_rate_limit, number_error};
+use self::failures::{Tally, count};
+use crate::api::crd::{FailedCall, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberState, PhoneNumberStatus};
 use crate::api::text::truncate;
-use crate::meta::{GraphError, RateLimitScope, Reported, ReportedKey};
+use crate::meta::{GraphError, Reported, ReportedKey};
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{not_after, stale_at};
 use crate::upload::{UploadAnswer, UploadReason, Uploaded};
@@ -44,7 +48,7 @@ pub enum Reading {
         at: Timestamp,
     },
     /// A hold is in force: the call was not made.
-    Paused {
+    Held {
         /// The rate limit. None if Meta refuses the credentials: the resource reports that, not the number.
         limit: Option<GraphError>,
         /// End of the hold.
@@ -152,16 +156,29 @@ impl Criteria {
         }
         if self.reset_backoff {
             number.upload_attempts = 0;
-            number.failures = 0;
+            count(&mut number, Tally::Reset);
             number.replaced_times.clear();
         }
         number
     }
 
     /// The status after an answer.
-    pub fn answered(&self, mut number: PhoneNumberStatus, reported: &Reported, at: Timestamp) -> PhoneNumberStatus {
-        let held_ours = self.is_expected(number.key_fingerprint.as_deref());
+    pub fn answered(&self, number: PhoneNumberStatus, reported: &Reported, at: Timestamp) -> PhoneNumberStatus {
         let former = number.state;
+        let Shown { mut number, needs_upload } = self.shown(number, reported, at);
+        if !needs_upload {
+            count(&mut number, Tally::Reset);
+        }
+        // A successful read does not clear the error of a failed upload. Only another upload does.
+        if !(needs_upload && number.state == former && has_failed_upload(&number)) {
+            number.error = None;
+        }
+        number
+    }
+
+    /// What an answer shows. Neither clears an error nor counts failures.
+    fn shown(&self, mut number: PhoneNumberStatus, reported: &Reported, at: Timestamp) -> Shown {
+        let held_ours = self.is_expected(number.key_fingerprint.as_deref());
         number.state = self.state(reported, number.uploaded_fingerprint.as_deref());
         number.signature_status = reported.signature_status.as_deref().map(|text| truncate(text, MAX_SHORT_TEXT));
         number.key_fingerprint = reported.key.map(|key| match key {
@@ -170,11 +187,7 @@ impl Criteria {
         });
         number.last_read_time = Some(Time(at));
         number.next_attempt_time = None;
-        // The canary may postpone the upload of a number that was read. Its count of failed uploads is kept.
         let needs_upload = self.mode == Mode::Enforce && upload_reason(&number, self).is_some();
-        if !needs_upload {
-            number.failures = 0;
-        }
         if number.state == NumberState::Valid {
             number.upload_attempts = 0;
         }
@@ -188,11 +201,7 @@ impl Criteria {
         if is_replaced && self.is_contested(&number) {
             number.state = NumberState::Contested;
         }
-        // A successful read does not clear the error of a failed upload. Only another upload does.
-        if !(needs_upload && number.state == former && has_failed_upload(&number)) {
-            number.error = None;
-        }
-        number
+        Shown { number, needs_upload }
     }
 
     /// Whether someone else replaced the key three times within a day, or within four intervals if that is longer.
@@ -206,7 +215,7 @@ impl Criteria {
 
     /// The status after a call that failed.
     pub fn failed(&self, mut number: PhoneNumberStatus, error: &GraphError, at: Timestamp) -> PhoneNumberStatus {
-        number.failures = number.failures.saturating_add(1);
+        count(&mut number, Tally::Failed);
         let wait = if error.class.refuses_number() {
             number.state = NumberState::Refused;
             self.waits.after_refusal(number.failures)
@@ -219,7 +228,7 @@ impl Criteria {
     }
 
     /// The status during a hold, for a rate limit or refused credentials.
-    pub fn paused(
+    pub fn held(
         &self,
         mut number: PhoneNumberStatus,
         limit: Option<&GraphError>,
@@ -236,7 +245,7 @@ impl Criteria {
     /// The status after an upload and the read back.
     pub fn uploaded(&self, mut number: PhoneNumberStatus, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
         match &upload.answer {
-            UploadAnswer::Paused { limit, until } => self.paused(number, limit.as_ref(), *until),
+            UploadAnswer::Held { limit, until } => self.held(number, limit.as_ref(), *until),
             UploadAnswer::Failed(error) if !upload.answer.may_have_taken_effect() => {
                 number = self.failed(number, error, upload.at);
                 number.error = Some(error_of(FailedCall::Upload, error));
@@ -262,14 +271,14 @@ impl Criteria {
         match after {
             Reading::Answered { reported, at } => number = self.shown_after_upload(number, reported, *at),
             Reading::Failed { error, at } => number = self.failed(number, error, *at),
-            Reading::Paused { limit, until } if is_accepted => {
-                number = self.paused(number, limit.as_ref(), *until);
+            Reading::Held { limit, until } if is_accepted => {
+                number = self.held(number, limit.as_ref(), *until);
             }
-            Reading::Paused { limit, until } => {
+            Reading::Held { limit, until } => {
                 // Neither the upload nor the read back was answered: a failure, with a longer backoff.
-                number.failures = number.failures.saturating_add(1);
+                count(&mut number, Tally::Failed);
                 let later = upload.at + self.waits.after_failure(number.failures);
-                number = self.paused(number, limit.as_ref(), later.max(*until));
+                number = self.held(number, limit.as_ref(), later.max(*until));
             }
             Reading::NotAsked => number.next_attempt_time = Some(Time(self.now)),
         }
@@ -288,20 +297,23 @@ impl Criteria {
         reported: &Reported,
         at: Timestamp,
     ) -> PhoneNumberStatus {
-        let (failure, former_failures) = (number.error.take(), number.failures);
-        number = self.answered(number, reported, at);
+        let failure = number.error.take();
+        let Shown { mut number, needs_upload } = self.shown(number, reported, at);
         if self.is_expected(number.key_fingerprint.as_deref()) {
             self.note_uploaded(&mut number);
         }
-        match self.landed(&number) {
-            _ if number.state == NumberState::Valid => {}
-            true => number.upload_attempts = number.upload_attempts.saturating_add(1),
-            false => {
-                number.error = failure;
-                // `answered` has reset the count of failures. Continue the former count.
-                number.failures = former_failures.saturating_add(1);
-                number.next_attempt_time = Some(Time(at + self.waits.after_failure(number.failures)));
+        let is_valid = number.state == NumberState::Valid;
+        if is_valid || self.landed(&number) {
+            if !is_valid {
+                number.upload_attempts = number.upload_attempts.saturating_add(1);
             }
+            if !needs_upload {
+                count(&mut number, Tally::Reset);
+            }
+        } else {
+            number.error = failure;
+            count(&mut number, Tally::Failed);
+            number.next_attempt_time = Some(Time(at + self.waits.after_failure(number.failures)));
         }
         number
     }
@@ -338,31 +350,11 @@ impl Criteria {
     }
 }
 
-/// Whether the number's error is a failed upload.
-pub fn has_failed_upload(number: &PhoneNumberStatus) -> bool {
-    number.error.as_ref().is_some_and(|error| error.call == Some(FailedCall::Upload))
-}
-
-/// Whether the failure is a rate limit.
-pub fn is_rate_limit(error: &NumberError) -> bool {
-    error.http_status == Some(429) || error.code.and_then(RateLimitScope::of_code).is_some()
-}
-
-/// The `error` of a failed read, for the status.
-pub fn number_error(error: &GraphError) -> NumberError {
-    error_of(FailedCall::Read, error)
-}
-
-fn error_of(call: FailedCall, error: &GraphError) -> NumberError {
-    NumberError {
-        call: Some(call),
-        http_status: error.http_status.map(i32::from),
-        code: error.code,
-        subcode: error.subcode,
-        kind: error.kind.clone(),
-        message: truncate(&error.message, MAX_NUMBER_TEXT),
-        trace_id: error.trace_id.clone(),
-    }
+/// What an answer shows.
+struct Shown {
+    number: PhoneNumberStatus,
+    /// Whether the shown key calls for an upload. The canary or a contest may postpone it.
+    needs_upload: bool,
 }
 
 /// The reason for an upload to the number. None if no upload is needed.

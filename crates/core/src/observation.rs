@@ -166,7 +166,7 @@ impl Observation {
         }
     }
 
-    /// Whether the number was to be read and was not, because the round was cut short.
+    /// Whether the number was to be read and was not, because the reconcile was cut short.
     pub fn was_skipped(&self, number: &NumberObservation) -> bool {
         self.can_ask()
             && number.reading == Reading::NotAsked
@@ -187,7 +187,7 @@ impl Observation {
         self.refusal = self.refusal.take().or(refusal);
     }
 
-    /// `namespace/name`, by which pacing knows the resource.
+    /// `namespace/name`, by which the call limiter knows the resource.
     pub fn resource_name(&self) -> String {
         let metadata = &self.resource.metadata;
         let part = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -203,7 +203,7 @@ impl NumberObservation {
             Reading::NotAsked => number,
             Reading::Answered { reported, at } => criteria.answered(number, reported, *at),
             Reading::Failed { error, at } => criteria.failed(number, error, *at),
-            Reading::Paused { limit, until } => criteria.paused(number, limit.as_ref(), *until),
+            Reading::Held { limit, until } => criteria.held(number, limit.as_ref(), *until),
         };
         match (&self.ownership, number.state) {
             // The owner has gone, and the number was not read yet.
@@ -216,9 +216,7 @@ impl NumberObservation {
 
     /// The number's status after an upload that followed the read.
     pub fn uploaded(&self, criteria: &Criteria, upload: &Uploaded, after: &Reading) -> PhoneNumberStatus {
-        // The read before each upload does not reset the count of failed uploads.
-        let failures = criteria.rebase(&self.before).failures;
-        criteria.uploaded(PhoneNumberStatus { failures, ..self.as_read(criteria) }, upload, after)
+        criteria.uploaded(self.as_read(criteria), upload, after)
     }
 }
 

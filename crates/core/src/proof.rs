@@ -1,10 +1,13 @@
 //! What the probes of one resource's endpoint found. The proof is part of an [`Observation`](crate::observation::Observation).
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use waflows_key::Fingerprint;
 
 use crate::api::conditions::ConditionReason;
 use crate::endpoint::{Expected, ProbeFinding, ProbeOutcome};
+use crate::schedule::backoff::Waits;
 
 /// What the targets of an endpoint did with requests that were encrypted with one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,13 @@ impl EndpointProof {
         let mut answers = findings.filter(|outcome| !outcome.is_untold()).peekable();
         answers.peek()?;
         Some(answers.all(|outcome| outcome == ProbeOutcome::WrongKey))
+    }
+
+    /// How long to wait until the targets are asked again. A proven endpoint is asked once in a check interval. Otherwise
+    /// the operator asks after 5 s, doubling to 5 min, so that the status follows a mended endpoint within minutes.
+    /// `failures` counts the incomplete proofs in a row, this one included.
+    pub fn next_probe_after(&self, failures: i32, interval: Duration, waits: &Waits) -> Duration {
+        if self.is_complete() { interval } else { waits.after_failure(failures).min(interval) }
     }
 
     /// Whether both say the same of the endpoint, at whatever time.

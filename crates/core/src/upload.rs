@@ -23,7 +23,7 @@ pub enum UploadAnswer {
     /// The call failed. Meta did not accept the key, or the result is unknown.
     Failed(GraphError),
     /// A hold is in force: the upload was not made.
-    Paused {
+    Held {
         /// The rate limit. None if Meta refuses the credentials: the resource reports that, not the number.
         limit: Option<GraphError>,
         /// End of the hold.
@@ -36,7 +36,7 @@ impl UploadAnswer {
     pub fn error(&self) -> Option<&GraphError> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::Accepted | Self::Paused { .. } => None,
+            Self::Accepted | Self::Held { .. } => None,
         }
     }
 
@@ -45,7 +45,7 @@ impl UploadAnswer {
         match self {
             Self::Accepted => true,
             Self::Failed(error) => error.class.leaves_outcome_open(),
-            Self::Paused { .. } => false,
+            Self::Held { .. } => false,
         }
     }
 }

@@ -6,8 +6,10 @@ use base64ct::{Base64, Encoding};
 use serde::Deserialize;
 use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
 
-use crate::MAX_ANSWER;
 use crate::flow_cipher::{FlowCipher, Iv, TAG_BYTES, flipped};
+
+/// Number of bytes of an answer that are read. The answer to a health check has 60 bytes.
+pub const MAX_ANSWER: usize = 64 * 1024;
 
 /// Reads the answer to one request. Holds the AES key, so Debug prints no content.
 pub struct Opener {

@@ -16,14 +16,11 @@ mod secret;
 
 use std::time::Duration;
 
-pub use answer::Opener;
+pub use answer::{MAX_ANSWER, Opener};
 pub use request::{AskWith, Request, UnusableKey, encode};
 /// The traits of the source of random bytes.
 pub use rsa::rand_core;
 pub use secret::SigningSecret;
-
-/// Number of bytes of an answer that are read. The answer to a health check has 60 bytes.
-pub const MAX_ANSWER: usize = 64 * 1024;
 
 /// Limit of the time from the first packet to the last byte of an answer. The same as Meta's limit.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);

@@ -3,6 +3,7 @@
 use harness::objects::typed_spec;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use waflows_core::api::conditions::Reason;
 
 use super::*;
 

@@ -49,10 +49,10 @@ impl Canary {
 
     /// Decides from the upload to one number and the number's status after it.
     pub fn next(after: &PhoneNumberStatus, upload: &Uploaded, reading: &Reading, criteria: &Criteria) -> Next {
-        let is_known = !matches!(reading, Reading::Failed { .. } | Reading::Paused { .. });
+        let is_known = !matches!(reading, Reading::Failed { .. } | Reading::Held { .. });
         if after.state == NumberState::Valid {
             Next::All
-        } else if matches!(upload.answer, UploadAnswer::Paused { .. })
+        } else if matches!(upload.answer, UploadAnswer::Held { .. })
             || !is_known
             || canary_until(after, criteria).is_some()
         {

@@ -190,7 +190,7 @@ fn is_settled(observation: &Observation, reading: &Reading) -> bool {
             let uploaded = observation.key().map(|key| key.fingerprint().to_string());
             observation.criteria().state(reported, uploaded.as_deref()) == NumberState::Valid
         }
-        Reading::Paused { .. } => true,
+        Reading::Held { .. } => true,
         Reading::Failed { .. } | Reading::NotAsked => false,
     }
 }

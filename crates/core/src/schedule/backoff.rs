@@ -79,6 +79,11 @@ impl Waits {
         self.doubling(AFTER_OUTAGE, failures)
     }
 
+    /// Between the two requests to a target that does not answer: a pod may have been replaced at this moment.
+    pub fn before_second_probe(&self) -> Duration {
+        self.of(SECOND)
+    }
+
     fn doubling(&self, wait: Doubling, attempts: i32) -> Duration {
         let exponent = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
         self.of(wait.first.saturating_mul(1 << exponent).min(wait.most))

@@ -94,15 +94,35 @@ pub enum Due {
 ///
 /// `secrets` are the current versions of the referenced Secrets. In a steady state the answer is `Later`, even right
 /// after a start. So a restart costs no call to Meta and no read of a Secret.
+///
+/// The rows of this table add up. A resource without any of these situations is due later.
+///
+/// | situation | Secrets read? | numbers read | backoff reset? |
+/// |---|---|---|---|
+/// | suspended, and the status does not say so | no | none | no |
+/// | suspended, and the status says so | no | none: not due until a change | no |
+/// | the spec has another key, other credentials or another mode | yes | all | yes |
+/// | a person requests a check with the annotation | yes | all | yes |
+/// | a Secret has another version | yes | all | no; a new key in the Secret resets the backoff itself |
+/// | resumed after a suspension | yes | all | no |
+/// | somebody altered the conditions in the status | yes | all | no |
+/// | a passphrase was rejected once | yes | all | no |
+/// | a number was never read, or a retry or a check is due | yes | the due ones, and checks due within a twentieth of the interval | no |
+/// | the generation is new, and nothing above applies | no | none: only the status | no |
+/// | the last answer about a number becomes too old | no | none: only the status | no |
+///
+/// While the status says that Meta cannot be called because of the Secrets, the times of the numbers make nothing due:
+/// only a change of a Secret or of the resource can help. A forbidden Secret is read again all the same, because a
+/// changed permission sends no event.
 pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: Duration, now: Timestamp) -> Due {
     let nothing_yet = FlowsEncryptionKeyStatus::default();
     let status = resource.status.as_ref().unwrap_or(&nothing_yet);
     let spec = &resource.spec;
     let is_observed = status.observed_generation == resource.metadata.generation;
     if spec.is_suspended() {
-        let agenda = Work { inputs: false, numbers: Vec::new(), reset_backoff: false };
+        let work = Work { inputs: false, numbers: Vec::new(), reset_backoff: false };
         let is_told = is_observed && status.suspended_since.is_some() && !is_altered(resource);
-        return if is_told { Due::Later(None) } else { Due::Now(agenda) };
+        return if is_told { Due::Later(None) } else { Due::Now(work) };
     }
 
     let spec_changed = status.observed_spec_digest.as_deref() != Some(&spec_digest(spec));

@@ -1,16 +1,22 @@
 //! What users see of the Flow endpoint: `status.endpoint`, the conditions `EndpointReady` and `Available`, and their
 //! sentences. Pure.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use waflows_key::Fingerprint;
 
 use super::input::{Input, carried_or};
-use super::ready::{sentence, trouble};
-use crate::api::conditions::{ConditionReason, ConditionStatus, ConditionType, Reason};
-use crate::api::crd::{EndpointStatus, FailingTarget, NumberState, PhoneNumberStatus};
+use super::trouble::{sentence, trouble};
+use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
+use crate::api::crd::{EndpointStatus, FailingTarget, FlowsEncryptionKey, NumberState, PhoneNumberStatus};
 use crate::endpoint::ProbeOutcome;
 use crate::observation::Observation;
 use crate::proof::{EndpointProof, TargetProof};
+use crate::schedule::backoff::Waits;
+use crate::schedule::due::Work;
 
 /// Count of failing targets in the status and in messages.
 const MAX_FAILING: usize = 5;
@@ -40,6 +46,20 @@ pub fn status(observation: &Observation, numbers: &[PhoneNumberStatus]) -> Optio
         }
     }
     Some(status)
+}
+
+/// Whether a proof says something that the stored status does not say yet.
+pub fn is_news(resource: &Arc<FlowsEncryptionKey>, proof: &Arc<EndpointProof>, now: Timestamp) -> bool {
+    let Some(stored) = resource.status.as_ref().filter(|_| !resource.spec.is_suspended()) else { return false };
+    let work = Work { inputs: false, numbers: Vec::new(), reset_backoff: false };
+    let mut observation = Observation::new(Arc::clone(resource), work, Duration::ZERO, Waits::default(), now);
+    observation.proof = Some(Arc::clone(proof));
+    let condition = conditions::find(&stored.conditions, ConditionType::EndpointReady);
+    let ready = endpoint_ready(&observation, &stored.conditions);
+    status(&observation, &stored.phone_numbers) != stored.endpoint
+        || condition.is_none_or(|condition| {
+            condition.status != ready.status.as_str() || condition.reason != ready.verdict.reason.as_str()
+        })
 }
 
 fn told(proof: &EndpointProof, stored: Option<&EndpointStatus>, numbers: &[PhoneNumberStatus]) -> EndpointStatus {

@@ -7,3 +7,4 @@ pub mod inputs;
 pub mod number_message;
 pub mod ready;
 pub mod summarize;
+pub mod trouble;

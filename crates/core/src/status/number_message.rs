@@ -127,6 +127,6 @@ fn refused(number: &PhoneNumberStatus, observed: &NumberObservation, outcome: Op
 fn failure(reading: &Reading) -> Option<&GraphError> {
     match reading {
         Reading::Failed { error, .. } => Some(error),
-        Reading::NotAsked | Reading::Answered { .. } | Reading::Paused { .. } => None,
+        Reading::NotAsked | Reading::Answered { .. } | Reading::Held { .. } => None,
     }
 }

@@ -5,11 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::endpoint;
 use super::input::{Input, carried};
+use super::trouble::{rank, sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
-use crate::api::crd::{FlowsEncryptionKeyStatus, Mode, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
-use crate::api::text::{capitalized, clock, phone_numbers, utc};
+use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
+use crate::api::text::{clock, phone_numbers, utc};
 use crate::meta::{ErrorClass, GraphError};
-use crate::number::{Criteria, Reading, UPLOADS_BEFORE_STALLED, is_rate_limit};
+use crate::number::{Reading, is_rate_limit};
 use crate::observation::Observation;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
@@ -116,7 +117,7 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     let answered = observation.numbers.iter().any(|number| match &number.reading {
         Reading::Answered { .. } => true,
         Reading::Failed { error, .. } => error.class.refuses_number(),
-        Reading::NotAsked | Reading::Paused { .. } => false,
+        Reading::NotAsked | Reading::Held { .. } => false,
     });
     if answered {
         let verdict = ConditionReason::new(Reason::TokenAccepted, "Meta accepts the access token.");
@@ -168,11 +169,11 @@ fn refusal(observation: &Observation, error: &GraphError) -> ConditionReason {
 /// The rate limit that holds calls with the token, if there is one.
 fn limit(observation: &Observation) -> Option<ConditionReason> {
     observation.numbers.iter().find_map(|number| match &number.reading {
-        Reading::Paused { limit: Some(limit), until } => Some(ConditionReason::new(
+        Reading::Held { limit: Some(limit), until } => Some(ConditionReason::new(
             Reason::RateLimited,
             format!("Meta limits the rate of calls; the access token is tried at {}. {}", clock(*until), limit.brief()),
         )),
-        Reading::Paused { limit: None, .. } | Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => {
+        Reading::Held { limit: None, .. } | Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => {
             None
         }
     })
@@ -232,52 +233,4 @@ fn all_valid(numbers: &[PhoneNumberStatus]) -> String {
     }
     let ids: Vec<_> = silent.iter().map(|number| &number.phone_number_id).collect();
     format!("{all}, {} as of {as_of}; for {} {since}.", phone_numbers(&ids), if ids.len() == 1 { "it" } else { "them" })
-}
-
-/// The reason why a number is not Valid.
-pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason> {
-    let drift = |reason| match criteria.mode {
-        Mode::Observe => Reason::DriftObserved,
-        Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => Reason::UploadsWithoutEffect,
-        Mode::Enforce => reason,
-    };
-    match number.state {
-        NumberState::Valid => None,
-        NumberState::Pending => Some(match &number.error {
-            Some(error) if is_rate_limit(error) => Reason::RateLimited,
-            Some(_) => Reason::GraphUnreachable,
-            None => Reason::Progressing,
-        }),
-        NumberState::Mismatch => Some(drift(Reason::SignatureLost)),
-        NumberState::Missing => Some(drift(Reason::KeyMissing)),
-        NumberState::Outdated => Some(drift(Reason::KeyOutdated)),
-        NumberState::Foreign => Some(drift(Reason::KeyForeign)),
-        // Not DriftObserved in mode Observe: an upload would not resolve this state.
-        NumberState::Unreported => Some(Reason::StatusUnknown),
-        NumberState::Conflict if criteria.is_handed_over(number) => Some(Reason::NumberHandover),
-        NumberState::Conflict => Some(Reason::NumberConflict),
-        NumberState::Contested => Some(Reason::NumberContested),
-        NumberState::Refused => Some(Reason::NumberRefused),
-        NumberState::Unreachable => Some(Reason::CheckOverdue),
-    }
-}
-
-/// The rank of a reason if numbers differ: reasons that need a person before reasons that pass by themselves.
-fn rank(reason: Reason) -> u8 {
-    use conditions::ReadyEffect;
-    match reason.ready_effect() {
-        ReadyEffect::Stalled => 3,
-        ReadyEffect::Waiting => 2,
-        ReadyEffect::Underway => 1,
-        ReadyEffect::Ready | ReadyEffect::Suspended => 0,
-    }
-}
-
-pub(super) fn sentence(concerned: &[&PhoneNumberStatus]) -> String {
-    let Some(first) = concerned.first() else {
-        return String::new();
-    };
-    let ids: Vec<_> = concerned.iter().map(|number| &number.phone_number_id).collect();
-    let detail = if first.message.is_empty() { "not asked yet." } else { &first.message };
-    format!("{}: {detail}", capitalized(&phone_numbers(&ids)))
 }

@@ -85,7 +85,7 @@ fn finish(
 }
 
 /// Makes the times of transition tell when something last changed as people saw it: since `shown`, the status that was
-/// last written, rather than since the one that a long round began with.
+/// last written, rather than since the one that a long reconcile began with.
 pub fn with_transition_times(
     shown: Option<&FlowsEncryptionKeyStatus>,
     status: &mut FlowsEncryptionKeyStatus,

@@ -27,7 +27,7 @@ pub struct Claims {
     /// The resources that list a phone number ID. Nearly always one.
     claimants: HashMap<Arc<str>, SmallVec<[ObjectKey; 1]>>,
     reserved: HashMap<Box<str>, ObjectKey>,
-    vacant: HashMap<Box<str>, GracePeriod>,
+    grace_periods: HashMap<Box<str>, GracePeriod>,
 }
 
 /// The time after the owner of a number has gone, in which only some resources may take the number over.
@@ -43,7 +43,7 @@ struct GracePeriod {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     /// The other resources that list a lost number and may take it over.
-    pub contenders: Vec<ObjectKey>,
+    pub claimants: Vec<ObjectKey>,
 }
 
 impl Claims {
@@ -81,7 +81,7 @@ impl Claims {
     ) -> Option<Released> {
         let after = after.filter(|after| after.is_same_object(before));
         let until = now + patience;
-        self.vacant.retain(|_, vacancy| vacancy.lasts(now));
+        self.grace_periods.retain(|_, grace| grace.lasts(now));
         let still = |id: &str| {
             after.is_some_and(|after| {
                 after.upload_capability == UploadCapability::Able && after.owned_since(id).is_some()
@@ -91,14 +91,14 @@ impl Claims {
         if lost.is_empty() {
             return None;
         }
-        let mut contenders = BTreeMap::new();
+        let mut claimants = BTreeMap::new();
         for id in lost {
-            let vacancy = GracePeriod { former: key.clone(), fingerprint: before.fingerprint, since: now, until };
-            self.vacant.insert(id.into(), vacancy);
+            let grace = GracePeriod { former: key.clone(), fingerprint: before.fingerprint, since: now, until };
+            self.grace_periods.insert(id.into(), grace);
             let others = self.claimants.get(id).into_iter().flatten().filter(|other| *other != key);
-            contenders.extend(others.map(|other| (other.clone(), ())));
+            claimants.extend(others.map(|other| (other.clone(), ())));
         }
-        Some(Released { contenders: contenders.into_keys().collect() })
+        Some(Released { claimants: claimants.into_keys().collect() })
     }
 
     /// The owner of the number, as seen by a resource that lists it and has the key with this fingerprint.
@@ -121,9 +121,9 @@ impl Claims {
                 let is_neighbour = owner.namespace == claimant.namespace;
                 Ownership::Other { owner: is_neighbour.then(|| owner.name.to_string()) }
             }
-            None => match self.vacant.get(id).filter(|vacancy| vacancy.lasts(now)) {
-                Some(vacancy) if !vacancy.may_be_taken_by(claimant, fingerprint) => {
-                    Ownership::Vacant { until: vacancy.until }
+            None => match self.grace_periods.get(id).filter(|grace| grace.lasts(now)) {
+                Some(grace) if !grace.may_be_taken_by(claimant, fingerprint) => {
+                    Ownership::Vacant { until: grace.until }
                 }
                 Some(_) | None => Ownership::Uncontested,
             },
@@ -206,7 +206,7 @@ mod tests {
         });
         assert_eq!(store.claim("1", &keys[1], None, now), Ownership::Uncontested);
         assert!(matches!(store.claim("1", &keys[0], None, now), Ownership::Other { .. }));
-        store.finish_round(&keys[1]);
+        store.finish_reconcile(&keys[1]);
         assert_eq!(store.claim("1", &keys[0], None, now), Ownership::Uncontested);
     }
 }

@@ -23,8 +23,21 @@ pub struct ResourceSummary {
     pub key_since: Option<i64>,
     /// Start of the suspension, in Unix time. None if the resource is not suspended.
     pub suspended_since: Option<i64>,
+    /// The Flow endpoint. None without `spec.endpoint`.
+    pub endpoint: Option<Box<EndpointSummary>>,
     /// Secret and key of the access token, if Meta refuses the token.
     pub refused_token: Option<Box<(String, String)>>,
+}
+
+/// The state of an endpoint, as metrics show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointSummary {
+    /// Status and reason of the condition `EndpointReady`.
+    pub ready: (ConditionStatus, &'static str),
+    /// Status and reason of the condition `Available`.
+    pub available: (ConditionStatus, &'static str),
+    /// Whether every target answers 421 to a request that it cannot open. None where this is not known.
+    pub recovers_clients: Option<bool>,
 }
 
 impl ResourceSummary {
@@ -32,7 +45,7 @@ impl ResourceSummary {
     pub fn of(resource: &FlowsEncryptionKey) -> Self {
         let nothing_yet = FlowsEncryptionKeyStatus::default();
         let status = resource.status.as_ref().unwrap_or(&nothing_yet);
-        let (ready, reason) = readiness(status);
+        let (ready, reason) = condition(status, ConditionType::Ready, Reason::Progressing);
         let reads = status.phone_numbers.iter().map(|number| number.last_read_time.as_ref().map(unix));
         let token = &resource.spec.access_token_secret_ref;
         Self {
@@ -43,6 +56,7 @@ impl ResourceSummary {
             next_check: status.next_check_time.as_ref().map(unix),
             key_since: status.public_key_since.as_ref().map(unix),
             suspended_since: status.suspended_since.as_ref().filter(|_| resource.spec.is_suspended()).map(unix),
+            endpoint: resource.spec.endpoint.as_ref().map(|_| Box::new(endpoint(status))),
             refused_token: refuses_token(status).then(|| Box::new((token.name.clone(), token.key.clone()))),
         }
     }
@@ -62,16 +76,29 @@ fn count(asked_for: usize, status: &FlowsEncryptionKeyStatus) -> [u16; NumberSta
     counts
 }
 
-fn readiness(status: &FlowsEncryptionKeyStatus) -> (ConditionStatus, &'static str) {
-    let Some(ready) = conditions::find(&status.conditions, ConditionType::Ready) else {
-        return (ConditionStatus::Unknown, Reason::Progressing.as_str());
+fn endpoint(status: &FlowsEncryptionKeyStatus) -> EndpointSummary {
+    EndpointSummary {
+        ready: condition(status, ConditionType::EndpointReady, Reason::WaitingForEndpoint),
+        available: condition(status, ConditionType::Available, Reason::WaitingForEndpoint),
+        recovers_clients: status.endpoint.as_ref().and_then(|endpoint| endpoint.recovers_clients),
+    }
+}
+
+/// Status and reason of a condition. Unknown, with the reason `otherwise`, if the status has no such condition.
+fn condition(
+    status: &FlowsEncryptionKeyStatus,
+    kind: ConditionType,
+    otherwise: Reason,
+) -> (ConditionStatus, &'static str) {
+    let Some(condition) = conditions::find(&status.conditions, kind) else {
+        return (ConditionStatus::Unknown, otherwise.as_str());
     };
-    let value = match ready.status.as_str() {
+    let value = match condition.status.as_str() {
         "True" => ConditionStatus::True,
         "False" => ConditionStatus::False,
         _ => ConditionStatus::Unknown,
     };
-    let reason = Reason::ALL.iter().map(|reason| reason.as_str()).find(|reason| *reason == ready.reason);
+    let reason = Reason::ALL.iter().map(|reason| reason.as_str()).find(|reason| *reason == condition.reason);
     // Another version of the operator wrote this reason.
     (value, reason.unwrap_or("Other"))
 }

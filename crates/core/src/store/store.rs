@@ -32,7 +32,7 @@ pub struct Change {
     /// See [`CachedResource::spec_changed`].
     pub spec_changed: bool,
     /// The resource lost numbers that other resources list.
-    pub vacated: Option<Released>,
+    pub released: Option<Released>,
 }
 
 /// The objects that the operator watches.
@@ -156,12 +156,12 @@ impl Store {
             }
         }
         self.claims.link(&key, &after);
-        let vacated = before
+        let released = before
             .as_ref()
             .and_then(|before| self.claims.note_change(&key, before, Some(&after), self.takeover_patience, now));
         let spec_changed = before.is_none_or(|before| after.spec_changed(&before));
         self.resources.insert(key, Box::new(after));
-        Change { spec_changed, vacated }
+        Change { spec_changed, released }
     }
 
     /// Stores the answer to a status write of this operator. Ignored if the resource was deleted or created again
@@ -195,7 +195,7 @@ impl Store {
     }
 
     /// Ends the reconcile of a resource: removes its reservations.
-    pub fn finish_round(&mut self, key: &ObjectKey) {
+    pub fn finish_reconcile(&mut self, key: &ObjectKey) {
         self.claims.release(key);
     }
 

@@ -55,15 +55,15 @@ fn a_canary_lasts_as_long_as_its_longest_wait_and_one_valid_number_ends_it() {
 fn what_follows_the_upload_of_a_canary() {
     let read = || answered(None, None, at(30));
     let refused = Uploaded { answer: UploadAnswer::Failed(error(ErrorClass::Permission)), ..accepted(at(30)) };
-    let paused = Uploaded { answer: UploadAnswer::Paused { limit: None, until: at(90) }, ..accepted(at(30)) };
+    let held = Uploaded { answer: UploadAnswer::Held { limit: None, until: at(90) }, ..accepted(at(30)) };
     let missing = PhoneNumberStatus { state: NumberState::Missing, ..PhoneNumberStatus::default() };
-    let no_answer = Reading::Paused { limit: None, until: at(90) };
+    let no_answer = Reading::Held { limit: None, until: at(90) };
     let rows = [
         ("valid", valid_number(), accepted(at(30)), read(), Next::All),
         ("landed", tried(1), accepted(at(30)), read(), Next::None),
         ("refused", missing.clone(), refused, Reading::NotAsked, Next::One),
         ("no effect", missing.clone(), accepted(at(30)), read(), Next::One),
-        ("calls have to wait", missing.clone(), paused, Reading::NotAsked, Next::None),
+        ("calls have to wait", missing.clone(), held, Reading::NotAsked, Next::None),
         ("not seen", missing.clone(), accepted(at(30)), failed(ErrorClass::Transient, at(30)), Next::None),
         ("not to be seen now", missing, accepted(at(30)), no_answer, Next::None),
     ];

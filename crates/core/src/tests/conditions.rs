@@ -9,7 +9,7 @@ use crate::number::Ownership;
 type Row = (&'static str, fn() -> Stage, [&'static str; 3], &'static [&'static str]);
 
 fn after_round(mut stage: Stage, mut meta: Model) -> Stage {
-    stage.round(&mut meta).expect("a round is due");
+    stage.reconcile(&mut meta).expect("a reconcile is due");
     stage
 }
 
@@ -27,7 +27,7 @@ fn checked(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
     after_round(stage, meta)
 }
 
-/// After many rounds.
+/// After many reconciles.
 fn worn(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     prepare(&mut stage, &mut meta);
@@ -42,8 +42,8 @@ fn conflict(owner: Option<&str>, lasts: Duration) -> Stage {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     for wait in [Duration::ZERO, lasts] {
         stage = stage.after(wait);
-        let agenda = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
-        let mut observation = stage.observe(agenda, &mut meta);
+        let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
+        let mut observation = stage.observe(work, &mut meta);
         observation.numbers[0].ownership = Ownership::Other { owner: owner.map(str::to_owned) };
         stage.sum_up(&observation, Progress::Finished);
     }
@@ -51,7 +51,7 @@ fn conflict(owner: Option<&str>, lasts: Duration) -> Stage {
 }
 
 fn underway(mut stage: Stage, mut meta: Model) -> Stage {
-    let observation = stage.observe(stage.agenda(), &mut meta);
+    let observation = stage.observe(stage.work(), &mut meta);
     stage.sum_up(&observation, Progress::Underway);
     stage
 }
@@ -293,7 +293,7 @@ fn every_situation_has_its_conditions() {
             &["messaging/flows-key"],
         ),
         (
-            "drift healed within a round",
+            "drift healed within a reconcile",
             || checked(|_, m| m.line("2").set(None, None)),
             ["True", "", "AllNumbersValid"],
             &[],
@@ -412,7 +412,7 @@ fn the_conditions_about_inputs_say_which_is_at_fault() {
     assert_eq!(of(&silent, ConditionType::TokenAccepted), pair("Unknown", "NotAsked"));
 }
 
-/// What a round finds in which nothing was read but the Secrets.
+/// What a reconcile finds in which nothing was read but the Secrets.
 fn look(stage: &Stage) -> Observation {
     stage.look(Work { inputs: true, numbers: Vec::new(), reset_backoff: false })
 }
@@ -508,7 +508,7 @@ fn a_number_that_was_never_read_says_whether_anything_stands_in_the_way() {
 fn ready_turns_unknown_when_the_last_answers_grow_old_even_while_calls_are_paused() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     stage.now += stage.pace();
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let read = stage.now;
     let status = stage.resource.status.as_mut().unwrap();
     status.phone_numbers[0].next_attempt_time = Some(Time(read + 20 * HOUR));
@@ -516,7 +516,7 @@ fn ready_turns_unknown_when_the_last_answers_grow_old_even_while_calls_are_pause
     assert!(next > read + 3 * HOUR && next <= read + 3 * HOUR + MINUTE, "{next}");
     stage.now = next;
     let reads = meta.reads();
-    stage.round(&mut meta).expect("someone must be told");
+    stage.reconcile(&mut meta).expect("someone must be told");
     assert_eq!((stage.ready(), meta.reads()), ("CheckOverdue", reads));
     assert!(matches!(stage.due(), Due::Later(Some(next)) if next.as_second() == (read + 20 * HOUR).as_second()));
 }

@@ -6,7 +6,7 @@ use crate::status::events::Note;
 
 fn check(stage: &mut Stage, meta: &mut Model) -> Vec<Note> {
     stage.now += stage.pace();
-    stage.round(meta).expect("a check is due").summary.notes
+    stage.reconcile(meta).expect("a check is due").summary.notes
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_check_that_is_overdue_is_told_and_so_is_its_end() {
     assert!(stage.status().last_check_time.as_ref().is_some_and(|time| time.0 > last_read));
 
     stage.now += 3 * HOUR;
-    let overdue = stage.round(&mut meta).unwrap().summary.notes;
+    let overdue = stage.reconcile(&mut meta).unwrap().summary.notes;
     assert_eq!((overdue.len(), overdue[0].reason, overdue[0].is_warning), (1, "CheckOverdue", true));
     assert!(overdue[0].text.starts_with("Phone number IDs 1, 2:"), "{overdue:?}");
     let since = stage.now;

@@ -16,14 +16,14 @@ fn without_key() -> (Stage, Model) {
     meta.line("1").set(None, None);
     meta.line("1").fault = Some(Fault::UploadFails);
     stage.request_sync("look");
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     (stage, meta)
 }
 
-/// In a round that reads and does not upload.
+/// In a reconcile that reads and does not upload.
 fn read(stage: &mut Stage, meta: &mut Model) {
-    let agenda = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
-    let observation = stage.observe(agenda, meta);
+    let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
+    let observation = stage.observe(work, meta);
     stage.sum_up(&observation, Progress::Finished);
 }
 
@@ -88,7 +88,7 @@ fn uploads_that_fail_make_one_event_however_often_they_are_tried() {
         meta.line(id).fault = Some(Fault::UploadFails);
     }
     stage.request_sync("look");
-    let notes = stage.round(&mut meta).unwrap().summary.notes;
+    let notes = stage.reconcile(&mut meta).unwrap().summary.notes;
     let failed: Vec<_> = notes.iter().filter(|note| note.reason == "UploadFailed").collect();
     let [note] = failed[..] else { panic!("{notes:?}") };
     assert!(note.is_warning && note.text.contains("phone number IDs 2, 3: What Meta said."), "{note:?}");
@@ -106,7 +106,7 @@ fn what_meta_refuses_is_told_once() {
     meta.line("1").set(None, None);
     meta.line("1").fault = Some(Fault::UploadRefused);
     stage.request_sync("look");
-    let notes = stage.round(&mut meta).unwrap().summary.notes;
+    let notes = stage.reconcile(&mut meta).unwrap().summary.notes;
     assert_eq!(notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["NumberRefused"]);
 }
 
@@ -114,8 +114,8 @@ fn what_meta_refuses_is_told_once() {
 #[test]
 fn a_failure_says_what_was_last_known_and_when_it_is_tried_again() {
     let unexplained = |stage: &mut Stage, meta: &mut Model| {
-        let agenda = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
-        let mut observation = stage.observe(agenda, meta);
+        let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
+        let mut observation = stage.observe(work, meta);
         let failure = GraphError { message: "Meta answers HTTP 503".into(), ..error(ErrorClass::Transient) };
         observation.numbers[0].reading = Reading::Failed { error: failure, at: stage.now };
         stage.sum_up(&observation, Progress::Finished);
@@ -172,7 +172,7 @@ fn a_new_token_during_a_rate_limit_is_told_to_wait_for_it_until_it_was_tried() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     stage.touch_token();
     meta.line("1").fault = Some(Fault::Limited);
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let of = |stage: &Stage, kind| {
         let condition = stage.condition(kind).unwrap();
         (condition.status.clone(), condition.reason.clone())

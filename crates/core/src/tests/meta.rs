@@ -11,7 +11,7 @@ use crate::meta::{ErrorClass, GraphError};
 use crate::number::Reading;
 use crate::upload::UploadAnswer;
 
-/// What a round asks of Meta.
+/// What a reconcile asks of Meta.
 pub(super) trait Meta {
     /// The answer to a GET, and the refusal of the credentials if that was it.
     fn read(&mut self, id: &str, now: Timestamp) -> (Reading, Option<GraphError>);
@@ -40,13 +40,13 @@ pub(super) enum Fault {
     UploadFails,
     /// Uploads take effect, and the answer is lost.
     AnswerLost,
-    /// Uploads take effect and are acknowledged, and no call after them is answered in that round.
+    /// Uploads take effect and are acknowledged, and no call after them is answered in that reconcile.
     Unreadable,
-    /// Uploads take effect, and neither they nor a call after them is answered in that round.
+    /// Uploads take effect, and neither they nor a call after them is answered in that reconcile.
     Silent,
-    /// Uploads take effect and are not answered, and calls after them meet a rate limit of a minute in that round.
+    /// Uploads take effect and are not answered, and calls after them meet a rate limit of a minute in that reconcile.
     Hushed,
-    /// Uploads have no effect and are not answered, and calls after them meet a rate limit of a minute in that round.
+    /// Uploads have no effect and are not answered, and calls after them meet a rate limit of a minute in that reconcile.
     Swallowed,
     /// Uploads meet a rate limit of a minute.
     UploadLimited,
@@ -144,7 +144,7 @@ impl Line {
         let failed = |class| UploadAnswer::Failed(error(class));
         match self.fault {
             Some(Fault::Limited | Fault::UploadLimited) => {
-                return UploadAnswer::Paused { limit: Some(rate_limit()), until: now + MINUTE };
+                return UploadAnswer::Held { limit: Some(rate_limit()), until: now + MINUTE };
             }
             Some(Fault::Down) => return failed(ErrorClass::Transient),
             Some(Fault::Refused) => return failed(ErrorClass::UnknownId),
@@ -182,7 +182,7 @@ impl Meta for Model {
     fn read(&mut self, id: &str, now: Timestamp) -> (Reading, Option<GraphError>) {
         if self.refuses_token {
             let refusal = error(ErrorClass::Token);
-            return (Reading::Paused { limit: None, until: now + 5 * MINUTE }, Some(refusal));
+            return (Reading::Held { limit: None, until: now + 5 * MINUTE }, Some(refusal));
         }
         let line = self.line(id);
         line.land(now);
@@ -191,10 +191,10 @@ impl Meta for Model {
         let reading = match line.fault {
             Some(Fault::Down) => failed(ErrorClass::Transient),
             Some(Fault::Refused) => failed(ErrorClass::UnknownId),
-            Some(Fault::Limited) => Reading::Paused { limit: Some(rate_limit()), until: now + MINUTE },
+            Some(Fault::Limited) => Reading::Held { limit: Some(rate_limit()), until: now + MINUTE },
             Some(Fault::Unreadable | Fault::Silent) if line.muted_at == Some(now) => failed(ErrorClass::Transient),
             Some(Fault::Hushed | Fault::Swallowed) if line.muted_at == Some(now) => {
-                Reading::Paused { limit: Some(rate_limit()), until: now + MINUTE }
+                Reading::Held { limit: Some(rate_limit()), until: now + MINUTE }
             }
             _ => {
                 let (key, status) = line.shown();
@@ -209,7 +209,7 @@ impl Meta for Model {
     fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> (UploadAnswer, Option<GraphError>) {
         if self.refuses_token {
             let refusal = error(ErrorClass::Token);
-            return (UploadAnswer::Paused { limit: None, until: now + 5 * MINUTE }, Some(refusal));
+            return (UploadAnswer::Held { limit: None, until: now + 5 * MINUTE }, Some(refusal));
         }
         let line = self.line(id);
         line.land(now);

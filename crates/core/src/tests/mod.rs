@@ -1,6 +1,6 @@
 //! Tests of the pure core: tables, properties, and a simulation of many histories.
 //!
-//! This file is the one way to make test objects. A [`Stage`] is a resource with everything that a round meets; what
+//! This file is the one way to make test objects. A [`Stage`] is a resource with everything that a reconcile meets; what
 //! Meta does is told by a [`Meta`].
 
 mod canary;
@@ -188,8 +188,8 @@ struct Stage {
     now: Timestamp,
 }
 
-/// All of one round.
-struct Round {
+/// All of one reconcile.
+struct Reconciled {
     plan: Plan,
     outcomes: Vec<Outcome>,
     summary: Summary,
@@ -208,11 +208,11 @@ impl Stage {
         }
     }
 
-    /// The same after a round that found or made every number Valid.
+    /// The same after a reconcile that found or made every number Valid.
     fn settled(numbers: &[&str]) -> (Self, meta::Model) {
         let mut stage = Self::new(numbers);
         let mut meta = meta::Model::new(numbers);
-        stage.round(&mut meta).expect("a new resource is due");
+        stage.reconcile(&mut meta).expect("a new resource is due");
         assert_eq!(stage.ready(), "AllNumbersValid");
         (stage, meta)
     }
@@ -227,7 +227,7 @@ impl Stage {
     }
 
     fn status(&self) -> &FlowsEncryptionKeyStatus {
-        self.resource.status.as_ref().expect("a round was made")
+        self.resource.status.as_ref().expect("a reconcile was made")
     }
 
     fn number(&self, id: &str) -> &PhoneNumberStatus {
@@ -287,12 +287,12 @@ impl Stage {
     }
 
     /// What there is to do now.
-    fn agenda(&self) -> Work {
-        let Due::Now(agenda) = self.due() else { panic!("nothing is due") };
-        agenda
+    fn work(&self) -> Work {
+        let Due::Now(work) = self.due() else { panic!("nothing is due") };
+        work
     }
 
-    /// When the next round is, if ever.
+    /// When the next reconcile is, if ever.
     fn next(&self) -> Option<Timestamp> {
         match self.due() {
             Due::Now(_) => Some(self.now),
@@ -300,13 +300,13 @@ impl Stage {
         }
     }
 
-    /// Goes on to the next round, if there is one.
-    fn advance(&mut self, meta: &mut impl Meta) -> Option<Round> {
+    /// Goes on to the next reconcile, if there is one.
+    fn advance(&mut self, meta: &mut impl Meta) -> Option<Reconciled> {
         self.now = self.next()?;
-        self.round(meta)
+        self.reconcile(meta)
     }
 
-    /// Stores what a round without uploads comes to.
+    /// Stores what a reconcile without uploads comes to.
     fn sum_up(&mut self, observation: &Observation, progress: Progress) {
         self.store(&summarize(observation, &[], progress, self.now).status);
     }

@@ -178,7 +178,7 @@ fn uploads_without_answer_that_calls_must_wait_after_are_repeated_ever_more_slow
     let mut waits = Vec::new();
     for _ in 0..6 {
         let missing = criteria(0).answered(number, &reported(None, None), at(0));
-        number = criteria(0).uploaded(missing, &unanswered, &Reading::Paused { limit: Some(rate_limit()), until });
+        number = criteria(0).uploaded(missing, &unanswered, &Reading::Held { limit: Some(rate_limit()), until });
         assert_eq!((number.upload_attempts, number.last_upload_time.clone()), (0, time(0)));
         assert!(number.error.is_some(), "the limit is told");
         waits.push(number.next_attempt_time.clone().unwrap().0.duration_since(at(0)).as_secs());
@@ -191,7 +191,7 @@ fn an_upload_that_could_not_be_read_back_counts_as_landed() {
     let upload = accepted(at(0));
     let number = criteria(0).uploaded(valid_number(), &upload, &failed(ErrorClass::Transient, at(3)));
     assert_eq!((number.upload_attempts, criteria(0).upload_allowed_at(&number)), (1, at(60)));
-    let limited = Reading::Paused { limit: Some(rate_limit()), until: at(30) };
+    let limited = Reading::Held { limit: Some(rate_limit()), until: at(30) };
     let number = criteria(0).uploaded(valid_number(), &upload, &limited);
     assert_eq!((number.upload_attempts, number.failures, number.next_attempt_time), (1, 0, time(30)));
 }
@@ -220,9 +220,9 @@ fn a_key_whose_signature_is_lost_may_be_uploaded_at_once() {
 fn what_an_answer_to_an_upload_leaves_open() {
     let [lost, refused] =
         [ErrorClass::Transient, ErrorClass::Permission].map(|class| UploadAnswer::Failed(error(class)));
-    let paused = UploadAnswer::Paused { limit: Some(rate_limit()), until: at(60) };
+    let held = UploadAnswer::Held { limit: Some(rate_limit()), until: at(60) };
     let rows =
-        [(UploadAnswer::Accepted, false, true), (lost, true, true), (refused, true, false), (paused, false, false)];
+        [(UploadAnswer::Accepted, false, true), (lost, true, true), (refused, true, false), (held, false, false)];
     for (answer, has_error, may_have_taken_effect) in rows {
         assert_eq!(
             (answer.error().is_some(), answer.may_have_taken_effect()),

@@ -137,7 +137,7 @@ proptest! {
             for other in able.iter().filter(|other| other.name != winner.name) {
                 prop_assert_ne!(store.claim(id, &other.key(), None, at(120)), Ownership::Uncontested);
             }
-            store.finish_round(&winner.key());
+            store.finish_reconcile(&winner.key());
             prop_assert_eq!(store.owner(id, &able[0].key(), None, at(120)), Ownership::Uncontested);
         }
     }
@@ -168,8 +168,8 @@ fn when_an_owner_goes_the_next_is_told_and_takes_over_at_once_only_with_the_same
         let (mut store, a, b) = rivals(key_of_b);
         let wanted = Some(fingerprint(key_of_b));
         assert_eq!(store.owner("1", &b.key(), wanted, at(10)), Ownership::Other { owner: Some("a".into()) });
-        let vacated = store.delete_resource(&a.key(), at(10)).expect("it owned a number");
-        assert_eq!(vacated.contenders, [b.key()]);
+        let released = store.delete_resource(&a.key(), at(10)).expect("it owned a number");
+        assert_eq!(released.claimants, [b.key()]);
         assert_eq!(store.owner("1", &b.key(), wanted, at(10)), expected);
         assert_eq!(store.owner("1", &b.key(), wanted, at(70)), Ownership::Uncontested);
     }
@@ -187,7 +187,7 @@ fn who_comes_after_an_owner_has_gone_takes_over_at_once_with_the_key_that_it_has
             stage.resource.metadata.namespace = Some("elsewhere".into());
             stage.key = Ok(key(key_number));
             store.apply_resource(&stage.resource, at(10));
-            let mut observation = stage.look(stage.agenda());
+            let mut observation = stage.look(stage.work());
             observation.numbers[0].reading = reading.clone();
             claim_numbers(&mut store, &mut observation);
             assert_eq!(observation.numbers[0].ownership, expected, "key {key_number}, {reading:?}");
@@ -226,10 +226,10 @@ fn who_no_longer_lists_a_number_is_not_told_that_it_is_free() {
     let (mut store, a, b) = rivals(2);
     let elsewhere = Claimant { numbers: vec![(false, None), (true, None), (false, None)], ..b };
     store.apply_resource(&elsewhere.resource(2), at(5));
-    assert_eq!(store.delete_resource(&a.key(), at(10)).expect("it owned a number").contenders, []);
+    assert_eq!(store.delete_resource(&a.key(), at(10)).expect("it owned a number").claimants, []);
 }
 
-/// Its status tells of the round before.
+/// Its status tells of the reconcile before.
 #[test]
 fn who_lacked_a_key_and_has_just_read_one_may_hold_a_free_number() {
     let numbers = first_number(None);
@@ -262,8 +262,8 @@ fn who_is_suspended_or_observes_or_lost_its_key_gives_its_numbers_up() {
         let (mut store, a, b) = rivals(1);
         let mut resource = a.resource(2);
         change(&mut resource);
-        let vacated = store.apply_resource(&resource, at(10)).vacated.expect("it owned a number");
-        assert_eq!(vacated.contenders, [b.key()]);
+        let released = store.apply_resource(&resource, at(10)).released.expect("it owned a number");
+        assert_eq!(released.claimants, [b.key()]);
         assert!(matches!(store.owner("1", &b.key(), None, at(70)), Ownership::Uncontested));
     }
 }
@@ -326,7 +326,7 @@ fn whoever_has_a_key_and_has_read_a_free_number_holds_it_until_its_round_ends() 
         other.metadata.name = Some("rival".into());
         store.apply_resource(&other, at(0));
         store.apply_resource(&stage.resource, at(0));
-        let mut observation = stage.look(stage.agenda());
+        let mut observation = stage.look(stage.work());
         observation.numbers[0].reading = reading;
         claim_numbers(&mut store, &mut observation);
         assert_eq!(observation.numbers[0].ownership, Ownership::Uncontested, "{what}");
@@ -345,7 +345,7 @@ fn an_observation_says_who_else_owns_a_number() {
         let mut stage = Stage::new(&["1"]);
         stage.resource.spec.mode = mode;
         stage.resource.metadata = b.resource(2).metadata;
-        let mut observation = stage.look(stage.agenda());
+        let mut observation = stage.look(stage.work());
         observation.numbers[0].reading = answered(None, None, at(0));
         claim_numbers(&mut store, &mut observation);
         assert_eq!(observation.numbers[0].ownership, expected, "{mode:?}");

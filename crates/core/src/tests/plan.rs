@@ -5,7 +5,7 @@ use super::*;
 use crate::number::Ownership;
 use crate::upload::UploadReason as Why;
 
-/// The plan of a new round over everything.
+/// The plan of a new reconcile over everything.
 fn planned(stage: &Stage, meta: &mut Model) -> Plan {
     plan(&observed(stage, meta))
 }
@@ -49,9 +49,9 @@ fn every_kind_of_drift_has_its_reason() {
 fn a_rotation_finds_every_number_outdated() {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     stage.set_key(Ok(key(3)));
-    let round = stage.round(&mut meta).unwrap();
-    assert!(round.plan.is_canary && round.plan.uploads.iter().all(|upload| upload.reason == Why::Outdated));
-    assert_eq!((ids(&round.plan), stage.ready()), (vec!["1", "2"], "AllNumbersValid"));
+    let reconcile = stage.reconcile(&mut meta).unwrap();
+    assert!(reconcile.plan.is_canary && reconcile.plan.uploads.iter().all(|upload| upload.reason == Why::Outdated));
+    assert_eq!((ids(&reconcile.plan), stage.ready()), (vec!["1", "2"], "AllNumbersValid"));
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn nothing_is_uploaded_where_it_is_not_allowed() {
         meta.line("1").set(None, None);
         change(&mut stage);
         stage.touch("flows-key");
-        if let Some(round) = stage.round(&mut meta) {
-            assert_eq!(round.plan, Plan::default(), "{what}");
+        if let Some(reconcile) = stage.reconcile(&mut meta) {
+            assert_eq!(reconcile.plan, Plan::default(), "{what}");
         }
     }
 }
@@ -104,8 +104,8 @@ fn a_key_that_is_not_signed_stays_on_one_number() {
     for id in ids {
         meta.line(id).is_unsigned = true;
     }
-    let round = stage.round(&mut meta).unwrap();
-    assert_eq!((round.outcomes.len(), meta.uploads()), (1, 1));
+    let reconcile = stage.reconcile(&mut meta).unwrap();
+    assert_eq!((reconcile.outcomes.len(), meta.uploads()), (1, 1));
     for _ in 0..200 {
         let Some(next) = stage.advance(&mut meta).unwrap().summary.next else { panic!("given up") };
         assert!(next > stage.now);
@@ -116,19 +116,19 @@ fn a_key_that_is_not_signed_stays_on_one_number() {
     meta.line("2").is_unsigned = false;
     meta.line("3").is_unsigned = false;
     stage.request_sync("mended");
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert_eq!(stage.ready(), "AllNumbersValid");
 }
 
-/// All rounds before that time, which are few: one that is due again at once would never let time go by.
-fn rounds_before(end: Timestamp, stage: &mut Stage, meta: &mut Model) {
+/// All reconciles before that time, which are few: one that is due again at once would never let time go by.
+fn reconciles_before(end: Timestamp, stage: &mut Stage, meta: &mut Model) {
     for _ in 0..100 {
         if stage.next().expect("something will be due") >= end {
             return;
         }
         stage.advance(meta).expect("its time has come");
     }
-    panic!("100 rounds, and it is only {}", stage.now);
+    panic!("100 reconciles, and it is only {}", stage.now);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn the_others_follow_when_the_canary_turns_out_well_later() {
     let mut stage = Stage::new(&["1", "2"]);
     let mut meta = Model::new(&["1", "2"]);
     meta.line("1").is_unsigned = true;
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert!(meta.line("2").uploads.is_empty());
     meta.line("1").set(Some(1), Some("VALID"));
     stage.advance(&mut meta).unwrap();
@@ -156,9 +156,9 @@ fn held_numbers_wait_calmly_while_the_canary_is_in_trouble() {
         let mut stage = Stage::new(&["1", "2"]);
         let mut meta = Model::new(&["1", "2"]);
         meta.line("1").is_unsigned = true;
-        stage.round(&mut meta).unwrap();
+        stage.reconcile(&mut meta).unwrap();
         trouble(meta.line("1"));
-        rounds_before(at(3600), &mut stage, &mut meta);
+        reconciles_before(at(3600), &mut stage, &mut meta);
         assert!(meta.line("2").uploads.is_empty(), "{what}");
     }
 }
@@ -171,9 +171,9 @@ fn a_canary_that_is_refused_is_replaced_by_another_one() {
     for id in ["1", "2"] {
         meta.line(id).is_unsigned = true;
     }
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     meta.line("1").fault = Some(Fault::Refused);
-    rounds_before(at(3600), &mut stage, &mut meta);
+    reconciles_before(at(3600), &mut stage, &mut meta);
     assert!(!meta.line("2").uploads.is_empty());
     assert!(meta.line("3").uploads.is_empty());
 }
@@ -184,10 +184,10 @@ fn an_upload_that_is_taken_and_not_shown_holds_the_others_for_a_while() {
     let mut stage = Stage::new(&["1", "2"]);
     let mut meta = Model::new(&["1", "2"]);
     meta.line("1").fault = Some(Fault::UploadLost);
-    stage.round(&mut meta).unwrap();
-    rounds_before(at(60), &mut stage, &mut meta);
+    stage.reconcile(&mut meta).unwrap();
+    reconciles_before(at(60), &mut stage, &mut meta);
     assert!(meta.line("2").uploads.is_empty());
-    rounds_before(at(300), &mut stage, &mut meta);
+    reconciles_before(at(300), &mut stage, &mut meta);
     assert_eq!(stage.number("2").state, NumberState::Valid, "not for ever");
 }
 
@@ -197,12 +197,12 @@ fn an_upload_of_unknown_outcome_that_cannot_be_read_back_holds_the_others_for_a_
     let mut stage = Stage::new(&["1", "2"]);
     let mut meta = Model::new(&["1", "2"]);
     meta.line("1").fault = Some(Fault::Silent);
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert_eq!(meta.line("1").uploads, [1]);
     meta.line("1").fault = Some(Fault::Down);
-    rounds_before(at(60), &mut stage, &mut meta);
+    reconciles_before(at(60), &mut stage, &mut meta);
     assert!(meta.line("2").uploads.is_empty());
-    rounds_before(at(600), &mut stage, &mut meta);
+    reconciles_before(at(600), &mut stage, &mut meta);
     assert_eq!(stage.number("2").state, NumberState::Valid, "not for ever");
 }
 
@@ -212,7 +212,7 @@ fn one_refused_number_does_not_stop_a_first_upload_to_the_others() {
         let mut stage = Stage::new(&["1", "2", "3"]);
         let mut meta = Model::new(&["1", "2", "3"]);
         meta.line("1").fault = Some(fault);
-        stage.round(&mut meta).unwrap();
+        stage.reconcile(&mut meta).unwrap();
         assert_eq!(
             (stage.number("2").state, stage.number("3").state),
             (NumberState::Valid, NumberState::Valid),
@@ -222,13 +222,13 @@ fn one_refused_number_does_not_stop_a_first_upload_to_the_others() {
 }
 
 /// The gaps between uploads that this fault brings about, in seconds.
-fn gaps(fault: Fault, rounds: usize) -> Vec<i64> {
+fn gaps(fault: Fault, reconciles: usize) -> Vec<i64> {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     meta.line("1").set(None, None);
     meta.line("1").fault = Some(fault);
     stage.request_sync("look");
     let mut times = Vec::new();
-    for _ in 0..rounds {
+    for _ in 0..reconciles {
         let before = meta.line("1").uploads.len();
         stage.advance(&mut meta).unwrap();
         if meta.line("1").uploads.len() > before {

@@ -40,14 +40,14 @@ impl Stage {
     }
 
     /// A whole reconcile, if one is due. Its status is stored as the API server stores it.
-    pub(super) fn round(&mut self, meta: &mut impl Meta) -> Option<Round> {
+    pub(super) fn reconcile(&mut self, meta: &mut impl Meta) -> Option<Reconciled> {
         let Due::Now(work) = self.due() else { return None };
         let reconcile = self.read(work, meta);
         Some(self.finish(reconcile, meta))
     }
 
     /// The uploads and the final status.
-    pub(super) fn finish(&mut self, mut reconcile: Reconcile, meta: &mut impl Meta) -> Round {
+    pub(super) fn finish(&mut self, mut reconcile: Reconcile, meta: &mut impl Meta) -> Reconciled {
         loop {
             match play(&mut reconcile, self, meta) {
                 Action::WriteStatus(write) => {
@@ -56,7 +56,11 @@ impl Stage {
                 }
                 Action::Publish(_) => {
                     let summary = reconcile.summary().expect("the reconcile is summed up").clone();
-                    return Round { plan: reconcile.plan().clone(), outcomes: reconcile.outcomes().to_vec(), summary };
+                    return Reconciled {
+                        plan: reconcile.plan().clone(),
+                        outcomes: reconcile.outcomes().to_vec(),
+                        summary,
+                    };
                 }
                 action => panic!("{action:?} before the events"),
             }

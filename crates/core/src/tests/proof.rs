@@ -148,7 +148,7 @@ fn a_new_key_is_unproven_until_the_endpoint_was_asked_with_it() {
     let open = |key| Some(proof(key, vec![target("a", found(ProbeOutcome::Proven))], 5));
     report(&mut stage, open(1));
     stage.set_key(Ok(key(2)));
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert_eq!(condition(&stage, ConditionType::EndpointReady), ("Unknown".into(), "WaitingForEndpoint".into()));
     assert_eq!(stage.status().endpoint, None);
     report(&mut stage, open(1));

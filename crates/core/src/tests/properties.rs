@@ -89,32 +89,32 @@ proptest! {
             (line.fault, line.is_unsigned, line.lag) = (None, false, 0);
         }
         stage.advance(&mut meta);
-        let agenda = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false };
-        prop_assert_eq!(plan(&stage.observe(agenda, &mut meta)).uploads, []);
+        let work = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false };
+        prop_assert_eq!(plan(&stage.observe(work, &mut meta)).uploads, []);
     }
 
     #[test]
     fn one_numbers_failure_never_removes_anothers_upload((mut stage, mut meta) in world(), broken in 0usize..4) {
         stage.edit(|spec| spec.mode = Mode::Enforce);
         meta.lines.values_mut().for_each(|line| line.fault = None);
-        let agenda = stage.agenda();
-        let sound = plan(&stage.observe(agenda.clone(), &mut meta.clone()));
+        let work = stage.work();
+        let sound = plan(&stage.observe(work.clone(), &mut meta.clone()));
         for fault in [Fault::Down, Fault::Refused, Fault::Limited] {
             let mut meta = meta.clone();
             meta.line(IDS[broken]).fault = Some(fault);
             let others = |plan: &Plan| {
                 plan.uploads.iter().filter(|u| u.phone_number_id != IDS[broken]).cloned().collect::<Vec<_>>()
             };
-            prop_assert_eq!(others(&plan(&stage.observe(agenda.clone(), &mut meta))), others(&sound));
+            prop_assert_eq!(others(&plan(&stage.observe(work.clone(), &mut meta))), others(&sound));
         }
     }
 
     #[test]
     fn a_status_is_the_same_after_it_was_stored((mut stage, mut meta) in world()) {
         stage.advance(&mut meta);
-        let agenda = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false };
+        let work = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false };
         stage.now += Duration::from_millis(1700);
-        let observation = stage.observe(agenda, &mut meta);
+        let observation = stage.observe(work, &mut meta);
         let status = summarize(&observation, &[], Progress::Finished, stage.now).status;
         stage.store(&status);
         // As the API server stores it.
@@ -129,17 +129,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20, max_shrink_iters: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn rounds_come_to_rest((mut stage, mut meta) in world()) {
+    fn reconciles_come_to_rest((mut stage, mut meta) in world()) {
         let end = stage.now + 24 * HOUR;
-        let mut rounds = 0;
-        while stage.now < end && rounds < 6000 {
+        let mut reconciles = 0;
+        while stage.now < end && reconciles < 6000 {
             if stage.advance(&mut meta).is_none() { break }
-            rounds += 1;
+            reconciles += 1;
         }
         // A failing number is asked every five minutes, and one that is limited every minute.
         let limited = meta.lines.values().any(|line| line.fault == Some(Fault::Limited));
         let bound = if limited { 24 * 60 * 4 } else { 24 * 12 * 4 } + 60;
-        prop_assert!(rounds < bound, "{} rounds in a day: {:?}", rounds, meta.lines);
+        prop_assert!(reconciles < bound, "{} reconciles in a day: {:?}", reconciles, meta.lines);
         for (id, line) in &meta.lines {
             let bound = match line.fault { Some(Fault::UploadLost | Fault::AnswerLost) => 24 * 12 + 10, Some(Fault::UploadRefused) => 30, _ => 16 };
             prop_assert!(line.uploads.len() <= bound, "{} uploads to {}: {:?}", line.uploads.len(), id, line);

@@ -7,7 +7,7 @@ use crate::schedule::due::sync_request;
 
 const NOTHING: &[&str] = &[];
 
-fn agenda(inputs: bool, numbers: &[&str], reset_backoff: bool) -> Due {
+fn work(inputs: bool, numbers: &[&str], reset_backoff: bool) -> Due {
     Due::Now(Work { inputs, numbers: numbers.iter().map(ToString::to_string).collect(), reset_backoff })
 }
 
@@ -78,7 +78,7 @@ fn the_check_interval_is_at_least_a_minute_and_at_most_thirty_days() {
 
 #[test]
 fn a_new_resource_is_due_with_everything() {
-    assert_eq!(Stage::new(&["1", "2"]).due(), agenda(true, &["1", "2"], true));
+    assert_eq!(Stage::new(&["1", "2"]).due(), work(true, &["1", "2"], true));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn in_a_steady_state_nothing_is_due_before_the_check() {
     let almost = stage.pace() - Duration::from_secs(1);
     assert_eq!(stage.clone().after(almost).due(), Due::Later(Some(check)));
     let pace = stage.pace();
-    assert_eq!(stage.after(pace).due(), agenda(true, &["1", "2"], false));
+    assert_eq!(stage.after(pace).due(), work(true, &["1", "2"], false));
 }
 
 /// Something that changes, and what is due then for the numbers 1 and 2.
@@ -102,17 +102,17 @@ fn every_change_is_due_at_once_with_the_numbers_it_concerns() {
         (
             "the interval: nothing to read",
             |s| s.edit(|spec| spec.check_interval = Some("2h".into())),
-            agenda(false, NOTHING, false),
+            work(false, NOTHING, false),
         ),
-        ("the mode", |s| s.edit(|spec| spec.mode = Mode::Observe), agenda(true, all, true)),
-        ("another Secret", |s| s.edit(|spec| spec.access_token_secret_ref.name = "x".into()), agenda(true, all, true)),
-        ("the order of the numbers", |s| s.edit(|spec| spec.phone_number_ids.reverse()), agenda(false, NOTHING, false)),
-        ("a new number", |s| s.edit(|spec| spec.phone_number_ids.push("3".into())), agenda(true, &["3"], false)),
-        ("a number less", |s| s.edit(|spec| drop(spec.phone_number_ids.pop())), agenda(false, NOTHING, false)),
-        ("a request", |s| s.request_sync("now"), agenda(true, all, true)),
-        ("a Secret's version", |s| s.touch("meta-token"), agenda(true, all, false)),
-        ("a Secret gone", |s| drop(s.secrets.pop()), agenda(true, all, false)),
-        ("a Secret recreated", |s| s.secrets[0].uid = "other".into(), agenda(true, all, false)),
+        ("the mode", |s| s.edit(|spec| spec.mode = Mode::Observe), work(true, all, true)),
+        ("another Secret", |s| s.edit(|spec| spec.access_token_secret_ref.name = "x".into()), work(true, all, true)),
+        ("the order of the numbers", |s| s.edit(|spec| spec.phone_number_ids.reverse()), work(false, NOTHING, false)),
+        ("a new number", |s| s.edit(|spec| spec.phone_number_ids.push("3".into())), work(true, &["3"], false)),
+        ("a number less", |s| s.edit(|spec| drop(spec.phone_number_ids.pop())), work(false, NOTHING, false)),
+        ("a request", |s| s.request_sync("now"), work(true, all, true)),
+        ("a Secret's version", |s| s.touch("meta-token"), work(true, all, false)),
+        ("a Secret gone", |s| drop(s.secrets.pop()), work(true, all, false)),
+        ("a Secret recreated", |s| s.secrets[0].uid = "other".into(), work(true, all, false)),
     ];
     for (what, change, expected) in rows {
         let (mut stage, _) = Stage::settled(all);
@@ -132,7 +132,7 @@ fn a_change_is_due_once() {
     ];
     for change in changes {
         change(&mut stage);
-        assert!(stage.round(&mut meta).is_some());
+        assert!(stage.reconcile(&mut meta).is_some());
         assert!(matches!(stage.due(), Due::Later(Some(_))));
     }
     assert!(sync_request(&stage.resource).is_some_and(|echo| echo.len() <= crate::api::crd::MAX_SHORT_TEXT));
@@ -142,7 +142,7 @@ fn a_change_is_due_once() {
 fn a_request_that_is_withdrawn_asks_for_nothing() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     stage.request_sync("a");
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     stage.resource.metadata.annotations = None;
     assert!(matches!(stage.due(), Due::Later(_)));
 }
@@ -155,9 +155,9 @@ fn a_retry_concerns_its_number_and_those_almost_due() {
     numbers[0].next_attempt_time = Some(Time(at(0) + pace - MINUTE));
     numbers[2].next_attempt_time = Some(Time(at(0) + pace));
     assert_eq!(stage.due(), Due::Later(Some(at(0) + pace - MINUTE)));
-    assert_eq!(stage.clone().after(pace - MINUTE).due(), agenda(true, &["1", "2"], false), "3 waits for its own time");
+    assert_eq!(stage.clone().after(pace - MINUTE).due(), work(true, &["1", "2"], false), "3 waits for its own time");
     stage.resource.status.as_mut().unwrap().phone_numbers[0].next_attempt_time = time(60);
-    assert_eq!(stage.after(MINUTE).due(), agenda(true, &["1"], false));
+    assert_eq!(stage.after(MINUTE).due(), work(true, &["1"], false));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_stored_time_in_the_future_delays_a_check_by_no_more_than_one_interval() {
             Due::Now(_) => break,
         }
     }
-    stage.round(&mut meta).expect("due by now");
+    stage.reconcile(&mut meta).expect("due by now");
     assert_eq!(stage.number("1").last_read_time, Some(Time(stage.now)));
 }
 
@@ -198,16 +198,20 @@ fn missing_inputs_are_waited_for_and_not_polled() {
     for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::KeyDamaged, Reason::PassphraseMissing] {
         let mut stage = Stage::new(&["1"]);
         stage.key = Err(verdict(reason));
-        let round = stage.round(&mut meta::Model::new(&["1"])).unwrap();
-        assert_eq!((round.summary.next, stage.clone().after(24 * HOUR).due()), (None, Due::Later(None)), "{reason:?}");
+        let reconcile = stage.reconcile(&mut meta::Model::new(&["1"])).unwrap();
+        assert_eq!(
+            (reconcile.summary.next, stage.clone().after(24 * HOUR).due()),
+            (None, Due::Later(None)),
+            "{reason:?}"
+        );
         stage.set_key(Ok(key(1)));
-        assert_eq!(stage.due(), agenda(true, &["1"], false), "it has come");
+        assert_eq!(stage.due(), work(true, &["1"], false), "it has come");
     }
     for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::CredentialMalformed] {
         let (mut stage, mut meta) = Stage::settled(&["1"]);
         stage.credentials = Err(verdict(reason));
         stage.touch("meta-token");
-        assert_eq!(stage.round(&mut meta).unwrap().summary.next, None, "{reason:?}");
+        assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None, "{reason:?}");
     }
 }
 
@@ -219,9 +223,9 @@ fn a_forbidden_secret_is_tried_again_slowly() {
         let mut stage = Stage::new(&["1"]);
         break_it(&mut stage);
         let mut meta = meta::Model::new(&["1"]);
-        assert_eq!(stage.round(&mut meta).unwrap().summary.next, Some(at(300)));
+        assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, Some(at(300)));
         stage.now = at(300);
-        assert_eq!(stage.due(), agenda(true, &["1"], false));
+        assert_eq!(stage.due(), work(true, &["1"], false));
     }
 }
 
@@ -229,12 +233,12 @@ fn a_forbidden_secret_is_tried_again_slowly() {
 fn without_its_key_a_resource_that_had_one_goes_on_reading() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     stage.set_key(Err(verdict(Reason::SecretNotFound)));
-    let round = stage.round(&mut meta).unwrap();
-    assert_eq!(round.summary.next, Some(at(0) + stage.pace()));
+    let reconcile = stage.reconcile(&mut meta).unwrap();
+    assert_eq!(reconcile.summary.next, Some(at(0) + stage.pace()));
     meta.line("1").set(None, None);
     let mut stage = stage.clone().after(stage.pace());
-    let round = stage.round(&mut meta).unwrap();
-    assert_eq!((stage.number("1").state, round.plan), (NumberState::Missing, Plan::default()));
+    let reconcile = stage.reconcile(&mut meta).unwrap();
+    assert_eq!((stage.number("1").state, reconcile.plan), (NumberState::Missing, Plan::default()));
 }
 
 #[test]
@@ -242,15 +246,15 @@ fn a_rejected_passphrase_is_tried_once_more_after_two_seconds() {
     let mut stage = Stage::new(&["1"]);
     let mut meta = meta::Model::new(&["1"]);
     stage.key = Err(verdict(Reason::PassphraseRejected));
-    let first = stage.round(&mut meta).unwrap().summary;
+    let first = stage.reconcile(&mut meta).unwrap().summary;
     assert_eq!((first.next, first.notes.as_slice()), (Some(at(2)), &[][..]), "no event before the second try");
     assert_eq!((stage.ready(), stage.condition(ConditionType::Stalled)), ("PassphraseRejected", None));
     stage.now = at(2);
-    let second = stage.round(&mut meta).unwrap().summary;
+    let second = stage.reconcile(&mut meta).unwrap().summary;
     assert_eq!((second.next, second.notes.len(), second.notes[0].reason), (None, 1, "PassphraseWrong"));
     assert_eq!((stage.ready(), stage.condition(ConditionType::Stalled).is_some()), ("PassphraseWrong", true));
     stage.touch("flows-key");
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert_eq!(stage.ready(), "PassphraseRejected", "another Secret is another try");
 }
 
@@ -258,14 +262,14 @@ fn a_rejected_passphrase_is_tried_once_more_after_two_seconds() {
 fn nothing_is_due_for_a_suspended_resource_but_to_say_so_once() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     stage.edit(|spec| spec.suspend = Some(true));
-    assert_eq!(stage.due(), agenda(false, NOTHING, false));
-    assert_eq!(stage.round(&mut meta).unwrap().summary.next, None);
+    assert_eq!(stage.due(), work(false, NOTHING, false));
+    assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None);
     stage.request_sync("now");
     stage.touch("meta-token");
     stage.now += 100 * HOUR;
     assert_eq!(stage.due(), Due::Later(None));
     stage.edit(|spec| spec.suspend = None);
-    assert_eq!(stage.due(), agenda(true, &["1"], true), "what came meanwhile counts");
+    assert_eq!(stage.due(), work(true, &["1"], true), "what came meanwhile counts");
 }
 
 #[test]
@@ -273,7 +277,7 @@ fn a_suspended_resource_with_a_rejected_passphrase_has_no_next_round() {
     let mut stage = Stage::new(&["1"]);
     let mut meta = meta::Model::new(&["1"]);
     stage.key = Err(verdict(Reason::PassphraseRejected));
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     stage.edit(|spec| spec.suspend = Some(true));
-    assert_eq!(stage.round(&mut meta).unwrap().summary.next, None);
+    assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None);
 }

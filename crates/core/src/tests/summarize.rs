@@ -1,4 +1,4 @@
-//! Status, events and time of the next round.
+//! Status, events and time of the next reconcile.
 
 use super::meta::{Fault, Model};
 use super::*;
@@ -24,7 +24,7 @@ fn the_status_tells_all_of_a_first_round() {
 fn numbers_stand_in_the_order_of_the_spec_and_go_with_it() {
     let (mut stage, mut meta) = Stage::settled(&["1", "2", "3"]);
     stage.edit(|spec| spec.phone_number_ids = vec!["3".into(), "1".into()]);
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let ids: Vec<_> = stage.status().phone_numbers.iter().map(|number| number.phone_number_id.as_str()).collect();
     assert_eq!((ids, stage.status().valid.as_deref()), (vec!["3", "1"], Some("2/2")));
     assert_eq!(meta.reads(), 6, "nothing was read anew");
@@ -35,7 +35,7 @@ fn a_good_check_moves_nothing_but_its_times() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     let before = stage.status().clone();
     stage.now += stage.pace();
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let mut after = stage.status().clone();
     after.last_check_time.clone_from(&before.last_check_time);
     after.last_successful_check_time.clone_from(&before.last_successful_check_time);
@@ -49,7 +49,7 @@ fn the_last_five_keys_are_remembered_each_once() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     let mut rotate = |to: usize| {
         stage.set_key(Ok(key(to)));
-        stage.round(&mut meta).unwrap();
+        stage.reconcile(&mut meta).unwrap();
         let previous = stage.status().previous_fingerprints.iter();
         previous.map(|text| (0..10).find(|n| fingerprint_text(*n) == *text).unwrap()).collect::<Vec<_>>()
     };
@@ -68,7 +68,7 @@ fn many_numbers_in_the_same_trouble_are_one_event() {
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut stage = Stage::new(&ids);
     let mut meta = Model::new(&ids);
-    let notes = stage.round(&mut meta).unwrap().summary.notes;
+    let notes = stage.reconcile(&mut meta).unwrap().summary.notes;
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(
         !notes[0].is_warning && notes[0].text.ends_with("phone number IDs 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 90 more."),
@@ -76,10 +76,10 @@ fn many_numbers_in_the_same_trouble_are_one_event() {
     );
     meta.lines.values_mut().for_each(|line| line.fault = Some(Fault::Refused));
     stage.now += stage.pace();
-    let notes = stage.round(&mut meta).unwrap().summary.notes;
+    let notes = stage.reconcile(&mut meta).unwrap().summary.notes;
     assert_eq!((notes.len(), notes[0].reason, notes[0].is_warning), (1, "NumberRefused", true));
     stage.now += HOUR;
-    assert_eq!(stage.round(&mut meta).unwrap().summary.notes, [], "said once");
+    assert_eq!(stage.reconcile(&mut meta).unwrap().summary.notes, [], "said once");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn each_kind_of_upload_has_its_event() {
         let (mut stage, mut meta) = Stage::settled(&["1"]);
         stage.now += stage.pace();
         change(&mut stage, &mut meta);
-        let notes = stage.round(&mut meta).unwrap().summary.notes;
+        let notes = stage.reconcile(&mut meta).unwrap().summary.notes;
         assert_eq!(notes.iter().map(|n| (n.reason, n.is_warning)).collect::<Vec<_>>(), [(reason, is_warning)]);
     }
 }
@@ -105,7 +105,7 @@ fn a_suspended_status_stays_as_it_was() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     let before = stage.status().clone();
     stage.edit(|spec| spec.suspend = Some(true));
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let mut after = stage.status().clone();
     assert_eq!((after.observed_generation, &after.next_check_time), (Some(2), &None));
     assert_eq!(after.suspended_since.take(), time(0), "which is all that is new");
@@ -123,7 +123,7 @@ fn a_rate_limit_that_an_upload_meets_is_shown() {
     let mut stage = Stage::new(&["1"]);
     let mut meta = Model::new(&["1"]);
     meta.line("1").fault = Some(Fault::UploadLimited);
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let number = stage.number("1");
     assert_eq!((number.state, &number.next_attempt_time), (NumberState::Missing, &time(60)));
     assert_eq!(number.error.as_ref().and_then(|error| error.code), rate_limit().code);
@@ -133,7 +133,7 @@ fn a_rate_limit_that_an_upload_meets_is_shown() {
 fn a_refusal_that_an_upload_meets_is_the_tokens() {
     let mut stage = Stage::new(&["1"]);
     let mut meta = Model::new(&["1"]);
-    let reconcile = stage.read(stage.agenda(), &mut meta);
+    let reconcile = stage.read(stage.work(), &mut meta);
     meta.refuses_token = true;
     stage.finish(reconcile, &mut meta);
     let accepted = stage.condition(ConditionType::TokenAccepted).unwrap();
@@ -145,10 +145,10 @@ fn a_key_is_dated_from_when_it_was_first_seen() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     assert_eq!(stage.status().public_key_since, time(0));
     stage = stage.after(HOUR * 2);
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert_eq!(stage.status().public_key_since, time(0));
     stage.set_key(Ok(key(2)));
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert_eq!(stage.status().public_key_since, time(7200));
 }
 
@@ -169,11 +169,11 @@ fn a_number_waits_for_its_next_upload_and_is_checked_meanwhile() {
 fn a_round_is_finished_if_it_may_go_on_or_nothing_is_left_to_do() {
     let mut stage = Stage::new(&["1"]);
     let mut meta = Model::new(&["1"]);
-    let agenda = stage.agenda();
-    let unread = stage.look(agenda.clone());
-    let reconcile = stage.read(agenda, &mut meta);
+    let work = stage.work();
+    let unread = stage.look(work.clone());
+    let reconcile = stage.read(work, &mut meta);
     let read = Observation::clone(reconcile.observation());
-    let Round { plan: planned, outcomes, .. } = stage.finish(reconcile, &mut meta);
+    let Reconciled { plan: planned, outcomes, .. } = stage.finish(reconcile, &mut meta);
     for (observation, planned, outcomes, expected) in [
         (&read, &planned, outcomes.as_slice(), Progress::Finished),
         (&read, &planned, &[], Progress::Underway),
@@ -188,19 +188,19 @@ fn a_round_is_finished_if_it_may_go_on_or_nothing_is_left_to_do() {
 fn a_round_that_did_not_ask_meta_is_no_check() {
     let mut stage = Stage::new(&["1"]);
     stage.key = Err(verdict(Reason::SecretNotFound));
-    stage.round(&mut Model::new(&["1"])).unwrap();
+    stage.reconcile(&mut Model::new(&["1"])).unwrap();
     assert_eq!(stage.status().last_check_time, None);
 }
 
 #[test]
 fn a_state_dates_from_the_end_of_its_round() {
     let stage = Stage::new(&["1"]);
-    let observation = stage.observe(stage.agenda(), &mut Model::new(&["1"]));
+    let observation = stage.observe(stage.work(), &mut Model::new(&["1"]));
     let status = summarize(&observation, &[], Progress::Underway, at(5)).status;
     assert_eq!(status.phone_numbers[0].last_transition_time, time(5));
 }
 
-/// One round writes more than one status: what people saw last is what a state follows upon.
+/// One reconcile writes more than one status: what people saw last is what a state follows upon.
 #[test]
 fn a_state_dates_from_when_it_was_first_shown() {
     use NumberState::{Missing, Outdated, Valid};
@@ -231,10 +231,10 @@ fn no_upload_is_scheduled_where_none_may_be_made() {
     for change in changes {
         let (mut stage, mut meta) = Stage::settled(&["1"]);
         change(&mut stage);
-        stage.round(&mut meta).unwrap();
+        stage.reconcile(&mut meta).unwrap();
         meta.line("1").set(None, None);
         stage.request_sync("look");
-        stage.round(&mut meta).unwrap();
+        stage.reconcile(&mut meta).unwrap();
         let number = stage.number("1");
         assert_eq!((number.state, &number.next_attempt_time), (NumberState::Missing, &None));
     }
@@ -250,7 +250,7 @@ fn two_canaries_do_not_wait_for_each_other() {
         meta.line(&number.phone_number_id).set(Some(1), Some("MISMATCH"));
         (number.last_upload_time, number.upload_attempts) = (Some(Time(uploaded)), attempts);
     }
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let next = |id: &str| stage.number(id).next_attempt_time.as_ref().map(|time| time.0);
     assert_eq!([next("1"), next("2")], [Some(uploaded + MINUTE), Some(uploaded + MINUTE * 4)]);
 }
@@ -269,7 +269,7 @@ fn a_number_is_given_up_by_whoever_may_not_or_cannot_keep_it_and_not_because_met
         let (mut stage, mut meta) = Stage::settled(&["1"]);
         stage.now += HOUR * 4;
         change(&mut stage, &mut meta);
-        stage.round(&mut meta).unwrap();
+        stage.reconcile(&mut meta).unwrap();
         assert_eq!(stage.number("1").owned_since, expected, "{what}");
     }
 }
@@ -279,7 +279,7 @@ fn a_new_state_has_the_time_of_its_beginning() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     meta.line("1").fault = Some(Fault::Refused);
     stage.now += HOUR * 4;
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let number = stage.number("1");
     assert_eq!((number.state, &number.last_transition_time), (NumberState::Refused, &time(4 * 3600)));
 }
@@ -299,7 +299,7 @@ fn size_of_worst_status(c: char) -> usize {
         code: Some(i64::MIN),
         ..error(ErrorClass::Invalid)
     };
-    let mut observation = stage.observe(stage.agenda(), &mut Model::new(&ids));
+    let mut observation = stage.observe(stage.work(), &mut Model::new(&ids));
     for number in &mut observation.numbers {
         let times = || time(0);
         number.before = PhoneNumberStatus {

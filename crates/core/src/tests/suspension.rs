@@ -3,14 +3,14 @@
 use super::meta::Fault;
 use super::*;
 
-fn agenda(inputs: bool, numbers: &[&str]) -> Due {
+fn work(inputs: bool, numbers: &[&str]) -> Due {
     Due::Now(Work { inputs, numbers: numbers.iter().map(ToString::to_string).collect(), reset_backoff: false })
 }
 
 fn suspended(numbers: &[&str]) -> (Stage, meta::Model) {
     let (mut stage, mut meta) = Stage::settled(numbers);
     stage.edit(|spec| spec.suspend = Some(true));
-    stage.round(&mut meta).expect("to say so");
+    stage.reconcile(&mut meta).expect("to say so");
     (stage, meta)
 }
 
@@ -28,10 +28,10 @@ fn since_when_it_is_suspended_is_told_until_it_is_resumed() {
     assert_eq!(stage.status().suspended_since, time(0));
     stage.now += HOUR;
     stage.edit(|spec| spec.check_interval = Some("2h".into()));
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert_eq!(stage.status().suspended_since, time(0), "it still is");
     stage.edit(|spec| spec.suspend = Some(false));
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     assert_eq!(stage.status().suspended_since, None);
 }
 
@@ -40,8 +40,8 @@ fn an_earlier_version_s_suspension_is_noted_once() {
     let (mut stage, mut meta) = suspended(&["1"]);
     stage.resource.status.as_mut().unwrap().suspended_since = None;
     stage.now += HOUR;
-    assert_eq!(stage.due(), agenda(false, &[]));
-    assert_eq!(stage.round(&mut meta).unwrap().summary.next, None);
+    assert_eq!(stage.due(), work(false, &[]));
+    assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None);
     assert_eq!((stage.due(), &stage.status().suspended_since), (Due::Later(None), &time(3600)));
 }
 
@@ -50,11 +50,11 @@ fn once_resumed_it_reads_all_its_numbers_and_owns_those_that_it_has_read() {
     let (mut stage, mut meta) = suspended(&["1", "2"]);
     stage.now += MINUTE;
     stage.edit(|spec| spec.suspend = None);
-    assert_eq!(stage.due(), agenda(true, &["1", "2"]), "also after a restart");
+    assert_eq!(stage.due(), work(true, &["1", "2"]), "also after a restart");
     meta.line("1").fault = Some(Fault::Down);
     meta.line("2").set(Some(5), Some("VALID"));
-    let round = stage.round(&mut meta).unwrap();
-    assert_eq!(round.plan.uploads.len(), 1, "what it is not to hold is put right");
+    let reconcile = stage.reconcile(&mut meta).unwrap();
+    assert_eq!(reconcile.plan.uploads.len(), 1, "what it is not to hold is put right");
     assert_eq!(["1", "2"].map(|id| stage.number(id).owned_since.clone()), [None, time(60)]);
     assert_eq!(["1", "2"].map(|id| stage.number(id).state), [NumberState::Valid; 2]);
     assert!(matches!(stage.due(), Due::Later(Some(_))), "once");
@@ -66,12 +66,12 @@ fn the_end_of_a_suspension_ends_no_wait() {
     meta.line("1").set(Some(1), Some("MISMATCH"));
     meta.line("1").is_unsigned = true;
     stage.now += stage.pace();
-    stage.round(&mut meta).unwrap();
+    stage.reconcile(&mut meta).unwrap();
     let waits = stage.number("1").clone();
     assert_eq!((waits.state, waits.upload_attempts), (NumberState::Mismatch, 1));
     for suspend in [Some(true), None] {
         stage.edit(|spec| spec.suspend = suspend);
-        assert_eq!(stage.round(&mut meta).unwrap().plan.uploads, []);
+        assert_eq!(stage.reconcile(&mut meta).unwrap().plan.uploads, []);
     }
     let number = stage.number("1");
     assert_eq!((number.upload_attempts, &number.last_upload_time), (1, &waits.last_upload_time));
@@ -89,8 +89,8 @@ fn conditions_of_somebody_else_are_put_right_at_once_by_a_look_at_everything() {
     ];
     for change in changes {
         change(&mut stage);
-        assert_eq!(stage.due(), agenda(true, &["1", "2"]));
-        assert_eq!(stage.round(&mut meta).unwrap().plan, Plan::default());
+        assert_eq!(stage.due(), work(true, &["1", "2"]));
+        assert_eq!(stage.reconcile(&mut meta).unwrap().plan, Plan::default());
         assert_eq!(stage.status().conditions, conditions);
         assert!(matches!(stage.due(), Due::Later(Some(_))));
     }
@@ -101,7 +101,7 @@ fn conditions_of_somebody_else_go_from_a_suspended_resource_without_a_look() {
     let (mut stage, mut meta) = suspended(&["1"]);
     let conditions = stage.status().conditions.clone();
     add_reconciling_and_stalled(&mut stage);
-    assert_eq!(stage.due(), agenda(false, &[]));
-    assert_eq!(stage.round(&mut meta).unwrap().summary.next, None);
+    assert_eq!(stage.due(), work(false, &[]));
+    assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None);
     assert_eq!((&stage.status().conditions, stage.due()), (&conditions, Due::Later(None)));
 }

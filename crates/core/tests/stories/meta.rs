@@ -47,12 +47,12 @@ impl Meta {
     /// The answer to a GET, in words, and the refusal of the token.
     pub(crate) fn read(&self, id: &str, at: Timestamp) -> (Reading, Option<GraphError>) {
         if self.refuses_token {
-            let reading = Reading::Paused { limit: None, until: at + FIVE_MINUTES };
+            let reading = Reading::Held { limit: None, until: at + FIVE_MINUTES };
             return (reading, Some(error(ErrorClass::Token)));
         }
         match self.faults.get(id) {
             Some(Fault::Unavailable) => (Reading::Failed { error: error(ErrorClass::Transient), at }, None),
-            Some(Fault::RateLimited) => (Reading::Paused { limit: Some(limit()), until: at + FIVE_MINUTES }, None),
+            Some(Fault::RateLimited) => (Reading::Held { limit: Some(limit()), until: at + FIVE_MINUTES }, None),
             Some(Fault::Unregistered) | None => {
                 let held = self.numbers.get(id).copied().flatten();
                 let reported = Reported {
@@ -69,7 +69,7 @@ impl Meta {
         let status = match self.faults.get(id) {
             Some(Fault::Unavailable) => return UploadAnswer::Failed(error(ErrorClass::Transient)),
             Some(Fault::RateLimited) => {
-                return UploadAnswer::Paused { limit: Some(limit()), until: at + FIVE_MINUTES };
+                return UploadAnswer::Held { limit: Some(limit()), until: at + FIVE_MINUTES };
             }
             Some(Fault::Unregistered) => "MISMATCH",
             None => "VALID",
@@ -115,6 +115,6 @@ pub(crate) fn words(reading: &Reading) -> String {
             (None, _) => "no key".to_owned(),
         },
         Reading::Failed { error, .. } => format!("fails with HTTP {}", error.http_status.unwrap_or_default()),
-        Reading::Paused { .. } => "calls have to wait".to_owned(),
+        Reading::Held { .. } => "calls have to wait".to_owned(),
     }
 }

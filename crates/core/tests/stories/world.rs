@@ -185,7 +185,7 @@ impl World {
                     said.extend(told(&write));
                     if self.is_away {
                         self.owing.insert(name.to_owned());
-                        self.store.finish_round(&object_key(name));
+                        self.store.finish_reconcile(&object_key(name));
                         said.push("the API server does not answer: the reconcile is abandoned".to_owned());
                         return said;
                     }
@@ -243,7 +243,7 @@ impl World {
     }
 
     fn end(&mut self, name: &str, end: End) -> String {
-        self.store.finish_round(&object_key(name));
+        self.store.finish_reconcile(&object_key(name));
         match end {
             End::Finished { next: Some(next) } => format!("next reconcile at {}", self.clock(next)),
             End::Finished { next: None } => "next reconcile when something changes".to_owned(),
@@ -269,7 +269,7 @@ fn answer_words(answer: &UploadAnswer) -> String {
     match answer {
         UploadAnswer::Accepted => "accepted".to_owned(),
         UploadAnswer::Failed(error) => format!("fails with HTTP {}", error.http_status.unwrap_or_default()),
-        UploadAnswer::Paused { .. } => "calls have to wait".to_owned(),
+        UploadAnswer::Held { .. } => "calls have to wait".to_owned(),
     }
 }
 

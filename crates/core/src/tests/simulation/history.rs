@@ -42,15 +42,15 @@ impl History {
         Self { world, disturbances: 0, fruitless: 0.0 }
     }
 
-    /// One thing happens, between the rounds or in the middle of one.
+    /// One thing happens, between the reconciles or in the middle of one.
     pub(super) fn step(&mut self) {
         let count = self.world.stages.len();
         if count == 0 || self.world.random.u8(..) < 192 {
             return self.disturb();
         }
         let position = self.world.random.usize(..count);
-        let Due::Now(agenda) = self.world.due(position) else { return self.disturb() };
-        let mut begun = self.world.look(position, agenda, Life::default());
+        let Due::Now(work) = self.world.due(position) else { return self.disturb() };
+        let mut begun = self.world.look(position, work, Life::default());
         if self.world.random.bool() {
             let count = self.world.random.usize(..IDS.len());
             self.world.read(&mut begun, count);
@@ -123,12 +123,12 @@ impl History {
         self.world.create(NAMES[usize::from(taken)], &IDS[..count], key);
     }
 
-    /// The process ends after some call of a round, and another takes over.
+    /// The process ends after some call of a reconcile, and another takes over.
     fn end_process(&mut self) {
         for position in 0..self.world.stages.len() {
             let random = &mut self.world.random;
             let life = Life { calls_left: Some(random.usize(..8)), ends_with_upload: random.bool(), ..Life::default() };
-            self.world.round(position, life);
+            self.world.reconcile(position, life);
         }
         self.world.restart();
     }

@@ -1,5 +1,5 @@
 //! Random histories of two resources that share phone numbers: what people, other writers, Meta, the clock and the
-//! operator's own end may do, in any order and in the middle of a round. After each, what is at fault is mended, and
+//! operator's own end may do, in any order and in the middle of a reconcile. After each, what is at fault is mended, and
 //! the world must come to rest.
 //!
 //! `WAFLOWS_SIMULATION_HISTORIES` is how many histories are gone through, `WAFLOWS_SIMULATION_SEED` the seed of the

@@ -21,7 +21,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// A status that tells of the round is stored: a process that ends before takes what it was told with it.
+    /// A status that tells of the reconcile is stored: a process that ends before takes what it was told with it.
     pub(super) fn note(&mut self, in_round: &Self) {
         self.numbers.extend(in_round.numbers.clone());
         self.accepted.extend(in_round.accepted.clone());
@@ -86,7 +86,7 @@ impl Meta for Process<'_> {
         let knows_token = match &answer.0 {
             Reading::Answered { .. } => true,
             Reading::Failed { error, .. } => error.class.refuses_number(),
-            Reading::NotAsked | Reading::Paused { .. } => false,
+            Reading::NotAsked | Reading::Held { .. } => false,
         };
         let token = self.token.clone().filter(|_| knows_token);
         self.told.accepted.extend(token.map(|token| (self.uid.clone(), token)));
@@ -101,7 +101,7 @@ impl Meta for Process<'_> {
         if std::mem::take(&mut self.life.ends_with_upload) {
             self.meta.line(id).send(key, now);
         }
-        (UploadAnswer::Paused { limit: None, until: now }, None)
+        (UploadAnswer::Held { limit: None, until: now }, None)
     }
 
     fn may_be_crossed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Resources, Meta, and the operator that takes the resources through their rounds.
+//! Resources, Meta, and the operator that takes the resources through their reconciles.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -76,7 +76,7 @@ pub(super) fn key_of(stage: &Stage) -> ObjectKey {
     ObjectKey::of(&stage.resource.metadata)
 }
 
-/// The resource without the texts that nothing is compared with: the index packs them, which takes longer than a round.
+/// The resource without the texts that nothing is compared with: the index packs them, which takes longer than a reconcile.
 fn remembered(stage: &Stage) -> FlowsEncryptionKey {
     let mut resource = stage.resource.clone();
     if let Some(status) = &mut resource.status {
@@ -135,8 +135,8 @@ impl World {
     pub(super) fn delete(&mut self, position: usize) {
         let stage = self.stages.remove(position);
         self.wakes.remove(uid(&stage));
-        let vacated = self.store.delete_resource(&key_of(&stage), self.now);
-        self.react(&key_of(&stage), &Change { spec_changed: false, vacated });
+        let released = self.store.delete_resource(&key_of(&stage), self.now);
+        self.react(&key_of(&stage), &Change { spec_changed: false, released });
     }
 
     /// Someone changes a resource or its Secrets.
@@ -152,19 +152,19 @@ impl World {
 
     /// What the operator's queue does.
     fn react(&mut self, key: &ObjectKey, change: &Change) {
-        let contenders = change.vacated.iter().flat_map(|vacated| &vacated.contenders);
-        for key in contenders.chain(change.spec_changed.then_some(key)) {
+        let claimants = change.released.iter().flat_map(|released| &released.claimants);
+        for key in claimants.chain(change.spec_changed.then_some(key)) {
             if let Some(stage) = self.stages.iter().find(|stage| key_of(stage) == *key) {
                 self.wakes.insert(uid(stage).to_owned(), self.clock);
             }
         }
     }
 
-    /// A round asks for the next one at this time, of the clock on the wall.
+    /// A reconcile asks for the next one at this time, of the clock on the wall.
     fn wake_at(&mut self, uid: &str, next: Option<Timestamp>) {
         if let Some(next) = next {
             let wait = Duration::try_from(next.duration_since(self.now)).unwrap_or_default().max(MIN_PAUSE);
-            // A change during the round goes before.
+            // A change during the reconcile goes before.
             self.wakes.entry(uid.to_owned()).or_insert(self.clock + wait);
         }
     }
@@ -292,7 +292,7 @@ impl World {
         }
         let uid = begun.reconcile.observation().resource.metadata.uid.clone().unwrap_or_default();
         let end = self.upload_and_write(&mut begun);
-        self.store.finish_round(&begun.key);
+        self.store.finish_reconcile(&begun.key);
         if !self.stages.iter().any(|stage| self::uid(stage) == uid) {
             self.owing.remove(&uid);
         } else if let Some(Ended::Finished(next)) = end {
@@ -377,7 +377,7 @@ impl World {
         None
     }
 
-    /// Whether the process lives, and nobody changed the resource or its Secrets since the round began.
+    /// Whether the process lives, and nobody changed the resource or its Secrets since the reconcile began.
     fn is_permitted(&self, begun: &Begun) -> bool {
         let began = &begun.reconcile.observation().resource.metadata;
         !self.is_gone(begun)
@@ -417,10 +417,10 @@ impl World {
         self.react(&begun.key, &change);
     }
 
-    /// A round of a resource, if one is due.
-    pub(super) fn round(&mut self, position: usize, life: Life) {
-        if let Due::Now(agenda) = self.due(position) {
-            let begun = self.begin(position, agenda, life);
+    /// A reconcile of a resource, if one is due.
+    pub(super) fn reconcile(&mut self, position: usize, life: Life) {
+        if let Due::Now(work) = self.due(position) {
+            let begun = self.begin(position, work, life);
             self.finish(begun);
         }
     }
@@ -428,14 +428,14 @@ impl World {
     /// Time goes by, and the operator works.
     pub(super) fn wait(&mut self, time: Duration) {
         let end = self.clock + time;
-        let mut rounds = 0;
+        let mut reconciles = 0;
         while let Some(next) = self.wakes.values().min().filter(|next| **next <= end).copied() {
             self.pass(next.max(self.clock));
-            let agendas = self.woken();
-            rounds += agendas.len() as u64;
+            let all_work = self.woken();
+            reconciles += all_work.len() as u64;
             let most = (20 + time.as_secs() / 15) * self.stages.len() as u64;
-            assert!(rounds <= most, "{rounds} rounds until {}: {:#?}", self.now, self.stages);
-            self.rounds_at_once(agendas);
+            assert!(reconciles <= most, "{reconciles} reconciles until {}: {:#?}", self.now, self.stages);
+            self.reconcile_at_once(all_work);
         }
         self.pass(end);
     }
@@ -447,7 +447,7 @@ impl World {
 
     /// What there is to do for the resources whose time has come.
     fn woken(&mut self) -> Vec<(usize, Work)> {
-        let mut agendas = Vec::new();
+        let mut all_work = Vec::new();
         for position in 0..self.stages.len() {
             let uid = uid(&self.stages[position]).to_owned();
             if self.wakes.get(&uid).is_none_or(|at| *at > self.clock) {
@@ -455,19 +455,19 @@ impl World {
             }
             self.wakes.remove(&uid);
             match self.due(position) {
-                Due::Now(agenda) => agendas.push((position, agenda)),
+                Due::Now(work) => all_work.push((position, work)),
                 Due::Later(next) => self.wake_at(&uid, next),
             }
         }
-        agendas
+        all_work
     }
 
-    /// Rounds of several resources: all read before the first one uploads.
-    fn rounds_at_once(&mut self, agendas: Vec<(usize, Work)>) {
-        let mut rounds: Vec<_> =
-            agendas.into_iter().map(|(position, agenda)| self.begin(position, agenda, Life::default())).collect();
-        self.random.shuffle(&mut rounds);
-        for mut begun in rounds {
+    /// Reconciles of several resources: all read before the first one uploads.
+    fn reconcile_at_once(&mut self, all_work: Vec<(usize, Work)>) {
+        let mut reconciles: Vec<_> =
+            all_work.into_iter().map(|(position, work)| self.begin(position, work, Life::default())).collect();
+        self.random.shuffle(&mut reconciles);
+        for mut begun in reconciles {
             if self.random.u8(..) < 64 {
                 self.checkpoint(&mut begun);
             }

@@ -47,7 +47,7 @@ pub(super) enum BreakerState {
     },
     Refused {
         at: Instant,
-        pause: Hold,
+        hold: Hold,
     },
 }
 
@@ -77,7 +77,7 @@ impl Token {
             BreakerState::Accepted { .. } | BreakerState::Unknown | BreakerState::Refused { .. } => 1,
         };
         if self.under_way >= ahead + self.inconclusive / INCONCLUSIVE_PER_STEP {
-            // Created under the lock of the book, so that no wakeup is missed.
+            // Created under the lock of the state, so that no wakeup is missed.
             return Turn::After(Arc::clone(&self.turn).notified_owned());
         }
         self.under_way += 1;
@@ -110,14 +110,14 @@ impl Token {
 
     pub(super) fn refuse(&mut self, error: &GraphError, wait_scale: f64, now: Instant) {
         // Concurrent calls count as one refusal.
-        if !matches!(&self.breaker_state, BreakerState::Refused { pause, .. } if pause.until > now) {
+        if !matches!(&self.breaker_state, BreakerState::Refused { hold, .. } if hold.until > now) {
             self.refusals = self.refusals.saturating_add(1);
         }
         let wait = FIRST_REFUSAL.saturating_mul(1 << self.refusals.saturating_sub(1).min(16)).min(MAX_REFUSAL);
         let cause = HoldCause::CredentialsRefused(Arc::new(error.clone()));
         self.inconclusive = 0;
         self.breaker_state =
-            BreakerState::Refused { at: now, pause: Hold { cause, until: now + wait.mul_f64(wait_scale) } };
+            BreakerState::Refused { at: now, hold: Hold { cause, until: now + wait.mul_f64(wait_scale) } };
     }
 
     /// Whether the state can be removed without loss.
@@ -128,7 +128,7 @@ impl Token {
                 BreakerState::Unknown => true,
                 BreakerState::Accepted { at } => now.duration_since(*at) >= HALF_TRUST,
                 // Keep a refusal beyond its end: the next refusal doubles the wait.
-                BreakerState::Refused { pause, .. } => now >= pause.until + MAX_REFUSAL,
+                BreakerState::Refused { hold, .. } => now >= hold.until + MAX_REFUSAL,
             }
     }
 }

@@ -1,4 +1,4 @@
-//! The ceiling of requests per second.
+//! The limit of requests per second.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 const ADVANCE: Duration = Duration::from_millis(100);
 
 /// Evenly spaced calls, first come, first served. A burst may have the calls of a tenth of a second. The spacing is
-/// wide enough that no second has more calls than the ceiling, even with a burst.
+/// wide enough that no second has more calls than the limit, even with a burst.
 pub(super) struct Rate {
     period: Duration,
     next: Mutex<Instant>,

@@ -10,7 +10,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 use waflows_core::meta::{ErrorClass, GraphError, HoldScope, RateLimitScope};
 
-use super::hold::{Caller, Hold, HoldCause, Paused};
+use super::hold::{ActiveHolds, Caller, Hold, HoldCause};
 use super::recent::Recent;
 use super::token::{BreakerState, Token, Turn};
 use crate::graph::credentials::CredentialsId;
@@ -64,7 +64,7 @@ impl Subject {
 
 #[derive(Clone)]
 struct Limit {
-    pause: Hold,
+    hold: Hold,
     wait: Duration,
 }
 
@@ -95,8 +95,8 @@ impl LimiterState {
     }
 
     pub(super) fn admit(&mut self, caller: &Caller<'_>, now: Instant) -> Admission {
-        if let Some(pause) = self.pause(caller, now) {
-            return Admission::Stop(pause);
+        if let Some(hold) = self.hold(caller, now) {
+            return Admission::Stop(hold);
         }
         self.sweep(now);
         match self.token(caller.credentials).turn(now) {
@@ -116,10 +116,10 @@ impl LimiterState {
     }
 
     /// The hold that blocks a call: refused credentials before rate limits; of several rate limits, the longest.
-    pub(super) fn pause(&self, caller: &Caller<'_>, now: Instant) -> Option<Hold> {
+    pub(super) fn hold(&self, caller: &Caller<'_>, now: Instant) -> Option<Hold> {
         let limits = || {
             let limits = self.subjects(caller).filter_map(|subject| self.limits.get(&subject));
-            limits.map(|limit| &limit.pause).filter(|pause| pause.until > now).max_by_key(|pause| pause.until)
+            limits.map(|limit| &limit.hold).filter(|hold| hold.until > now).max_by_key(|hold| hold.until)
         };
         self.refusal(caller.credentials, now).or_else(limits).cloned()
     }
@@ -127,7 +127,7 @@ impl LimiterState {
     /// The active hold for refused credentials.
     pub(super) fn refusal(&self, credentials: CredentialsId, now: Instant) -> Option<&Hold> {
         match self.tokens.get(&credentials).map(|token| &token.breaker_state) {
-            Some(BreakerState::Refused { pause, .. }) if pause.until > now => Some(pause),
+            Some(BreakerState::Refused { hold, .. }) if hold.until > now => Some(hold),
             _ => None,
         }
     }
@@ -231,14 +231,14 @@ impl LimiterState {
         let wait = match (wait, known) {
             (Some(wait), _) => (*wait).max(MIN_RATE_LIMIT_WAIT),
             // Concurrent calls count as one.
-            (None, Some(known)) if known.pause.until > now => known.wait,
-            (None, Some(known)) if known.pause.until + known.wait > now => (known.wait * 2).min(MAX_RATE_LIMIT_WAIT),
+            (None, Some(known)) if known.hold.until > now => known.wait,
+            (None, Some(known)) if known.hold.until + known.wait > now => (known.wait * 2).min(MAX_RATE_LIMIT_WAIT),
             (None, _) => DEFAULT_RATE_LIMIT_WAIT.mul_f64(self.wait_scale),
         };
         // A call that began earlier may have got a shorter wait.
-        let until = known.map_or(now + wait, |known| known.pause.until.max(now + wait));
+        let until = known.map_or(now + wait, |known| known.hold.until.max(now + wait));
         let cause = HoldCause::RateLimited(Arc::new(error));
-        self.limits.insert(subject, Limit { pause: Hold { cause, until }, wait });
+        self.limits.insert(subject, Limit { hold: Hold { cause, until }, wait });
     }
 
     /// Holds the other numbers of a resource if one number turned out to belong to a limited account, and the accounts
@@ -252,7 +252,7 @@ impl LimiterState {
         };
         let Some(limit) = self.limits.get(&Subject::BusinessAccount(account.as_str().into())).cloned() else { return };
         let unplaced = Subject::Unplaced(caller.resource.to_owned());
-        if self.limits.get(&unplaced).is_none_or(|known| known.pause.until < limit.pause.until) {
+        if self.limits.get(&unplaced).is_none_or(|known| known.hold.until < limit.hold.until) {
             self.limits.insert(unplaced, limit);
         }
     }
@@ -264,20 +264,20 @@ impl LimiterState {
         }
     }
 
-    pub(super) fn paused(&self, now: Instant) -> [Paused; 4] {
-        let mut paused = HoldScope::ALL.map(|scope| Paused { scope, count: 0, longest: Duration::ZERO });
+    pub(super) fn active_holds(&self, now: Instant) -> [ActiveHolds; 4] {
+        let mut holds = HoldScope::ALL.map(|scope| ActiveHolds { scope, count: 0, longest: Duration::ZERO });
         let refusals = self.tokens.values().filter_map(|token| match &token.breaker_state {
-            BreakerState::Refused { pause, .. } => Some((HoldScope::Token, pause.until)),
+            BreakerState::Refused { hold, .. } => Some((HoldScope::Token, hold.until)),
             BreakerState::Unknown | BreakerState::Accepted { .. } => None,
         });
-        let limits = self.limits.iter().filter_map(|(subject, limit)| Some((subject.scope()?, limit.pause.until)));
+        let limits = self.limits.iter().filter_map(|(subject, limit)| Some((subject.scope()?, limit.hold.until)));
         for (scope, until) in refusals.chain(limits).filter(|(_, until)| *until > now) {
-            for known in paused.iter_mut().filter(|known| known.scope == scope) {
+            for known in holds.iter_mut().filter(|known| known.scope == scope) {
                 known.count += 1;
                 known.longest = known.longest.max(until - now);
             }
         }
-        paused
+        holds
     }
 
     /// Removes expired entries now and then, so that the state does not grow with every token ever seen.
@@ -286,7 +286,7 @@ impl LimiterState {
             return;
         }
         // Keep a limit beyond its end: the next limit without a time doubles its wait.
-        self.limits.retain(|_, limit| limit.pause.until + limit.wait > now);
+        self.limits.retain(|_, limit| limit.hold.until + limit.wait > now);
         self.usage.retain(|_, (_, at)| now.duration_since(*at) < USAGE_LIFETIME);
         self.tokens.retain(|_, token| !token.is_idle(now));
         self.sweep_at = 2 * self.len();

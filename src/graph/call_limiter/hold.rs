@@ -41,7 +41,7 @@ pub enum HoldCause {
 
 /// The active holds of one scope, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paused {
+pub struct ActiveHolds {
     /// The scope.
     pub scope: HoldScope,
     /// The number of holds.

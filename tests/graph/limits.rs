@@ -9,9 +9,7 @@ use harness::TOKEN;
 use waflows_core::meta::ErrorClass;
 use waflows_operator::graph::{CallError, Credentials, HoldCause};
 
-use crate::world::{
-    APP_SECRET, Graph, NUMBER, RESOURCE, ceilings, class_of, credentials, proven_credentials, unlimited,
-};
+use crate::world::{APP_SECRET, Graph, NUMBER, RESOURCE, class_of, credentials, limits, proven_credentials, unlimited};
 
 const BAD: &str = "EAABadTokenOfTheTests0123456789abc";
 
@@ -82,18 +80,16 @@ async fn a_token_that_is_revoked_in_the_middle_stops_what_has_not_begun() {
     let refusals = graph.reads() as usize - answered;
     assert!((1..=8).contains(&refusals), "only those under way: {refusals}");
     let result = graph.client.read(&good, "ns/b", NUMBER).await;
-    assert!(
-        matches!(&result, Err(CallError::Paused(pause)) if matches!(pause.cause, HoldCause::CredentialsRefused(_)))
-    );
+    assert!(matches!(&result, Err(CallError::Held(hold)) if matches!(hold.cause, HoldCause::CredentialsRefused(_))));
     assert_eq!(graph.reads() as usize, answered + refusals);
 }
 
 #[tokio::test]
 async fn a_refused_token_gets_one_call_after_its_wait() {
-    let graph = Graph::paced(
+    let graph = Graph::limited(
         Config::default(),
         |_| {},
-        waflows_operator::graph::pacing::Limits {
+        waflows_operator::graph::call_limiter::Limits {
             // 5 minutes become 30 milliseconds.
             wait_scale: 0.0001,
             ..unlimited()
@@ -155,9 +151,9 @@ async fn a_limited_account_costs_one_call_and_numbers_known_to_be_of_another_go_
 }
 
 #[tokio::test]
-async fn the_ceiling_of_calls_under_way_holds_and_one_token_leaves_room() {
+async fn the_limit_of_calls_under_way_holds_and_one_token_leaves_room() {
     let config = Config { latency: Duration::from_millis(3), ..Config::default() };
-    let graph = Graph::paced(config, |_| {}, ceilings(1_000_000, 8)).await;
+    let graph = Graph::limited(config, |_| {}, limits(1_000_000, 8)).await;
     let numbers = numbers(100);
     graph.emulator.add_numbers(&numbers);
     let good = credentials(TOKEN);
@@ -167,7 +163,7 @@ async fn the_ceiling_of_calls_under_way_holds_and_one_token_leaves_room() {
 
 #[tokio::test]
 async fn a_token_whose_calls_hang_holds_nobody_back() {
-    let graph = Graph::paced(Config::default(), |_| {}, ceilings(1_000_000, 8)).await;
+    let graph = Graph::limited(Config::default(), |_| {}, limits(1_000_000, 8)).await;
     let numbers = numbers(50);
     graph.emulator.add_numbers(&numbers);
     graph.emulator.add_token(BAD);

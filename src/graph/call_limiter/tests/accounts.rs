@@ -7,7 +7,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A call whose account was unknown gets the answer that the account is limited for a minute.
 fn meet_limit(desk: &mut Desk, caller: &Caller<'_>, is_probe: bool) {
     let limit = limited(RateLimitScope::BusinessAccount(Some("102".into())), 60);
-    desk.book.record(caller, is_probe, desk.now, Some(&limit), &of_account("102"), desk.now);
+    desk.state.record(caller, is_probe, desk.now, Some(&limit), &of_account("102"), desk.now);
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn numbers_that_may_belong_to_a_limited_account_wait_and_those_of_others_do_not(
     let callers = [told, unknown, elsewhere, of_another_resource];
     assert_eq!(callers.map(|caller| goes(&desk.admit(&caller))), [false, false, true, true]);
     assert_eq!([desk.until(&told), desk.until(&unknown)], [MINUTE; 2]);
-    let [_, accounts, resources, _] = desk.book.paused(desk.now);
+    let [_, accounts, resources, _] = desk.state.active_holds(desk.now);
     assert_eq!((accounts.count, resources.count), (1, 0), "it is one limit");
 }
 
@@ -39,7 +39,7 @@ fn numbers_of_another_account_get_their_turn_however_long_one_stays_limited() {
             if goes(&verdict) {
                 made += 1;
                 match number.as_str() {
-                    "5" => desk.book.record(&caller, is_probe(&verdict), desk.now, None, &of_account("999"), desk.now),
+                    "5" => desk.state.record(&caller, is_probe(&verdict), desk.now, None, &of_account("999"), desk.now),
                     _ => meet_limit(&mut desk, &caller, is_probe(&verdict)),
                 }
             }
@@ -62,9 +62,9 @@ fn a_limit_that_only_the_headers_of_an_answer_announce_holds_no_others_up() {
 #[test]
 fn a_refusal_is_known_without_a_call_for_as_long_as_it_is_in_force() {
     let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
-    assert!(desk.book.refusal(me.credentials, desk.now).is_none());
+    assert!(desk.state.refusal(me.credentials, desk.now).is_none());
     desk.record(&me, false, Some(&failed(ErrorClass::Token)));
-    let of = |desk: &Desk, token| desk.book.refusal(caller(token, "ns/b", "2").credentials, desk.now).is_some();
+    let of = |desk: &Desk, token| desk.state.refusal(caller(token, "ns/b", "2").credentials, desk.now).is_some();
     assert_eq!([of(&desk, "a"), of(&desk, "b")], [true, false]);
     desk.now += MINUTE * 5;
     assert!(!of(&desk, "a"), "it may be good again");

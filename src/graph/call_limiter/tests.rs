@@ -7,7 +7,7 @@ use std::time::Duration;
 use waflows_core::meta::{HoldScope, RateLimitScope};
 
 use super::super::credentials::{AccessToken, Credentials};
-use super::book::{DEFAULT_RATE_LIMIT_WAIT, USAGE_LIFETIME};
+use super::state::{DEFAULT_RATE_LIMIT_WAIT, USAGE_LIFETIME};
 use super::token::{HALF_TRUST, INCONCLUSIVE_PER_STEP, MAX_REFUSAL, TRUST, Token};
 use super::*;
 
@@ -36,31 +36,31 @@ fn is_probe(verdict: &Admission) -> bool {
     matches!(verdict, Admission::Go { is_probe: true })
 }
 
-/// A book, with shorter ways to use it.
+/// A state, with shorter ways to use it.
 struct Desk {
-    book: LimiterState,
+    state: LimiterState,
     now: Instant,
 }
 
 impl Desk {
     fn new() -> Self {
-        Self { book: LimiterState::new(1.0, 24), now: Instant::now() }
+        Self { state: LimiterState::new(1.0, 24), now: Instant::now() }
     }
 
     fn admit(&mut self, caller: &Caller<'_>) -> Admission {
-        self.book.admit(caller, self.now)
+        self.state.admit(caller, self.now)
     }
 
     fn record(&mut self, caller: &Caller<'_>, is_probe: bool, error: Option<&GraphError>) {
-        self.book.record(caller, is_probe, self.now, error, &Usage::default(), self.now);
+        self.state.record(caller, is_probe, self.now, error, &Usage::default(), self.now);
     }
 
     fn record_usage(&mut self, caller: &Caller<'_>, usage: &Usage) {
-        self.book.record(caller, false, self.now, None, usage, self.now);
+        self.state.record(caller, false, self.now, None, usage, self.now);
     }
 
     fn until(&mut self, caller: &Caller<'_>) -> Duration {
-        self.book.pause(caller, self.now).map_or(Duration::ZERO, |pause| pause.until - self.now)
+        self.state.hold(caller, self.now).map_or(Duration::ZERO, |hold| hold.until - self.now)
     }
 }
 
@@ -72,7 +72,7 @@ fn unlimited() -> Limits {
     Limits { requests_per_second: None, concurrency: None, wait_scale: 1.0 }
 }
 
-fn ceilings(per_second: u32, concurrency: u32) -> Limits {
+fn limits(per_second: u32, concurrency: u32) -> Limits {
     Limits {
         requests_per_second: NonZeroU32::new(per_second),
         concurrency: NonZeroU32::new(concurrency),
@@ -91,10 +91,10 @@ fn the_first_call_with_a_token_goes_alone_and_its_success_opens_the_way() {
 
 #[test]
 fn after_a_break_two_calls_go_ahead_and_later_one() {
-    for (pause, ahead) in [(TRUST, 2), (HALF_TRUST, 1)] {
+    for (silence, ahead) in [(TRUST, 2), (HALF_TRUST, 1)] {
         let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));
         desk.record(&caller, false, None);
-        desk.now += pause;
+        desk.now += silence;
         for _ in 0..ahead {
             assert!(is_probe(&desk.admit(&caller)));
         }
@@ -110,12 +110,12 @@ fn a_refused_token_stops_every_resource_and_is_tried_again_ever_more_slowly() {
         assert!(is_probe(&desk.admit(&first)));
         desk.record(&first, true, Some(&failed(ErrorClass::Token)));
         let wait = Duration::from_secs(minutes * 60);
-        let Admission::Stop(pause) = desk.admit(&other) else { panic!("the token is refused") };
-        assert_eq!(pause.until, desk.now + wait);
-        assert!(matches!(pause.cause, HoldCause::CredentialsRefused(_)));
+        let Admission::Stop(hold) = desk.admit(&other) else { panic!("the token is refused") };
+        assert_eq!(hold.until, desk.now + wait);
+        assert!(matches!(hold.cause, HoldCause::CredentialsRefused(_)));
         let bystander = caller("b", "ns/a", "1");
         assert!(goes(&desk.admit(&bystander)), "another token is free");
-        desk.book.abandon_probe(bystander.credentials);
+        desk.state.abandon_probe(bystander.credentials);
         desk.now += wait;
     }
 }
@@ -137,7 +137,7 @@ fn a_success_that_was_begun_before_the_refusal_does_not_open_the_way_again() {
     desk.now += Duration::from_millis(10);
     desk.record(&caller, false, Some(&failed(ErrorClass::Token)));
     desk.now += Duration::from_millis(10);
-    desk.book.record(&caller, false, begun, None, &Usage::default(), desk.now);
+    desk.state.record(&caller, false, begun, None, &Usage::default(), desk.now);
     assert!(matches!(desk.admit(&caller), Admission::Stop(_)));
     desk.now += Duration::from_secs(5 * 60);
     assert!(is_probe(&desk.admit(&caller)));
@@ -169,7 +169,7 @@ fn inconclusive_first_calls_widen_the_way_step_by_step() {
             }
         }
         for _ in INCONCLUSIVE_PER_STEP..step {
-            desk.book.abandon_probe(caller.credentials);
+            desk.state.abandon_probe(caller.credentials);
         }
     }
 }
@@ -227,8 +227,8 @@ fn after_a_wait_as_long_as_the_last_one_a_limit_begins_anew() {
     for (later, factor) in [(DEFAULT_RATE_LIMIT_WAIT - Duration::from_secs(1), 2), (DEFAULT_RATE_LIMIT_WAIT, 1)] {
         let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
         desk.record(&me, false, Some(&unnamed_limit()));
-        let paused_at = |after| desk.book.paused(desk.now + after).iter().map(|paused| paused.count).sum::<usize>();
-        assert_eq!([Duration::ZERO, DEFAULT_RATE_LIMIT_WAIT].map(paused_at), [1, 0]);
+        let holds_at = |after| desk.state.active_holds(desk.now + after).iter().map(|holds| holds.count).sum::<usize>();
+        assert_eq!([Duration::ZERO, DEFAULT_RATE_LIMIT_WAIT].map(holds_at), [1, 0]);
         desk.now += DEFAULT_RATE_LIMIT_WAIT + later;
         desk.record(&me, false, Some(&unnamed_limit()));
         assert_eq!(desk.until(&me), DEFAULT_RATE_LIMIT_WAIT * factor, "{later:?}");
@@ -240,9 +240,9 @@ fn a_refusal_is_told_before_a_limit() {
     let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
     desk.record(&me, false, Some(&limited(RateLimitScope::Token, 9000)));
     desk.record(&me, false, Some(&failed(ErrorClass::AppSecretProof)));
-    let pause = desk.book.pause(&me, desk.now).unwrap();
-    assert!(matches!(pause.cause, HoldCause::CredentialsRefused(_)));
-    let [tokens, others @ ..] = desk.book.paused(desk.now);
+    let hold = desk.state.hold(&me, desk.now).unwrap();
+    assert!(matches!(hold.cause, HoldCause::CredentialsRefused(_)));
+    let [tokens, others @ ..] = desk.state.active_holds(desk.now);
     assert_eq!((tokens.scope, tokens.count, tokens.longest), (HoldScope::Token, 2, Duration::from_secs(9000)));
     assert!(others.iter().all(|other| other.count == 0));
 }
@@ -255,26 +255,26 @@ fn waits_of_our_own_are_scaled_and_those_of_meta_are_not() {
         (unnamed_limit(), Duration::from_millis(600)),
         (limited(RateLimitScope::Token, 7), Duration::from_secs(7)),
     ] {
-        let mut desk = Desk { book: LimiterState::new(0.01, 24), now: Instant::now() };
+        let mut desk = Desk { state: LimiterState::new(0.01, 24), now: Instant::now() };
         desk.record(&me, false, Some(&error));
         assert_eq!(desk.until(&me), wait);
     }
-    let pacing = CallLimiter::new(Limits { wait_scale: 0.01, ..unlimited() });
-    assert_eq!(Duration::from_secs(1).mul_f64(pacing.wait_scale()), Duration::from_millis(10));
+    let limiter = CallLimiter::new(Limits { wait_scale: 0.01, ..unlimited() });
+    assert_eq!(Duration::from_secs(1).mul_f64(limiter.wait_scale()), Duration::from_millis(10));
 }
 
 #[test]
 fn usage_above_eighty_percent_slows_down() {
     let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
     desk.record_usage(&me, &Usage { app_percent: 79, ..Usage::default() });
-    assert_eq!(desk.book.delay(&me, desk.now), Duration::ZERO);
+    assert_eq!(desk.state.delay(&me, desk.now), Duration::ZERO);
     desk.record_usage(&me, &Usage { app_percent: 95, ..Usage::default() });
-    assert_eq!(desk.book.delay(&me, desk.now), Duration::from_millis(1500));
+    assert_eq!(desk.state.delay(&me, desk.now), Duration::from_millis(1500));
     desk.record_usage(&me, &Usage::default());
-    assert_eq!(desk.book.delay(&me, desk.now), Duration::from_millis(1500), "an answer that says nothing of it");
-    assert_eq!(desk.book.delay(&me, desk.now + USAGE_LIFETIME), Duration::ZERO);
+    assert_eq!(desk.state.delay(&me, desk.now), Duration::from_millis(1500), "an answer that says nothing of it");
+    assert_eq!(desk.state.delay(&me, desk.now + USAGE_LIFETIME), Duration::ZERO);
     desk.record_usage(&me, &Usage { business_percent: 300, ..of_account("102") });
-    assert_eq!(desk.book.delay(&me, desk.now), Duration::from_secs(2));
+    assert_eq!(desk.state.delay(&me, desk.now), Duration::from_secs(2));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn the_book_forgets() {
         assert!(goes(&desk.admit(&caller)));
         desk.record(&caller, true, Some(&limited(RateLimitScope::Token, 1)));
     }
-    assert!(desk.book.len() <= 130, "{}", desk.book.len());
+    assert!(desk.state.len() <= 130, "{}", desk.state.len());
 }
 
 #[test]
@@ -296,14 +296,14 @@ fn the_book_keeps_what_still_counts() {
     desk.record(&me, false, Some(&unnamed_limit()));
     desk.now += DEFAULT_RATE_LIMIT_WAIT;
     desk.record_usage(&me, &Usage { app_percent: 95, ..Usage::default() });
-    assert_eq!(desk.book.len(), 3, "a token, its limit, its usage");
+    assert_eq!(desk.state.len(), 3, "a token, its limit, its usage");
     desk.now += DEFAULT_RATE_LIMIT_WAIT - Duration::from_secs(1);
     for n in 0..64 {
         let name = format!("{n}");
         desk.admit(&caller(&name, &name, &name));
     }
-    assert_eq!(desk.book.len(), 66, "the token is idle, and forgotten");
-    assert_eq!(desk.book.delay(&me, desk.now), Duration::from_millis(1500));
+    assert_eq!(desk.state.len(), 66, "the token is idle, and forgotten");
+    assert_eq!(desk.state.delay(&me, desk.now), Duration::from_millis(1500));
     desk.record(&me, false, Some(&unnamed_limit()));
     assert_eq!(desk.until(&me), DEFAULT_RATE_LIMIT_WAIT * 2);
 }
@@ -329,33 +329,33 @@ fn a_token_is_forgotten_once_nothing_is_lost_by_it() {
 
 #[tokio::test]
 async fn a_hundred_calls_at_once_with_a_bad_token_are_one() {
-    let pacing = CallLimiter::new(unlimited());
+    let limiter = CallLimiter::new(unlimited());
     let calls = Cell::new(0);
     let attempt = || async {
-        let Ok(pass) = pacing.enter(caller("bad", "ns/a", "1")).await else {
+        let Ok(permit) = limiter.enter(caller("bad", "ns/a", "1")).await else {
             return;
         };
         calls.set(calls.get() + 1);
         tokio::task::yield_now().await;
-        pass.finish(Some(&failed(ErrorClass::Token)), &Usage::default());
+        permit.finish(Some(&failed(ErrorClass::Token)), &Usage::default());
     };
     futures::future::join_all((0..100).map(|_| attempt())).await;
     assert_eq!(calls.get(), 1);
-    assert_eq!(pacing.paused().map(|paused| paused.count), [1, 0, 0, 0]);
+    assert_eq!(limiter.active_holds().map(|holds| holds.count), [1, 0, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_for_their_turn_hear_of_a_refusal() {
-    let pacing = CallLimiter::new(ceilings(1, 4));
-    pacing.enter(caller("a", "ns/a", "1")).await.unwrap().finish(None, &Usage::default());
+    let limiter = CallLimiter::new(limits(1, 4));
+    limiter.enter(caller("a", "ns/a", "1")).await.unwrap().finish(None, &Usage::default());
     let calls = Cell::new(0);
     let attempt = || async {
         // All may begin at once, because the token was good a moment ago. Then they wait for slots and turns.
-        let Ok(pass) = pacing.enter(caller("a", "ns/a", "1")).await else {
+        let Ok(permit) = limiter.enter(caller("a", "ns/a", "1")).await else {
             return;
         };
         calls.set(calls.get() + 1);
-        pass.finish(Some(&failed(ErrorClass::Token)), &Usage::default());
+        permit.finish(Some(&failed(ErrorClass::Token)), &Usage::default());
     };
     futures::future::join_all((0..100).map(|_| attempt())).await;
     assert_eq!(calls.get(), 1);
@@ -363,9 +363,9 @@ async fn calls_that_wait_for_their_turn_hear_of_a_refusal() {
 
 #[tokio::test]
 async fn a_cancelled_first_call_lets_the_next_one_go() {
-    let pacing = CallLimiter::new(unlimited());
-    let probe = pacing.enter(caller("a", "ns/a", "1")).await.unwrap();
-    let mut next = Box::pin(pacing.enter(caller("a", "ns/a", "2")));
+    let limiter = CallLimiter::new(unlimited());
+    let probe = limiter.enter(caller("a", "ns/a", "1")).await.unwrap();
+    let mut next = Box::pin(limiter.enter(caller("a", "ns/a", "2")));
     assert!(futures::poll!(next.as_mut()).is_pending());
     drop(probe);
     assert!(next.await.unwrap().is_probe);
@@ -373,11 +373,11 @@ async fn a_cancelled_first_call_lets_the_next_one_go() {
 
 #[tokio::test]
 async fn a_first_call_cancelled_while_it_waits_for_a_slot_lets_the_next_one_go() {
-    let pacing = CallLimiter::new(ceilings(1000, 1));
-    let other = pacing.enter(caller("other", "ns/a", "1")).await.unwrap();
-    let mut probe = Box::pin(pacing.enter(caller("a", "ns/a", "1")));
+    let limiter = CallLimiter::new(limits(1000, 1));
+    let other = limiter.enter(caller("other", "ns/a", "1")).await.unwrap();
+    let mut probe = Box::pin(limiter.enter(caller("a", "ns/a", "1")));
     assert!(futures::poll!(probe.as_mut()).is_pending());
-    let mut next = Box::pin(pacing.enter(caller("a", "ns/a", "2")));
+    let mut next = Box::pin(limiter.enter(caller("a", "ns/a", "2")));
     assert!(futures::poll!(next.as_mut()).is_pending());
     drop(probe);
     drop(other);
@@ -386,44 +386,44 @@ async fn a_first_call_cancelled_while_it_waits_for_a_slot_lets_the_next_one_go()
 
 #[tokio::test(start_paused = true)]
 async fn one_token_leaves_slots_to_the_others() {
-    let pacing = CallLimiter::new(ceilings(1000, 32));
+    let limiter = CallLimiter::new(limits(1000, 32));
     let slow = caller("slow", "ns/a", "1");
-    pacing.enter(slow).await.unwrap().finish(None, &Usage::default());
-    let hanging = futures::future::join_all((0..24).map(|_| pacing.enter(slow))).await;
-    let mut more = Box::pin(pacing.enter(slow));
+    limiter.enter(slow).await.unwrap().finish(None, &Usage::default());
+    let hanging = futures::future::join_all((0..24).map(|_| limiter.enter(slow))).await;
+    let mut more = Box::pin(limiter.enter(slow));
     assert!(futures::poll!(more.as_mut()).is_pending());
-    pacing.enter(caller("other", "ns/b", "2")).await.unwrap();
+    limiter.enter(caller("other", "ns/b", "2")).await.unwrap();
     drop(hanging);
     more.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_slowed_down_takes_no_slot_meanwhile() {
-    let pacing = CallLimiter::new(ceilings(1000, 1));
+    let limiter = CallLimiter::new(limits(1000, 1));
     let slow = caller("slow", "ns/a", "1");
     let usage = Usage { app_percent: 100, ..Usage::default() };
-    pacing.enter(slow).await.unwrap().finish(None, &usage);
-    let mut delayed = Box::pin(pacing.enter(slow));
+    limiter.enter(slow).await.unwrap().finish(None, &usage);
+    let mut delayed = Box::pin(limiter.enter(slow));
     assert!(futures::poll!(delayed.as_mut()).is_pending());
     let begun = Instant::now();
-    pacing.enter(caller("other", "ns/b", "2")).await.unwrap();
+    limiter.enter(caller("other", "ns/b", "2")).await.unwrap();
     assert!(begun.elapsed() < Duration::from_millis(10));
     delayed.await.unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_second_sees_more_calls_than_the_ceiling() {
-    let pacing = CallLimiter::new(ceilings(50, 100));
+async fn no_second_sees_more_calls_than_the_limit() {
+    let limiter = CallLimiter::new(limits(50, 100));
     let begun = RefCell::new(Vec::new());
     let attempt = |n: u32| {
         let begun = &begun;
-        let pacing = &pacing;
+        let limiter = &limiter;
         async move {
             let token = n.to_string();
-            let pass = pacing.enter(caller(&token, "ns/a", "1")).await.unwrap();
+            let permit = limiter.enter(caller(&token, "ns/a", "1")).await.unwrap();
             begun.borrow_mut().push(Instant::now());
-            pass.finish(None, &Usage::default());
+            permit.finish(None, &Usage::default());
         }
     };
     let start = Instant::now();
@@ -434,6 +434,6 @@ async fn no_second_sees_more_calls_than_the_ceiling() {
         .map(|from| begun.iter().filter(|at| **at >= *from && **at < *from + Duration::from_secs(1)).count())
         .max();
     assert!(most <= Some(50), "{most:?}");
-    // A tenth of the ceiling is reserved for bursts of a few calls.
+    // A tenth of the limit is reserved for bursts of a few calls.
     assert!(start.elapsed() < Duration::from_millis(4400), "{:?}", start.elapsed());
 }

@@ -1,0 +1,143 @@
+//! Asks all targets of one resource's endpoint, once.
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use rand_core::OsRng;
+use tokio::sync::Semaphore;
+use waflows_core::api::conditions::{ConditionReason, Reason};
+use waflows_core::api::crd::{Endpoint, FlowsEncryptionKeySpec, SecretKeyRef};
+use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
+use waflows_core::proof::{EndpointProof, TargetProof};
+use waflows_core::schedule::backoff::Waits;
+use waflows_key::PublicKey;
+use waflows_probe::{AskWith, SigningSecret, encode};
+
+use super::client::ProbeClient;
+use super::targets::{Policy, Target, targets};
+use crate::controller::secrets::read_entry;
+use crate::graph::AppSecret;
+use crate::metrics::Metrics;
+use crate::outbound;
+
+/// Requests that run at the same time, for all resources together. A target that does not answer holds one for up to 10 s.
+static REQUESTS: Semaphore = Semaphore::const_new(16);
+
+/// What a series of requests needs.
+pub struct Inquirer {
+    /// Requests to the API server.
+    pub client: Client,
+    /// What the flags allow.
+    pub policy: Policy,
+    /// The waits between requests.
+    pub waits: Waits,
+    /// Counts the requests.
+    pub metrics: std::sync::Arc<Metrics>,
+}
+
+impl Inquirer {
+    /// Asks every target of the endpoint, with the key and with a key that nobody has.
+    pub async fn ask(&self, namespace: &str, spec: &FlowsEncryptionKeySpec, key: &PublicKey) -> EndpointProof {
+        let targets = match &spec.endpoint {
+            Some(endpoint) => self.ask_all(namespace, spec, endpoint, key).await,
+            None => Ok(Vec::new()),
+        };
+        EndpointProof { key: *key.fingerprint(), targets, at: Timestamp::now() }
+    }
+
+    async fn ask_all(
+        &self,
+        namespace: &str,
+        spec: &FlowsEncryptionKeySpec,
+        endpoint: &Endpoint,
+        key: &PublicKey,
+    ) -> Result<Vec<TargetProof>, ConditionReason> {
+        let targets = targets(&self.client, &self.policy, namespace, endpoint).await?;
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let api = Api::namespaced(self.client.clone(), namespace);
+        let secret = match spec.endpoint_app_secret_ref() {
+            Some(reference) => Some(signing_secret(&api, reference).await?),
+            None => None,
+        };
+        let roots = match &endpoint.ca_secret_ref {
+            Some(reference) => roots(&api, reference).await?,
+            None => Vec::new(),
+        };
+        let asking = targets.iter().map(|target| self.ask_target(target, &roots, secret.as_ref(), key));
+        join_all(asking).await.into_iter().collect()
+    }
+
+    async fn ask_target(
+        &self,
+        target: &Target,
+        roots: &[reqwest::Certificate],
+        secret: Option<&SigningSecret>,
+        key: &PublicKey,
+    ) -> Result<TargetProof, ConditionReason> {
+        let client = ProbeClient::pinned(target, roots.to_vec()).map_err(|_| no_client())?;
+        let mut finding = self.request(&client, target, AskWith::Key(key), secret).await?;
+        if finding.outcome.is_untold() {
+            // A pod may have been replaced at this moment.
+            tokio::time::sleep(self.waits.before_second_probe()).await;
+            finding = self.request(&client, target, AskWith::Key(key), secret).await?;
+        }
+        let unknown_key = match finding.outcome {
+            ProbeOutcome::TimedOut | ProbeOutcome::Unreachable | ProbeOutcome::SignatureRefused => None,
+            _ => Some(self.request(&client, target, AskWith::UnknownKey, secret).await?),
+        };
+        Ok(TargetProof { target: target.name.clone(), finding, unknown_key })
+    }
+
+    async fn request(
+        &self,
+        client: &ProbeClient,
+        target: &Target,
+        key: AskWith<'_>,
+        secret: Option<&SigningSecret>,
+    ) -> Result<ProbeFinding, ConditionReason> {
+        // The semaphore is never closed.
+        let _place = REQUESTS.acquire().await;
+        let (request, opener) = encode(key, secret, &mut OsRng).map_err(|_| no_client())?;
+        let reply = client.ask(target.url.clone(), &request, &opener).await;
+        if matches!(key, AskWith::Key(_)) {
+            self.metrics.probed(reply.finding.outcome);
+        }
+        Ok(reply.finding)
+    }
+}
+
+async fn signing_secret(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<SigningSecret, ConditionReason> {
+    let value = read_entry(api, reference, "endpoint.appSecretRef", "app secret", |bytes| {
+        AppSecret::new(bytes).map(|secret| secret.signing())
+    });
+    match value.await {
+        Ok(Ok(Ok(secret))) => Ok(secret),
+        Ok(Ok(Err(error))) => Err(ConditionReason::new(
+            Reason::CredentialMalformed,
+            format!("{}: the app secret {error}.", reference.place(api.namespace().unwrap_or_default())),
+        )),
+        Ok(Err(reason)) => Err(reason),
+        Err(error) => Err(ConditionReason::new(Reason::EndpointUnreachable, format!("The operator failed: {error}."))),
+    }
+}
+
+async fn roots(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<reqwest::Certificate>, ConditionReason> {
+    let value = read_entry(api, reference, "endpoint.caSecretRef", "certificate", outbound::roots);
+    match value.await {
+        Ok(Ok(Some(roots))) => Ok(roots),
+        Ok(Ok(None)) => Err(ConditionReason::new(
+            Reason::EndpointUnreachable,
+            format!("{}: there is no certificate in PEM form.", reference.place(api.namespace().unwrap_or_default())),
+        )),
+        Ok(Err(reason)) => Err(reason),
+        Err(error) => Err(ConditionReason::new(Reason::EndpointUnreachable, format!("The operator failed: {error}."))),
+    }
+}
+
+/// Never in practice.
+fn no_client() -> ConditionReason {
+    ConditionReason::new(Reason::EndpointUnreachable, "The operator could not make a request to the endpoint.")
+}
