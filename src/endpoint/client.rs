@@ -34,9 +34,6 @@ pub struct ProbeClient(reqwest::Client);
 /// The reasons why a client for a target cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
-    /// There is no certificate in the authorities.
-    #[error("there is no certificate in PEM form")]
-    NoCertificates,
     /// The host of the URL is an IP address, but not the address of the target.
     #[error("the URL and the address of the target differ")]
     OtherAddress,
@@ -56,14 +53,14 @@ impl ProbeClient {
     }
 
     /// A client for one target. It connects to the address of the target, which was checked, and resolves no name. It
-    /// trusts only `authorities` (PEM) if given, otherwise the roots of the platform. It does not follow redirects.
+    /// trusts only these authorities, or the roots of the platform if there are none. It does not follow redirects.
     ///
     /// A pod is asked directly. A URL is asked through the proxy of the environment, if there is one: the proxy then
     /// resolves the name again, and its own rules decide where the request may go.
     ///
     /// # Errors
-    /// If the authorities hold no certificate, or TLS cannot be set up.
-    pub fn pinned(target: &Target, authorities: Option<&[u8]>) -> Result<Self, PinError> {
+    /// If the URL has another IP address, or TLS cannot be set up.
+    pub fn pinned(target: &Target, authorities: Vec<Certificate>) -> Result<Self, PinError> {
         let host = target.url.host_str().unwrap_or_default();
         // An IP address is not looked up, so it must be the right one already.
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -74,8 +71,8 @@ impl ProbeClient {
         if target.is_pod() {
             builder = builder.no_proxy();
         }
-        if let Some(pem) = authorities {
-            builder = builder.tls_certs_only(outbound::roots(pem).ok_or(PinError::NoCertificates)?);
+        if !authorities.is_empty() {
+            builder = builder.tls_certs_only(authorities);
         }
         Ok(Self(builder.build()?))
     }

@@ -2,7 +2,7 @@
 //!
 //! [`targets`] says where the requests for an endpoint go, or why there are none. [`client`] sends one probe of
 //! `waflows_probe`. [`obstacle`] names the reason for a missing answer. [`explanation`] says what an outcome means and
-//! what helps.
+//! what helps. [`prober`] asks again and again, and [`inquiry`] asks all targets of one resource once.
 //!
 //! [`prober`] decides when an endpoint is asked, and keeps the proofs. [`inquiry`] asks all targets of one endpoint once.
 //!

@@ -14,6 +14,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use rand_core::OsRng;
+use reqwest::Certificate;
 use serde_json::{Value, json};
 use waflows_core::api::conditions::{ConditionReason, Reason};
 use waflows_core::api::crd::Endpoint;
@@ -157,6 +158,11 @@ impl Scene {
         ask(&self.emulator, &self.key, target).await
     }
 
+    /// The same, with trust in the authority of another emulator.
+    pub(crate) async fn ask_with(&self, target: &Target, authority: &Emulator) -> (ProbeOutcome, Option<u16>) {
+        ask(authority, &self.key, target).await
+    }
+
     /// Asks all targets, as the operator does. Fails unless there are none because of this reason. No request leaves.
     pub(crate) async fn assert_refused(
         &self,
@@ -178,7 +184,8 @@ impl Scene {
 pub(crate) async fn ask(emulator: &Emulator, key: &TestKey, target: &Target) -> (ProbeOutcome, Option<u16>) {
     let key = PublicKey::from_public_key(&key.public_pem()).unwrap();
     let (request, opener) = encode(AskWith::Key(&key), None, &mut OsRng).unwrap();
-    let client = ProbeClient::pinned(target, emulator.ca_pem().map(str::as_bytes)).unwrap();
+    let authorities = emulator.ca_pem().map(|pem| Certificate::from_pem_bundle(pem.as_bytes()).unwrap());
+    let client = ProbeClient::pinned(target, authorities.unwrap_or_default()).unwrap();
     let finding = client.ask(target.url.clone(), &request, &opener).await.finding;
     (finding.outcome, finding.http_status)
 }
