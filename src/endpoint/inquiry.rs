@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use rand_core::OsRng;
+use reqwest::Certificate;
 use tokio::sync::Semaphore;
 use waflows_core::api::conditions::ConditionReason;
 use waflows_core::api::crd::{Endpoint, FlowsEncryptionKeySpec, SecretKeyRef};
@@ -26,6 +27,7 @@ use super::targets::targets;
 use crate::controller::secrets::read_entry;
 use crate::graph::AppSecret;
 use crate::metrics::Metrics;
+use crate::outbound;
 
 /// Requests that run at the same time, for all resources together. A target that does not answer holds one for up to 10 s.
 static REQUESTS: Semaphore = Semaphore::const_new(16);
@@ -69,22 +71,22 @@ impl Inquirer {
             None => None,
         };
         let authorities = match &endpoint.ca_secret_ref {
-            Some(reference) => Some(authorities(&api, reference).await?),
-            None => None,
+            Some(reference) => authorities(&api, reference).await?,
+            None => Vec::new(),
         };
-        let authorities = authorities.as_deref();
-        let asking = targets.iter().map(|target| self.ask_target(target, authorities, secret.as_ref(), key));
+        let asking = targets.iter().map(|target| self.ask_target(target, &authorities, secret.as_ref(), key));
         join_all(asking).await.into_iter().collect()
     }
 
     async fn ask_target(
         &self,
         target: &Target,
-        authorities: Option<&[u8]>,
+        authorities: &[Certificate],
         secret: Option<&SigningSecret>,
         key: &PublicKey,
     ) -> Result<TargetProof, ConditionReason> {
-        let client = ProbeClient::pinned(target, authorities).map_err(|error| unreachable(format!("{error}.")))?;
+        let client =
+            ProbeClient::pinned(target, authorities.to_vec()).map_err(|error| unreachable(format!("{error}.")))?;
         let mut finding = self.request(&client, target, AskWith::Key(key), secret).await?;
         if finding.outcome.is_untold() {
             // A pod may have been replaced at this moment.
@@ -124,9 +126,10 @@ async fn signing_secret(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<S
     secret.map_err(|error| SecretValue { namespace, reference, field: FIELD, what: "app secret" }.malformed(error))
 }
 
-/// The certificates of the authorities. [`ProbeClient::pinned`] parses them.
-async fn authorities(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<u8>, ConditionReason> {
-    entry(api, reference, "endpoint.caSecretRef", "certificate", <[u8]>::to_vec).await
+async fn authorities(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<Certificate>, ConditionReason> {
+    let namespace = api.namespace().unwrap_or_default();
+    let found = entry(api, reference, "endpoint.caSecretRef", "certificate", outbound::roots).await?;
+    found.ok_or_else(|| unreachable(format!("{}: there is no certificate in PEM form.", reference.place(namespace))))
 }
 
 async fn entry<T>(
