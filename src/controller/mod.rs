@@ -1,6 +1,6 @@
-//! The controller: keeps a store of what exists, decides in a [`queue`] what is worked on next, and takes each resource
-//! through a reconcile. What a reconcile decides is in `waflows_core`; here is what it does. [`driver`] asks the core what
-//! may start, and has it done:
+//! The controller: keeps a store of what exists and a [`queue`] of what is reconciled next, and takes each resource through a
+//! reconcile. The decisions are in `waflows_core`; here is what acts. [`driver`] asks the core what may start, and has it
+//! done:
 //!
 //! 1. [`secrets`] and [`reads`] read the Secrets, and the numbers at Meta;
 //! 2. [`uploads`] uploads the key, and reads each number back;

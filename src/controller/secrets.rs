@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use waflows_core::api::conditions::ConditionReason;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, ObservedSecret, SecretKeyRef};
 use waflows_core::observation::Inputs;
-use waflows_core::status::inputs::{self, MAX_NAMED_ENTRIES, MalformedCredential, SecretValue};
+use waflows_core::status::secrets::{self as sentences, MAX_NAMED_ENTRIES, MalformedCredential, SecretValue};
 use waflows_key::{KeyError, MAX_BYTES, PublicKey};
 use zeroize::Zeroize;
 
@@ -265,7 +265,7 @@ impl Sources {
     fn key(&self) -> Result<PublicKey, ConditionReason> {
         let spec = &self.spec;
         if let Some(text) = &spec.public_key {
-            return PublicKey::from_public_key(text).map_err(|error| inputs::unusable_public_key(&error));
+            return PublicKey::from_public_key(text).map_err(|error| sentences::unusable_public_key(&error));
         }
         if let Some(reference) = &spec.certificate_secret_ref {
             let certificate = self.value(reference, "certificateSecretRef", "certificate")?;
@@ -277,7 +277,7 @@ impl Sources {
                 })
                 .map_err(|error| self.unusable(reference, &error));
         }
-        let reference = spec.private_key_secret_ref.as_ref().ok_or_else(inputs::key_not_set)?;
+        let reference = spec.private_key_secret_ref.as_ref().ok_or_else(sentences::key_not_set)?;
         let private_key = self.value(reference, "privateKeySecretRef", "private key")?;
         let passphrase = spec.passphrase_secret_ref.as_ref();
         let passphrase = passphrase.map(|to| self.value(to, "passphraseSecretRef", "passphrase")).transpose()?;
@@ -287,7 +287,7 @@ impl Sources {
     }
 
     fn unusable(&self, reference: &SecretKeyRef, error: &KeyError) -> ConditionReason {
-        inputs::unusable_key(error, &self.namespace, reference, self.spec.passphrase_secret_ref.as_ref())
+        sentences::unusable_key(error, &self.namespace, reference, self.spec.passphrase_secret_ref.as_ref())
     }
 
     /// The key in the entry `this`, checked against the entry `other` of a Secret of type kubernetes.io/tls.
@@ -300,7 +300,7 @@ impl Sources {
         read: impl Fn(&[u8]) -> Result<PublicKey, KeyError>,
     ) -> Result<PublicKey, KeyError> {
         let other = self.find(&reference.name, other).filter(|_| reference.key == this);
-        inputs::matching_halves(key, other.map(read))
+        sentences::matching_halves(key, other.map(read))
     }
 
     fn credentials(&self) -> Result<Credentials, ConditionReason> {

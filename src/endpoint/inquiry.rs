@@ -15,7 +15,7 @@ use waflows_core::api::text::capitalized;
 use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
 use waflows_core::proof::{EndpointProof, TargetProof};
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::status::inputs::SecretValue;
+use waflows_core::status::secrets::SecretValue;
 use waflows_key::PublicKey;
 use waflows_probe::{AskWith, SigningSecret, encode};
 

@@ -8,7 +8,7 @@ use hmac::{Hmac, Mac};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
-use waflows_core::status::inputs::{MAX_CREDENTIAL_BYTES, MalformedCredential};
+use waflows_core::status::secrets::{MAX_CREDENTIAL_BYTES, MalformedCredential};
 use waflows_probe::SigningSecret;
 use zeroize::Zeroizing;
 

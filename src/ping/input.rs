@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use reqwest::Certificate;
-use waflows_core::status::inputs::MalformedCredential;
+use waflows_core::status::secrets::MalformedCredential;
 use waflows_key::{Inspection, KeyKind, PublicKey};
 use waflows_probe::SigningSecret;
 

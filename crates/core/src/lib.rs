@@ -1,20 +1,20 @@
-//! All decisions of the operator, without I/O: functions of values, including the time.
+//! The decisions about resources and numbers, without I/O: functions of values, including the time.
 //!
 //! A module imports only modules below it in this list:
 //!
-//! - [`reconcile`]: which of its numbers a resource may work on
+//! - [`reconcile`]: the loop of a reconcile, and which of its numbers a resource may work on
 //! - [`status`]: what users see: conditions, messages, events
 //! - [`rollout`]: which uploads are needed, and how a new key goes to one number first, the canary
 //! - [`queue`]: which resource is reconciled next
 //! - [`store`]: the cached resources, the versions of Secrets, and which resource claims which number
 //! - [`observation`]: the inputs of a reconcile
+//! - [`proof`]: what the probes of one resource's endpoint found
 //! - [`number`]: the next status of one number
 //! - [`upload`]: the reason and the result of an upload
 //! - [`schedule`]: when work is due, and the backoff
 //! - [`meta`]: Meta's answers
-//! - [`proof`]: what the probes of one endpoint found
-//! - [`endpoint`]: the possible outcomes of a probe of a Flow endpoint
 //! - [`api`]: the `FlowsEncryptionKey` resource, its conditions and reasons
+//! - [`endpoint`]: the possible outcomes of a probe of a Flow endpoint
 
 pub mod api;
 pub mod endpoint;

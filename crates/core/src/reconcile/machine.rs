@@ -1,8 +1,8 @@
 //! One reconcile of one resource, without I/O.
 //!
 //! A driver asks [`Reconcile::next`] what may start, until the answer is None. It starts every [`Action`], and hands each
-//! result to [`Reconcile::handle`]. [`Reconcile::revoke`] is what a cancellation does: nothing new starts, and what is
-//! under way comes to its end. [`Reconcile::status_so_far`] is a checkpoint, possible at any time.
+//! result to [`Reconcile::handle`]. [`Reconcile::revoke`] is what a cancellation does: no new read or upload starts, and what
+//! is under way comes to its end. A number that was uploaded and never read back is read once more. [`Reconcile::status_so_far`] is a checkpoint, possible at any time.
 //!
 //! ```text
 //! ReadSecrets ─► ReadNumber … ─► ClaimNumbers ─► (WriteStatus) ─► Upload, ReadBack … ─► WriteStatus ─► Publish ─► Done

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use waflows_key::Fingerprint;
 
-use super::input::{Input, carried_or};
+use super::input_condition::{Input, carried_or};
 use super::trouble::{sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{EndpointStatus, FailingTarget, FlowsEncryptionKey, NumberState, PhoneNumberStatus};

@@ -2,9 +2,9 @@
 
 pub mod endpoint;
 pub mod events;
-mod input;
-pub mod inputs;
+mod input_condition;
 pub mod number_message;
 pub mod ready;
+pub mod secrets;
 pub mod summarize;
 pub mod trouble;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::endpoint;
-use super::input::{Input, carried};
+use super::input_condition::{Input, carried};
 use super::trouble::{rank, sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
