@@ -13,7 +13,7 @@ use waflows_core::api::crd::{MAX_CHECK_INTERVAL, MIN_CHECK_INTERVAL};
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::store::store::Store;
 
-use crate::cli::{GraphArgs, RunArgs};
+use crate::cli::{EndpointArgs, GraphArgs, RunArgs};
 use crate::controller::event_publisher::EventPublisher;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
@@ -136,6 +136,18 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     Ok(())
 }
 
+/// What the flags allow for requests to Flow endpoints.
+pub fn endpoint_policy(args: &RunArgs) -> Policy {
+    let EndpointArgs { endpoint_probes, endpoint_allowed_hosts, .. } = &args.endpoint;
+    Policy {
+        services: *endpoint_probes,
+        allowed_hosts: endpoint_allowed_hosts.iter().filter(|host| !host.is_empty()).cloned().collect(),
+        private_addresses: args.endpoint.endpoint_allow_private_addresses,
+        host_network: args.endpoint.endpoint_allow_host_network,
+        loopback: args.endpoint.endpoint_allow_loopback,
+    }
+}
+
 /// Connects the parts of the controller.
 fn controller(
     args: &RunArgs,
@@ -155,7 +167,8 @@ fn controller(
         health: Arc::clone(&health),
         metrics: Arc::clone(&metrics),
     };
-    let inquirer = Inquirer { client: client.clone(), policy: Policy::default(), waits, metrics: Arc::clone(&metrics) };
+    let inquirer =
+        Inquirer { client: client.clone(), policy: endpoint_policy(args), waits, metrics: Arc::clone(&metrics) };
     let prober = Prober::new(Arc::clone(&cluster), inquirer, waits, args.default_check_interval);
     let reconciler = Reconciler {
         prober: Arc::new(prober),

@@ -2,6 +2,7 @@
 
 mod check;
 mod common;
+mod endpoint;
 mod graph;
 mod inspect;
 mod ping;
@@ -17,6 +18,7 @@ use clap_complete::Shell;
 pub use check::CheckArgs;
 use common::KUBERNETES;
 pub use common::{LogFormat, OutputFormat};
+pub use endpoint::EndpointArgs;
 pub use graph::GraphArgs;
 pub use inspect::InspectArgs;
 pub use ping::PingArgs;
@@ -130,6 +132,10 @@ pub struct RunArgs {
     /// Label selector: reconcile only resources with these labels, so that several deployments can share a cluster.
     #[arg(long, env = "WAFLOWS_SELECTOR", value_parser = selector, value_name = "LABELS", help_heading = KUBERNETES)]
     pub selector: Option<String>,
+
+    /// Flags for requests to Flow endpoints.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
 
     /// Elect a leader on a Lease, so that several replicas can run and one works.
     #[arg(long, env = "WAFLOWS_LEADER_ELECTION", help_heading = ELECTION)]

@@ -1,5 +1,6 @@
 //! Parsers for the values of flags.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::selector::LabelSelector;
@@ -43,6 +44,20 @@ fn is_label(text: &str) -> bool {
         && text.chars().all(|letter| letter == '-' || is_letter(letter))
 }
 
+/// A host that endpoints may be at. Accepts an empty text, because an environment variable may be set and empty.
+pub(super) fn endpoint_host(text: &str) -> Result<String, String> {
+    let host = text.trim().to_ascii_lowercase();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let name = host.strip_prefix("*.").unwrap_or(&host);
+    let is_name = name.len() <= 253 && name.split('.').all(|label| label.len() <= 63 && is_label(label));
+    if host.is_empty() || address.parse::<IpAddr>().is_ok() || (is_name && name.parse::<IpAddr>().is_err()) {
+        return Ok(host);
+    }
+    Err("is no host: give a name such as flows.example.com, or *.example.com for all names below example.com, without \
+         https:// and port"
+        .to_owned())
+}
+
 pub(super) fn selector(text: &str) -> Result<String, String> {
     text.parse::<LabelSelector>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
@@ -60,6 +75,26 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert!(duration("9999999h").is_err());
         assert!(["", "0s", "-1h", "1 h", "soon"].iter().all(|text| duration(text).is_err()));
+    }
+
+    #[test]
+    fn hosts_of_endpoints_are_names_suffixes_or_addresses() {
+        for (text, host) in [
+            (" Flows.Example.com", "flows.example.com"),
+            ("*.example.com", "*.example.com"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("203.0.113.9", "203.0.113.9"),
+            ("[2001:DB8::1]", "[2001:db8::1]"),
+            ("localhost", "localhost"),
+            ("", ""),
+        ] {
+            assert_eq!(endpoint_host(text).as_deref(), Ok(host));
+        }
+        for text in
+            ["*", "*.", "*example.com", "a.*.com", "https://a.test", "a.test:443", "a.test/x", "bücher.example", "."]
+        {
+            assert!(endpoint_host(text).unwrap_err().contains("such as flows.example.com"), "{text}");
+        }
     }
 
     #[test]

@@ -198,14 +198,21 @@ impl<'a> StatusWriter<'a> {
 /// status is the operator's alone: what others have put there goes, whereas server-side apply would leave it.
 pub fn status_patch(resource: &FlowsEncryptionKey, status: &FlowsEncryptionKeyStatus) -> Value {
     let mut fields = json!(status);
-    if let (Value::Object(fields), Value::Object(stored)) = (&mut fields, json!(resource.status)) {
-        // A merge keeps what it does not name.
-        for (name, _) in stored {
-            fields.entry(name).or_insert(Value::Null);
-        }
-    }
+    remove_absent(&mut fields, &json!(resource.status));
     let metadata = &resource.metadata;
     json!({"metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version}, "status": fields})
+}
+
+/// Sets the members to null that only `stored` has, also in objects within the object. A merge keeps the members that it
+/// does not name.
+fn remove_absent(wanted: &mut Value, stored: &Value) {
+    let (Value::Object(wanted), Value::Object(stored)) = (wanted, stored) else { return };
+    for (name, value) in stored {
+        match wanted.get_mut(name) {
+            Some(member) => remove_absent(member, value),
+            None => drop(wanted.insert(name.clone(), Value::Null)),
+        }
+    }
 }
 
 /// Whether the resource itself is gone. While its definition is missing or not served yet, the API server answers 404,
@@ -243,6 +250,22 @@ mod tests {
             json!({
                 "metadata": {"uid": "7d1c", "resourceVersion": "12"},
                 "status": {"valid": "1/1", "lastHandledSyncRequest": null},
+            })
+        );
+    }
+
+    /// `status.endpoint` is an object, into which a merge patch goes.
+    #[test]
+    fn members_of_an_object_that_are_gone_go_as_well() {
+        let mut wanted = json!({"endpoint": {"targets": 2, "opensKeyInUse": "2/2"}});
+        let stored =
+            json!({"endpoint": {"targets": 2, "opensNewKey": "1/2", "failing": [{"target": "pod/a"}]}, "valid": "1/1"});
+        remove_absent(&mut wanted, &stored);
+        assert_eq!(
+            wanted,
+            json!({
+                "endpoint": {"targets": 2, "opensKeyInUse": "2/2", "opensNewKey": null, "failing": null},
+                "valid": null,
             })
         );
     }

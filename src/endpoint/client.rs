@@ -1,14 +1,15 @@
 //! The client that sends probes.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Certificate, Response, Url};
+use reqwest::{Certificate, ClientBuilder, Response, Url};
 use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
 use waflows_probe::{MAX_ANSWER, Opener, Request, TIME_LIMIT};
 
 use super::obstacle::Obstacle;
-use super::targets::Target;
+use super::target::Target;
 use crate::outbound;
 
 /// A part of [`TIME_LIMIT`]. It separates dropped packets, for example by a NetworkPolicy, from a slow endpoint.
@@ -30,12 +31,15 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 pub struct ProbeClient(reqwest::Client);
 
-fn builder(roots: Vec<Certificate>) -> reqwest::ClientBuilder {
-    outbound::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIME_LIMIT)
-        .pool_max_idle_per_host(0)
-        .tls_certs_merge(roots)
+/// The reasons why a client for a target cannot be created.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    /// The host of the URL is an IP address, but not the address of the target.
+    #[error("the URL and the address of the target differ")]
+    OtherAddress,
+    /// TLS could not be set up.
+    #[error("the HTTPS client could not be set up: {0}")]
+    Http(#[from] reqwest::Error),
 }
 
 impl ProbeClient {
@@ -45,16 +49,31 @@ impl ProbeClient {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(roots: Vec<Certificate>) -> reqwest::Result<Self> {
-        Ok(Self(builder(roots).build()?))
+        Ok(Self(builder().tls_certs_merge(roots).build()?))
     }
 
-    /// A client for one target. It connects to the address that was checked, whatever DNS says now.
+    /// A client for one target. It connects to the address of the target, which was checked, and resolves no name. It
+    /// trusts only these authorities, or the roots of the platform if there are none. It does not follow redirects.
+    ///
+    /// A pod is asked directly. A URL is asked through the proxy of the environment, if there is one: the proxy then
+    /// resolves the name again, and its own rules decide where the request may go.
     ///
     /// # Errors
-    /// If TLS cannot be set up.
-    pub fn pinned(target: &Target, roots: Vec<Certificate>) -> reqwest::Result<Self> {
+    /// If the URL has another IP address, or TLS cannot be set up.
+    pub fn pinned(target: &Target, authorities: Vec<Certificate>) -> Result<Self, PinError> {
         let host = target.url.host_str().unwrap_or_default();
-        let builder = builder(roots).no_proxy().resolve(host, target.address);
+        // An IP address is not looked up, so it must be the right one already.
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        if literal.is_ok_and(|address| address != target.address.ip()) {
+            return Err(PinError::OtherAddress);
+        }
+        let mut builder = builder().resolve(host, target.address);
+        if target.is_pod() {
+            builder = builder.no_proxy();
+        }
+        if !authorities.is_empty() {
+            builder = builder.tls_certs_only(authorities);
+        }
         Ok(Self(builder.build()?))
     }
 
@@ -80,6 +99,10 @@ impl ProbeClient {
         let body = if Opener::needs_body(status) { read(response).await? } else { Vec::new() };
         Ok(opener.decode(status, &body))
     }
+}
+
+fn builder() -> ClientBuilder {
+    outbound::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIME_LIMIT).pool_max_idle_per_host(0)
 }
 
 /// The first [`MAX_ANSWER`] bytes of a body. Does not read the rest.

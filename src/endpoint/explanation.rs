@@ -76,44 +76,47 @@ fn proven(key: &Fingerprint, is_signed: bool) -> Explanation {
     let remedy = if is_signed {
         "Nothing to do."
     } else {
-        "Nothing to do for the key. The request was not signed, so the endpoint takes requests from anybody: see that it \
-         checks X-Hub-Signature-256."
+        "Nothing to do for the key. The request had no signature, so the endpoint accepts requests from anybody. Make the \
+         endpoint check X-Hub-Signature-256."
     };
-    let found = "The endpoint decrypted a health check and answered it as Meta expects.";
-    explained(found, format!("It has the private half of {key}."), remedy)
+    let found = "The endpoint decrypted a health check and answered as Meta expects.";
+    explained(found, format!("The endpoint has the private half of {key}."), remedy)
 }
 
 fn wrong_key(key: &Fingerprint) -> Explanation {
     explained(
-        "The endpoint answered 421, which says that it cannot decrypt the request.",
-        format!("It does not have the private half of {key}: a Flow that is encrypted with this key fails."),
-        "Give it that private key. If it should have it already, look at these: an environment variable, which a running \
-         process never sees change; a volume that is mounted with subPath, which is not updated; another Secret, or another \
-         entry of it; a process that reads its keys only when it starts, which is to be restarted.",
+        "The endpoint answered 421: it cannot decrypt the request.",
+        format!("The endpoint does not have the private half of {key}. A Flow that is encrypted with this key fails."),
+        "Give the endpoint this private key. If it should have the key already, the usual causes are: an environment \
+         variable, which does not change in a running process; a volume that is mounted with subPath, which the kubelet \
+         does not update; another Secret, or another entry of the Secret; a process that reads its keys only at the \
+         start, and needs a restart.",
     )
 }
 
 fn signature_refused(status: u16, is_signed: bool) -> Explanation {
-    let meaning = "What it does with this key is not known: it did not look.";
-    let gateway = if status == 432 { "" } else { " If the answer is that of a gateway, let it pass what Meta sends." };
+    let meaning = "The endpoint did not try to decrypt. What it does with this key is not known.";
+    let gateway =
+        if status == 432 { "" } else { " If a gateway gave this answer, let Meta's requests pass the gateway." };
     if !is_signed {
         let found = format!("The endpoint answered {status} to a request without a signature.");
         let remedy = "Give the secret of the app that is connected to the Flow with --app-secret-file FILE.";
         return explained(found, meaning, format!("{remedy}{gateway}"));
     }
-    let remedy = "Compare the app secret that you gave with the one that the endpoint has. Both must be that of the app that \
-                  is connected to the Flow; it may be another app's, or have been reset. The signature is the HMAC-SHA256 \
-                  of the body as it arrives, before any parsing.";
-    let found = format!("The endpoint answered {status}, which says that it refuses the signature.");
+    let remedy = "Compare the app secret that you gave with the app secret of the endpoint. Both must be the secret of the \
+                  app that is connected to the Flow, since its last reset. The signature is the HMAC-SHA256 of the body \
+                  as it arrives, before any parsing.";
+    let found = format!("The endpoint answered {status}: it refuses the signature.");
     explained(found, meaning, format!("{remedy}{gateway}"))
 }
 
 fn timed_out() -> Explanation {
     explained(
         "No complete answer came within 10 seconds.",
-        "Meta gives up after as long, so that customers see an error. What the endpoint does with this key is not known.",
-        "Look in its log for what it waits for, such as a database or another service. A health check is to be answered \
-         without any of them; Meta advises less than a second.",
+        "Meta also gives up after 10 seconds, and customers see an error. What the endpoint does with this key is not \
+         known.",
+        "Look in the endpoint's log for what it waits for, such as a database or another service. A health check needs \
+         none of them. Meta advises to answer within a second.",
     )
 }
 
@@ -121,46 +124,46 @@ fn unreachable(obstacle: Obstacle) -> Explanation {
     let (found, remedy) = match obstacle {
         Obstacle::UnknownName => (
             "The host's name has no address.",
-            "Correct the name, or the DNS record. A name that ends in .svc is known inside the cluster only.",
+            "Correct the name or the DNS record. A name that ends in .svc exists only inside the cluster.",
         ),
         Obstacle::Refused => (
             "The host refused the connection: nothing listens on that port.",
-            "Correct the port, or see that the endpoint runs.",
+            "Correct the port, or make sure that the endpoint runs.",
         ),
         Obstacle::Silence => (
             "Nobody answered the attempt to connect within 5 seconds.",
-            "Look for a NetworkPolicy, a firewall or a security group that drops the packets, and see that the address is \
-             still that of the endpoint.",
+            "Look for a NetworkPolicy, a firewall or a security group that drops the packets. Make sure that the address \
+             still belongs to the endpoint.",
         ),
         Obstacle::NoRoute => (
-            "There is no way to the address from here.",
-            "Ask from where the address can be reached, such as from inside the cluster.",
+            "There is no route to the address from here.",
+            "Ask from a network that reaches the address, for example from inside the cluster.",
         ),
         Obstacle::Proxy => (
-            "The proxy that HTTPS_PROXY or HTTP_PROXY names did not let the request through.",
-            "Allow the host there, or put it into NO_PROXY.",
+            "The proxy in HTTPS_PROXY or HTTP_PROXY did not let the request through.",
+            "Allow the host in the proxy, or add the host to NO_PROXY.",
         ),
         Obstacle::CertificateExpired => (
-            "The endpoint's certificate is out of date, or not yet valid.",
-            "Renew it, and see that the endpoint has loaded the new one.",
+            "The endpoint's certificate is expired or not yet valid.",
+            "Renew the certificate, and make sure that the endpoint has loaded the new one.",
         ),
         Obstacle::CertificateUntrusted => (
-            "The endpoint's certificate is not trusted: it is of an unknown authority, or its chain is not complete.",
-            "Have the endpoint send the intermediate certificates as well. For an authority of your own, which Meta does \
-             not trust, give its certificate with --ca-file FILE.",
+            "The endpoint's certificate is not trusted: its authority is unknown, or its chain is not complete.",
+            "Make the endpoint send the intermediate certificates as well. If the authority is your own, give its \
+             certificate with --ca-file FILE; Meta does not trust such an authority.",
         ),
         Obstacle::CertificateForOtherName => (
-            "The endpoint's certificate is for another name than that in the URL.",
-            "Use the name of the certificate, or have one made for this name.",
+            "The endpoint's certificate is for another name than the name in the URL.",
+            "Use the name of the certificate, or get a certificate for this name.",
         ),
         Obstacle::Tls => (
-            "TLS could not be set up with what answers on that port.",
-            "If the port speaks plain HTTP, use a URL that begins with http://. TLS before 1.2 is too old.",
+            "TLS could not be set up with the server on that port.",
+            "If the port speaks plain HTTP, use a URL that begins with http://. The server must support TLS 1.2 or later.",
         ),
         Obstacle::Broken => (
-            "The connection broke before the answer was complete, or what came is no HTTP.",
-            "Look in the log of the endpoint, and of what stands before it, for a crash or a limit. If the port speaks TLS, \
-             use a URL that begins with https://.",
+            "The connection broke before the answer was complete, or the answer is not HTTP.",
+            "Look in the logs of the endpoint, and of proxies in front of it, for a crash or a limit. If the port speaks \
+             TLS, use a URL that begins with https://.",
         ),
     };
     explained(found, "What the endpoint does with this key is not known.", remedy)
@@ -168,64 +171,67 @@ fn unreachable(obstacle: Obstacle) -> Explanation {
 
 fn redirected(status: u16) -> Explanation {
     explained(
-        format!("The answer is a redirect (HTTP {status}), which is not followed."),
-        "The endpoint does not answer at this URL, and what it does with this key is not known.",
-        "Give the URL that it leads to, here and in the Flow: often it is https for http, or a slash at the end.",
+        format!("The answer is a redirect (HTTP {status}), which a health check does not follow."),
+        "The endpoint does not answer at this URL. What it does with this key is not known.",
+        "Use the URL of the redirect, here and in the Flow. Often the difference is https instead of http, or a slash at \
+         the end.",
     )
 }
 
 fn not_there(status: u16) -> Explanation {
     explained(
-        format!("The answer is HTTP {status}: nothing takes a POST at this path."),
-        "Something answers, but not the endpoint; what it does with this key is not known.",
-        "Correct the path of the URL, or the route in the endpoint or in what stands before it.",
+        format!("The answer is HTTP {status}: nothing accepts a POST at this path."),
+        "A server answers, but not the endpoint. What the endpoint does with this key is not known.",
+        "Correct the path of the URL, or the route in the endpoint or in a proxy in front of it.",
     )
 }
 
 fn bad_status(status: u16) -> Explanation {
     explained(
         format!(
-            "The endpoint answered HTTP {status}, where 200 is right for a key that it has and 421 for one that it lacks."
+            "The endpoint answered HTTP {status}. The right answer is 200 for a key that it has, and 421 for a key that it \
+             lacks."
         ),
-        "It fails at a health check, or it fails to decrypt and does not say so. Whether it has the key is not known.",
-        "Look in its log at this time. If it failed to decrypt, it lacks the private key: give it that key, and have it answer \
-         421 whenever it cannot decrypt. If it decrypted, have it answer the action \"ping\".",
+        "The endpoint fails at a health check, or it fails to decrypt and does not say so. Whether it has the key is not \
+         known.",
+        "Look in the endpoint's log at this time. If it failed to decrypt, it lacks the private key: give it that key, and \
+         make it answer 421 whenever it cannot decrypt. If it decrypted the request, make it answer the action \"ping\".",
     )
 }
 
 fn not_encrypted() -> Explanation {
     explained(
-        "The answer is HTTP 200 with a text that is no base64 of anything encrypted.",
-        "The endpoint answers in the clear, or something else answers in its place, such as a page to sign in. Whether it has \
-         the key is not known.",
-        "Encrypt the answer with the AES key of the request, and send its base64 alone, as text/plain: not in JSON, not in \
-         quotes, with its padding and without line breaks.",
+        "The answer is HTTP 200 with text that is not base64 of encrypted data.",
+        "The endpoint does not encrypt its answer, or another server answers in its place, for example with a page to sign \
+         in. Whether the endpoint has the key is not known.",
+        "Encrypt the answer with the AES key of the request. Send only the base64, as text/plain: not in JSON, not in \
+         quotes, with padding and without line breaks.",
     )
 }
 
 fn not_flipped(key: &Fingerprint) -> Explanation {
     explained(
-        "The answer is encrypted with the initialization vector as it came in the request.",
+        "The answer is encrypted with the unchanged initialization vector of the request.",
         format!("The endpoint has the private half of {key}, but WhatsApp cannot read its answers."),
-        "Flip every bit of the initialization vector (each byte XOR 0xFF) before the answer is encrypted with it.",
+        "Flip every bit of the initialization vector (each byte XOR 0xFF), and encrypt the answer with the result.",
     )
 }
 
 fn not_readable() -> Explanation {
     explained(
-        "The answer is base64, and does not open with the key of the request.",
-        "It is encrypted with another AES key, in another way, or was changed on its way. Whether the endpoint has the key is \
-         not known.",
-        "Encrypt the answer with AES-128-GCM, with the AES key of the same request, all 16 bytes of the initialization vector, \
-         each bit flipped, and the tag of 16 bytes at the end.",
+        "The answer is base64, but cannot be decrypted with the key of the request.",
+        "The endpoint used another AES key or another method, or something changed the answer on its way. Whether the \
+         endpoint has the key is not known.",
+        "Encrypt the answer with AES-128-GCM. Use the AES key of the same request, and all 16 bytes of the initialization \
+         vector with each bit flipped. Put the tag of 16 bytes at the end.",
     )
 }
 
 fn bad_payload(key: &Fingerprint) -> Explanation {
     explained(
-        "The answer opens, and is no answer to a health check.",
+        "The answer can be decrypted, but does not answer a health check.",
         format!("The endpoint has the private half of {key}, but does not know the action \"ping\"."),
-        "Answer it with {\"data\":{\"status\":\"active\"}}.",
+        "Answer this action with {\"data\":{\"status\":\"active\"}}.",
     )
 }
 
@@ -234,14 +240,14 @@ fn to_unknown_key(outcome: ProbeOutcome, status: u16) -> Explanation {
     if outcome == ProbeOutcome::WrongKey {
         return explained(
             "The endpoint answered 421 to a request that nobody can decrypt.",
-            "A phone that still holds an earlier public key learns from it that it must fetch the key again.",
+            "This answer tells a phone with an earlier public key to fetch the key again.",
             "Nothing to do.",
         );
     }
     explained(
-        format!("The endpoint answered HTTP {status} to a request that nobody can decrypt, where 421 is right."),
-        "A phone that still holds an earlier public key does not fetch the key again: its Flows fail after a rotation.",
-        "Have the endpoint catch the failure when it decrypts the AES key, and answer 421.",
+        format!("The endpoint answered HTTP {status} to a request that nobody can decrypt. The right answer is 421."),
+        "A phone with an earlier public key does not fetch the key again, so its Flows fail after a rotation.",
+        "Make the endpoint catch the failure to decrypt the AES key, and answer 421.",
     )
 }
 

@@ -1,21 +1,29 @@
 //! Asks all targets of one resource's endpoint, once.
 
+use std::sync::Arc;
+
 use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use rand_core::OsRng;
+use reqwest::Certificate;
 use tokio::sync::Semaphore;
-use waflows_core::api::conditions::{ConditionReason, Reason};
+use waflows_core::api::conditions::ConditionReason;
 use waflows_core::api::crd::{Endpoint, FlowsEncryptionKeySpec, SecretKeyRef};
+use waflows_core::api::text::capitalized;
 use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
 use waflows_core::proof::{EndpointProof, TargetProof};
 use waflows_core::schedule::backoff::Waits;
+use waflows_core::status::inputs::SecretValue;
 use waflows_key::PublicKey;
 use waflows_probe::{AskWith, SigningSecret, encode};
 
 use super::client::ProbeClient;
-use super::targets::{Policy, Target, targets};
+use super::policy::Policy;
+use super::refusal::unreachable;
+use super::target::Target;
+use super::targets::targets;
 use crate::controller::secrets::read_entry;
 use crate::graph::AppSecret;
 use crate::metrics::Metrics;
@@ -33,7 +41,7 @@ pub struct Inquirer {
     /// The waits between requests.
     pub waits: Waits,
     /// Counts the requests.
-    pub metrics: std::sync::Arc<Metrics>,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Inquirer {
@@ -62,22 +70,23 @@ impl Inquirer {
             Some(reference) => Some(signing_secret(&api, reference).await?),
             None => None,
         };
-        let roots = match &endpoint.ca_secret_ref {
-            Some(reference) => roots(&api, reference).await?,
+        let authorities = match &endpoint.ca_secret_ref {
+            Some(reference) => authorities(&api, reference).await?,
             None => Vec::new(),
         };
-        let asking = targets.iter().map(|target| self.ask_target(target, &roots, secret.as_ref(), key));
+        let asking = targets.iter().map(|target| self.ask_target(target, &authorities, secret.as_ref(), key));
         join_all(asking).await.into_iter().collect()
     }
 
     async fn ask_target(
         &self,
         target: &Target,
-        roots: &[reqwest::Certificate],
+        authorities: &[Certificate],
         secret: Option<&SigningSecret>,
         key: &PublicKey,
     ) -> Result<TargetProof, ConditionReason> {
-        let client = ProbeClient::pinned(target, roots.to_vec()).map_err(|_| no_client())?;
+        let client =
+            ProbeClient::pinned(target, authorities.to_vec()).map_err(|error| unreachable(format!("{error}.")))?;
         let mut finding = self.request(&client, target, AskWith::Key(key), secret).await?;
         if finding.outcome.is_untold() {
             // A pod may have been replaced at this moment.
@@ -100,7 +109,7 @@ impl Inquirer {
     ) -> Result<ProbeFinding, ConditionReason> {
         // The semaphore is never closed.
         let _place = REQUESTS.acquire().await;
-        let (request, opener) = encode(key, secret, &mut OsRng).map_err(|_| no_client())?;
+        let (request, opener) = encode(key, secret, &mut OsRng).map_err(|error| unreachable(format!("{error}.")))?;
         let reply = client.ask(target.url.clone(), &request, &opener).await;
         if matches!(key, AskWith::Key(_)) {
             self.metrics.probed(reply.finding.outcome);
@@ -110,34 +119,28 @@ impl Inquirer {
 }
 
 async fn signing_secret(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<SigningSecret, ConditionReason> {
-    let value = read_entry(api, reference, "endpoint.appSecretRef", "app secret", |bytes| {
-        AppSecret::new(bytes).map(|secret| secret.signing())
-    });
-    match value.await {
-        Ok(Ok(Ok(secret))) => Ok(secret),
-        Ok(Ok(Err(error))) => Err(ConditionReason::new(
-            Reason::CredentialMalformed,
-            format!("{}: the app secret {error}.", reference.place(api.namespace().unwrap_or_default())),
-        )),
-        Ok(Err(reason)) => Err(reason),
-        Err(error) => Err(ConditionReason::new(Reason::EndpointUnreachable, format!("The operator failed: {error}."))),
-    }
+    const FIELD: &str = "endpoint.appSecretRef";
+    let read = |bytes: &[u8]| AppSecret::new(bytes).map(|secret| secret.signing());
+    let secret = entry(api, reference, FIELD, "app secret", read).await?;
+    let namespace = api.namespace().unwrap_or_default();
+    secret.map_err(|error| SecretValue { namespace, reference, field: FIELD, what: "app secret" }.malformed(error))
 }
 
-async fn roots(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<reqwest::Certificate>, ConditionReason> {
-    let value = read_entry(api, reference, "endpoint.caSecretRef", "certificate", outbound::roots);
-    match value.await {
-        Ok(Ok(Some(roots))) => Ok(roots),
-        Ok(Ok(None)) => Err(ConditionReason::new(
-            Reason::EndpointUnreachable,
-            format!("{}: there is no certificate in PEM form.", reference.place(api.namespace().unwrap_or_default())),
-        )),
-        Ok(Err(reason)) => Err(reason),
-        Err(error) => Err(ConditionReason::new(Reason::EndpointUnreachable, format!("The operator failed: {error}."))),
-    }
+async fn authorities(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<Certificate>, ConditionReason> {
+    let namespace = api.namespace().unwrap_or_default();
+    let found = entry(api, reference, "endpoint.caSecretRef", "certificate", outbound::roots).await?;
+    found.ok_or_else(|| unreachable(format!("{}: there is no certificate in PEM form.", reference.place(namespace))))
 }
 
-/// Never in practice.
-fn no_client() -> ConditionReason {
-    ConditionReason::new(Reason::EndpointUnreachable, "The operator could not make a request to the endpoint.")
+async fn entry<T>(
+    api: &Api<Secret>,
+    reference: &SecretKeyRef,
+    field: &'static str,
+    what: &'static str,
+    use_value: impl FnOnce(&[u8]) -> T,
+) -> Result<T, ConditionReason> {
+    match read_entry(api, reference, field, what, use_value).await {
+        Ok(value) => value,
+        Err(error) => Err(unreachable(format!("{}.", capitalized(&error.to_string())))),
+    }
 }

@@ -46,7 +46,7 @@ pub enum InputError {
         source: MalformedCredential,
     },
     /// The file holds no certificates.
-    #[error("--ca-file {}: there is no certificate in PEM form in it", .0.display())]
+    #[error("--ca-file {}: the file holds no certificate in PEM", .0.display())]
     NoCertificates(PathBuf),
 }
 
@@ -97,7 +97,7 @@ fn public_key(path: &Path) -> Result<PublicKey, InputError> {
         Some(KeyKind::PublicKey | KeyKind::Pkcs1PublicKey | KeyKind::Certificate) => {
             inspection.key.map_err(|error| refused(problem(&error)))
         }
-        Some(kind) => Err(refused(format!("this is a {kind}: give it with --key"))),
+        Some(kind) => Err(refused(format!("this is a {kind}: give the file with --key"))),
         // The other inspection has the remedies for a private key.
         None => PublicKey::from_public_key(&String::from_utf8_lossy(&file)).map_err(|error| refused(problem(&error))),
     }

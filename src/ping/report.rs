@@ -70,7 +70,7 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let key = self.question.key.map_or_else(|| "one that nobody has".to_owned(), |key| key.to_string());
+        let key = self.question.key.map_or_else(|| "a key that nobody has".to_owned(), |key| key.to_string());
         let mut text = format!("key      {key}\n");
         for (target, reply, Explanation { found, meaning, remedy }) in &self.answers {
             let status = reply.finding.http_status.map(|status| format!("HTTP {status}, ")).unwrap_or_default();

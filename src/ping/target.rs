@@ -16,19 +16,19 @@ pub(super) enum Target {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// A resource instead of a URL.
-    #[error("{0}: a FlowsEncryptionKey cannot be asked by its name: give the URL of its endpoint")]
+    #[error("{0}: ping does not accept the name of a FlowsEncryptionKey: give the URL of its endpoint")]
     Resource(String),
     /// A host without a scheme, such as `https://`.
     #[error("{0:?} has no scheme: write https:// before it, or http:// for an endpoint without TLS")]
     NoScheme(String),
     /// A scheme other than http and https.
-    #[error("a URL that begins with {0}:// cannot be asked: an endpoint is asked by https or http")]
+    #[error("ping does not support {0}:// URLs: give a URL with https:// or http://")]
     OtherScheme(String),
     /// A user name or a password before the host.
-    #[error("the URL has a user name or a password in it, which Meta does not send: give it without")]
+    #[error("the URL has a user name or a password, which Meta does not send: remove it")]
     Credentials,
     /// Any other text.
-    #[error("this is no URL such as https://flows.example.com/flows: {0}")]
+    #[error("not a URL such as https://flows.example.com/flows: {0}")]
     NoUrl(String),
 }
 
@@ -93,9 +93,9 @@ mod tests {
         assert!(error("fek/storefront").contains("give the URL of its endpoint"));
         assert!(error("flows.example.com/flows").contains("write https:// before it"));
         assert!(error("localhost:8080").contains("\"localhost:8080\" has no scheme"));
-        assert!(error("ftp://flows.example.com").contains("begins with ftp://"));
+        assert!(error("ftp://flows.example.com").contains("does not support ftp://"));
         assert!(error("").contains("it is empty"));
-        assert!(error("https://").contains("this is no URL"));
-        assert!(error("https://a b/").contains("this is no URL"));
+        assert!(error("https://").contains("not a URL"));
+        assert!(error("https://a b/").contains("not a URL"));
     }
 }

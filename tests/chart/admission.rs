@@ -77,6 +77,10 @@ pub(crate) fn everything() -> Value {
         "defaultCheckInterval": "1h30m",
         "selector": "tier in (gold, silver),!retired",
         "scopedNamespaces": ["default", "default", "kube-public"],
+        "endpointProbes": {
+            "enabled": true, "allowedHosts": ["flows.example.com", "*.example.org", "flows.example.com", "2001:db8::1"],
+            "allowPrivateAddresses": true, "allowHostNetwork": true,
+        },
         "logFormat": "text",
         "logLevel": "info,kube=debug",
         "leaderElection": {"leaseDuration": "30s", "renewDeadline": "20s"},

@@ -31,11 +31,19 @@ async fn no_panel_is_empty() {
         );
         scrapes.assert_firing(
             RULES,
-            &[json!({
-                "alertname": "WaflowsPhoneNumberNotValid", "alertstate": "firing", "severity": "warning",
-                "job": "flows", "namespace": scene.namespace, "resource_namespace": scene.namespace, "name": "branch",
-                "state": "Refused",
-            })],
+            &[
+                json!({
+                    "alertname": "WaflowsPhoneNumberNotValid", "alertstate": "firing", "severity": "warning",
+                    "job": "flows", "namespace": scene.namespace, "resource_namespace": scene.namespace,
+                    "name": "branch", "state": "Refused",
+                }),
+                // The chart allows no requests to endpoints by default.
+                json!({
+                    "alertname": "WaflowsEndpointNotAvailable", "alertstate": "firing", "severity": "critical",
+                    "job": "flows", "namespace": scene.namespace, "resource_namespace": scene.namespace,
+                    "name": "branch", "reason": "EndpointNotAllowed",
+                }),
+            ],
         );
     });
 }
@@ -47,7 +55,8 @@ async fn only_what_is_about_single_resources_is_empty_without_their_series() {
         let scrapes = work(&scene, false);
         let queries = queries(".*", ".*");
         scrapes.assert_queries(queries.iter().map(|query| {
-            let is_of_one = query.contains("waflows_resource_ready");
+            let of_one = ["waflows_resource_ready", "waflows_resource_endpoint_ready", "waflows_resource_available"];
+            let is_of_one = of_one.iter().any(|metric| query.contains(metric));
             (query.as_str(), if is_of_one { Expected::None } else { Expected::Some })
         }));
         scrapes.assert_firing(
@@ -62,7 +71,7 @@ async fn only_what_is_about_single_resources_is_empty_without_their_series() {
 
 /// A replica that works, with a number that is kept valid and one that Meta refuses, and one that stands by.
 fn work(scene: &Scene, per_resource: bool) -> Scrapes {
-    scene.add_resource("branch", &[UNKNOWN]);
+    scene.add_resource_with_endpoint("branch", &[UNKNOWN]);
     let values = json!({"scopedNamespaces": [scene.namespace], "metrics": {"perResource": per_resource}});
     let objects = scene.render(values);
     scene.install(&objects);

@@ -13,6 +13,7 @@ mod chart;
 mod cluster;
 mod dashboard;
 mod definition;
+mod endpoints;
 mod install;
 mod lifecycle;
 mod night;

@@ -67,14 +67,14 @@ async fn is_missed(right: Right) {
 
 /// A verb on a resource.
 #[derive(Debug)]
-struct Right {
+pub(crate) struct Right {
     group: String,
-    resource: String,
-    verb: String,
+    pub(crate) resource: String,
+    pub(crate) verb: String,
 }
 
 impl Right {
-    fn take_from(&self, objects: &mut Objects) {
+    pub(crate) fn take_from(&self, objects: &mut Objects) {
         let mut taken = 0;
         for rule in objects.of_kind_mut("Role").flat_map(|role| role["rules"].as_array_mut().unwrap()) {
             if rule["apiGroups"] == json!([self.group]) && rule["resources"] == json!([self.resource]) {
@@ -93,7 +93,7 @@ impl Right {
 }
 
 /// All rights that the Roles grant. Each is for one resource of one group, and none is a wildcard.
-fn rights(objects: &Objects) -> Vec<Right> {
+pub(crate) fn rights(objects: &Objects) -> Vec<Right> {
     let rules = objects.of_kind("Role").flat_map(|role| role["rules"].as_array().unwrap());
     rules
         .flat_map(|rule| {

@@ -39,7 +39,18 @@ impl Scene {
 
     /// Adds a resource for these numbers, or changes its numbers; with the same Secrets as the others.
     pub(crate) fn add_resource(&self, name: &str, numbers: &[&str]) {
-        let mut resource = objects::resource(name, objects::spec(numbers));
+        self.apply_resource(name, objects::spec(numbers));
+    }
+
+    /// The same with a Flow endpoint.
+    pub(crate) fn add_resource_with_endpoint(&self, name: &str, numbers: &[&str]) {
+        let mut spec = objects::spec(numbers);
+        spec["endpoint"] = json!({"service": {"name": "flows"}});
+        self.apply_resource(name, spec);
+    }
+
+    fn apply_resource(&self, name: &str, spec: Value) {
+        let mut resource = objects::resource(name, spec);
         // By this label the operator of this scene leaves those of others alone.
         resource["metadata"]["labels"] = json!({"scene": self.namespace});
         self.apply(&resource);

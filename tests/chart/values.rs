@@ -43,6 +43,10 @@ fn values_become_flags() {
     assert_eq!(flags.default_check_interval.as_secs(), 5400);
     assert_eq!(flags.namespaces, ["default", "kube-public"]);
     assert_eq!(flags.selector.as_deref(), Some("tier in (gold, silver),!retired"));
+    let hosts = &flags.endpoint.endpoint_allowed_hosts;
+    assert_eq!(*hosts, ["flows.example.com", "*.example.org", "2001:db8::1"]);
+    assert!(flags.endpoint.endpoint_probes && flags.endpoint.endpoint_allow_private_addresses);
+    assert!(flags.endpoint.endpoint_allow_host_network && !flags.endpoint.endpoint_allow_loopback);
     assert_eq!((flags.log_format, flags.log_level.as_str()), (LogFormat::Text, "info,kube=debug"));
     assert_eq!(flags.http_address.to_string(), "[::]:9090");
     assert!(!flags.metrics_per_resource);
@@ -77,6 +81,11 @@ fn slips_are_refused_and_named() {
         (json!({"networkPolicy": {"enabled": "false"}}), "got string, want boolean"),
         (json!({"logFormat": "yaml"}), "must be one of 'json', 'text'"),
         (json!({"image": {"digest": "9f2c"}}), "does not match pattern"),
+        (json!({"endpointProbes": {"allowedHosts": "flows.example.com"}}), "got string, want array"),
+        (json!({"endpointProbes": {"allowedHosts": ["https://flows.example.com"]}}), "does not match pattern"),
+        (json!({"endpointProbes": {"allowedHosts": ["*"]}}), "does not match pattern"),
+        (json!({"endpointProbes": {"allowedHosts": ["a.test,b.test"]}}), "does not match pattern"),
+        (json!({"endpointProbes": {"allowLoopback": true}}), "'allowLoopback' not allowed"),
         (json!({"httpAddress": "::1"}), "does not match pattern"),
         (json!({"httpAddress": "[::]"}), "does not match pattern"),
         (json!({"httpAddress": "0.0.0.0:65536"}), "httpAddress 0.0.0.0:65536: a port is at most 65535"),

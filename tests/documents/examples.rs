@@ -65,6 +65,34 @@ fn all_examples_together_are_accepted_and_share_nothing() {
 }
 
 #[test]
+fn the_deployment_of_the_endpoint_is_what_the_example_asks() {
+    let read = |file: &str| std::fs::read_to_string(Path::new(ROOT).join("examples").join(file)).unwrap();
+    apply("endpoint-deployment", &read("endpoint/deployment.yaml"));
+    let get = |kind, name: &str| -> serde_json::Value {
+        let get = ["-n", "endpoint-deployment", "get", kind, name, "-o", "json"];
+        serde_json::from_str(&output(control_plane().kubectl().args(get), "")).unwrap()
+    };
+    let example: serde_json::Value = serde_saphyr::from_str(&read("endpoint.yaml")).unwrap();
+    let asked = &example["spec"]["endpoint"];
+    let service = get("service", asked["service"]["name"].as_str().unwrap());
+    assert_eq!(service["spec"]["ports"].as_array().map(Vec::len), Some(1), "the example names no port");
+
+    let pod = &get("deployment", "flow-endpoint")["spec"]["template"];
+    assert_eq!(pod["metadata"]["labels"], service["spec"]["selector"]);
+    let container = &pod["spec"]["containers"][0];
+    let code = read("endpoint/node/endpoint.mjs");
+    for variable in container["env"].as_array().unwrap() {
+        let name = variable["name"].as_str().unwrap();
+        assert!(code.contains(name), "the endpoint reads no {name}");
+    }
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let app_secret = &asked["appSecretRef"]["name"];
+    assert!(volumes.iter().any(|volume| volume["secret"]["secretName"] == *app_secret), "{volumes:?}");
+    let file = format!("/app/{}", asked["appSecretRef"]["key"].as_str().unwrap());
+    assert!(container["env"].to_string().contains(&file), "{container}");
+}
+
+#[test]
 fn the_chart_of_many_businesses_makes_a_resource_for_each() {
     let chart = Path::new(ROOT).join("examples/many-businesses");
     let rendered = output(control_plane().helm().unwrap().arg("template").arg("businesses").arg(chart), "");

@@ -1,4 +1,4 @@
-//! Keys in every form.
+//! Keys in all formats.
 
 use harness::process::openssl;
 

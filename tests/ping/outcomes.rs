@@ -1,4 +1,4 @@
-//! Every outcome is told apart: by name, exit code, text and JSON.
+//! Each outcome has its own name, exit code, text and JSON.
 
 use std::collections::BTreeSet;
 
@@ -7,31 +7,31 @@ use serde_json::{Value, json};
 
 use crate::scene::{APP_SECRET, KEY, OTHER_KEY, Scene};
 
-/// What a replica does, and what `ping` says of it: outcome, HTTP status, exit code, words of the remedy.
+/// The behaviour of a replica, and the report of `ping`: outcome, HTTP status, exit code, words of the remedy.
 type Row = (Behaviour, &'static str, Option<u16>, i32, &'static str);
 
 const ROWS: [Row; 18] = [
     (Behaviour::Right, "Proven", Some(200), 0, "Nothing to do"),
     (Behaviour::LineEnd, "Proven", Some(200), 0, "Nothing to do"),
     (Behaviour::Undecryptable(421), "WrongKey", Some(421), 1, "mounted with subPath"),
-    (Behaviour::Undecryptable(500), "BadStatus", Some(500), 1, "have it answer 421"),
+    (Behaviour::Undecryptable(500), "BadStatus", Some(500), 1, "make it answer 421"),
     (Behaviour::Status(432), "SignatureRefused", Some(432), 1, "--app-secret-file"),
     (Behaviour::Status(401), "SignatureRefused", Some(401), 1, "a gateway"),
     (Behaviour::Status(403), "SignatureRefused", Some(403), 1, "a gateway"),
     (Behaviour::Status(404), "BadStatus", Some(404), 1, "Correct the path"),
-    (Behaviour::Redirect, "BadStatus", Some(308), 1, "Give the URL that it leads to"),
+    (Behaviour::Redirect, "BadStatus", Some(308), 1, "Use the URL of the redirect"),
     (Behaviour::Silent, "TimedOut", None, 2, "what it waits for"),
     (Behaviour::Dripping, "TimedOut", None, 2, "what it waits for"),
     (Behaviour::Broken, "Unreachable", None, 2, "for a crash or a limit"),
     (Behaviour::Clear, "NotEncrypted", Some(200), 1, "not in JSON"),
     (Behaviour::Quoted, "NotEncrypted", Some(200), 1, "not in quotes"),
     (Behaviour::Page, "NotEncrypted", Some(200), 1, "a page to sign in"),
-    (Behaviour::OtherAesKey, "NotReadable", Some(200), 1, "with the AES key of the same request"),
+    (Behaviour::OtherAesKey, "NotReadable", Some(200), 1, "Use the AES key of the same request"),
     (Behaviour::IvNotFlipped, "NotReadable", Some(200), 1, "Flip every bit of the initialization vector"),
     (Behaviour::OtherPayload, "BadPayload", Some(200), 1, "{\"data\":{\"status\":\"active\"}}"),
 ];
 
-/// One replica for each row; those that are to fail at decrypting have another key.
+/// One replica for each row. Replicas that cannot decrypt have another key.
 async fn scene() -> Scene {
     let scene = Scene::of(&ROWS.map(|row| row.0)).await;
     for (replica, row) in ROWS.iter().enumerate() {
@@ -97,7 +97,7 @@ async fn in_text() {
         assert!(said.concat().contains(remedy), "{behaviour:?}: {text}");
         assert!(said.iter().all(|sentences| sentences.ends_with(['.', '}'])), "{text}");
     }
-    // Two ways to be right, three that are not encrypted, and two that are late are each the same to their reader.
+    // Some rows have the same words: two right answers, three that are not encrypted, two that are late.
     let all: BTreeSet<_> = texts.iter().map(|printed| line(&printed.stdout, "found")).collect();
     assert_eq!(all.len(), ROWS.len() - 4, "{all:?}");
 }
@@ -126,7 +126,7 @@ async fn the_request_is_signed_where_there_is_an_app_secret() {
     let (code, said) = scene.ask(0, &["--app-secret-file", "@other-secret"]);
     let message = said["targets"][0]["message"].as_str().unwrap();
     assert_eq!((code, said["outcome"].as_str()), (1, Some("SignatureRefused")), "{said}");
-    assert!(message.contains("that of the app that is connected to the Flow"), "{message}");
+    assert!(message.contains("the secret of the app that is connected to the Flow"), "{message}");
 
     let signatures: Vec<_> = scene.emulator.requests().iter().map(|request| request.signature).collect();
     assert_eq!(signatures, [Signature::Right, Signature::Missing, Signature::Other]);
@@ -136,5 +136,5 @@ async fn the_request_is_signed_where_there_is_an_app_secret() {
 async fn who_answers_unsigned_requests_is_told() {
     let scene = Scene::new(1).await;
     let printed = scene.ask_in_text(0);
-    assert!(printed.code == 0 && printed.stdout.contains("see that it checks X-Hub-Signature-256"), "{printed:?}");
+    assert!(printed.code == 0 && printed.stdout.contains("Make the endpoint check X-Hub-Signature-256"), "{printed:?}");
 }

@@ -1,5 +1,7 @@
 //! The setup of a test: an emulator, a folder with keys, and the command.
 
+use std::ops::Deref;
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -19,10 +21,21 @@ pub(crate) static KEY: LazyLock<TestKey> = LazyLock::new(TestKey::from_openssl);
 /// A key that `ping` does not ask for.
 pub(crate) static OTHER_KEY: LazyLock<TestKey> = LazyLock::new(TestKey::generate);
 
-/// An emulator whose replicas have [`KEY`], and a folder with `private.pem`, `public.pem` and `app-secret`.
+/// An emulator whose replicas have [`KEY`], and a folder.
 pub(crate) struct Scene {
     pub(crate) emulator: Emulator,
-    folder: TempDir,
+    folder: Folder,
+}
+
+/// A folder with `private.pem`, `public.pem` and `app-secret`.
+pub(crate) struct Folder(TempDir);
+
+impl Deref for Scene {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
 }
 
 impl Scene {
@@ -34,11 +47,7 @@ impl Scene {
         let emulator = Emulator::start(config).await.unwrap();
         emulator.set_keys_everywhere(&[&KEY.private_pem], KeyChange::Now).unwrap();
         emulator.set_marker(MARKER);
-        let scene = Self { emulator, folder: tempfile::tempdir().unwrap() };
-        scene.write("private.pem", &KEY.private_pem);
-        scene.write("public.pem", &KEY.public_pem());
-        scene.write("app-secret", &format!("{APP_SECRET}\n"));
-        scene
+        Self { emulator, folder: Folder::new() }
     }
 
     /// With one replica for each behaviour.
@@ -50,8 +59,34 @@ impl Scene {
         scene
     }
 
+    /// Asks a replica for the key in `private.pem`. Returns the exit code and the report in JSON.
+    pub(crate) fn ask(&self, replica: usize, flags: &[&str]) -> (i32, Value) {
+        let url = self.emulator.url(replica);
+        let printed = self.ping(&[&[&*url, "-o", "json", "--key", "@private.pem"], flags].concat());
+        (printed.code, printed.json())
+    }
+
+    /// The same in text.
+    pub(crate) fn ask_in_text(&self, replica: usize) -> Printed {
+        self.ping(&[&self.emulator.url(replica), "--key", "@private.pem"])
+    }
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write("private.pem", &KEY.private_pem);
+        folder.write("public.pem", &KEY.public_pem());
+        folder.write("app-secret", &format!("{APP_SECRET}\n"));
+        folder
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.0.path()
+    }
+
     pub(crate) fn path(&self, file: &str) -> String {
-        self.folder.path().join(file).to_str().unwrap().to_owned()
+        self.0.path().join(file).to_str().unwrap().to_owned()
     }
 
     pub(crate) fn write(&self, file: &str, content: &str) {
@@ -79,17 +114,5 @@ impl Scene {
         let secrets = [MARKER, APP_SECRET, PASSPHRASE, KEY.private_pem.lines().nth(3).unwrap(), "QUJD"];
         assert!(!secrets.iter().any(|secret| all.contains(secret)), "{all}");
         printed
-    }
-
-    /// Asks a replica for the key in `private.pem`. Returns the exit code and the report in JSON.
-    pub(crate) fn ask(&self, replica: usize, flags: &[&str]) -> (i32, Value) {
-        let url = self.emulator.url(replica);
-        let printed = self.ping(&[&[&*url, "-o", "json", "--key", "@private.pem"], flags].concat());
-        (printed.code, printed.json())
-    }
-
-    /// The same in text.
-    pub(crate) fn ask_in_text(&self, replica: usize) -> Printed {
-        self.ping(&[&self.emulator.url(replica), "--key", "@private.pem"])
     }
 }

@@ -1,4 +1,4 @@
-//! Several targets, of which the worst counts.
+//! Several targets. The worst outcome decides.
 
 use endpoint_emulator::Behaviour;
 

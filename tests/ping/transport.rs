@@ -1,4 +1,4 @@
-//! How it connects, and what stands in the way.
+//! Connections, and the obstacles to them.
 
 use endpoint_emulator::{Behaviour, Certificate, Config};
 use tokio::net::TcpListener;
@@ -11,7 +11,7 @@ async fn over_tls(certificate: Certificate) -> Scene {
     scene
 }
 
-/// The message for something that cannot be reached.
+/// The message for an endpoint that cannot be reached.
 fn obstacle(scene: &Scene, url: &str, flags: &[&str]) -> String {
     let printed = scene.ping(&[&[url, "-o", "json", "--key", "@private.pem"], flags].concat());
     let said = printed.json();
@@ -32,8 +32,8 @@ async fn a_private_authority_is_trusted_where_it_is_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_certificate_is_told() {
     for (certificate, words) in [
-        (Certificate::OfAnotherName, "is for another name than that in the URL"),
-        (Certificate::Expired, "is out of date"),
+        (Certificate::OfAnotherName, "is for another name than the name in the URL"),
+        (Certificate::Expired, "is expired"),
     ] {
         let scene = over_tls(certificate).await;
         let message = obstacle(&scene, &scene.emulator.url(0), &["--ca-file", "@ca.pem"]);
@@ -60,14 +60,14 @@ async fn nobody_there_is_told() {
     scene.emulator.stop_replica(0).await;
     let message = obstacle(&scene, &url, &[]);
     assert!(message.contains("nothing listens on that port"), "{message}");
-    // No resolver asks for a name like this, so that the test needs no network.
+    // No resolver asks a DNS server for such a name, so the test needs no network.
     for scheme in ["http", "https"] {
         let message = obstacle(&scene, &format!("{scheme}://{}.invalid/flows", "a".repeat(64)), &[]);
         assert!(message.contains("has no address"), "{message}");
     }
 }
 
-/// A port that takes connections and says nothing is, to TLS, as silent as one whose packets are dropped.
+/// For TLS, a port that accepts connections and says nothing is as silent as a port behind a firewall.
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_at_the_door_is_no_slow_endpoint() {
     let scene = Scene::new(1).await;
@@ -100,7 +100,7 @@ async fn the_proxy_of_the_environment_is_used() {
     assert_eq!(scene.emulator.requests()[0].path, "http://flows.invalid/flows");
     let printed = scene.ping_with(&arguments, &[("HTTP_PROXY", &proxy), ("NO_PROXY", "flows.invalid")]);
     assert_eq!(printed.code, 2, "{printed:?}");
-    // A proxy that knows no CONNECT.
+    // The emulator as a proxy does not know CONNECT.
     let printed =
         scene.ping_with(&["https://flows.invalid/flows", "--key", "@private.pem"], &[("HTTPS_PROXY", &proxy)]);
     assert!(printed.code == 2 && printed.stdout.contains("did not let the request through"), "{printed:?}");

@@ -1,4 +1,4 @@
-//! What an endpoint does with a key that nobody has.
+//! `--unknown-key`: a key that nobody has.
 
 use endpoint_emulator::Behaviour;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ async fn only_421_is_right() {
     .await;
     for (replica, exit_code, outcome, words) in [
         (0, 0, "WrongKey", "fetch the key again. Nothing to do."),
-        (1, 1, "BadStatus", "its Flows fail after a rotation. Have the endpoint catch"),
+        (1, 1, "BadStatus", "its Flows fail after a rotation. Make the endpoint catch"),
         (2, 1, "NotEncrypted", "HTTP 200 to a request that nobody can decrypt"),
         (3, 2, "Unreachable", "The connection broke"),
         (4, 1, "SignatureRefused", "--app-secret-file"),
@@ -39,5 +39,5 @@ async fn only_421_is_right() {
 async fn the_text_says_that_nobody_has_it() {
     let scene = Scene::new(1).await;
     let printed = scene.ping(&[&scene.emulator.url(0), "--unknown-key"]);
-    assert!(printed.code == 0 && printed.stdout.starts_with("key      one that nobody has\n"), "{printed:?}");
+    assert!(printed.code == 0 && printed.stdout.starts_with("key      a key that nobody has\n"), "{printed:?}");
 }

@@ -17,6 +17,20 @@
 {{- with .Values.selector }}
 - {{ printf "--selector=%s" . | quote }}
 {{- end }}
+{{- with .Values.endpointProbes }}
+{{- if .enabled }}
+- --endpoint-probes
+{{- end }}
+{{- with .allowedHosts }}
+- {{ uniq . | join "," | printf "--endpoint-allowed-hosts=%s" | quote }}
+{{- end }}
+{{- if .allowPrivateAddresses }}
+- --endpoint-allow-private-addresses
+{{- end }}
+{{- if .allowHostNetwork }}
+- --endpoint-allow-host-network
+{{- end }}
+{{- end }}
 - --leader-election
 {{- with .Values.leaderElection.leaseNamespace }}
 - --lease-namespace={{ . }}

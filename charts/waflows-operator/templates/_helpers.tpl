@@ -89,6 +89,32 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.endpointProbes.enabled }}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get]
+{{- end }}
+{{- end }}
+
+{{/* Egress rules of the NetworkPolicy: the list of the values, and the pods of the watched namespaces if Flow endpoints are asked
+there. Nobody knows their ports in advance. */}}
+{{- define "waflows-operator.egress" -}}
+{{- $egress := .Values.networkPolicy.egress }}
+{{- if .Values.endpointProbes.enabled }}
+{{- $namespaces := dict }}
+{{- with .Values.scopedNamespaces }}
+{{- $namespaces = dict "matchExpressions" (list (dict "key" "kubernetes.io/metadata.name" "operator" "In" "values" (uniq .))) }}
+{{- end }}
+{{- $pods := dict "to" (list (dict "namespaceSelector" $namespaces)) "ports" (list (dict "protocol" "TCP")) }}
+{{- $egress = append $egress $pods }}
+{{- end }}
+{{- toYaml $egress }}
 {{- end }}
 
 {{- define "waflows-operator.subjects" -}}

@@ -29,7 +29,7 @@ pub enum AskWith<'a> {
 
 /// The key cannot encrypt. Never in practice: a [`PublicKey`] was checked when it was parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the public key cannot be encrypted with: make a new pair with `openssl genrsa -out private.pem 2048`")]
+#[error("the public key cannot encrypt: make a new key pair with `openssl genrsa -out private.pem 2048`")]
 pub struct UnusableKey;
 
 /// The request to post, with `Content-Type: application/json`.
