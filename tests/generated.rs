@@ -43,8 +43,9 @@ fn reasons() -> String {
     let mut table = String::from("\n| reason | `Ready` | beside it | meaning and remedy |\n|---|---|---|---|\n");
     for reason in Reason::ALL {
         let (ready, beside) = match reason.ready_effect() {
-            // These tell of an input, never of Ready.
+            // These describe an input or the endpoint, never Ready.
             _ if matches!(reason, Reason::KeyLoaded | Reason::TokenAccepted | Reason::NotAsked) => ("", ""),
+            _ if reason.as_str().contains("Endpoint") => ("", ""),
             ReadyEffect::Ready => ("True", ""),
             ReadyEffect::Underway => ("Unknown", "Reconciling"),
             ReadyEffect::Waiting => ("False", "Reconciling"),

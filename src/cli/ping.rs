@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 
 use super::OutputFormat;
+use super::words::namespace;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -17,16 +18,24 @@ Examples:
   # Does the endpoint answer 421 to a key that it does not have?
   waflows-operator ping https://flows.example.com/flows --unknown-key --app-secret-file app-secret.txt
 
+  # Every pod of the endpoint of a resource in the cluster, with the key that the operator keeps on its numbers:
+  waflows-operator ping fek/storefront --namespace messaging
+
 docs/endpoint.md lists all outcomes, with causes and remedies.";
 
 /// Flags of `ping`.
 #[derive(Debug, Clone, Args)]
-#[command(group = ArgGroup::new("asked").required(true).args(["public_key", "key", "unknown_key"]))]
+#[command(group = ArgGroup::new("asked").args(["public_key", "key", "unknown_key"]))]
 pub struct PingArgs {
-    /// URL of the endpoint, http or https. Several URLs are asked at the same time.
+    /// URL of the endpoint, http or https; several URLs are asked at the same time. Or fek/NAME: the endpoint of a
+    /// FlowsEncryptionKey in the cluster, and the key in its status.
     // Parsed later: an error of clap would repeat a password in the URL.
-    #[arg(value_name = "URL", required = true)]
+    #[arg(value_name = "URL|fek/NAME", required = true)]
     pub targets: Vec<String>,
+
+    /// Namespace of the FlowsEncryptionKey. Default: the namespace of the kubeconfig's context.
+    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
+    pub namespace: Option<String>,
 
     /// File with the public key: a public key or a certificate, in PEM or DER; - for standard input.
     #[arg(long, value_name = "FILE")]
@@ -54,6 +63,10 @@ pub struct PingArgs {
     /// PEM file with certificate authorities to trust, in addition to the platform's.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+
+    /// Ask pods on this machine; for tests.
+    #[arg(long, env = "WAFLOWS_ENDPOINT_ALLOW_LOOPBACK", hide = true)]
+    pub endpoint_allow_loopback: bool,
 
     /// Output format.
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]

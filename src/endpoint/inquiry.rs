@@ -118,7 +118,11 @@ impl Inquirer {
     }
 }
 
-async fn signing_secret(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<SigningSecret, ConditionReason> {
+/// The app secret that a field of the spec refers to.
+///
+/// # Errors
+/// If the Secret cannot be read, or holds no app secret.
+pub async fn signing_secret(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<SigningSecret, ConditionReason> {
     const FIELD: &str = "endpoint.appSecretRef";
     let read = |bytes: &[u8]| AppSecret::new(bytes).map(|secret| secret.signing());
     let secret = entry(api, reference, FIELD, "app secret", read).await?;
@@ -126,7 +130,11 @@ async fn signing_secret(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<S
     secret.map_err(|error| SecretValue { namespace, reference, field: FIELD, what: "app secret" }.malformed(error))
 }
 
-async fn authorities(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<Certificate>, ConditionReason> {
+/// The authorities that a field of the spec refers to.
+///
+/// # Errors
+/// If the Secret cannot be read, or holds no certificate.
+pub async fn authorities(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<Certificate>, ConditionReason> {
     let namespace = api.namespace().unwrap_or_default();
     let found = entry(api, reference, "endpoint.caSecretRef", "certificate", outbound::roots).await?;
     found.ok_or_else(|| unreachable(format!("{}: there is no certificate in PEM form.", reference.place(namespace))))

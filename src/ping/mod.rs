@@ -1,15 +1,20 @@
 //! The subcommand `ping`: asks endpoints whether they have the private half of a key.
 //!
-//! [`target`] and [`input`] read the command line, `crate::endpoint` asks, and [`report`] prints.
+//! [`target`] and [`input`] read the command line, [`resource`] looks up the endpoint of a resource, `crate::endpoint` asks,
+//! and [`report`] prints.
 
+mod error;
 mod input;
 mod report;
+mod resource;
 mod target;
 
 use futures::future::join_all;
 use rand_core::OsRng;
+use reqwest::Url;
 use waflows_probe::{AskWith, UnusableKey, encode};
 
+pub use error::PingError;
 pub use input::InputError;
 pub use target::TargetError;
 
@@ -19,46 +24,53 @@ use crate::endpoint::client::{ProbeClient, Reply};
 use crate::endpoint::explanation::Question;
 use input::Input;
 use report::Report;
+use resource::Asked;
 use target::Target;
-
-/// The reasons for which `ping` asks nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum PingError {
-    /// A target is not valid.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Input(#[from] InputError),
-    /// The key cannot be used.
-    #[error(transparent)]
-    Key(#[from] UnusableKey),
-    /// TLS could not be set up.
-    #[error("the HTTPS client could not be set up: {0}")]
-    Http(#[from] reqwest::Error),
-    /// The JSON cannot be written. Never in practice.
-    #[error("writing JSON: {0}")]
-    Json(#[from] serde_json::Error),
-}
 
 /// Asks all targets at the same time.
 ///
 /// # Errors
-/// If the command line or a file is wrong. No target is asked then.
+/// If the command line, a file or a resource is wrong. No target is asked then.
 pub async fn run(args: &PingArgs) -> Result<CommandOutput, PingError> {
     let targets: Vec<_> = args.targets.iter().map(|text| Target::parse(text)).collect::<Result<_, _>>()?;
     let input = Input::read(args)?;
-    let client = ProbeClient::new(input.roots.clone())?;
-    let question =
-        Question { key: input.key.as_ref().map(|key| *key.fingerprint()), is_signed: input.app_secret.is_some() };
-    let replies = join_all(targets.into_iter().map(|target| ask(&client, &input, target))).await;
-    let replies = replies.into_iter().collect::<Result<_, _>>()?;
-    Ok(Report::new(question, replies).printout(args.output)?)
+    let asked = match resource_of(&targets)? {
+        Some(name) => resource::ask(args, name, input).await?,
+        None => ask_urls(args, &targets, &input).await?,
+    };
+    let question = Question { key: asked.key, is_signed: asked.is_signed };
+    Ok(Report::new(question, asked.replies).printout(args.output)?)
 }
 
-async fn ask(client: &ProbeClient, input: &Input, target: Target) -> Result<(Target, Reply), UnusableKey> {
+/// The name of the resource whose endpoint is asked.
+fn resource_of(targets: &[Target]) -> Result<Option<&str>, PingError> {
+    let name = targets.iter().find_map(|target| match target {
+        Target::Resource(name) => Some(name.as_str()),
+        Target::Url(_) => None,
+    });
+    match name {
+        Some(name) if targets.len() > 1 => Err(PingError::NotAlone(format!("fek/{name}"))),
+        name => Ok(name),
+    }
+}
+
+async fn ask_urls(args: &PingArgs, targets: &[Target], input: &Input) -> Result<Asked, PingError> {
+    if input.key.is_none() && !args.unknown_key {
+        return Err(PingError::NothingToAsk);
+    }
+    let client = ProbeClient::new(input.roots.clone())?;
+    let urls = targets.iter().filter_map(|target| match target {
+        Target::Url(url) => Some((target.shown(), url)),
+        Target::Resource(_) => None,
+    });
+    let replies = join_all(urls.map(|(shown, url)| ask(&client, input, shown, url))).await;
+    let key = input.key.as_ref().map(|key| *key.fingerprint());
+    let replies = replies.into_iter().collect::<Result<_, _>>()?;
+    Ok(Asked { key, is_signed: input.app_secret.is_some(), replies })
+}
+
+async fn ask(client: &ProbeClient, input: &Input, shown: String, url: &Url) -> Result<(String, Reply), UnusableKey> {
     let key = input.key.as_ref().map_or(AskWith::UnknownKey, AskWith::Key);
     let (request, opener) = encode(key, input.app_secret.as_ref(), &mut OsRng)?;
-    let reply = client.ask(target.url().clone(), &request, &opener).await;
-    Ok((target, reply))
+    Ok((shown, client.ask(url.clone(), &request, &opener).await))
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use waflows_core::endpoint::{ProbeOutcome, Verdict};
 
-use super::target::Target;
 use crate::cli::OutputFormat;
 use crate::command_output::CommandOutput;
 use crate::endpoint::client::Reply;
@@ -41,13 +40,13 @@ struct TargetSummary<'a> {
 }
 
 impl Report {
-    pub(super) fn new(question: Question, replies: Vec<(Target, Reply)>) -> Self {
+    pub(super) fn new(question: Question, replies: Vec<(String, Reply)>) -> Self {
         let outcomes = replies.iter().map(|(_, reply)| reply.finding.outcome);
         // The command line requires a target.
         let outcome = ProbeOutcome::worst(outcomes, question.expected()).unwrap_or(ProbeOutcome::Unreachable);
-        let explained = |(target, reply): (Target, Reply)| {
+        let explained = |(target, reply): (String, Reply)| {
             let explanation = Explanation::of(&question, &reply.finding, reply.obstacle);
-            (target.shown(), reply, explanation)
+            (target, reply, explanation)
         };
         Self { question, answers: replies.into_iter().map(explained).collect(), outcome }
     }

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-/// Prefix of the name of a resource. A later version will look up the endpoint of a resource in the cluster.
+/// Prefix of the name of a resource.
 const RESOURCE: &str = "fek/";
 
 /// A target to ask.
@@ -10,14 +10,16 @@ const RESOURCE: &str = "fek/";
 pub(super) enum Target {
     /// The endpoint at this URL.
     Url(Url),
+    /// The endpoint of the resource with this name.
+    Resource(String),
 }
 
 /// The reasons for which a target cannot be asked. A message does not repeat text that may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// A resource instead of a URL.
-    #[error("{0}: ping does not accept the name of a FlowsEncryptionKey: give the URL of its endpoint")]
-    Resource(String),
+    /// No name behind `fek/`.
+    #[error("fek/ needs the name of a FlowsEncryptionKey, such as fek/storefront")]
+    NoName,
     /// A host without a scheme, such as `https://`.
     #[error("{0:?} has no scheme: write https:// before it, or http:// for an endpoint without TLS")]
     NoScheme(String),
@@ -34,8 +36,8 @@ pub enum TargetError {
 
 impl Target {
     pub(super) fn parse(text: &str) -> Result<Self, TargetError> {
-        if text.starts_with(RESOURCE) {
-            return Err(TargetError::Resource(text.to_owned()));
+        if let Some(name) = text.strip_prefix(RESOURCE) {
+            return if name.is_empty() { Err(TargetError::NoName) } else { Ok(Self::Resource(name.to_owned())) };
         }
         if text.trim().is_empty() {
             return Err(TargetError::NoUrl("it is empty".to_owned()));
@@ -55,15 +57,13 @@ impl Target {
         Ok(Self::Url(url))
     }
 
-    pub(super) fn url(&self) -> &Url {
-        match self {
-            Self::Url(url) => url,
-        }
-    }
-
-    /// The URL for the report, without its query: the query may hold a secret, and the report goes to logs of CI.
+    /// The target for the report. A URL is without its query: the query may hold a secret, and the report goes to logs of
+    /// CI.
     pub(super) fn shown(&self) -> String {
-        let mut url = self.url().clone();
+        let mut url = match self {
+            Self::Url(url) => url.clone(),
+            Self::Resource(name) => return format!("{RESOURCE}{name}"),
+        };
         url.set_fragment(None);
         let query = if url.query().is_some() { "?…" } else { "" };
         url.set_query(None);
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn what_is_no_url_is_told_apart() {
         let error = |text: &str| Target::parse(text).unwrap_err().to_string();
-        assert!(error("fek/storefront").contains("give the URL of its endpoint"));
+        assert!(error("fek/").contains("needs the name"));
         assert!(error("flows.example.com/flows").contains("write https:// before it"));
         assert!(error("localhost:8080").contains("\"localhost:8080\" has no scheme"));
         assert!(error("ftp://flows.example.com").contains("does not support ftp://"));

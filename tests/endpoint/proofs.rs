@@ -1,5 +1,7 @@
 //! What the operator's process reports of an endpoint.
 
+use std::time::Instant;
+
 use endpoint_emulator::{Behaviour, Config, KeyChange};
 use harness::TestKey;
 use harness::world::World;
@@ -10,13 +12,13 @@ use waflows_core::endpoint::ProbeOutcome;
 
 use crate::scene::Scene;
 
-const OPERATOR: &str = env!("CARGO_BIN_EXE_waflows-operator");
+pub(crate) const OPERATOR: &str = env!("CARGO_BIN_EXE_waflows-operator");
 const NUMBERS: [&str; 2] = ["111111111111111", "222222222222222"];
 const MARKER: &str = "marker-of-the-endpoint";
 const FLAGS: [&str; 2] = ["--endpoint-probes", "--endpoint-allow-loopback"];
 
 /// A resource with an endpoint of this many pods, which have its key.
-async fn with_endpoint(replicas: u8, flags: &[&str]) -> (World, Scene, TestKey) {
+pub(crate) async fn with_endpoint(replicas: u8, flags: &[&str]) -> (World, Scene, TestKey) {
     let world = World::with_flags(OPERATOR, &NUMBERS, flags).await;
     let key = world.set_default_secrets().await;
     let config = Config { replicas, ..Config::default() };
@@ -129,23 +131,29 @@ async fn at_rest_nothing_is_written() {
     assert_eq!(scene.emulator.requests().len(), asked);
 }
 
-/// Pods that do not answer hold the prober, not the reconciles.
+/// Pods that do not answer hold the prober, not the reconciles, and not more than 16 requests are open.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_endpoints_delay_no_reconcile() {
-    let (world, scene, _) = with_endpoint(1, &FLAGS).await;
+    const DEAD: usize = 100;
+    let (world, scene, _) = with_endpoint(5, &FLAGS).await;
     wait_for(&world, ConditionType::EndpointReady, "True", "EndpointProven").await;
-    scene.emulator.set_behaviour(0, Behaviour::Silent);
-    for n in 0..20 {
-        let mut spec = World::spec(&["111111111111111"]);
+    (0..5).for_each(|replica| scene.emulator.set_behaviour(replica, Behaviour::Silent));
+    scene.emulator.clear_journal();
+    let begun = Instant::now();
+    for n in 0..DEAD {
+        let mut spec = World::spec(&NUMBERS[..1]);
         spec["mode"] = json!("Observe");
         spec["endpoint"] = json!({"service": {"name": "flows", "path": "/flows"}});
         world.apply(&format!("dead-{n}"), spec).await.unwrap();
     }
-    for n in 0..20 {
+    for n in 0..DEAD {
         world.wait_ready(&format!("dead-{n}")).await;
     }
-    // None of them had to wait for the answer that does not come.
-    let ready = world.resources().get("dead-19").await.unwrap();
-    let endpoint = find(&ready.status.unwrap().conditions, ConditionType::EndpointReady).cloned().unwrap();
-    assert_eq!(endpoint.status, "Unknown", "{endpoint:?}");
+    // A request to a silent pod takes ten seconds, so that sixteen places make this many requests.
+    let most = 16 * (1 + begun.elapsed().as_secs() / 10);
+    let asked = scene.emulator.requests().len() as u64;
+    assert!(asked <= most, "{asked} requests in {:?}", begun.elapsed());
+    let last = world.resources().get(&format!("dead-{}", DEAD - 1)).await.unwrap();
+    let endpoint = find(&last.status.unwrap().conditions, ConditionType::EndpointReady).cloned().unwrap();
+    assert_eq!(endpoint.status, "Unknown", "it did not wait for an answer: {endpoint:?}");
 }

@@ -1,25 +1,34 @@
 //! Token, app secret and proof are in the request and nowhere else: not in errors, their Debug, nor in any log line, at
 //! the finest level, of any crate.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use graph_emulator::{Config, Emulator, FOREIGN_PUBLIC_KEY, Fault, FaultAction, NumberSettings, Token};
 use harness::TOKEN;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::world::{
     APP_SECRET, Graph, NUMBER, RESOURCE, client, config, impatient, key, proof, proven_credentials, unlimited,
 };
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// The log of the test that runs on this thread. Others keep none.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
-impl io::Write for Log {
+/// Writes to the log of the thread.
+struct ThreadLog;
+
+impl io::Write for ThreadLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        // A thread that ends has no log any more.
+        let _ = LOG.try_with(|log| log.borrow_mut().iter_mut().for_each(|log| log.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -28,27 +37,31 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+/// Everything that is logged on this thread from now on.
+struct Log;
 
 impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+    fn start() -> Self {
+        // One subscriber for all tests: one that comes and goes changes what the others see for a moment.
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let is_kept = dynamic_filter_fn(|_, _| LOG.try_with(|log| log.borrow().is_some()).unwrap_or(false));
+            let layer =
+                tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| ThreadLog).with_filter(is_kept);
+            tracing_subscriber::registry().with(layer).init();
+        });
+        LOG.set(Some(Vec::new()));
+        Self
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        LOG.with_borrow(|log| String::from_utf8_lossy(log.as_deref().unwrap_or_default()).into_owned())
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        LOG.set(None);
     }
 }
 
@@ -106,7 +119,7 @@ async fn talk(graph: &Graph) -> String {
 }
 
 async fn converse(tls: bool) {
-    let (log, _guard) = Log::start();
+    let log = Log::start();
     let good = Graph::with(Config { tls, ..Config::default() }, |_| {}).await;
     good.emulator.set_token(TOKEN, Token { app_secret: Some(APP_SECRET.into()), ..Token::default() });
     assert_no_secret(&talk(&good).await);
@@ -151,7 +164,7 @@ async fn nothing_leaks_over_tls() {
 
 #[tokio::test]
 async fn nothing_leaks_where_nobody_listens() {
-    let (log, _guard) = Log::start();
+    let log = Log::start();
     let gone = Emulator::start(Config::default()).await.unwrap();
     let url = gone.base_url().to_owned();
     gone.stop().await;

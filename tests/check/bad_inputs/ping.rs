@@ -37,7 +37,7 @@ fn targets(scene: &Scene) -> Vec<Row> {
         row("another scheme", "ftp://flows.example.com/flows"),
         row("no host", "https://"),
         row("a password in the URL", "https://user:password@flows.example.com/flows"),
-        row("the name of a resource", "fek/storefront"),
+        row("fek/ without a name", "fek/"),
         row("an empty URL", ""),
     ]
 }

@@ -50,7 +50,7 @@ async fn get_shows_the_columns_that_matter() {
     let place = place_with_ready_resource().await;
     let printed = kubectl_once_known(&place, &["get", "fek"]).await;
     let rows: Vec<_> = printed.stdout.lines().map(cells).collect();
-    assert_eq!(rows[0], ["NAME", "READY", "VALID", "KEY", "REASON", "SUSPENDED", "AGE"]);
+    assert_eq!(rows[0], ["NAME", "READY", "VALID", "KEY", "ENDPOINT", "REASON", "SUSPENDED", "AGE"]);
     assert_eq!(rows[1][..5], ["storefront", "False", "2/3", "sha256:0123456789ab", "NumbersRefused"]);
     assert!(!printed.stdout.contains("true"), "{}", printed.stdout);
 
@@ -58,7 +58,7 @@ async fn get_shows_the_columns_that_matter() {
     let rows: Vec<_> = printed.stdout.lines().map(cells).collect();
     assert_eq!(
         rows[0],
-        ["NAME", "READY", "VALID", "KEY", "REASON", "SUSPENDED", "AGE", "LAST CHECK", "MODE", "MESSAGE"]
+        ["NAME", "READY", "VALID", "KEY", "ENDPOINT", "REASON", "SUSPENDED", "AGE", "LAST CHECK", "MODE", "MESSAGE"]
     );
     assert_eq!(rows[1][7..], ["Enforce", "Add number 1 to the token's WABA."]);
     assert!(rows[1][6].ends_with('s'), "a time span: {rows:?}");
@@ -85,7 +85,7 @@ async fn explain_tells_what_a_field_is() {
         ("fek", "keeps the public half of an RSA key on phone numbers"),
         (
             "fek.spec.phoneNumberIds",
-            "Phone number IDs (not the phone numbers themselves) that must hold the key. Quote them",
+            "Phone number IDs (not the phone numbers themselves) that must hold the key. Quote the IDs",
         ),
         ("fek.spec.checkInterval", "at least one minute"),
         ("fek.spec.accessTokenSecretRef.name", "Name of the Secret."),

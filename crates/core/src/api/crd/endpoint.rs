@@ -54,6 +54,8 @@ pub struct EndpointService {
 
     /// Name or number of the Service's port. Default: the port of a Service that has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    // The names of ports have at most 15 characters.
+    #[schemars(extend("maxLength" = 15))]
     pub port: Option<IntOrString>,
 
     /// Path of the Flow endpoint. Default: `/`.
