@@ -108,31 +108,27 @@ async fn observe(
     let mut gaps =
         Unknowns { offline: graph.is_none(), allow_unseen: input.allow_missing_secrets, ..Unknowns::default() };
     let mut problems = Vec::new();
-    let opened = match resource.spec.is_suspended() {
-        true => None,
-        false => Some(input.secrets.open(resource, &mut gaps, &mut problems).await),
-    };
-    let mut work = Work { inputs: opened.is_some(), numbers: Vec::new(), reset_backoff: false };
-    if let Some(opened) = &opened {
-        work.numbers.clone_from(&resource.spec.phone_number_ids);
-        // Whether the operator would forget its waits, because of what a person changed.
-        if let Due::Now(due) = due(resource, &opened.inputs.secrets, interval, now) {
-            work.reset_backoff = due.reset_backoff;
-        }
-    }
     let settings = Settings { interval, waits: Waits::default(), owes_status: false };
-    let mut reconcile = Reconcile::new(Arc::clone(resource), work, settings, now);
-    if let Some(opened) = opened {
-        let credentials = opened.credentials;
-        reconcile.next(now);
-        reconcile.handle(Event::SecretsRead(opened.inputs), now);
-        match graph.zip(credentials).filter(|_| reconcile.observation().can_ask()) {
-            Some((graph, credentials)) => {
-                let caller = Caller { credentials, resource: reconcile.observation().resource_name() };
-                read_numbers(&mut reconcile, graph, &Arc::new(caller), fence, progress).await;
-            }
-            None => progress.leave_out(resource.spec.phone_number_ids.len()),
+    let begin = |work| Reconcile::new(Arc::clone(resource), work, settings, now);
+    if resource.spec.is_suspended() {
+        return Observed { reconcile: begin(Work::default()), gaps, problems };
+    }
+    let opened = input.secrets.open(resource, &mut gaps, &mut problems).await;
+    let mut work = Work::everything(resource);
+    // Whether the operator would forget its waits, because of what a person changed.
+    if let Due::Now(due) = due(resource, &opened.inputs.secrets, interval, now) {
+        work.reset_backoff = due.reset_backoff;
+    }
+    let mut reconcile = begin(work);
+    let credentials = opened.credentials;
+    reconcile.next(now);
+    reconcile.handle(Event::SecretsRead(opened.inputs), now);
+    match graph.zip(credentials).filter(|_| reconcile.observation().can_ask()) {
+        Some((graph, credentials)) => {
+            let caller = Caller { credentials, resource: reconcile.observation().resource_name() };
+            read_numbers(&mut reconcile, graph, &Arc::new(caller), fence, progress).await;
         }
+        None => progress.leave_out(resource.spec.phone_number_ids.len()),
     }
     Observed { reconcile, gaps, problems }
 }
@@ -148,7 +144,7 @@ async fn read_numbers(
     let mut under_way = FuturesUnordered::new();
     loop {
         while let Some(Action::ReadNumber { position, phone_number_id }) = reconcile.next(Timestamp::now()) {
-            under_way.push(read_number(graph.clone(), Arc::clone(caller), fence, position, phone_number_id));
+            under_way.push(read_number(graph.clone(), Some(Arc::clone(caller)), fence, position, phone_number_id));
         }
         let Some(reading) = under_way.next().await else { return };
         progress.step();

@@ -114,14 +114,11 @@ impl<'a> Driver<'a> {
     async fn act(&mut self, action: Action) -> Result<(), ReconcileError> {
         match action {
             Action::ReadSecrets => self.read_secrets().await?,
-            Action::ReadNumber { position, phone_number_id } => match self.caller.clone() {
-                Some(caller) => {
-                    let reading =
-                        read_number(self.reconciler.graph.reader(), caller, self.fence, position, phone_number_id);
-                    self.start(reading.map(Event::NumberRead));
-                }
-                None => self.reconcile.revoke(),
-            },
+            Action::ReadNumber { position, phone_number_id } => {
+                let (graph, caller) = (self.reconciler.graph.reader(), self.caller.clone());
+                let reading = read_number(graph, caller, self.fence, position, phone_number_id);
+                self.start(reading.map(Event::NumberRead));
+            }
             Action::ClaimNumbers => {
                 self.reconcile.claim_numbers(&mut self.reconciler.cluster.store(), Timestamp::now());
                 self.span = spans::execute(self.reconcile.plan().uploads.len());

@@ -4,7 +4,6 @@
 use kube::Api;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::queue::Urgency;
-use waflows_core::schedule::due::Work;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::resource_summary::refuses_token;
 
@@ -55,9 +54,4 @@ pub(super) async fn concerns(
             Ok(false)
         }
     }
-}
-
-/// What there is to do for whoever shares refused credentials: a reconcile that asks for all, and gets no answer.
-pub(super) fn work(resource: &FlowsEncryptionKey) -> Work {
-    Work { inputs: true, numbers: resource.spec.phone_number_ids.clone(), reset_backoff: false }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use waflows_core::queue::{Queue as Line, Running, Urgency};
+use waflows_core::schedule::backoff::Waits;
 use waflows_core::store::object_key::ObjectKey;
 
 /// The queue. All methods may be called from any task.
@@ -125,6 +126,30 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A resource's turn, given back however the work on it ends.
+pub struct Turn<'a> {
+    queue: &'a Queue,
+    key: &'a ObjectKey,
+    waits: Waits,
+}
+
+impl<'a> Turn<'a> {
+    /// The turn of a resource that [`Queue::next`] gave.
+    pub fn new(queue: &'a Queue, key: &'a ObjectKey, waits: Waits) -> Self {
+        Self { queue, key, waits }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.queue.done(self.key);
+        if std::thread::panicking() {
+            // A fault of the operator's own: not again at once, and not never.
+            self.queue.add_at(self.key, Instant::now() + self.waits.after_refusal(1));
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
-use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::work_due;
@@ -62,19 +61,22 @@ async fn next_reconcile(
     let interval = resource.spec.check_interval_or(reconciler.default_check_interval);
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
     let has_heard = reconciler.cluster.store().take_doubt(key);
+    let proof = reconciler.prober.proof(key);
+    let has_news = proof.as_deref().is_some_and(|proof| endpoint::is_news(&resource, proof));
     let work = match due {
         Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
-            hearsay::work(&resource)
+            // Asks for all numbers, and gets no answer.
+            Work::everything(&resource)
         }
-        Due::Later(next) if !has_endpoint_news(reconciler, key, &resource, begun) => return Ok(next),
-        Due::Later(_) => Work { inputs: false, numbers: Vec::new(), reset_backoff: false },
+        Due::Later(_) if has_news => Work::default(),
+        Due::Later(next) => return Ok(next),
         Due::Now(work) => work,
     };
 
     let span = spans::reconcile(&key.namespace, &key.name);
     let settings =
         Settings { interval, waits: reconciler.waits, owes_status: reconciler.cluster.queue.has_failed(key) };
-    let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(reconciler.prober.proof(key));
+    let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(proof);
     // Boxed, so that a reconcile takes memory only while it runs.
     let end = Box::pin(Driver::new(reconciler, key, fence, reconcile, begun).run()).instrument(span).await;
     if has_heard && !fence.is_valid() {
@@ -85,14 +87,4 @@ async fn next_reconcile(
         End::Finished { next } => next,
         End::Dropped => None,
     })
-}
-
-/// Whether the endpoint of the resource has answered something that the status does not say yet.
-fn has_endpoint_news(
-    reconciler: &Reconciler,
-    key: &ObjectKey,
-    resource: &Arc<FlowsEncryptionKey>,
-    now: Timestamp,
-) -> bool {
-    reconciler.prober.proof(key).is_some_and(|proof| endpoint::is_news(resource, &proof, now))
 }

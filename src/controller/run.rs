@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use waflows_core::schedule::backoff::Waits;
-use waflows_core::store::object_key::ObjectKey;
 
 use super::fence::WriteFence;
-use super::queue::Queue;
+use super::queue::Turn;
 use super::reconcile::reconcile;
 use super::reconciler::Reconciler;
 use super::watch::{self, Scope, Watches};
@@ -84,7 +81,7 @@ impl Controller {
                 let (key, token) = heartbeat.while_waiting(cluster.queue.next(&reconciles)).await;
                 let (reconciler, fence) = (Arc::clone(&self.reconciler), WriteFence::new(token, term.clone()));
                 running.spawn(async move {
-                    let _turn = Turn { queue: &reconciler.cluster.queue, key: &key, waits: reconciler.waits };
+                    let _turn = Turn::new(&reconciler.cluster.queue, &key, reconciler.waits);
                     reconcile(&reconciler, &key, &fence).await;
                     drop(slot);
                 });
@@ -103,23 +100,6 @@ impl Controller {
             note_fault(ended);
         }
         note_fault(prober.await);
-    }
-}
-
-/// A resource's turn, given back however the reconcile ends.
-struct Turn<'a> {
-    queue: &'a Queue,
-    key: &'a ObjectKey,
-    waits: Waits,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.queue.done(self.key);
-        if std::thread::panicking() {
-            // A fault of the operator's own: not again at once, and not never.
-            self.queue.add_at(self.key, Instant::now() + self.waits.after_refusal(1));
-        }
     }
 }
 

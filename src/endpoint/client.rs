@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use rand_core::OsRng;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Certificate, ClientBuilder, Response, Url};
 use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
-use waflows_probe::{MAX_ANSWER, Opener, Request, TIME_LIMIT};
+use waflows_probe::{AskWith, MAX_ANSWER, Opener, Request, SigningSecret, TIME_LIMIT, UnusableKey, encode};
 
 use super::obstacle::Obstacle;
 use super::target::Target;
@@ -77,14 +78,18 @@ impl ProbeClient {
         Ok(Self(builder.build()?))
     }
 
-    /// Sends a request once, and reads the answer.
-    pub async fn ask(&self, url: Url, request: &Request, opener: &Opener) -> Reply {
+    /// Makes a health check, sends it once, and reads the answer.
+    ///
+    /// # Errors
+    /// If the key cannot encrypt.
+    pub async fn ask(&self, url: &Url, key: AskWith<'_>, secret: Option<&SigningSecret>) -> Result<Reply, UnusableKey> {
+        let (request, opener) = encode(key, secret, &mut OsRng)?;
         let begun = Instant::now();
-        let (finding, obstacle) = match self.exchange(url, request, opener).await {
+        let (finding, obstacle) = match self.exchange(url.clone(), &request, &opener).await {
             Ok(finding) => (finding, None),
             Err(error) => unanswered(&error),
         };
-        Reply { finding, obstacle, took: begun.elapsed() }
+        Ok(Reply { finding, obstacle, took: begun.elapsed() })
     }
 
     async fn exchange(&self, url: Url, request: &Request, opener: &Opener) -> reqwest::Result<ProbeFinding> {

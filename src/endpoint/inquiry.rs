@@ -6,7 +6,6 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use rand_core::OsRng;
 use reqwest::Certificate;
 use tokio::sync::Semaphore;
 use waflows_core::api::conditions::ConditionReason;
@@ -17,7 +16,7 @@ use waflows_core::proof::{EndpointProof, TargetProof};
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::status::secrets::SecretValue;
 use waflows_key::PublicKey;
-use waflows_probe::{AskWith, SigningSecret, encode};
+use waflows_probe::{AskWith, SigningSecret};
 
 use super::client::ProbeClient;
 use super::policy::Policy;
@@ -109,8 +108,7 @@ impl Inquirer {
     ) -> Result<ProbeFinding, ConditionReason> {
         // The semaphore is never closed.
         let _place = REQUESTS.acquire().await;
-        let (request, opener) = encode(key, secret, &mut OsRng).map_err(|error| unreachable(format!("{error}.")))?;
-        let reply = client.ask(target.url.clone(), &request, &opener).await;
+        let reply = client.ask(&target.url, key, secret).await.map_err(|error| unreachable(format!("{error}.")))?;
         if matches!(key, AskWith::Key(_)) {
             self.metrics.probed(reply.finding.outcome);
         }

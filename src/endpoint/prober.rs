@@ -4,11 +4,11 @@
 //! key a resource has now. The prober asks, keeps the proof in memory, and queues the resource if the proof says something
 //! new. The next reconcile then reports the proof.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use waflows_key::PublicKey;
 
 use super::inquiry::Inquirer;
 use crate::controller::cluster_state::ClusterState;
+use crate::controller::queue::{Queue, Turn};
 
 /// Resources whose endpoints are asked at the same time.
 const PARALLEL_RESOURCES: usize = 8;
@@ -32,14 +33,9 @@ pub struct Prober {
     inquirer: Inquirer,
     waits: Waits,
     default_check_interval: Duration,
-    state: Mutex<State>,
-    woken: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    entries: HashMap<ObjectKey, Entry>,
-    timers: BTreeSet<(Instant, ObjectKey)>,
+    entries: Mutex<HashMap<ObjectKey, Entry>>,
+    /// The resources whose endpoints are asked next.
+    queue: Queue,
 }
 
 /// What the prober knows of one resource.
@@ -48,8 +44,6 @@ struct Entry {
     proof: Option<Arc<EndpointProof>>,
     /// Incomplete proofs in a row.
     failures: i32,
-    /// None while its endpoint is asked.
-    due: Option<Instant>,
 }
 
 /// What a proof depends on. If any of this changes, the endpoint is asked at once.
@@ -75,40 +69,43 @@ impl Asked {
 impl Prober {
     /// A prober that has asked nobody yet.
     pub fn new(cluster: Arc<ClusterState>, inquirer: Inquirer, waits: Waits, default_check_interval: Duration) -> Self {
-        let state = Mutex::default();
-        Self { cluster, inquirer, waits, default_check_interval, state, woken: Notify::new() }
+        let (entries, queue) = (Mutex::default(), Queue::default());
+        Self { cluster, inquirer, waits, default_check_interval, entries, queue }
     }
 
     /// What the endpoint of a resource last answered.
     pub fn proof(&self, key: &ObjectKey) -> Option<Arc<EndpointProof>> {
-        self.state().entries.get(key)?.proof.clone()
+        self.entries().get(key)?.proof.clone()
     }
 
     /// A reconcile has stored this resource. If its key or its spec has changed, the endpoint is asked at once.
     pub fn follow(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        let mut state = self.state();
         if !is_asked(resource) {
-            return state.forget(key);
+            return self.forget(key);
         }
         let asked = Asked::of(resource);
-        if state.entries.get(key).is_some_and(|entry| entry.asked == asked) {
+        let mut entries = self.entries();
+        if entries.get(key).is_some_and(|entry| entry.asked == asked) {
             return;
         }
-        state.schedule(key, asked, Instant::now());
-        drop(state);
-        self.woken.notify_one();
+        let proof = entries.remove(key).and_then(|entry| entry.proof);
+        entries.insert(key.clone(), Entry { asked, proof, failures: 0 });
+        drop(entries);
+        self.queue.add(key, Urgency::Changed);
     }
 
-    /// Asks whoever is due, until the term ends. Then forgets everything: another process asks.
+    /// Asks the endpoints that are due, until the term ends. Then forgets everything: another process asks.
     pub async fn run(self: Arc<Self>, term: CancellationToken) {
         let places = Arc::new(Semaphore::new(PARALLEL_RESOURCES));
         let mut asking = JoinSet::new();
         let taking = async {
             // The semaphore is never closed, so it always yields a permit.
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-                let key = self.next().await;
+                // An endpoint is asked to the end also if the resource changes, and is then asked again.
+                let (key, _) = self.queue.next(&term).await;
                 let prober = Arc::clone(&self);
                 asking.spawn(async move {
+                    let _turn = Turn::new(&prober.queue, &key, prober.waits);
                     prober.ask(&key).await;
                     drop(place);
                 });
@@ -117,46 +114,46 @@ impl Prober {
         };
         term.run_until_cancelled(taking).await;
         asking.shutdown().await;
-        *self.state() = State::default();
-    }
-
-    async fn next(&self) -> ObjectKey {
-        loop {
-            let wake_at = {
-                let mut state = self.state();
-                if let Some(key) = state.take_due(Instant::now()) {
-                    return key;
-                }
-                state.timers.first().map(|(at, _)| *at)
-            };
-            match wake_at {
-                Some(at) => {
-                    tokio::select! { () = self.woken.notified() => {}, () = tokio::time::sleep_until(at) => {} }
-                }
-                None => self.woken.notified().await,
-            }
-        }
+        let forgotten = std::mem::take(&mut *self.entries());
+        forgotten.keys().for_each(|key| self.queue.remove(key));
     }
 
     async fn ask(&self, key: &ObjectKey) {
         let resource = { self.cluster.store().resource(key) };
-        let Some(resource) = resource.filter(is_asked) else { return self.state().forget(key) };
+        let Some(resource) = resource.filter(is_asked) else { return self.forget(key) };
         let public_key = resource.status.as_ref().and_then(|status| status.public_key.as_deref());
-        let Some(Ok(public_key)) = public_key.map(PublicKey::from_public_key) else {
-            return self.state().forget(key);
-        };
+        let Some(Ok(public_key)) = public_key.map(PublicKey::from_public_key) else { return self.forget(key) };
         let proof = Arc::new(self.inquirer.ask(&key.namespace, &resource.spec, &public_key).await);
         let interval = resource.spec.check_interval_or(self.default_check_interval);
         let interval = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
-        if self.state().note(key, &Asked::of(&resource), &proof, interval, &self.waits) {
-            self.cluster.queue.add(key, Urgency::Due);
+        if let Some((failures, is_news)) = self.note(key, &Asked::of(&resource), &proof) {
+            let wait = proof.next_probe_after(failures, interval, &self.waits);
+            self.queue.add_at(key, Instant::now() + wait);
+            if is_news {
+                self.cluster.queue.add(key, Urgency::Due);
+            }
         }
-        self.woken.notify_one();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every method of the state leaves it consistent.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps a proof: the failures in a row, and whether the proof says something new. None if the resource has changed
+    /// meanwhile: it is asked again already.
+    fn note(&self, key: &ObjectKey, asked: &Asked, proof: &Arc<EndpointProof>) -> Option<(i32, bool)> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(key).filter(|entry| entry.asked == *asked)?;
+        entry.failures = if proof.is_complete() { 0 } else { entry.failures.saturating_add(1) };
+        let is_news = entry.proof.as_ref().is_none_or(|before| !before.agrees_with(proof));
+        entry.proof = Some(Arc::clone(proof));
+        Some((entry.failures, is_news))
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        self.entries().remove(key);
+        self.queue.remove(key);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<ObjectKey, Entry>> {
+        // Every change leaves the map consistent.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,49 +164,4 @@ fn is_asked(resource: &FlowsEncryptionKey) -> bool {
         && resource.spec.endpoint.is_some()
         && !resource.spec.is_suspended()
         && resource.metadata.deletion_timestamp.is_none()
-}
-
-impl State {
-    fn schedule(&mut self, key: &ObjectKey, asked: Asked, at: Instant) {
-        let proof = self.entries.get_mut(key).and_then(|entry| entry.proof.take());
-        self.forget(key);
-        self.timers.insert((at, key.clone()));
-        self.entries.insert(key.clone(), Entry { asked, proof, failures: 0, due: Some(at) });
-    }
-
-    fn take_due(&mut self, now: Instant) -> Option<ObjectKey> {
-        let (at, key) = self.timers.first().filter(|(at, _)| *at <= now).cloned()?;
-        self.timers.remove(&(at, key.clone()));
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.due = None;
-        }
-        Some(key)
-    }
-
-    /// Keeps a proof and sets the time of the next one. Whether the proof says something new.
-    fn note(
-        &mut self,
-        key: &ObjectKey,
-        asked: &Asked,
-        proof: &Arc<EndpointProof>,
-        interval: Duration,
-        waits: &Waits,
-    ) -> bool {
-        // Where the resource has changed meanwhile, it is asked again already.
-        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.asked == *asked && entry.due.is_none()) else {
-            return false;
-        };
-        entry.failures = if proof.is_complete() { 0 } else { entry.failures.saturating_add(1) };
-        let at = Instant::now() + proof.next_probe_after(entry.failures, interval, waits);
-        let is_news = entry.proof.as_ref().is_none_or(|before| !before.agrees_with(proof));
-        (entry.proof, entry.due) = (Some(Arc::clone(proof)), Some(at));
-        self.timers.insert((at, key.clone()));
-        is_news
-    }
-
-    fn forget(&mut self, key: &ObjectKey) {
-        if let Some(at) = self.entries.remove(key).and_then(|entry| entry.due) {
-            self.timers.remove(&(at, key.clone()));
-        }
-    }
 }

@@ -10,9 +10,8 @@ mod resource;
 mod target;
 
 use futures::future::join_all;
-use rand_core::OsRng;
 use reqwest::Url;
-use waflows_probe::{AskWith, UnusableKey, encode};
+use waflows_probe::{AskWith, UnusableKey};
 
 pub use error::PingError;
 pub use input::InputError;
@@ -71,6 +70,5 @@ async fn ask_urls(args: &PingArgs, targets: &[Target], input: &Input) -> Result<
 
 async fn ask(client: &ProbeClient, input: &Input, shown: String, url: &Url) -> Result<(String, Reply), UnusableKey> {
     let key = input.key.as_ref().map_or(AskWith::UnknownKey, AskWith::Key);
-    let (request, opener) = encode(key, input.app_secret.as_ref(), &mut OsRng)?;
-    Ok((shown, client.ask(url.clone(), &request, &opener).await))
+    Ok((shown, client.ask(url, key, input.app_secret.as_ref()).await?))
 }

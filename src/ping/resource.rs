@@ -3,10 +3,9 @@
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use rand_core::OsRng;
 use waflows_core::api::crd::{Endpoint, FlowsEncryptionKey};
 use waflows_key::{Fingerprint, PublicKey};
-use waflows_probe::{AskWith, SigningSecret, encode};
+use waflows_probe::{AskWith, SigningSecret};
 
 use super::error::PingError;
 use super::input::Input;
@@ -99,6 +98,6 @@ async fn ask_target(
     key: Option<&PublicKey>,
 ) -> Result<(String, Reply), PingError> {
     let client = ProbeClient::pinned(target, roots.to_vec()).map_err(|error| PingError::NoTarget(error.to_string()))?;
-    let (request, opener) = encode(key.map_or(AskWith::UnknownKey, AskWith::Key), secret, &mut OsRng)?;
-    Ok((target.name.clone(), client.ask(target.url.clone(), &request, &opener).await))
+    let key = key.map_or(AskWith::UnknownKey, AskWith::Key);
+    Ok((target.name.clone(), client.ask(&target.url, key, secret).await?))
 }

@@ -7,7 +7,7 @@ use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder, MetricEncoder
 use waflows_core::api::conditions::ConditionStatus;
 use waflows_core::api::crd::NumberState;
 use waflows_core::store::object_key::ObjectKey;
-use waflows_core::store::resource_summary::{EndpointSummary, ResourceSummary};
+use waflows_core::store::resource_summary::ResourceSummary;
 
 use super::openmetrics::Page;
 use crate::metrics::catalog::{self, Descriptor};
@@ -24,14 +24,14 @@ pub(super) struct Resources {
 impl Resources {
     pub(super) fn encode(&self, page: &mut Page<'_>) -> fmt::Result {
         self.phone_numbers(page)?;
-        self.ready(page)?;
+        self.condition(page, &catalog::RESOURCE_READY, |summary| Some((summary.ready, summary.reason)))?;
         self.by_ready(page)?;
         self.times(page, &catalog::LAST_CHECK, |summary| summary.last_check)?;
         self.times(page, &catalog::NEXT_CHECK, |summary| summary.next_check)?;
         self.times(page, &catalog::KEY, |summary| summary.key_since)?;
         self.times(page, &catalog::SUSPENDED, |summary| summary.suspended_since)?;
-        self.condition(page, &catalog::ENDPOINT_READY, |endpoint| endpoint.ready)?;
-        self.condition(page, &catalog::AVAILABLE, |endpoint| endpoint.available)?;
+        self.condition(page, &catalog::ENDPOINT_READY, |summary| Some(summary.endpoint.as_ref()?.ready))?;
+        self.condition(page, &catalog::AVAILABLE, |summary| Some(summary.endpoint.as_ref()?.available))?;
         self.recovers_clients(page)?;
         page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))?;
         self.refused_resources(page)
@@ -50,25 +50,15 @@ impl Resources {
         if self.per_resource || self.summary.is_empty() { Ok(()) } else { numbers(&mut family, None, &sums) }
     }
 
-    fn ready(&self, page: &mut Page<'_>) -> fmt::Result {
-        let mut family = page.family(&catalog::RESOURCE_READY)?;
-        for (key, summary) in self.summary.iter().filter(|_| self.per_resource) {
-            let value = value(summary.ready);
-            family.encode_family(&(Names(Some(key)), [("reason", summary.reason)]))?.encode_gauge(&value)?;
-        }
-        Ok(())
-    }
-
-    /// A condition of each resource with an endpoint.
+    /// A condition of each resource that has the condition.
     fn condition(
         &self,
         page: &mut Page<'_>,
         metric: &'static Descriptor,
-        of: fn(&EndpointSummary) -> (ConditionStatus, &'static str),
+        of: fn(&ResourceSummary) -> Option<(ConditionStatus, &'static str)>,
     ) -> fmt::Result {
         let mut family = page.family(metric)?;
-        for (key, endpoint) in self.endpoints() {
-            let (status, reason) = of(endpoint);
+        for (key, (status, reason)) in self.of_each(of) {
             family.encode_family(&(Names(Some(key)), [("reason", reason)]))?.encode_gauge(&value(status))?;
         }
         Ok(())
@@ -76,17 +66,16 @@ impl Resources {
 
     fn recovers_clients(&self, page: &mut Page<'_>) -> fmt::Result {
         let mut family = page.family(&catalog::ENDPOINT_RECOVERS)?;
-        for (key, endpoint) in self.endpoints() {
-            if let Some(recovers) = endpoint.recovers_clients {
-                family.encode_family(&Names(Some(key)))?.encode_gauge(&u64::from(recovers))?;
-            }
+        for (key, recovers) in self.of_each(|summary| summary.endpoint.as_ref()?.recovers_clients) {
+            family.encode_family(&Names(Some(key)))?.encode_gauge(&u64::from(recovers))?;
         }
         Ok(())
     }
 
-    fn endpoints(&self) -> impl Iterator<Item = (&ObjectKey, &EndpointSummary)> {
+    /// A fact about each resource that has its own series and the fact.
+    fn of_each<T>(&self, of: fn(&ResourceSummary) -> Option<T>) -> impl Iterator<Item = (&ObjectKey, T)> {
         let own = self.summary.iter().filter(|_| self.per_resource);
-        own.filter_map(|(key, summary)| Some((key, summary.endpoint.as_deref()?)))
+        own.filter_map(move |(key, summary)| Some((key, of(summary)?)))
     }
 
     fn by_ready(&self, page: &mut Page<'_>) -> fmt::Result {

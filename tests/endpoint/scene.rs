@@ -13,7 +13,6 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use rand_core::OsRng;
 use reqwest::Certificate;
 use serde_json::{Value, json};
 use waflows_core::api::conditions::{ConditionReason, Reason};
@@ -23,7 +22,7 @@ use waflows_key::PublicKey;
 use waflows_operator::endpoint::client::ProbeClient;
 use waflows_operator::endpoint::lookup::Lookup;
 use waflows_operator::endpoint::targets::{Policy, Target, targets, targets_with};
-use waflows_probe::{AskWith, encode};
+use waflows_probe::AskWith;
 
 /// A namespace, and an emulator whose replicas have [`Scene::key`].
 pub(crate) struct Scene {
@@ -183,10 +182,9 @@ impl Scene {
 /// Sends the health check to a target, encrypted with this key.
 pub(crate) async fn ask(emulator: &Emulator, key: &TestKey, target: &Target) -> (ProbeOutcome, Option<u16>) {
     let key = PublicKey::from_public_key(&key.public_pem()).unwrap();
-    let (request, opener) = encode(AskWith::Key(&key), None, &mut OsRng).unwrap();
     let authorities = emulator.ca_pem().map(|pem| Certificate::from_pem_bundle(pem.as_bytes()).unwrap());
     let client = ProbeClient::pinned(target, authorities.unwrap_or_default()).unwrap();
-    let finding = client.ask(target.url.clone(), &request, &opener).await.finding;
+    let finding = client.ask(&target.url, AskWith::Key(&key), None).await.unwrap().finding;
     (finding.outcome, finding.http_status)
 }
 

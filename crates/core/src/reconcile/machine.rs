@@ -2,7 +2,8 @@
 //!
 //! A driver asks [`Reconcile::next`] what may start, until the answer is None. It starts every [`Action`], and hands each
 //! result to [`Reconcile::handle`]. [`Reconcile::revoke`] is what a cancellation does: no new read or upload starts, and what
-//! is under way comes to its end. A number that was uploaded and never read back is read once more. [`Reconcile::status_so_far`] is a checkpoint, possible at any time.
+//! is under way comes to its end. A number that was uploaded and never read back is read once more.
+//! [`Reconcile::status_so_far`] is a checkpoint, possible at any time.
 //!
 //! ```text
 //! ReadSecrets ─► ReadNumber … ─► ClaimNumbers ─► (WriteStatus) ─► Upload, ReadBack … ─► WriteStatus ─► Publish ─► Done
@@ -197,7 +198,7 @@ impl Reconcile {
     pub fn status_so_far(&mut self, store: &mut Store, now: Timestamp) -> FlowsEncryptionKeyStatus {
         if let Phase::Reading(_) = self.phase {
             // A number that was read belongs to the resource before its status says so.
-            self.claim(store, now);
+            claim_numbers(store, self.observation_at(now));
         }
         self.underway(now)
     }
@@ -301,8 +302,7 @@ impl Reconcile {
 
     /// Settles who owns each number, and decides the uploads.
     pub fn claim_numbers(&mut self, store: &mut Store, now: Timestamp) {
-        self.claim(store, now);
-        self.decide(plan(&self.observation));
+        self.claim_numbers_by(|observation| claim_numbers(store, observation), plan, now);
     }
 
     /// The same by other rules: `check` foresees who will own a number, and tests break a rule on purpose.
@@ -312,16 +312,15 @@ impl Reconcile {
         plan: impl FnOnce(&Observation) -> Plan,
         now: Timestamp,
     ) {
-        let observation = Arc::make_mut(&mut self.observation);
-        observation.now = now;
-        claim(observation);
+        claim(self.observation_at(now));
         self.decide(plan(&self.observation));
     }
 
-    fn claim(&mut self, store: &mut Store, now: Timestamp) {
+    /// The observation, complete at this time.
+    fn observation_at(&mut self, now: Timestamp) -> &mut Observation {
         let observation = Arc::make_mut(&mut self.observation);
         observation.now = now;
-        claim_numbers(store, observation);
+        observation
     }
 
     fn decide(&mut self, plan: Plan) {

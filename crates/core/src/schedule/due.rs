@@ -70,8 +70,8 @@ pub fn is_altered(resource: &FlowsEncryptionKey) -> bool {
     })
 }
 
-/// The work of a reconcile that is needed now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The work of a reconcile that is needed now. By default nothing is read, and the reconcile only writes the status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Work {
     /// Whether the reconcile must read the contents of the Secrets.
     pub inputs: bool,
@@ -79,6 +79,13 @@ pub struct Work {
     pub numbers: Vec<String>,
     /// A person caused the work: contested numbers and stored backoffs are reset.
     pub reset_backoff: bool,
+}
+
+impl Work {
+    /// Reads the Secrets and every number of the resource.
+    pub fn everything(resource: &FlowsEncryptionKey) -> Self {
+        Self { inputs: true, numbers: resource.spec.phone_number_ids.clone(), reset_backoff: false }
+    }
 }
 
 /// Whether a resource needs a reconcile now, or when to requeue it.
@@ -120,9 +127,8 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let spec = &resource.spec;
     let is_observed = status.observed_generation == resource.metadata.generation;
     if spec.is_suspended() {
-        let work = Work { inputs: false, numbers: Vec::new(), reset_backoff: false };
         let is_told = is_observed && status.suspended_since.is_some() && !is_altered(resource);
-        return if is_told { Due::Later(None) } else { Due::Now(work) };
+        return if is_told { Due::Later(None) } else { Due::Now(Work::default()) };
     }
 
     let spec_changed = status.observed_spec_digest.as_deref() != Some(&spec_digest(spec));

@@ -1,10 +1,6 @@
 //! What users see of the Flow endpoint: `status.endpoint`, the conditions `EndpointReady` and `Available`, and their
 //! sentences. Pure.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use waflows_key::Fingerprint;
 
@@ -15,8 +11,6 @@ use crate::api::crd::{EndpointStatus, FailingTarget, FlowsEncryptionKey, NumberS
 use crate::endpoint::ProbeOutcome;
 use crate::observation::Observation;
 use crate::proof::{EndpointProof, TargetProof};
-use crate::schedule::backoff::Waits;
-use crate::schedule::due::Work;
 
 /// Count of failing targets in the status and in messages.
 const MAX_FAILING: usize = 5;
@@ -37,29 +31,29 @@ pub fn status(observation: &Observation, numbers: &[PhoneNumberStatus]) -> Optio
         // What is stored about another key says nothing about this one.
         return stored.filter(|stored| stored.public_key_fingerprint == expected).cloned();
     };
-    let mut status = told(proof, stored, numbers);
-    // Nothing is written only because the targets answered the same again.
-    if let Some(stored) = stored {
-        let same = EndpointStatus { last_probe_time: stored.last_probe_time.clone(), ..status.clone() };
-        if same == *stored {
-            status = same;
-        }
-    }
-    Some(status)
+    Some(reported(proof, stored, numbers))
 }
 
 /// Whether a proof says something that the stored status does not say yet.
-pub fn is_news(resource: &Arc<FlowsEncryptionKey>, proof: &Arc<EndpointProof>, now: Timestamp) -> bool {
-    let Some(stored) = resource.status.as_ref().filter(|_| !resource.spec.is_suspended()) else { return false };
-    let work = Work { inputs: false, numbers: Vec::new(), reset_backoff: false };
-    let mut observation = Observation::new(Arc::clone(resource), work, Duration::ZERO, Waits::default(), now);
-    observation.proof = Some(Arc::clone(proof));
-    let condition = conditions::find(&stored.conditions, ConditionType::EndpointReady);
-    let ready = endpoint_ready(&observation, &stored.conditions);
-    status(&observation, &stored.phone_numbers) != stored.endpoint
-        || condition.is_none_or(|condition| {
-            condition.status != ready.status.as_str() || condition.reason != ready.verdict.reason.as_str()
-        })
+pub fn is_news(resource: &FlowsEncryptionKey, proof: &EndpointProof) -> bool {
+    let stored = resource.status.as_ref().filter(|stored| stored.fingerprint() == Some(proof.key));
+    let is_asked = resource.spec.endpoint.is_some() && !resource.spec.is_suspended();
+    let Some(stored) = stored.filter(|_| is_asked) else { return false };
+    let ready = judged(proof);
+    let is_shown = conditions::find(&stored.conditions, ConditionType::EndpointReady).is_some_and(|condition| {
+        condition.status == ready.status.as_str() && condition.reason == ready.verdict.reason.as_str()
+    });
+    !is_shown || Some(reported(proof, stored.endpoint.as_ref(), &stored.phone_numbers)) != stored.endpoint
+}
+
+/// The status for a proof. The stored one if only the time differs: nothing is written only because the targets answered
+/// the same again.
+fn reported(proof: &EndpointProof, stored: Option<&EndpointStatus>, numbers: &[PhoneNumberStatus]) -> EndpointStatus {
+    let status = told(proof, stored, numbers);
+    let is_same = |stored: &&EndpointStatus| {
+        status == EndpointStatus { last_probe_time: status.last_probe_time.clone(), ..(*stored).clone() }
+    };
+    stored.filter(is_same).cloned().unwrap_or(status)
 }
 
 fn told(proof: &EndpointProof, stored: Option<&EndpointStatus>, numbers: &[PhoneNumberStatus]) -> EndpointStatus {
@@ -115,6 +109,11 @@ fn endpoint_ready(observation: &Observation, before: &[Condition]) -> Input {
         let before = if observation.has_new_key() { &[] } else { before };
         return carried_or(before, ConditionType::EndpointReady, waiting);
     };
+    judged(proof)
+}
+
+/// What a proof means for `EndpointReady`.
+fn judged(proof: &EndpointProof) -> Input {
     let verdict = match &proof.targets {
         Err(reason) => reason.clone(),
         Ok(targets) if targets.is_empty() => {

@@ -28,11 +28,23 @@ pub fn conditions(
     let key = key_loaded(observation, before);
     let token = token_accepted(observation, outcomes, before);
     let ready = ready(observation, &key, &token, numbers, progress);
-    let mut wanted = conditions::ready(&ready);
-    wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
-    wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
+    list(observation, before, numbers, &ready, [key, token], now)
+}
+
+/// `Ready` with what is beside it, the key, the token, and the endpoint if there is one.
+fn list(
+    observation: &Observation,
+    before: &[Condition],
+    numbers: &[PhoneNumberStatus],
+    ready: &ConditionReason,
+    [key, token]: [Input; 2],
+    now: Timestamp,
+) -> Vec<Condition> {
+    let inputs = [(ConditionType::KeyLoaded, key), (ConditionType::TokenAccepted, token)];
     let endpoint = endpoint::conditions(observation, before, numbers);
-    wanted.extend(endpoint.iter().flatten().map(|(kind, input)| (*kind, input.status, &input.verdict)));
+    let mut wanted = conditions::ready(ready);
+    let further = inputs.iter().chain(endpoint.iter().flatten());
+    wanted.extend(further.map(|(kind, input)| (*kind, input.status, &input.verdict)));
     let generation = observation.resource.metadata.generation.unwrap_or_default();
     conditions::list(before, &wanted, generation, now)
 }
@@ -70,12 +82,7 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
             "Work on this resource is suspended, and its spec has changed since; set spec.suspend to false to go on.",
         )
     };
-    let mut wanted = conditions::ready(&verdict);
-    wanted.push((ConditionType::KeyLoaded, key.status, &key.verdict));
-    wanted.push((ConditionType::TokenAccepted, token.status, &token.verdict));
-    let endpoint = endpoint::conditions(observation, &before.conditions, &before.phone_numbers);
-    wanted.extend(endpoint.iter().flatten().map(|(kind, input)| (*kind, input.status, &input.verdict)));
-    conditions::list(&before.conditions, &wanted, generation, now)
+    list(observation, &before.conditions, &before.phone_numbers, &verdict, [key, token], now)
 }
 
 fn key_loaded(observation: &Observation, before: &[Condition]) -> Input {

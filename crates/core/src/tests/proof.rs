@@ -30,7 +30,7 @@ fn with_endpoint() -> (Stage, Model) {
 
 /// A reconcile that has nothing to do but to report this proof.
 fn report(stage: &mut Stage, proof: Option<EndpointProof>) -> Summary {
-    let mut observation = stage.look(Work { inputs: false, numbers: Vec::new(), reset_backoff: false });
+    let mut observation = stage.look(Work::default());
     observation.proof = proof.map(Arc::new);
     let summary = summarize(&observation, &[], Progress::Finished, stage.now);
     stage.store(&summary.status);

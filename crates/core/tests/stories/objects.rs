@@ -6,15 +6,7 @@ use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, Observe
 use waflows_key::{Fingerprint, PublicKey};
 
 /// `{}` stands for two characters in the middle of the modulus.
-const PEM: &str = "-----BEGIN PUBLIC KEY-----
-MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAncf7uYNQnl6XNpAwQPRT
-U5ouQNEfc85shGXKsk4HBtchhb2R+5zpsWtA9xkJCYIzT5nZF/DdBooQipA9KH7Y
-6Zu++XOLxJgBgdke7Jw+9A8xaHpFZ2ev+159WlWtVvA/8SppDWgD4J4ZvaSyFCon
-gIYdfIT5yGZl+TXInHnGFL7W{}0syKAQ4hNnjc3lsok/3mfetqOmcd8RxcRVX42D
-2c0OawL+BtTNrE8uwutJ6iZR6DPB4hVVLERdKxa/YPptdOU08B1zZv2aaZv3Jr7I
-+HzS31ABRBzL+LbdmFMcQjukhkHqDxXa7YXZkn9AjtmlVV60ymbFr9p4UIBSj5Ey
-PwIDAQAB
------END PUBLIC KEY-----";
+const PEM: &str = include_str!("../key-template.pem");
 
 /// The keys that stories name.
 pub(crate) const KEYS: [&str; 4] = ["A", "B", "C", "foreign"];
