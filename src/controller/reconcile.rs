@@ -9,8 +9,8 @@ use tracing::Instrument;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::work_due;
+use waflows_core::rollout::rotation::Outlook;
 use waflows_core::schedule::due::{Due, Work};
-use waflows_core::status::endpoint;
 use waflows_core::status::summarize::MIN_PAUSE;
 use waflows_core::store::object_key::ObjectKey;
 
@@ -62,14 +62,19 @@ async fn next_reconcile(
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
     let has_heard = reconciler.cluster.store().take_doubt(key);
     let proof = reconciler.prober.proof(key);
-    let has_news = proof.as_deref().is_some_and(|proof| endpoint::is_news(&resource, proof));
+    let due = match resource.spec.endpoint.is_some() || resource.spec.rotation.is_some() {
+        true => Outlook::new(Arc::clone(&resource), proof.clone(), reconciler.waits, begun).due(due),
+        false => due,
+    };
     let work = match due {
         Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
             // Asks for all numbers, and gets no answer.
             Work::everything(&resource)
         }
-        Due::Later(_) if has_news => Work::default(),
-        Due::Later(next) => return Ok(next),
+        Due::Later(next) => {
+            reconciler.prober.look(key, &resource);
+            return Ok(next);
+        }
         Due::Now(work) => work,
     };
 

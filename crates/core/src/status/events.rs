@@ -7,7 +7,7 @@ use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 use crate::api::text::{phone_numbers, utc};
 use crate::number::has_failed_upload;
 use crate::rollout::outcome::Outcome;
-use crate::status::number_message as message;
+use crate::status::{number_message as message, rotation};
 use crate::upload::UploadReason;
 
 /// An event to be published.
@@ -45,6 +45,7 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
         (UploadReason::SignatureLost, "SignatureRestored", "signed again on"),
         (UploadReason::Outdated, "KeyRotated", "put in place of an earlier key on"),
         (UploadReason::Foreign, "ForeignKeyReplaced", "put in place of a foreign key on"),
+        (UploadReason::RolledBack, "OldKeyRestored", "put back on"),
     ]
     .into_iter()
     .filter_map(|(reason, name, did)| {
@@ -56,9 +57,11 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
         let gist = said(&ids);
         let text = match reason {
             UploadReason::SignatureLost => said(&ids.iter().map(|id| last_seen_valid(before, id)).collect::<Vec<_>>()),
-            UploadReason::Missing | UploadReason::Unconfirmed | UploadReason::Outdated | UploadReason::Foreign => {
-                gist.clone()
-            }
+            UploadReason::Missing
+            | UploadReason::Unconfirmed
+            | UploadReason::Outdated
+            | UploadReason::Foreign
+            | UploadReason::RolledBack => gist.clone(),
         };
         Some(Note { is_warning: reason == UploadReason::Foreign, reason: name, action: UPLOAD, text, gist })
     })
@@ -66,6 +69,7 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
     notes.extend(failed_uploads(before, after, key));
     notes.extend(trouble(before, after).or_else(|| recovery(before, after)));
     notes.extend(endpoint(before, after));
+    notes.extend(rotation::notes(before, after));
     notes
 }
 

@@ -1,0 +1,10 @@
+//! The replacement of a valid key by another: the rule, the phases, and what each phase allows.
+
+mod course;
+pub mod decision;
+mod facts;
+mod outlook;
+
+pub use course::{Course, Direction, concluded, course, is_overdue};
+pub use facts::PROOF_GOOD_FOR;
+pub use outlook::Outlook;
