@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
+use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::proof::EndpointProof;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::work_due;
@@ -40,6 +42,20 @@ pub(super) async fn reconcile(reconciler: &Reconciler, key: &ObjectKey, fence: &
     }
 }
 
+/// What there is to do, also for the sake of a rotation.
+fn with_rotation(
+    reconciler: &Reconciler,
+    resource: &Arc<FlowsEncryptionKey>,
+    proof: Option<Arc<EndpointProof>>,
+    due: Due,
+    now: Timestamp,
+) -> Due {
+    match resource.spec.endpoint.is_some() || resource.spec.rotation.is_some() {
+        true => Outlook::new(Arc::clone(resource), proof, reconciler.waits, now).due(due),
+        false => due,
+    }
+}
+
 async fn next_reconcile(
     reconciler: &Reconciler,
     key: &ObjectKey,
@@ -62,10 +78,7 @@ async fn next_reconcile(
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
     let has_heard = reconciler.cluster.store().take_doubt(key);
     let proof = reconciler.prober.proof(key);
-    let due = match resource.spec.endpoint.is_some() || resource.spec.rotation.is_some() {
-        true => Outlook::new(Arc::clone(&resource), proof.clone(), reconciler.waits, begun).due(due),
-        false => due,
-    };
+    let due = with_rotation(reconciler, &resource, proof.clone(), due, begun);
     let work = match due {
         Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
             // Asks for all numbers, and gets no answer.

@@ -15,7 +15,7 @@ use crate::api::crd::{
 use crate::meta::GraphError;
 use crate::number::{Criteria, Ownership, Reading};
 use crate::proof::EndpointProof;
-use crate::rollout::rotation::{self, Course};
+use crate::rollout::rotation::Course;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
 use crate::upload::Uploaded;
@@ -93,10 +93,7 @@ impl Observation {
             })
             .collect();
         let course = Course::default();
-        let mut observation =
-            Self { resource, work, inputs: None, numbers, refusal: None, proof: None, course, interval, waits, now };
-        observation.set_course();
-        observation
+        Self { resource, work, inputs: None, numbers, refusal: None, proof: None, course, interval, waits, now }
     }
 
     /// The inputs about one number.
@@ -125,11 +122,6 @@ impl Observation {
         let status = self.status_or_default();
         status.public_key_fingerprint.as_deref() == Some(fingerprint)
             || status.previous_fingerprints.iter().any(|own| own == fingerprint)
-    }
-
-    /// Decides anew what the rotation of the key allows, from what is known by now.
-    pub fn set_course(&mut self) {
-        self.course = rotation::course(self);
     }
 
     /// The key to upload, if the key of the resource could be read: that key, or the old one while a rotation is staged or

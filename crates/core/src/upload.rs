@@ -69,14 +69,8 @@ pub enum UploadReason {
 
 impl UploadReason {
     /// All reasons, in the order of this file.
-    pub const ALL: [Self; 6] = [
-        Self::Missing,
-        Self::SignatureLost,
-        Self::Outdated,
-        Self::Foreign,
-        Self::Unconfirmed,
-        Self::RolledBack,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Missing, Self::SignatureLost, Self::Outdated, Self::Foreign, Self::Unconfirmed, Self::RolledBack];
 
     /// Label value for metrics, and name in logs.
     pub fn as_str(self) -> &'static str {

@@ -30,6 +30,7 @@ use crate::proof::EndpointProof;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
 use crate::rollout::progress::Progress;
+use crate::rollout::rotation::course;
 use crate::rollout::uploads::Uploads;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::Work;
@@ -116,7 +117,8 @@ impl Reconcile {
     pub fn new(resource: Arc<FlowsEncryptionKey>, work: Work, settings: Settings, now: Timestamp) -> Self {
         let Settings { interval, waits, owes_status } = settings;
         let stored = Arc::clone(&resource);
-        let observation = Observation::new(resource, work, interval, waits, now);
+        let mut observation = Observation::new(resource, work, interval, waits, now);
+        observation.course = course(&observation);
         Self {
             phase: if observation.work.inputs { Phase::Secrets } else { Phase::Reading(Reads::default()) },
             observation: Arc::new(observation),
@@ -134,7 +136,7 @@ impl Reconcile {
     pub fn with_proof(mut self, proof: Option<Arc<EndpointProof>>) -> Self {
         let observation = Arc::make_mut(&mut self.observation);
         observation.proof = proof;
-        observation.set_course();
+        observation.course = course(observation);
         self
     }
 
@@ -317,7 +319,7 @@ impl Reconcile {
         let observation = self.observation_at(now);
         claim(observation);
         // Who owns a number tells whether a rotation waits for the number.
-        observation.set_course();
+        observation.course = course(observation);
         self.decide(plan(&self.observation));
     }
 
@@ -325,7 +327,7 @@ impl Reconcile {
     fn observation_at(&mut self, now: Timestamp) -> &mut Observation {
         let observation = Arc::make_mut(&mut self.observation);
         observation.now = now;
-        observation.set_course();
+        observation.course = course(observation);
         observation
     }
 

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{endpoint, rotation};
 use super::input_condition::{Input, carried};
 use super::trouble::{STALLED, rank, sentence, trouble};
+use super::{endpoint, rotation};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
 use crate::api::text::{clock, phone_numbers, utc};

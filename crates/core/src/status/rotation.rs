@@ -1,12 +1,11 @@
-//! What users read of a rotation: why `Ready` waits, until when, and the events. Pure.
+//! What users read of a rotation: why `Ready` waits, and until when. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::endpoint::opens;
-use super::events::Note;
 use crate::api::conditions::{self, ConditionReason, ConditionType, Reason};
-use crate::api::crd::{FlowsEncryptionKeyStatus, RotationPhase as Phase, RotationStatus, RotationStop};
+use crate::api::crd::{RotationPhase as Phase, RotationStatus, RotationStop};
 use crate::api::text::utc;
 use crate::observation::Observation;
 use crate::rollout::rotation::decision::Decision;
@@ -76,7 +75,9 @@ fn held(
     };
     let until = rotation.until.as_ref().map(|until| utc(until.0)).unwrap_or_default();
     let deadline = match reason {
-        Reason::RotationPaused => format!(" This has lasted longer than spec.rotation.progressDeadline, until {until}."),
+        Reason::RotationPaused => {
+            format!(" This has lasted longer than spec.rotation.progressDeadline, until {until}.")
+        }
         Reason::WaitingForEndpoint => format!(" The resource is Stalled from {until} on."),
         _ => String::new(),
     };
@@ -157,7 +158,10 @@ pub(super) fn old_key(observation: &Observation, rotation: &RotationStatus, now:
     let recovers = proof.and_then(|proof| proof.recovers_clients());
     match recovers {
         _ if until.0 > now => {
-            format!(" The endpoint must keep the private key of {from} until {}: clients may still use it.", utc(until.0))
+            format!(
+                " The endpoint must keep the private key of {from} until {}: clients may still use it.",
+                utc(until.0)
+            )
         }
         Some(false) => format!(
             " The endpoint must keep the private key of {from}: it does not answer HTTP 421 to a key that it lacks, so \
@@ -167,34 +171,7 @@ pub(super) fn old_key(observation: &Observation, rotation: &RotationStatus, now:
     }
 }
 
-/// The events of a rotation. Those of a stop explain `Ready`, and are made with it.
-pub(super) fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Vec<Note> {
-    let Some(now) = &after.rotation else { return Vec::new() };
-    let then = before.rotation.as_ref().filter(|then| then.to == now.to && then.started_time == now.started_time);
-    let (from, to) = (short(&now.from), short(&now.to));
-    let enters = |phase| now.phase == phase && then.is_none_or(|then| then.phase != phase);
-    let is_proven = now.canary_valid_time.is_some() && then.is_none_or(|then| then.canary_valid_time.is_none());
-    [
-        (then.is_none(), "RotationStarted", format!("Key {to} is to replace key {from} on the numbers.")),
-        (is_proven, "CanaryProven", format!("Key {to} is valid on a first number.")),
-        (
-            enters(Phase::Completed),
-            "OldKeyRetirable",
-            format!("No number holds key {from} any more, and clients find key {to}. The old private key may go."),
-        ),
-        (
-            enters(Phase::Superseded),
-            "RotationSuperseded",
-            format!("The key changed again before key {to} had replaced key {from}."),
-        ),
-    ]
-    .into_iter()
-    .filter(|(happened, ..)| *happened)
-    .map(|(_, reason, text)| Note { is_warning: false, reason, action: "Rotate", gist: text.clone(), text })
-    .collect()
-}
-
 /// The start of a fingerprint, for people: `sha256:` and twelve hex digits.
-fn short(fingerprint: &str) -> &str {
+pub(super) fn short(fingerprint: &str) -> &str {
     fingerprint.get(..19).unwrap_or(fingerprint)
 }

@@ -34,7 +34,8 @@ fn every_answer_has_its_state() {
     ];
     for (shown, uploaded, states) in rows {
         for (status, state) in statuses.into_iter().zip(states) {
-            let reported = Reported { key: key(shown), signature_status: status.map(str::to_owned), ..Reported::default() };
+            let reported =
+                Reported { key: key(shown), signature_status: status.map(str::to_owned), ..Reported::default() };
             let uploaded = uploaded.map(fingerprint_text);
             assert_eq!(criteria(0).state(&reported, uploaded.as_deref()), state, "{shown:?} {status:?} {uploaded:?}");
         }

@@ -97,7 +97,7 @@ impl<'a> Facts<'a> {
         let facts = Self::of(observation)?;
         let is_usable = is(facts.status, ConditionType::KeyLoaded, "True")
             && !is(facts.status, ConditionType::TokenAccepted, "False");
-        is_usable.then(|| Self { can_upload: true, ..facts })
+        is_usable.then_some(Self { can_upload: true, ..facts })
     }
 
     /// The same after uploads: with these numbers.

@@ -4,7 +4,9 @@ mod course;
 pub mod decision;
 mod facts;
 mod outlook;
+mod phases;
 
-pub use course::{Course, Direction, concluded, course, is_overdue};
+pub use course::{Course, Direction};
 pub use facts::PROOF_GOOD_FOR;
 pub use outlook::Outlook;
+pub use phases::{concluded, course, is_overdue};

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::course::{Direction, advanced, direction, is_overdue};
+use super::course::Direction;
 use super::facts::{Facts, Held};
+use super::phases::{advanced, direction, is_overdue};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::FlowsEncryptionKey;
 use crate::observation::Observation;
@@ -21,7 +22,12 @@ pub struct Outlook(Observation);
 
 impl Outlook {
     /// The outlook of a resource at this time.
-    pub fn new(resource: Arc<FlowsEncryptionKey>, proof: Option<Arc<EndpointProof>>, waits: Waits, now: Timestamp) -> Self {
+    pub fn new(
+        resource: Arc<FlowsEncryptionKey>,
+        proof: Option<Arc<EndpointProof>>,
+        waits: Waits,
+        now: Timestamp,
+    ) -> Self {
         let mut observation = Observation::new(resource, Work::default(), Duration::ZERO, waits, now);
         observation.proof = proof;
         Self(observation)

@@ -266,7 +266,10 @@ fn an_undisturbed_rotation_uploads_once_to_each_number_and_tells_of_each_step() 
     world.pass_until("it is over", |world| world.phase() == Some(Phase::Completed));
     assert_eq!(world.meta.uploads() - uploads, IDS.len());
     let told: Vec<_> = world.events.iter().filter(|event| !event.starts_with("KeyUploaded")).collect();
-    assert_eq!(told, ["RotationStarted", "KeyRotated", "CanaryProven", "KeyRotated", "OldKeyRetirable"].iter().collect::<Vec<_>>());
+    assert_eq!(
+        told,
+        ["RotationStarted", "KeyRotated", "CanaryProven", "KeyRotated", "OldKeyRetirable"].iter().collect::<Vec<_>>()
+    );
     let rotation = world.rotation().unwrap();
     assert_eq!((&rotation.from, &rotation.to), (&fingerprint_text(OLD), &fingerprint_text(NEW)));
     assert_eq!((&rotation.from_public_key, &rotation.to_public_key), (&None, &None), "no longer needed");

@@ -80,12 +80,8 @@ impl World {
         let service = EndpointService { name: "flow-endpoint".into(), ..EndpointService::default() };
         stage.resource.spec.endpoint = Some(Endpoint { service: Some(service), ..Endpoint::default() });
         stage.resource.spec.rotation = rotation;
-        let target = |name: &str| Target {
-            name: format!("pod/{name}"),
-            keys: vec![OLD],
-            answers_421: true,
-            is_silent: false,
-        };
+        let target =
+            |name: &str| Target { name: format!("pod/{name}"), keys: vec![OLD], answers_421: true, is_silent: false };
         let mut world = Self {
             random: Rng::with_seed(seed),
             now: at(0),
@@ -170,7 +166,8 @@ impl World {
             refusals: Default::default(),
         });
         let other_key = keys.other.as_ref().map(|key| *key.fingerprint());
-        let proof = EndpointProof { key: *keys.key.fingerprint(), other_key, targets: Ok(targets.collect()), at: self.now };
+        let proof =
+            EndpointProof { key: *keys.key.fingerprint(), other_key, targets: Ok(targets.collect()), at: self.now };
         let proof = Arc::new(proof.after(self.proof.as_deref()));
         self.failed_proofs = if proof.is_complete() { 0 } else { self.failed_proofs + 1 };
         let is_news = self.proof.as_ref().is_none_or(|before| !before.agrees_with(&proof));
