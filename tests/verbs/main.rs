@@ -1,7 +1,7 @@
 //! The verbs as processes on a real API server: `status`, `sync`, `wait`, `suspend`, `resume`, `version`, `report`, and
 //! completion. Tables are golden files in `golden/`; `WAFLOWS_GENERATE=1` writes them anew.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod about;
 mod failures;
