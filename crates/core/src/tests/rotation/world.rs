@@ -50,6 +50,9 @@ impl Target {
     }
 }
 
+/// What a proof depends on: the key, the keys of the rotation, the generation.
+type Asked = (Option<String>, Option<[String; 2]>, Option<i64>);
+
 /// Everything there is.
 pub(super) struct World {
     pub(super) random: Rng,
@@ -66,7 +69,7 @@ pub(super) struct World {
     clients: Clients,
     proof: Option<Arc<EndpointProof>>,
     failed_proofs: i32,
-    asked: Option<(Option<String>, Option<[String; 2]>, Option<i64>)>,
+    asked: Option<Asked>,
     probe_at: Option<Timestamp>,
     wake_at: Option<Timestamp>,
 }
