@@ -54,6 +54,7 @@ impl Target {
 type Asked = (Option<String>, Option<[String; 2]>, Option<i64>);
 
 /// Everything there is.
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) random: Rng,
     pub(super) now: Timestamp,
