@@ -163,7 +163,11 @@ impl World {
         if self.stage.resource.spec.endpoint.is_none() {
             return;
         }
-        let Some(keys) = self.stage.resource.status.as_ref().and_then(ProbeKeys::of) else { return };
+        let Some(keys) = self.stage.resource.status.as_ref().and_then(ProbeKeys::of) else {
+            // Without a key nobody asks, until a reconcile stores one.
+            (self.proof, self.asked) = (None, None);
+            return;
+        };
         let number_of = |key: &PublicKey| (0..10).find(|n| fingerprint(*n) == *key.fingerprint());
         let targets = self.targets.iter().map(|target| TargetProof {
             target: target.name.clone(),
