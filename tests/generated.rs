@@ -5,6 +5,8 @@
 
 #[path = "generated/flags.rs"]
 mod flags;
+#[path = "generated/json_schema.rs"]
+mod json_schema;
 #[path = "generated/reference.rs"]
 mod reference;
 
@@ -17,6 +19,11 @@ use waflows_operator::metrics::catalog::{self, Label, Values};
 #[test]
 fn crds_are_what_the_types_say() {
     check("crds/flowsencryptionkeys.waflows.dev.yaml", &waflows_core::api::crd::manifest().unwrap());
+}
+
+#[test]
+fn the_json_schema_is_what_the_types_say() {
+    check("docs/schema/flowsencryptionkey.json", &json_schema::schema());
 }
 
 #[test]
