@@ -7,7 +7,7 @@
 //! - [`leader`]: leader election, so that only one replica writes
 //! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
 //! - [`endpoint`]: the client of Flow endpoints, and the words for their answers
-//! - [`check`], [`inspect`] and [`ping`]: the subcommands that change nothing
+//! - [`check`], [`inspect`], [`ping`] and [`ready`]: the subcommands that change nothing
 //! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process
 
 mod apiserver;
@@ -25,6 +25,7 @@ pub mod leader;
 pub mod metrics;
 mod outbound;
 pub mod ping;
+pub mod ready;
 pub mod selector;
 pub mod server;
 mod sieve;

@@ -9,7 +9,7 @@ use waflows_core::api::crd;
 use waflows_operator::app::StartError;
 use waflows_operator::cli::{Cli, Command};
 use waflows_operator::command_output::CommandOutput;
-use waflows_operator::{app, check, inspect, ping};
+use waflows_operator::{app, check, inspect, ping, ready};
 
 /// Exit code for wrong usage, the same as clap's. Also the exit code of `check` and `inspect` when they reached no
 /// verdict.
@@ -22,7 +22,7 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let looks = match &cli.command {
-        Command::Check(_) | Command::Inspect(_) | Command::Ping(_) => true,
+        Command::Check(_) | Command::Inspect(_) | Command::Ping(_) | Command::Ready(_) => true,
         Command::Run(_) | Command::Crd | Command::Completions { .. } => false,
     };
     dispatch(cli.command).unwrap_or_else(|error| {
@@ -41,6 +41,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Check(args) => runtime()?.block_on(check::run(&args))?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Ping(args) => runtime()?.block_on(ping::run(&args))?,
+        Command::Ready(args) => runtime()?.block_on(ready::run(&args))?,
         Command::Crd => CommandOutput::new(crd::manifest()?),
         Command::Completions { shell } => {
             let mut script = Vec::new();

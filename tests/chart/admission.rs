@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::chart::Objects;
+use crate::chart::{CHART, Objects, helm};
 use crate::cluster::Cluster;
 use crate::tools;
 
@@ -38,6 +38,18 @@ fn the_usual_installations_are_accepted() {
     for (release, values) in installations {
         accepts(release, &values);
     }
+}
+
+#[test]
+fn the_pod_of_helm_test_is_accepted() {
+    let cluster = Cluster::shared();
+    let namespace = cluster.namespace();
+    let show = ["template", "flows", CHART, "--namespace", &namespace, "--show-only", "templates/test.yaml"];
+    let rendered = helm(cluster, &show, &json!({}));
+    assert!(rendered.is_success(), "{}", rendered.stderr);
+    let apply = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+    let printed = cluster.try_kubectl(&apply, &rendered.stdout);
+    assert!(printed.is_success() && printed.stderr.is_empty(), "{}", printed.stderr);
 }
 
 /// For objects that the cluster does not know without them.
@@ -149,6 +161,7 @@ pub(crate) fn everything() -> Value {
         "networkPolicy": {"enabled": true},
         "metrics": {
             "annotations": {"prometheus.io/scrape": "true"}, "perResource": false,
+            "address": "[::]:9091", "authorization": true,
             "serviceMonitor": {
                 "enabled": true, "additionalLabels": {"release": "prometheus"}, "annotations": {"a/b": "c"},
                 "interval": "1m", "scrapeTimeout": "10s", "honorLabels": false, "namespace": "default",

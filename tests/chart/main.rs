@@ -16,6 +16,7 @@ mod definition;
 mod endpoints;
 mod install;
 mod lifecycle;
+mod metrics;
 mod night;
 mod olm;
 mod pod;

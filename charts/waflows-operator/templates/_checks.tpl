@@ -11,10 +11,13 @@
 {{- if not (include "waflows-operator.isSelector" $selector) }}
 {{- fail (printf "watch.selector %q is no label selector such as team=checkout or 'shard in (a,b),!legacy'" $selector) }}
 {{- end }}
-{{- with .Values.httpAddress }}
-{{- if gt (regexFind "[0-9]+$" . | atoi) 65535 }}
-{{- fail (printf "httpAddress %s: a port is at most 65535" .) }}
+{{- range $name, $address := dict "httpAddress" .Values.httpAddress "metrics.address" .Values.metrics.address }}
+{{- if gt (regexFind "[0-9]+$" $address | atoi) 65535 }}
+{{- fail (printf "%s %s: a port is at most 65535" $name $address) }}
 {{- end }}
+{{- end }}
+{{- if eq (.Values.metrics.address | regexFind "[0-9]+$") (include "waflows-operator.httpPort" .) }}
+{{- fail (printf "metrics.address %s has the port of the probes (httpAddress): choose another port, or none" .Values.metrics.address) }}
 {{- end }}
 {{- $interval := include "waflows-operator.milliseconds" .Values.defaultCheckInterval | float64 }}
 {{- if or (lt $interval 60000.0) (gt $interval 2592000000.0) }}

@@ -42,8 +42,14 @@
 {{- with .Values.httpAddress }}
 - {{ printf "--http-address=%s" . | quote }}
 {{- end }}
+{{- with .Values.metrics.address }}
+- {{ printf "--metrics-address=%s" . | quote }}
+{{- end }}
 - --log-format={{ .Values.logFormat }}
 - {{ printf "--log-level=%s" .Values.logLevel | quote }}
+{{- if .Values.metrics.authorization }}
+- --metrics-authorization
+{{- end }}
 {{- if not .Values.metrics.perResource }}
 - --metrics-per-resource=false
 {{- end }}

@@ -28,6 +28,16 @@
 {{- printf "%s-metrics" (include "waflows-operator.fullname" . | trunc 55 | trimSuffix "-") }}
 {{- end }}
 
+{{/* Port of the probes. */}}
+{{- define "waflows-operator.httpPort" -}}
+{{- .Values.httpAddress | default ":8080" | regexFind "[0-9]+$" }}
+{{- end }}
+
+{{/* Name of the container's port for metrics. */}}
+{{- define "waflows-operator.metricsPort" -}}
+{{- empty .Values.metrics.address | ternary "http" "metrics" }}
+{{- end }}
+
 {{- define "waflows-operator.dashboardName" -}}
 {{- printf "%s-dashboard" (include "waflows-operator.fullname" .) }}
 {{- end }}
