@@ -272,7 +272,7 @@ fn before(page: &Path) -> &'static str {
         }
         "adopt" => "export TOKEN=EAA...",
         "endpoint" => "openssl genrsa -out private.pem 2048; echo 0123456789abcdef0123456789abcdef > app-secret.txt",
-        "operations" => "",
+        "operations" | "policy" => "",
         _ => {
             "openssl genrsa -out private.pem 2048
              kubectl create secret generic flows-key --from-file=private.pem
