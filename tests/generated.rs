@@ -3,10 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
+#[path = "generated/cli.rs"]
+mod cli;
 #[path = "generated/flags.rs"]
 mod flags;
-#[path = "generated/json_schema.rs"]
-mod json_schema;
 #[path = "generated/reference.rs"]
 mod reference;
 
@@ -23,12 +23,17 @@ fn crds_are_what_the_types_say() {
 
 #[test]
 fn the_json_schema_is_what_the_types_say() {
-    check("docs/schema/flowsencryptionkey.json", &json_schema::schema());
+    check("docs/schema/flowsencryptionkey.json", &waflows_operator::json_schema::json_schema().unwrap());
 }
 
 #[test]
 fn docs_list_every_flag() {
     check("docs/flags.md", &flags::page());
+}
+
+#[test]
+fn docs_list_every_command() {
+    check_table("docs/cli.md", "commands", "src/cli", &cli::sections());
 }
 
 #[test]
