@@ -40,7 +40,7 @@ pub async fn run(args: &ReadyArgs) -> Result<CommandOutput, ReadyError> {
     loop {
         let answer = ask(&client, &args.url).await;
         let is_ready = answer.as_ref().is_ok_and(|output| output.exit_code == 0);
-        if is_ready || begun.elapsed() >= args.wait {
+        if is_ready || begun.elapsed() >= args.wait.unwrap_or_default() {
             return answer;
         }
         tokio::time::sleep(PAUSE).await;

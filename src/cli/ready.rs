@@ -14,7 +14,7 @@ pub struct ReadyArgs {
     #[arg(default_value = "http://127.0.0.1:8080/readyz")]
     pub url: Url,
 
-    /// How long to ask again while the operator is not ready.
-    #[arg(long, default_value = "0s", value_parser = duration, value_name = "DURATION")]
-    pub wait: Duration,
+    /// How long to ask again while the operator is not ready. Default: ask once.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    pub wait: Option<Duration>,
 }
