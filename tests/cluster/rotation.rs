@@ -90,7 +90,8 @@ fn blocks() -> (String, Vec<String>) {
     let rotate = page.split_once("\n## Rotate by hand\n").expect("the section").1;
     let rotate = rotate.split_once("\nAn encrypted key").expect("what follows the steps").0;
     let program = control_plane().kubectl().get_program().to_str().unwrap().to_owned();
-    let blocks = rotate.split("<!-- ").skip(1).map(|block| block.split_once("```sh\n").expect("a block behind its mark"));
+    let blocks =
+        rotate.split("<!-- ").skip(1).map(|block| block.split_once("```sh\n").expect("a block behind its mark"));
     // What is said of the endpoint's own Deployment is for its owner.
     let blocks = blocks.filter(|(mark, _)| !mark.starts_with("elsewhere")).map(|(_, block)| {
         let commands = block.split_once("```").expect("its end").0;
