@@ -37,7 +37,8 @@ impl Operator {
         let address = free_address().map_err(failed)?;
         // Without the ceiling of requests: fifteen resources in a row would wait for it, and not show how long one takes.
         let flags = format!(
-            "run --graph-url {} --allow-http-graph-url --graph-requests-per-second 0 --http-address {address}",
+            "run --graph-url {} --allow-http-graph-url --graph-requests-per-second 0 --http-address {address} \
+             --endpoint-probes --endpoint-allow-loopback",
             scene.emulator.base_url()
         );
         println!("$ waflows-operator {flags} &");
