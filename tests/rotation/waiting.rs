@@ -43,9 +43,12 @@ async fn a_key_that_somebody_put_by_hand_is_left_alone_while_the_endpoint_opens_
     }
     let before = stage.uploads_of(&OLD).len();
     stage.world.request_sync(NAME, "look").await;
-    let resource = stage.wait_reason(ConditionType::Ready, "WaitingForEndpoint").await;
-    let (_, _, message) = condition_of(&resource, ConditionType::Ready);
-    assert!(message.contains("flows-key"), "it names the Secret to update: {message}");
+    stage
+        .wait("waiting for the endpoint, with a word on the Secret", |resource| {
+            let (_, reason, message) = condition_of(resource, ConditionType::Ready);
+            reason == "WaitingForEndpoint" && message.contains("Secret")
+        })
+        .await;
     stage.go_on_for(60).await;
     assert_eq!(stage.end().await, Vec::new(), "{}", stage.tell().await);
     assert_eq!(stage.uploads_of(&OLD).len(), before);
