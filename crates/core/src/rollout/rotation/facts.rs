@@ -14,6 +14,7 @@ use crate::api::crd::{
 use crate::meta::VALID;
 use crate::number::{Ownership, Reading, UPLOADS_BEFORE_STALLED};
 use crate::observation::{NumberObservation, Observation};
+use crate::proof::EndpointProof;
 use crate::schedule::due::request;
 
 /// An older proof does not allow a replacement: the endpoint may have changed since.
@@ -134,10 +135,12 @@ impl<'a> Facts<'a> {
         is_known && (is_open || self.gate != Some(Gate::Required))
     }
 
-    /// Whether clients with the old key find the new one: every target answers 421 to a key that nobody has.
-    pub(super) fn recovers_clients(&self) -> bool {
+    /// Whether clients do without the old key: every target opens the new one, and answers 421 to a key that nobody has, so
+    /// that clients find the new one.
+    pub(super) fn serves_without_old_key(&self) -> bool {
         let proof = self.observation.proof.as_deref();
-        self.gate.is_none() || proof.and_then(|proof| proof.recovers_clients()) == Some(true)
+        let serves = |proof: &EndpointProof| proof.tally(self.to).is_open() && proof.recovers_clients() == Some(true);
+        self.gate.is_none() || proof.is_some_and(serves)
     }
 
     /// The numbers that hold a valid key other than the new one.

@@ -137,7 +137,7 @@ fn next_phase(facts: &Facts<'_>, rotation: &mut RotationStatus) -> Option<Phase>
         Phase::Overlap if has_others() => Some(Phase::RollingOut),
         Phase::Overlap => {
             let is_over = rotation.phase_start_time.0 + facts.overlap <= facts.now;
-            (is_over && !facts.has_old(rotation) && facts.recovers_clients()).then_some(Phase::Completed)
+            (is_over && !facts.has_old(rotation) && facts.serves_without_old_key()).then_some(Phase::Completed)
         }
         Phase::Completed | Phase::RolledBack | Phase::Superseded => None,
     }

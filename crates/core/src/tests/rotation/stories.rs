@@ -256,6 +256,7 @@ fn without_the_gate_clients_fail() {
     world.pass(2 * HOUR);
     assert_eq!(world.holds(NEW), IDS.len(), "the endpoint does not have the key");
     assert!(!world.failures.is_empty(), "the stories above can fail");
+    assert_eq!(world.phase(), Some(Phase::Overlap), "the old private key is the only one that works");
 }
 
 #[test]
