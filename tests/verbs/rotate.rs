@@ -81,8 +81,10 @@ async fn what_would_go_wrong_is_refused_before_anything_is_written() {
         let printed = verb_in(&world, &[&["rotate", "storefront", "--yes"], arguments.as_slice()].concat());
         assert!(printed.code == 2 && printed.stderr.contains(says), "{arguments:?}: {printed:?}");
     }
-    let owned =
-        json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b"}]}});
+    // An owner that exists: without one, the garbage collector deletes the Secret.
+    let owner = json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey", "name": "storefront",
+        "uid": before.metadata.uid});
+    let owned = json!({"metadata": {"ownerReferences": [owner]}});
     let patch = kube::api::Patch::Merge(owned);
     world.secrets().patch("flows-key", &kube::api::PatchParams::default(), &patch).await.unwrap();
     let printed = verb_in(&world, &[&["rotate", "storefront", "--yes"], &key_file[..]].concat());
