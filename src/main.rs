@@ -11,7 +11,7 @@ use waflows_operator::command_output::CommandOutput;
 use waflows_operator::completion;
 use waflows_operator::json_schema::json_schema;
 use waflows_operator::plugin::CalledAs;
-use waflows_operator::{app, check, inspect, ping, verbs};
+use waflows_operator::{app, check, inspect, ping, ready, verbs};
 
 /// Exit code for wrong usage, the same as clap's. Also the exit code of a command that reached no verdict.
 const WRONG_USAGE: u8 = 2;
@@ -80,6 +80,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Check(args) => runtime()?.block_on(check::run(&args))?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Ping(args) => runtime()?.block_on(ping::run(&args))?,
+        Command::Ready(args) => runtime()?.block_on(ready::run(&args))?,
         Command::Status(args) => runtime()?.block_on(verbs::status(&args))?,
         Command::Sync(args) => runtime()?.block_on(verbs::sync(&args))?,
         Command::Wait(args) => runtime()?.block_on(verbs::wait(&args))?,

@@ -11,7 +11,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Every day", &["status", "sync", "wait", "suspend", "resume"]),
     ("A new key", &["rotate", "proceed", "abort"]),
     ("Before a change", &["check", "inspect", "ping"]),
-    ("Help with problems", &["version", "report"]),
+    ("Help with problems", &["version", "ready", "report"]),
     ("Set up", &["crd", "completion", "man", "run"]),
 ];
 
