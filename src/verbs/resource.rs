@@ -1,10 +1,11 @@
 //! A resource as the verbs show it.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 use waflows_core::api::conditions::{ConditionType, find};
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, NumberState};
+use waflows_core::api::crd::{
+    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, NumberState, RotationStatus,
+};
 use waflows_core::store::object_key::ObjectKey;
 
 use crate::controller::partial_object::PartialObject;
@@ -39,34 +40,14 @@ pub(crate) struct Resource {
     pub(crate) short_fingerprint: String,
     /// Fingerprint of the key that the numbers must hold.
     pub(crate) fingerprint: Option<String>,
-    /// How far the replacement of a key is.
-    pub(crate) rotation: Option<Rotation>,
+    /// How far the replacement of a key is, without the keys themselves.
+    pub(crate) rotation: Option<RotationStatus>,
     pub(crate) endpoint: String,
     pub(crate) last_check: Option<Timestamp>,
     /// The numbers that need a person.
     pub(crate) needy: Vec<Number>,
     /// All numbers, as in the status.
     pub(crate) numbers: Value,
-}
-
-/// The parts of `status.rotation` that the verbs show. The phase is a text, so that a phase of a newer operator is shown too.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Rotation {
-    pub(crate) phase: String,
-    /// Fingerprint of the new key.
-    pub(crate) to: String,
-    /// When the present wait ends.
-    pub(crate) until: Option<String>,
-    pub(crate) last_handled_proceed_request: Option<String>,
-    pub(crate) last_handled_abort_request: Option<String>,
-}
-
-impl Rotation {
-    /// Whether nothing follows from the rotation any more.
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.phase.as_str(), "Completed" | "Superseded")
-    }
 }
 
 /// A number that needs a person.
@@ -86,7 +67,6 @@ impl Resource {
     pub(crate) fn of(object: PartialObject<FlowsEncryptionKey>) -> Self {
         let (metadata, spec, status) = object.into_parts();
         let numbers = status.get("phoneNumbers").cloned().unwrap_or(Value::Array(Vec::new()));
-        let rotation = status.get("rotation").and_then(|rotation| serde_json::from_value(rotation.clone()).ok());
         let is_suspended = spec["suspend"] == true;
         let mode = spec["mode"].as_str().unwrap_or_default().to_owned();
         let generation = metadata.generation.unwrap_or_default();
@@ -105,7 +85,7 @@ impl Resource {
             valid: String::new(),
             short_fingerprint: String::new(),
             fingerprint: None,
-            rotation,
+            rotation: None,
             endpoint: String::new(),
             last_check: None,
             needy: Vec::new(),
@@ -136,6 +116,7 @@ impl Resource {
         self.valid = status.valid.unwrap_or_default();
         self.short_fingerprint = status.short_fingerprint.unwrap_or_default();
         self.fingerprint = status.public_key_fingerprint;
+        self.rotation = status.rotation.map(|it| RotationStatus { from_public_key: None, to_public_key: None, ..it });
         self.endpoint = status.endpoint.and_then(|endpoint| endpoint.opens_key_in_use).unwrap_or_default();
         self.last_check = status.last_check_time.map(|time| time.0);
         let numbers = status.phone_numbers.into_iter();

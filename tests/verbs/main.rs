@@ -12,6 +12,7 @@ mod rotate;
 mod scene;
 mod session;
 mod status;
+mod steer;
 mod work;
 
 /// The operator's binary.

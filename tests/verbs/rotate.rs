@@ -7,13 +7,13 @@ use crate::OPERATOR;
 use crate::scene::{NUMBERS, verb_in};
 
 /// A file with a new key.
-fn file_of(key: &TestKey) -> tempfile::NamedTempFile {
+pub(crate) fn file_of(key: &TestKey) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &key.private_pem).unwrap();
     file
 }
 
-fn held(world: &World) -> Vec<String> {
+pub(crate) fn held(world: &World) -> Vec<String> {
     NUMBERS[..2].iter().map(|number| world.at_meta(number).0.unwrap()).collect()
 }
 

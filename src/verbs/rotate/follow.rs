@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::{Instant, timeout_at};
+use waflows_core::api::crd::{RotationPhase as Phase, RotationStatus};
 
 use super::super::changes::{Change, changes};
 use super::super::error::VerbError;
 use super::super::paint::Paint;
 use super::super::resource::Resource;
 use super::super::selection::Selection;
+use super::is_pending;
 use crate::command_output::CommandOutput;
 use crate::table::wrapped;
 
@@ -24,6 +27,8 @@ pub(super) enum Goal {
         fingerprint: String,
         /// Also the overlap must be over.
         through_overlap: bool,
+        /// When the rotation began that was there before. What the status says of that one is no news.
+        former: Option<Time>,
     },
     /// The operator has handled this value of the annotation `waflows.dev/proceed-requested-at`.
     Proceeded(String),
@@ -79,47 +84,73 @@ pub(super) async fn follow(
     Ok(CommandOutput { text, exit_code: NO_VERDICT })
 }
 
+impl Step {
+    fn wait(words: impl Into<String>) -> Self {
+        Self { words: words.into(), end: None }
+    }
+
+    fn end(words: impl Into<String>, exit_code: u8) -> Self {
+        Self { words: words.into(), end: Some(exit_code) }
+    }
+}
+
 /// What the resource tells of the rotation now.
 fn step(resource: &Resource, goal: &Goal) -> Step {
-    let waits = |words: String| Step { words, end: None };
-    let ends = |words: String, exit_code| Step { words, end: Some(exit_code) };
-    let said = |what: &str| format!("{what}, {} valid: {}", resource.valid, resource.message);
     let rotation = resource.rotation.as_ref();
-    match goal {
-        Goal::Proceeded(request) => match rotation {
-            Some(rotation) if rotation.last_handled_proceed_request.as_ref() == Some(request) => {
-                ends(said(&rotation.phase), 0)
-            }
-            _ => waits("Waiting for the operator".to_owned()),
-        },
-        Goal::Aborted(request) => match rotation {
-            Some(rotation) if rotation.last_handled_abort_request.as_ref() == Some(request) => {
-                let is_back = rotation.phase == "RolledBack";
-                ends(said(&rotation.phase), if is_back { 0 } else { ACTION_NEEDED })
-            }
-            _ => waits("Waiting for the operator".to_owned()),
-        },
-        Goal::Key { fingerprint, through_overlap } => {
-            let rotation = rotation.filter(|rotation| rotation.to == *fingerprint);
-            let has_seen_key = resource.fingerprint.as_ref() == Some(fingerprint) && resource.is_current;
-            match rotation.map(|rotation| rotation.phase.as_str()) {
-                Some("Completed") => ends(said("Completed"), 0),
-                Some("Overlap") if !through_overlap => {
-                    let until = rotation.and_then(|rotation| rotation.until.as_ref());
-                    let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
-                    ends(format!("Overlap: every number has the new key. Keep the old key in the endpoint{until}."), 0)
-                }
-                Some(phase @ ("RolledBack" | "Superseded")) => ends(said(phase), ACTION_NEEDED),
-                _ if resource.is_suspended => ends(suspended(resource), ACTION_NEEDED),
-                Some(phase) if resource.is_stalled => ends(said(phase), ACTION_NEEDED),
-                Some(phase) => waits(said(phase)),
-                None if has_seen_key && resource.is_ready() => ends(said("Done"), 0),
-                None if has_seen_key && resource.is_stalled => ends(said(&resource.reason), ACTION_NEEDED),
-                None if has_seen_key => waits(said(&resource.reason)),
-                None => waits("Waiting for the operator to read the new key".to_owned()),
-            }
+    let (request, handled) = match goal {
+        Goal::Key { fingerprint, through_overlap, former } => {
+            let rotation = rotation.filter(|it| it.to == *fingerprint && Some(&it.started_time) != former.as_ref());
+            return match rotation {
+                Some(rotation) => step_of(resource, rotation, *through_overlap),
+                None => step_without(resource, fingerprint),
+            };
         }
+        Goal::Proceeded(request) => (request, rotation.and_then(|it| it.last_handled_proceed_request.as_ref())),
+        Goal::Aborted(request) => (request, rotation.and_then(|it| it.last_handled_abort_request.as_ref())),
+    };
+    match rotation {
+        Some(rotation) if handled == Some(request) => {
+            let is_done = matches!(goal, Goal::Proceeded(_)) || rotation.phase == Phase::RolledBack;
+            Step::end(said(resource, rotation.phase.as_str()), if is_done { 0 } else { ACTION_NEEDED })
+        }
+        _ if resource.is_suspended => Step::end(suspended(resource), ACTION_NEEDED),
+        _ => Step::wait("Waiting for the operator"),
     }
+}
+
+/// The step of a rotation to the wished key.
+fn step_of(resource: &Resource, rotation: &RotationStatus, through_overlap: bool) -> Step {
+    let words = said(resource, rotation.phase.as_str());
+    match rotation.phase {
+        Phase::Completed => Step::end(words, 0),
+        Phase::RolledBack | Phase::Superseded => Step::end(words, ACTION_NEEDED),
+        _ if resource.is_suspended => Step::end(suspended(resource), ACTION_NEEDED),
+        _ if resource.is_stalled => Step::end(words, ACTION_NEEDED),
+        // The words say until when the endpoint must keep the old key.
+        Phase::Overlap if !through_overlap => Step::end(words, 0),
+        Phase::Staged | Phase::Canary | Phase::RollingOut | Phase::Overlap => Step::wait(words),
+    }
+}
+
+/// The step without a rotation: the resource has neither `endpoint` nor `rotation`, or no number held another valid key.
+fn step_without(resource: &Resource, fingerprint: &str) -> Step {
+    let awaits_other = resource.rotation.as_ref().is_some_and(|it| it.to != fingerprint && is_pending(it.phase));
+    let has_seen_key = resource.fingerprint.as_deref() == Some(fingerprint) && resource.is_current && !awaits_other;
+    if resource.is_suspended {
+        Step::end(suspended(resource), ACTION_NEEDED)
+    } else if !has_seen_key {
+        Step::wait("Waiting for the operator to read the new key")
+    } else if resource.is_ready() {
+        Step::end(said(resource, "Done"), 0)
+    } else if resource.is_stalled {
+        Step::end(said(resource, &resource.reason), ACTION_NEEDED)
+    } else {
+        Step::wait(said(resource, &resource.reason))
+    }
+}
+
+fn said(resource: &Resource, what: &str) -> String {
+    format!("{what}, {} valid: {}", resource.valid, resource.message)
 }
 
 fn suspended(resource: &Resource) -> String {

@@ -13,7 +13,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::{
+    ABORT_ANNOTATION, FlowsEncryptionKey, FlowsEncryptionKeyStatus, Gate, PROCEED_ANNOTATION, RotationPhase,
+    RotationStatus,
+};
 use waflows_core::store::object_key::ObjectKey;
 
 pub use error::RotateError;
@@ -24,16 +27,11 @@ use super::change::FIELD_MANAGER;
 use super::connection::Connection;
 use super::error::{Doing, VerbError};
 use super::paint::Paint;
-use super::resource::Rotation;
 use super::selection::Selection;
 use crate::apiserver::describe;
 use crate::cli::{OneArgs, RotateArgs, SelectArgs, SteerArgs};
 use crate::command_output::CommandOutput;
 use crate::table::wrapped;
-
-/// Annotations that steer a rotation. Any new value counts.
-const PROCEED_ANNOTATION: &str = "waflows.dev/proceed-requested-at";
-const ABORT_ANNOTATION: &str = "waflows.dev/abort-requested-at";
 
 /// One resource, and how to follow it.
 struct Target {
@@ -41,7 +39,6 @@ struct Target {
     selection: Selection,
     key: ObjectKey,
     resource: FlowsEncryptionKey,
-    rotation: Option<Rotation>,
 }
 
 impl Target {
@@ -51,11 +48,15 @@ impl Target {
         let select = SelectArgs { names, namespace: args.namespace.clone(), ..SelectArgs::default() };
         let selection = Selection::of(&select, &connection)?;
         // Says what is wrong if the resource cannot be read.
-        let found = selection.read(|resource| Some((resource.key, resource.rotation))).await?;
-        let (key, rotation) = found.into_iter().next().ok_or_else(|| VerbError::NoName(args.name.clone()))?;
+        let found = selection.read(|resource| Some(resource.key)).await?;
+        let key = found.into_iter().next().ok_or_else(|| VerbError::NoName(args.name.clone()))?;
         let api: Api<FlowsEncryptionKey> = Api::namespaced(connection.client.clone(), &key.namespace);
         let resource = api.get(&key.name).await.map_err(|error| Doing::Read.failed(&error))?;
-        Ok(Self { connection, selection, key, resource, rotation })
+        Ok(Self { connection, selection, key, resource })
+    }
+
+    fn rotation(&self) -> Option<&RotationStatus> {
+        self.resource.status.as_ref().and_then(|status| status.rotation.as_ref())
     }
 
     async fn patch(&self, patch: &Value) -> Result<(), VerbError> {
@@ -91,8 +92,12 @@ impl Target {
         for change in &plan.changes {
             text += &format!("  write    {change}\n");
         }
-        let endpoint = match self.resource.spec.endpoint {
-            Some(_) => "waflows-operator ping fek/NAME --key FILE says whether the endpoint has the new key.",
+        let endpoint = match self.resource.spec.gate() {
+            Some(Gate::Required) => "No number gets the new key before every target of the endpoint opens the key.",
+            Some(Gate::Report) => {
+                "With the gate Report, nobody waits for the endpoint. waflows-operator ping fek/NAME --key FILE says \
+                 whether the endpoint has the new key."
+            }
             None => {
                 "The resource has no spec.endpoint, so nobody can see whether the endpoint has the new key. If the \
                  endpoint lacks the key, every Flow fails."
@@ -116,7 +121,14 @@ pub async fn rotate(args: &RotateArgs) -> Result<CommandOutput, RotateError> {
     let subject = Subject { client: &target.connection.client, key: &target.key, resource: &target.resource };
     let plan = subject.plan(args).await?;
     if plan.old.as_ref() == Some(&plan.new) {
-        let text = format!("{}: the resource has this key already: {}. Nothing was written.\n", target.key, plan.new);
+        let is_back = target.rotation().is_some_and(|rotation| rotation.phase == RotationPhase::RolledBack);
+        let next = if is_back {
+            format!(" The numbers got the old key back; next: waflows-operator proceed {}", target.key.name)
+        } else {
+            String::new()
+        };
+        let text =
+            format!("{}: the resource has this key already: {}. Nothing was written.{next}\n", target.key, plan.new);
         return Ok(CommandOutput::new(text));
     }
     for write in &plan.writes {
@@ -132,8 +144,21 @@ pub async fn rotate(args: &RotateArgs) -> Result<CommandOutput, RotateError> {
         return Ok(CommandOutput::new("Nothing was written.\n".to_owned()));
     }
     target.write(&plan).await?;
-    let goal = Goal::Key { fingerprint: plan.new, through_overlap: args.through_overlap };
+    let former = target.rotation().map(|rotation| rotation.started_time.clone());
+    let goal = Goal::Key { fingerprint: plan.new, through_overlap: args.through_overlap, former };
     Ok(follow(&target.selection, &goal, args.timeout, Paint::of(args.color)).await?)
+}
+
+/// Fingerprint of the key that the operator last read for the resource. While the numbers keep or get back another key, the
+/// status is about that other key.
+fn key_of(status: &FlowsEncryptionKeyStatus) -> Option<&String> {
+    let pending = status.rotation.as_ref().filter(|rotation| is_pending(rotation.phase));
+    pending.map(|rotation| &rotation.to).or(status.public_key_fingerprint.as_ref())
+}
+
+/// Whether the numbers hold the old key in this phase, and should.
+fn is_pending(phase: RotationPhase) -> bool {
+    matches!(phase, RotationPhase::Staged | RotationPhase::RolledBack)
 }
 
 /// Asks the person at the terminal.
@@ -166,7 +191,7 @@ pub async fn abort(args: &SteerArgs) -> Result<CommandOutput, RotateError> {
 
 async fn steer(args: &SteerArgs, annotation: &str, goal: fn(String) -> Goal) -> Result<CommandOutput, RotateError> {
     let target = Target::find(&args.one).await?;
-    if target.rotation.as_ref().is_none_or(Rotation::is_over) {
+    if target.rotation().is_none_or(|rotation| rotation.phase.is_over()) {
         let text = format!(
             "{}: no rotation is going on; begin one with waflows-operator rotate {}\n",
             target.key, target.key.name

@@ -72,7 +72,7 @@ impl Subject<'_> {
     /// The plan for these flags.
     pub(super) async fn plan(&self, args: &RotateArgs) -> Result<Plan, RotateError> {
         match (&args.key_file, &args.to) {
-            (Some(file), _) => self.into_place(args, file).await,
+            (Some(file), _) => self.in_place(args, file).await,
             (None, Some(to)) => self.to_reference(to).await,
             (None, None) => self.back().await,
         }
@@ -87,12 +87,12 @@ impl Subject<'_> {
     }
 
     fn begin(&self, new: &PublicKey, source: String) -> Plan {
-        let old = self.resource.status.as_ref().and_then(|status| status.public_key_fingerprint.clone());
+        let old = self.resource.status.as_ref().and_then(super::key_of).cloned();
         Plan { old, new: new.fingerprint().to_string(), source, changes: Vec::new(), writes: Vec::new() }
     }
 
     /// `--key-file`: the new key takes the place of the old one.
-    async fn into_place(&self, args: &RotateArgs, file: &std::path::Path) -> Result<Plan, RotateError> {
+    async fn in_place(&self, args: &RotateArgs, file: &std::path::Path) -> Result<Plan, RotateError> {
         let spec = &self.resource.spec;
         let both = args.passphrase_file.as_deref().is_some_and(input_file::is_stdin) && input_file::is_stdin(file);
         if both {
