@@ -149,7 +149,7 @@ Examples:
     ///
     /// Shows the old and the new fingerprint, and asks before it writes. With --key-file, writes the key into the Secret that
     /// the resource refers to; with --to, changes the reference. Then shows the phases until every number has the new key.
-    /// Give the key to your endpoint, too: see docs/keys.md.
+    /// Give the key to your endpoint, too: see docs/rotation.md.
     ///
     /// Exit code: 0 if every number has the new key, or nothing had to be written; 1 if a person must act, or the operator
     /// went back to the old key; 2 if nothing could be written, or the rotation is not over within --timeout.
