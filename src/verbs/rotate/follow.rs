@@ -12,7 +12,7 @@ use super::super::error::VerbError;
 use super::super::paint::Paint;
 use super::super::resource::Resource;
 use super::super::selection::Selection;
-use super::is_pending;
+use super::pending::is_pending;
 use crate::command_output::CommandOutput;
 use crate::table::wrapped;
 

@@ -4,6 +4,7 @@
 
 mod error;
 mod follow;
+mod pending;
 mod plan;
 
 use std::io::{self, BufRead, IsTerminal, Write as _};
@@ -14,8 +15,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::crd::{
-    ABORT_ANNOTATION, FlowsEncryptionKey, FlowsEncryptionKeyStatus, Gate, PROCEED_ANNOTATION, RotationPhase,
-    RotationStatus,
+    ABORT_ANNOTATION, FlowsEncryptionKey, Gate, PROCEED_ANNOTATION, RotationPhase, RotationStatus,
 };
 use waflows_core::store::object_key::ObjectKey;
 
@@ -147,18 +147,6 @@ pub async fn rotate(args: &RotateArgs) -> Result<CommandOutput, RotateError> {
     let former = target.rotation().map(|rotation| rotation.started_time.clone());
     let goal = Goal::Key { fingerprint: plan.new, through_overlap: args.through_overlap, former };
     Ok(follow(&target.selection, &goal, args.timeout, Paint::of(args.color)).await?)
-}
-
-/// Fingerprint of the key that the operator last read for the resource. While the numbers keep or get back another key, the
-/// status is about that other key.
-fn key_of(status: &FlowsEncryptionKeyStatus) -> Option<&String> {
-    let pending = status.rotation.as_ref().filter(|rotation| is_pending(rotation.phase));
-    pending.map(|rotation| &rotation.to).or(status.public_key_fingerprint.as_ref())
-}
-
-/// Whether the numbers hold the old key in this phase, and should.
-fn is_pending(phase: RotationPhase) -> bool {
-    matches!(phase, RotationPhase::Staged | RotationPhase::RolledBack)
 }
 
 /// Asks the person at the terminal.
