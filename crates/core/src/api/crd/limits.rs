@@ -9,6 +9,8 @@ pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
 pub const PROCEED_ANNOTATION: &str = "waflows.dev/proceed-requested-at";
 /// Annotation whose change makes a rotation go back to the old key. Any value is allowed; a timestamp is usual.
 pub const ABORT_ANNOTATION: &str = "waflows.dev/abort-requested-at";
+/// The annotations with which people ask for something. The operator sees no other annotation.
+pub const REQUEST_ANNOTATIONS: [&str; 3] = [SYNC_ANNOTATION, PROCEED_ANNOTATION, ABORT_ANNOTATION];
 /// The shortest check interval, as in the CEL rule on `checkInterval`.
 pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// The longest check interval, as in the CEL rule on `checkInterval`. With a longer interval a lost signature would

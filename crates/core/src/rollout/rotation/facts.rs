@@ -112,10 +112,13 @@ impl<'a> Facts<'a> {
         proof.map(|proof| proof.tally(key)).unwrap_or_default()
     }
 
-    /// What may happen to the numbers that hold another valid key than the new one.
+    /// What may happen to the numbers that hold another valid key than the new one. An earlier proof may be of the new key
+    /// alone, if the numbers held this key before. It does not say what the endpoint does since the numbers hold another.
     pub(super) fn decision(&self, rotation: &RotationStatus) -> Decision {
         let in_use = rotation.from.parse().map(|from| self.tally(from)).unwrap_or_default();
-        decide(self.gate, in_use, self.tally(self.to))
+        let is_earlier = rotation.from_public_key.is_some() && in_use.targets == 0;
+        let new = if is_earlier { Tally::default() } else { self.tally(self.to) };
+        decide(self.gate, in_use, new)
     }
 
     /// Whether a target has refused the new key three times over two minutes.
