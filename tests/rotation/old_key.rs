@@ -26,6 +26,18 @@ async fn wait_retirable(stage: &Stage) {
     assert!(told.await.is_some(), "{}", stage.tell().await);
 }
 
+/// The overlap is over, the operator has looked since, and the old key is needed still.
+async fn stays_in_overlap(stage: &Stage) {
+    let resource = stage.wait_phase("Overlap").await;
+    let until = serde_json::to_value(&resource.status).unwrap()["rotation"]["until"].clone();
+    let until: jiff::Timestamp = serde_json::from_value(until).unwrap();
+    stage.wait_until("the end of the overlap", || jiff::Timestamp::now() > until).await;
+    stage.world.sync(NAME, "look").await;
+    let resource = stage.world.sync(NAME, "look again").await;
+    assert_eq!(crate::stage::phase_of(&resource), "Overlap", "{}", stage.tell().await);
+    assert!(!is_retirable(stage).await);
+}
+
 /// Property 6: clients that never saw the new key find it, because the endpoint answers 421.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_with_the_old_key_find_the_new_one_after_the_old_is_gone() {
@@ -48,15 +60,7 @@ async fn the_old_key_stays_needed_while_the_endpoint_answers_500_in_place_of_421
     let mut stage = begun("1s").await;
     (0..2).for_each(|replica| stage.endpoint.set_behaviour(replica, Behaviour::Undecryptable(500)));
     stage.put_in_secret(&NEW).await;
-    let resource = stage.wait_phase("Overlap").await;
-    let until = serde_json::to_value(&resource.status).unwrap()["rotation"]["until"].clone();
-    // The overlap is over, and the operator has looked since.
-    let until: jiff::Timestamp = serde_json::from_value(until).unwrap();
-    stage.wait_until("the end of the overlap", || jiff::Timestamp::now() > until).await;
-    stage.world.sync(NAME, "look").await;
-    let resource = stage.world.sync(NAME, "look again").await;
-    assert_eq!(crate::stage::phase_of(&resource), "Overlap", "{}", stage.tell().await);
-    assert!(!is_retirable(&stage).await);
+    stays_in_overlap(&stage).await;
     (0..2).for_each(|replica| stage.endpoint.set_behaviour(replica, Behaviour::Right));
     stage.world.request_sync(NAME, "mended").await;
     wait_retirable(&stage).await;
@@ -71,14 +75,7 @@ async fn the_old_key_stays_needed_while_a_refused_number_holds_it() {
     let refusal = GraphError::new(403, 200, "Permissions error");
     let fault = stage.world.emulator.inject(Fault::error(refusal).uploads().token(TOKEN).number(refused));
     stage.put_in_secret(&NEW).await;
-    let resource = stage.wait_phase("Overlap").await;
-    let until = serde_json::to_value(&resource.status).unwrap()["rotation"]["until"].clone();
-    let until: jiff::Timestamp = serde_json::from_value(until).unwrap();
-    stage.wait_until("the end of the overlap", || jiff::Timestamp::now() > until).await;
-    stage.world.sync(NAME, "look").await;
-    let resource = stage.world.sync(NAME, "look again").await;
-    assert_eq!(crate::stage::phase_of(&resource), "Overlap", "{}", stage.tell().await);
-    assert!(!is_retirable(&stage).await);
+    stays_in_overlap(&stage).await;
     stage.world.emulator.clear_fault(fault);
     stage.world.request_sync(NAME, "granted").await;
     wait_retirable(&stage).await;

@@ -12,12 +12,8 @@ use super::super::error::VerbError;
 use super::super::paint::Paint;
 use super::super::resource::Resource;
 use super::super::selection::Selection;
-use super::pending::is_pending;
-use crate::command_output::CommandOutput;
+use crate::command_output::{ACTION_NEEDED, CommandOutput, NO_VERDICT};
 use crate::table::wrapped;
-
-const ACTION_NEEDED: u8 = 1;
-const NO_VERDICT: u8 = 2;
 
 /// What ends the following.
 #[derive(Debug, Clone)]
@@ -27,7 +23,7 @@ pub(super) enum Goal {
         fingerprint: String,
         /// Also the overlap must be over.
         through_overlap: bool,
-        /// When the rotation began that was there before. What the status says of that one is no news.
+        /// When an earlier rotation to the same key began. What the status says of that one is no news.
         former: Option<Time>,
     },
     /// The operator has handled this value of the annotation `waflows.dev/proceed-requested-at`.
@@ -134,7 +130,7 @@ fn step_of(resource: &Resource, rotation: &RotationStatus, through_overlap: bool
 
 /// The step without a rotation: the resource has neither `endpoint` nor `rotation`, or no number held another valid key.
 fn step_without(resource: &Resource, fingerprint: &str) -> Step {
-    let awaits_other = resource.rotation.as_ref().is_some_and(|it| it.to != fingerprint && is_pending(it.phase));
+    let awaits_other = resource.rotation.as_ref().is_some_and(|it| it.to != fingerprint && it.phase.keeps_old_key());
     let has_seen_key = resource.fingerprint.as_deref() == Some(fingerprint) && resource.is_current && !awaits_other;
     if resource.is_suspended {
         Step::end(suspended(resource), ACTION_NEEDED)
@@ -156,4 +152,41 @@ fn said(resource: &Resource, what: &str) -> String {
 fn suspended(resource: &Resource) -> String {
     let name = &resource.key.name;
     format!("The resource is suspended: nobody looks at its numbers; next: waflows-operator resume {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const STARTED: &str = "2026-11-27T10:00:00Z";
+
+    fn resource(to: &str, phase: &str) -> Resource {
+        let object = json!({
+            "metadata": {"name": "storefront", "namespace": "shop"},
+            "spec": {"accessTokenSecretRef": {"name": "a", "key": "b"}, "phoneNumberIds": ["1"]},
+            "status": {"rotation":
+                {"from": "sha256:1", "to": to, "phase": phase, "startedTime": STARTED, "phaseStartTime": STARTED}},
+        });
+        Resource::of(serde_json::from_value(object).unwrap())
+    }
+
+    /// Times in a status are whole seconds, so that two rotations can begin at the same time.
+    #[test]
+    fn an_earlier_rotation_is_no_news_only_if_its_key_was_the_same() {
+        let goal = |former: Option<&str>| Goal::Key {
+            fingerprint: "sha256:2".to_owned(),
+            through_overlap: false,
+            former: former.map(|time| Time(time.parse().unwrap())),
+        };
+        for (to, former, end) in [
+            ("sha256:2", None, Some(ACTION_NEEDED)),
+            ("sha256:2", Some(STARTED), None),
+            ("sha256:2", Some("2026-11-27T09:59:59Z"), Some(ACTION_NEEDED)),
+            ("sha256:3", None, None),
+        ] {
+            assert_eq!(step(&resource(to, "Superseded"), &goal(former)).end, end, "{to} {former:?}");
+        }
+    }
 }

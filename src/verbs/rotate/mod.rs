@@ -4,7 +4,6 @@
 
 mod error;
 mod follow;
-mod pending;
 mod plan;
 
 use std::io::{self, BufRead, IsTerminal, Write as _};
@@ -12,7 +11,7 @@ use std::io::{self, BufRead, IsTerminal, Write as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use serde_json::{Value, json};
 use waflows_core::api::crd::{
     ABORT_ANNOTATION, FlowsEncryptionKey, Gate, PROCEED_ANNOTATION, RotationPhase, RotationStatus,
@@ -23,14 +22,14 @@ pub use error::RotateError;
 use follow::{Goal, follow};
 use plan::{Plan, Subject, Write};
 
-use super::change::FIELD_MANAGER;
+use super::change::patch_params;
 use super::connection::Connection;
 use super::error::{Doing, VerbError};
 use super::paint::Paint;
 use super::selection::Selection;
 use crate::apiserver::describe;
 use crate::cli::{OneArgs, RotateArgs, SelectArgs, SteerArgs};
-use crate::command_output::CommandOutput;
+use crate::command_output::{ACTION_NEEDED, CommandOutput};
 use crate::table::wrapped;
 
 /// One resource, and how to follow it.
@@ -61,7 +60,7 @@ impl Target {
 
     async fn patch(&self, patch: &Value) -> Result<(), VerbError> {
         let api: Api<FlowsEncryptionKey> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
-        let patched = api.patch_metadata(&self.key.name, &params(), &Patch::Merge(patch)).await;
+        let patched = api.patch_metadata(&self.key.name, &patch_params(), &Patch::Merge(patch)).await;
         patched.map(drop).map_err(|error| Doing::Change.failed(&error))
     }
 
@@ -72,7 +71,7 @@ impl Target {
                 Write::Secret { name, patch } => {
                     let api: Api<Secret> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
                     let patch: Value = serde_json::from_str(patch).map_err(VerbError::from)?;
-                    let written = api.patch_metadata(name, &params(), &Patch::Merge(&patch)).await;
+                    let written = api.patch_metadata(name, &patch_params(), &Patch::Merge(&patch)).await;
                     written.map_err(|error| RotateError::Secret {
                         name: format!("{}/{name}", self.key.namespace),
                         said: describe(&error),
@@ -108,10 +107,6 @@ impl Target {
     }
 }
 
-fn params() -> PatchParams {
-    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
-}
-
 /// Replaces the key of a resource, and follows the rotation.
 ///
 /// # Errors
@@ -144,7 +139,8 @@ pub async fn rotate(args: &RotateArgs) -> Result<CommandOutput, RotateError> {
         return Ok(CommandOutput::new("Nothing was written.\n".to_owned()));
     }
     target.write(&plan).await?;
-    let former = target.rotation().map(|rotation| rotation.started_time.clone());
+    let former = target.rotation().filter(|rotation| rotation.to == plan.new);
+    let former = former.map(|rotation| rotation.started_time.clone());
     let goal = Goal::Key { fingerprint: plan.new, through_overlap: args.through_overlap, former };
     Ok(follow(&target.selection, &goal, args.timeout, Paint::of(args.color)).await?)
 }
@@ -179,12 +175,12 @@ pub async fn abort(args: &SteerArgs) -> Result<CommandOutput, RotateError> {
 
 async fn steer(args: &SteerArgs, annotation: &str, goal: fn(String) -> Goal) -> Result<CommandOutput, RotateError> {
     let target = Target::find(&args.one).await?;
-    if target.rotation().is_none_or(|rotation| rotation.phase.is_over()) {
+    if target.resource.status.as_ref().and_then(|status| status.rotation_under_way()).is_none() {
         let text = format!(
             "{}: no rotation is going on; begin one with waflows-operator rotate {}\n",
             target.key, target.key.name
         );
-        return Ok(CommandOutput { text, exit_code: 1 });
+        return Ok(CommandOutput { text, exit_code: ACTION_NEEDED });
     }
     let request = Timestamp::now().to_string();
     target.patch(&json!({"metadata": {"annotations": {annotation: request}}})).await?;

@@ -11,7 +11,6 @@ use waflows_key::{Inspection, KeyKind, PublicKey};
 use zeroize::Zeroizing;
 
 use super::error::RotateError;
-use super::pending::key_of;
 use crate::apiserver::describe;
 use crate::cli::RotateArgs;
 use crate::input_file;
@@ -88,7 +87,7 @@ impl Subject<'_> {
     }
 
     fn begin(&self, new: &PublicKey, source: String) -> Plan {
-        let old = self.resource.status.as_ref().and_then(key_of).cloned();
+        let old = self.resource.status.as_ref().and_then(|status| status.last_read_key()).map(str::to_owned);
         Plan { old, new: new.fingerprint().to_string(), source, changes: Vec::new(), writes: Vec::new() }
     }
 

@@ -80,7 +80,7 @@ fn count(asked_for: usize, status: &FlowsEncryptionKeyStatus) -> [u16; NumberSta
 }
 
 fn rotation(status: &FlowsEncryptionKeyStatus) -> Option<(RotationPhase, i64)> {
-    let rotation = status.rotation.as_ref().filter(|rotation| !rotation.phase.is_over())?;
+    let rotation = status.rotation_under_way()?;
     Some((rotation.phase, unix(&rotation.phase_start_time)))
 }
 

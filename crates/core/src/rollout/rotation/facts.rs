@@ -9,9 +9,8 @@ use super::decision::{Decision, Tally, decide};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{
     ABORT_ANNOTATION, FlowsEncryptionKeyStatus, Gate, Mode, NumberState, OnFailure, PROCEED_ANNOTATION,
-    PhoneNumberStatus, RotationPhase, RotationStatus,
+    PhoneNumberStatus, RotationStatus,
 };
-use crate::meta::VALID;
 use crate::number::{Ownership, Reading, UPLOADS_BEFORE_STALLED};
 use crate::observation::{NumberObservation, Observation};
 use crate::proof::EndpointProof;
@@ -62,8 +61,7 @@ impl<'a> Facts<'a> {
     /// The facts of a resource that may have rotations.
     pub(super) fn of(observation: &'a Observation) -> Option<Self> {
         let spec = &observation.resource.spec;
-        let has_rotations = spec.endpoint.is_some() || spec.rotation.is_some();
-        if !has_rotations || spec.mode != Mode::Enforce || spec.is_suspended() {
+        if !spec.has_rotations() || spec.mode != Mode::Enforce || spec.is_suspended() {
             return None;
         }
         let (to, to_public_key) = match observation.inputs.as_ref().map(|inputs| inputs.key.as_ref()) {
@@ -190,7 +188,7 @@ impl Held {
     }
 
     fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
-        let is_valid = number.signature_status.as_deref() == Some(VALID);
+        let is_valid = number.is_signed();
         let uploaded = number.uploaded_fingerprint.clone().filter(|_| is_valid);
         let blocked = [NumberState::Refused, NumberState::Contested, NumberState::Conflict, NumberState::Unreachable];
         let is_uploaded = number.uploaded_fingerprint.as_deref().is_some_and(|text| to.is_written(text));
@@ -211,12 +209,5 @@ impl Held {
 
 /// The key of the resource when its Secret was last read.
 fn stored_key(status: &FlowsEncryptionKeyStatus) -> Option<Fingerprint> {
-    let of_rotation = |rotation: &RotationStatus| rotation.to.parse().ok();
-    let rotation = status.rotation.as_ref().filter(|rotation| is_pending(rotation.phase));
-    rotation.and_then(of_rotation).or_else(|| status.fingerprint())
-}
-
-/// Whether the numbers hold the old key in this phase, and should.
-pub(super) fn is_pending(phase: RotationPhase) -> bool {
-    matches!(phase, RotationPhase::Staged | RotationPhase::RolledBack)
+    status.last_read_key().and_then(|key| key.parse().ok()).or_else(|| status.fingerprint())
 }

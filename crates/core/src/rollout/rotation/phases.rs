@@ -6,7 +6,7 @@ use waflows_key::PublicKey;
 
 use super::course::{Course, Direction};
 use super::decision::Decision;
-use super::facts::{Facts, is_pending};
+use super::facts::Facts;
 use crate::api::crd::{OnFailure, PhoneNumberStatus, RotationPhase as Phase, RotationStatus, RotationStop};
 use crate::observation::Observation;
 
@@ -37,7 +37,7 @@ pub fn concluded(observation: &Observation, numbers: &[PhoneNumberStatus], now: 
     let mut facts = facts.with_numbers(numbers);
     facts.now = now;
     let after = next(&facts, before.clone());
-    let after = if is_pending(after.phase) == is_pending(before.phase) { after } else { before.clone() };
+    let after = if after.phase.keeps_old_key() == before.phase.keeps_old_key() { after } else { before.clone() };
     Some(after)
 }
 
