@@ -179,11 +179,10 @@ impl Assessment<'_> {
         let may_upload = self.criteria.mode == Mode::Enforce
             && self.observation.key().is_some()
             && observed.ownership == Ownership::Uncontested;
+        let is_called_for = was_read && may_upload && upload_reason(number, &self.criteria).is_some();
         if is_planned {
             Action::Upload
-        } else if self.awaits_endpoint(number) {
-            Action::UploadLater
-        } else if was_read && may_upload && upload_reason(number, &self.criteria).is_some() {
+        } else if self.awaits_endpoint(number) || is_called_for {
             Action::UploadLater
         } else {
             Action::None
