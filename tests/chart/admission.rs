@@ -1,4 +1,4 @@
-//! What the chart renders is what an API server accepts, strictest Pod Security Standard included.
+//! A real API server accepts all objects of the chart, also under the strictest Pod Security Standard.
 
 use serde_json::{Value, json};
 
@@ -138,7 +138,7 @@ fn accepts_in(namespace: &str, release: &str, values: &Value) {
         ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
     let printed = cluster.try_kubectl(&server_side, &objects.list());
     assert!(printed.is_success(), "{}", printed.stderr);
-    // Of a Deployment's pods Pod Security only warns.
+    // For the pods of a Deployment, Pod Security only warns.
     assert_eq!(printed.stderr, "");
 
     let mut pod = objects.deployment()["spec"]["template"].clone();

@@ -1,4 +1,4 @@
-//! The alerts: in Prometheus' own engine each fires when it should, and does not when it should not.
+//! The alerts in Prometheus' own engine: each alert fires when it must, and only then.
 
 use serde_json::Value;
 use waflows_core::api::conditions::Reason;

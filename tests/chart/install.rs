@@ -28,7 +28,7 @@ fn one_command_installs_all_that_the_operator_needs() {
     let apply = ["apply", "--server-side", "--validate=strict", "-k", FOLDER];
     let printed = cluster.try_kubectl(&apply, "");
     assert!(printed.is_success(), "{}", printed.stderr);
-    // Of pods that the namespace does not allow, the Deployment's creation would warn.
+    // The creation of the Deployment would warn about pods that the namespace does not allow.
     assert_eq!(printed.stderr, "");
     assert_eq!(cluster.kubectl(&["diff", "--server-side", "-k", FOLDER], ""), "");
 
@@ -40,7 +40,7 @@ fn one_command_installs_all_that_the_operator_needs() {
     let resource = include_str!("../../examples/minimal.yaml");
     cluster.kubectl(&["wait", "--for=condition=Established", "crd/flowsencryptionkeys.waflows.dev"], "");
     cluster.kubectl(&["apply", "-f", "-"], resource);
-    // It waits for the Secrets that the example names, which takes every right but that to tell of an upload.
+    // The operator waits for the Secrets of the example. That takes every right except the right to publish an event.
     let wait = ["wait", "--for=condition=Reconciling", "fek/storefront", "--timeout=60s"];
     let printed = cluster.try_kubectl(&wait, "");
     assert!(printed.is_success(), "{}\nlog:\n{}", printed.stderr, pod.log());

@@ -1,4 +1,4 @@
-//! The Helm chart, as Helm renders it and as a real API server takes it.
+//! The Helm chart: rendered by Helm, applied to a real API server.
 //!
 //! There are no nodes, so no pod runs. Where the operator has to work, its binary runs here, with the arguments and the
 //! environment of the rendered Deployment and a token of the rendered ServiceAccount.
