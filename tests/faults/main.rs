@@ -10,6 +10,7 @@ mod job;
 mod load;
 mod oracle;
 mod proxy;
+mod shared;
 mod stale;
 mod storm;
 mod table;

@@ -15,6 +15,7 @@ mod plan;
 mod player;
 mod proof;
 mod properties;
+mod reads;
 mod schedule;
 mod simulation;
 mod summarize;
