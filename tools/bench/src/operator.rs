@@ -13,7 +13,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Nothing is expected to take this long.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Flags that lift the ceilings which protect Meta, so that what the operator itself can do is measured.
+/// Flags that lift the limits of requests to Meta: the figures show what the operator itself can do.
 pub(crate) const UNBOUNDED: [&str; 6] =
     ["--graph-requests-per-second", "0", "--graph-concurrency", "0", "--concurrency", "128"];
 

@@ -20,6 +20,8 @@ use crate::usage;
 pub(crate) struct Programs {
     pub(crate) operator: PathBuf,
     pub(crate) emulator: PathBuf,
+    /// An operator to compare with.
+    pub(crate) peer: PathBuf,
 }
 
 /// A running control plane and a running emulator; both stop when this is dropped.

@@ -5,6 +5,7 @@ mod floor;
 mod keys;
 mod latency;
 mod memory;
+mod peer;
 mod restart;
 mod rotation;
 mod size;
@@ -38,7 +39,7 @@ pub(crate) struct Scenario {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    Latency(Duration),
+    Latency(usize, Duration),
     ColdStart(Fleet, Option<cold_start::Limits>),
     Floor,
     Rotation,
@@ -48,6 +49,7 @@ enum Kind {
     UnrelatedSecrets,
     Keys,
     Size,
+    Peer,
 }
 
 /// All of them, in the order of the report.
@@ -56,8 +58,9 @@ pub(crate) fn all() -> Vec<Scenario> {
     let memory = |resident, anonymous| memory::Limits { resident, anonymous };
     let scenario = |name, title, kind| Scenario { name, title, kind };
     vec![
-        scenario("a", "apply to Ready, one number, Graph latency 20 ms", Kind::Latency(GRAPH_LATENCY)),
-        scenario("a0", "apply to Ready, one number, no Graph latency", Kind::Latency(Duration::ZERO)),
+        scenario("a", "apply to Ready, one number, Graph latency 20 ms", Kind::Latency(1, GRAPH_LATENCY)),
+        scenario("a0", "apply to Ready, one number, no Graph latency", Kind::Latency(1, Duration::ZERO)),
+        scenario("a5", "apply to Ready, five numbers, Graph latency 20 ms", Kind::Latency(5, GRAPH_LATENCY)),
         scenario(
             "b200",
             "cold start, 200 resources of 10 numbers, Graph latency 20 ms",
@@ -82,6 +85,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario("g", "5,000 unrelated Secrets of 100 KB beside 200 resources of 10 numbers", Kind::UnrelatedSecrets),
         scenario("h", "reading one private key, one thread", Kind::Keys),
         scenario("size", "the release binary", Kind::Size),
+        scenario("p", "b2k by this operator, and by a lean operator in Go", Kind::Peer),
     ]
 }
 
@@ -90,7 +94,7 @@ impl Scenario {
     pub(crate) async fn run(&self, programs: &Programs) -> Result<Report, Error> {
         let mut report = Report::new(self.name, self.title);
         match self.kind {
-            Kind::Latency(latency) => latency::run(&mut report, programs, latency).await,
+            Kind::Latency(numbers, latency) => latency::run(&mut report, programs, numbers, latency).await,
             Kind::ColdStart(fleet, limits) => cold_start::run(&mut report, programs, fleet, limits).await,
             Kind::Floor => floor::run(&mut report, programs).await,
             Kind::Rotation => rotation::run(&mut report, programs).await,
@@ -100,6 +104,7 @@ impl Scenario {
             Kind::UnrelatedSecrets => unrelated_secrets::run(&mut report, programs).await,
             Kind::Keys => keys::run(&mut report),
             Kind::Size => size::run(&mut report, programs),
+            Kind::Peer => peer::run(&mut report, programs).await,
         }?;
         Ok(report)
     }
@@ -117,7 +122,8 @@ struct RolledOut {
     others: Surroundings,
 }
 
-/// Creates a fleet, starts an operator without ceilings, and waits until all is Ready. Checks what that took.
+/// Creates a fleet, starts an operator without limits of requests, and waits until all resources are Ready. Checks calls
+/// and writes.
 async fn roll_out(
     report: &mut Report,
     programs: &Programs,
@@ -153,11 +159,12 @@ async fn check_calls(report: &mut Report, phase: &str, world: &World, fleet: Fle
     Ok(())
 }
 
-/// Tells what the operator asked of the API server.
-async fn report_requests(report: &mut Report, world: &World, least_status_writes: usize) -> Result<(), Error> {
-    let requests = world.audit.requests_with("patch flowsencryptionkeys/status", least_status_writes).await?;
+/// Reports the requests to the API server. A rollout of a resource costs one event, which comes after the last status.
+async fn report_requests(report: &mut Report, world: &World, fleet: Fleet) -> Result<(), Error> {
+    let requests = world.audit.requests_with("create events", fleet.resources).await?;
     for (kind, count) in requests.kinds() {
         report.figure(format!("API requests: {kind}"), count as f64, "");
     }
+    report.check("rollout: events, one each", fleet.resources, requests.of("create events"));
     Ok(())
 }
