@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use fault_proxy::{Action, Call, Fault};
 use harness::{TOKEN, TestKey, World, many_numbers};
 use serde_json::Value;
 
-use crate::fault::{Action, Call, Fault};
 use crate::job::Job;
 
 const RESOURCES: usize = 10;
