@@ -18,14 +18,17 @@ use crate::graph::Credentials;
 
 type Fetch = BoxFuture<'static, Result<Arc<Fetched>, ReadSecretError>>;
 
+/// Credentials that a reconcile uses, and the versions of the Secrets that held them.
+type LiveCredentials = (Weak<Credentials>, Vec<ObservedSecret>);
+
 /// Reads the Secrets of resources.
 pub struct SecretReader {
     client: Client,
     cluster: Arc<ClusterState>,
     /// The requests under way.
     fetches: Mutex<HashMap<Wanted, WeakShared<Fetch>>>,
-    /// The credentials that reconciles use, and the versions of the Secrets that held them.
-    credentials: Mutex<HashMap<CredentialRefs, (Weak<Credentials>, Vec<ObservedSecret>)>>,
+    /// The credentials that reconciles use.
+    credentials: Mutex<HashMap<CredentialRefs, LiveCredentials>>,
 }
 
 /// A Secret, and the entries to keep of it.
