@@ -1,6 +1,5 @@
 //! Validates a manifest of a FlowsEncryptionKey like the API server: the schema and the CEL rules of the definition,
-//! with strict field validation, and the object's name and namespace. Does not validate the names and values of labels and
-//! annotations, owner references and finalizers: the API server says what is wrong with them.
+//! with strict field validation, and the names in its metadata. Does not validate owner references and finalizers.
 
 use std::sync::LazyLock;
 
@@ -141,10 +140,29 @@ impl Findings {
         }
         for kind in ["labels", "annotations"] {
             for (name, value) in field(kind).and_then(Value::as_object).into_iter().flatten() {
-                if !value.is_string() {
-                    self.add(&format!("metadata.{kind}.{name}"), must_be("string", value));
-                }
+                self.tag(kind, name, value);
             }
+        }
+    }
+
+    /// Validates a label or an annotation.
+    fn tag(&mut self, kind: &str, name: &str, value: &Value) {
+        let path = format!("metadata.{kind}.{name}");
+        let (prefix, own) = name.rsplit_once('/').map_or((None, name), |(prefix, own)| (Some(prefix), own));
+        let is_annotation = kind == "annotations";
+        let is_prefix = |prefix: &str| {
+            let prefix = if is_annotation { prefix.to_ascii_lowercase() } else { prefix.to_owned() };
+            is_name(&prefix, 253, true)
+        };
+        if !is_word(own) || !prefix.is_none_or(is_prefix) {
+            self.add(&path, "has a name that is not [prefix/]name with at most 63 letters, digits, -, _ and .");
+        }
+        match value.as_str() {
+            None => self.add(&path, must_be("string", value)),
+            Some(text) if !is_annotation && !text.is_empty() && !is_word(text) => {
+                self.add(&path, "must be at most 63 letters, digits, -, _ and ., a letter or digit first and last");
+            }
+            Some(_) => {}
         }
     }
 
@@ -262,6 +280,14 @@ fn must_be(expected: &str, value: &Value) -> String {
     format!("must be of type {expected}, not {found}{quotes}")
 }
 
+/// Whether the text is valid as the name or the value of a label.
+fn is_word(text: &str) -> bool {
+    let is_edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    bytes.len() <= 63 && is_edge(bytes.first()) && is_edge(bytes.last()) && bytes.iter().all(is_inner)
+}
+
 /// Whether the text is a valid RFC 1123 label, or several labels with dots between them.
 fn is_name(name: &str, max: usize, may_have_dots: bool) -> bool {
     let is_edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -357,6 +383,15 @@ mod tests {
         assert_violation(&changed(&|o| o["metadata"]["namespace"] = json!("a.b")), "metadata.namespace", "lower-case");
         let labelled = changed(&|o| o["metadata"]["labels"] = json!({"on": true}));
         assert_violation(&labelled, "metadata.labels.on", "not a boolean: put it in quotes");
+        for (kind, name, value) in [
+            ("labels", "app", "two words"),
+            ("labels", "-app", "shop"),
+            ("labels", "Example.com/app", "shop"),
+            ("annotations", "a/b/c", "anything"),
+        ] {
+            let tagged = changed(&|o| o["metadata"][kind] = json!({ name: value }));
+            assert_eq!(validate(&tagged).len(), 1, "{kind} {name}: {value}");
+        }
         let good = changed(&|o| {
             o["metadata"]["labels"] = json!({"app.kubernetes.io/name": "shop_1.2", "empty": ""});
             o["metadata"]["annotations"] = json!({"Example.com/Note": "Anything goes, {} too."});

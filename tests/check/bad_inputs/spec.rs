@@ -56,8 +56,10 @@ pub(super) async fn rows() -> Vec<Row> {
         ("an old apiVersion", "/apiVersion", json!("waflows.dev/v1")),
         ("a kind in the plural", "/kind", json!("FlowsEncryptionKeys")),
         ("a name with _ and upper case", "/metadata/name", json!("My_Key")),
+        ("a label with a blank", "/metadata/labels", json!({"app": "two words"})),
     ] {
         let mut resource = resource_with(&NUMBERS[..1], json!({}));
+        resource["metadata"]["labels"] = json!({});
         *resource.pointer_mut(field).unwrap() = value;
         rows.push(judge(input, resource));
     }
