@@ -7,7 +7,9 @@
 //! - [`leader`]: leader election, so that only one replica writes
 //! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
 //! - [`endpoint`]: the client of Flow endpoints, and the words for their answers
+//! - [`verbs`]: the subcommands for every day, which read and change resources
 //! - [`check`], [`inspect`] and [`ping`]: the subcommands that change nothing
+//! - [`completion`], [`json_schema`], [`plugin`]: shells, editors and kubectl
 //! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process
 
 mod apiserver;
@@ -15,17 +17,22 @@ pub mod app;
 pub mod check;
 pub mod cli;
 pub mod command_output;
+pub mod completion;
 pub mod controller;
 pub mod endpoint;
 pub mod graph;
 pub mod health;
 mod input_file;
 pub mod inspect;
+pub mod json_schema;
 pub mod leader;
 pub mod metrics;
 mod outbound;
 pub mod ping;
+pub mod plugin;
 pub mod selector;
 pub mod server;
 mod sieve;
+mod table;
 pub mod telemetry;
+pub mod verbs;

@@ -27,3 +27,4 @@ pub use config::{Config, ConfigError};
 pub use credentials::{AccessToken, AppSecret, Credentials};
 pub use error::CallError;
 pub use reader::Reader;
+pub(crate) use redact::redact_tokens;
