@@ -261,7 +261,7 @@ impl Choices<'_> {
             }
             _ => return Reading::Failed { error: self.error(), at },
         };
-        Reading::Answered { reported: Reported { key, signature_status: status }, at }
+        Reading::Answered { reported: Reported { key, signature_status: status, public_key: None }, at }
     }
 
     fn upload_answer(&mut self, now: Timestamp) -> UploadAnswer {

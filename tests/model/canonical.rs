@@ -215,8 +215,9 @@ impl World {
             last_check_time: _,
             last_successful_check_time: _,
             next_check_time: _,
-            // No resource of the model has an endpoint.
+            // No resource of the model has an endpoint, so none has a rotation.
             endpoint: _,
+            rotation: _,
             phone_numbers,
             conditions,
         } = status;

@@ -1,7 +1,7 @@
 //! The inputs of a reconcile in one value: from Meta and from the Secrets. Never contains a credential.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use crate::api::crd::{
 use crate::meta::GraphError;
 use crate::number::{Criteria, Ownership, Reading};
 use crate::proof::EndpointProof;
+use crate::rollout::rotation::Course;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
 use crate::upload::Uploaded;
@@ -34,6 +35,8 @@ pub struct Observation {
     pub refusal: Option<GraphError>,
     /// What the Flow endpoint last answered. None if it was not asked since this process leads.
     pub proof: Option<Arc<EndpointProof>>,
+    /// The rotation of the key: what it allows in this reconcile.
+    pub course: Course,
     /// The check interval.
     pub interval: Duration,
     /// The backoffs of the operator.
@@ -89,7 +92,8 @@ impl Observation {
                 NumberObservation { before, reading: Reading::NotAsked, ownership: Ownership::Uncontested }
             })
             .collect();
-        Self { resource, work, inputs: None, numbers, refusal: None, proof: None, interval, waits, now }
+        let course = Course::default();
+        Self { resource, work, inputs: None, numbers, refusal: None, proof: None, course, interval, waits, now }
     }
 
     /// The inputs about one number.
@@ -102,9 +106,29 @@ impl Observation {
         self.resource.status.as_ref()
     }
 
-    /// The key to upload, if it could be read.
+    /// The same; empty before the first reconcile.
+    pub fn status_or_default(&self) -> &FlowsEncryptionKeyStatus {
+        static NOTHING_YET: LazyLock<FlowsEncryptionKeyStatus> = LazyLock::new(FlowsEncryptionKeyStatus::default);
+        self.status().unwrap_or(&NOTHING_YET)
+    }
+
+    /// The number that gets a new key first, if the spec names one.
+    pub fn canary(&self) -> Option<&str> {
+        self.resource.spec.rotation.as_ref()?.canary_phone_number_id.as_deref()
+    }
+
+    /// Whether a key belonged to the resource before, or does now.
+    pub fn is_own(&self, fingerprint: &str) -> bool {
+        let status = self.status_or_default();
+        status.public_key_fingerprint.as_deref() == Some(fingerprint)
+            || status.previous_fingerprints.iter().any(|own| own == fingerprint)
+    }
+
+    /// The key to upload, if the key of the resource could be read: that key, or the old one while a rotation is staged or
+    /// taken back.
     pub fn key(&self) -> Option<&PublicKey> {
-        self.inputs.as_ref()?.key.as_ref().ok()
+        let key = self.inputs.as_ref()?.key.as_ref().ok()?;
+        Some(self.course.old_key.as_ref().unwrap_or(key))
     }
 
     /// Whether the credentials could be read.
@@ -121,9 +145,11 @@ impl Observation {
         self.status()?.fingerprint()
     }
 
-    /// The key that the numbers must hold: the key that was just read, else the last known key.
+    /// The key that the numbers must hold for now: the key that was just read, else the last known key. The old key while
+    /// a rotation is staged or taken back.
     pub fn expected(&self) -> Option<Fingerprint> {
-        self.key().map(|key| *key.fingerprint()).or_else(|| self.stored_fingerprint())
+        let key = self.course.old_key.as_ref().or_else(|| self.key());
+        key.map(|key| *key.fingerprint()).or_else(|| self.stored_fingerprint())
     }
 
     /// Whether the key has changed since the last reconcile.

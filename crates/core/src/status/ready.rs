@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::endpoint;
 use super::input_condition::{Input, carried};
-use super::trouble::{rank, sentence, trouble};
+use super::trouble::{STALLED, rank, sentence, trouble};
+use super::{endpoint, rotation};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
 use crate::api::text::{clock, phone_numbers, utc};
@@ -16,19 +16,19 @@ use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::schedule::due::spec_digest;
 
-/// The conditions after a reconcile.
+/// The conditions after a reconcile, from what else the status says `after` it.
 pub fn conditions(
     observation: &Observation,
     outcomes: &[Outcome],
-    numbers: &[PhoneNumberStatus],
+    after: &FlowsEncryptionKeyStatus,
     progress: Progress,
     now: Timestamp,
 ) -> Vec<Condition> {
     let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let key = key_loaded(observation, before);
     let token = token_accepted(observation, outcomes, before);
-    let ready = ready(observation, &key, &token, numbers, progress);
-    list(observation, before, numbers, &ready, [key, token], now)
+    let ready = ready(observation, [&key, &token], after, progress, now);
+    list(observation, before, &after.phone_numbers, &ready, [key, token], now)
 }
 
 /// `Ready` with what is beside it, the key, the token, and the endpoint if there is one.
@@ -70,7 +70,7 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
         .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."));
     let verdict = if is_as_reconciled {
         // The spec is again as before the suspension: the known state of the numbers counts again.
-        ready(observation, &key, &token, &before.phone_numbers, Progress::Finished)
+        ready(observation, [&key, &token], before, Progress::Finished, now)
     } else if before.observed_spec_digest.is_none() {
         ConditionReason::new(
             Reason::Suspended,
@@ -188,11 +188,13 @@ fn limit(observation: &Observation) -> Option<ConditionReason> {
 
 fn ready(
     observation: &Observation,
-    key: &Input,
-    token: &Input,
-    numbers: &[PhoneNumberStatus],
+    inputs: [&Input; 2],
+    after: &FlowsEncryptionKeyStatus,
     progress: Progress,
+    now: Timestamp,
 ) -> ConditionReason {
+    let numbers = after.phone_numbers.as_slice();
+    let rotation = after.rotation.as_ref();
     if progress == Progress::Underway && observation.changed_since_last() {
         let done = numbers.iter().filter(|number| number.state == NumberState::Valid).count();
         let reason = if observation.has_new_key() { Reason::RollingOut } else { Reason::Progressing };
@@ -201,24 +203,35 @@ fn ready(
             format!("The key is being put on the numbers: {done} of {} are done.", numbers.len()),
         );
     }
-    for input in [key, token] {
-        if input.status == ConditionStatus::False {
-            return input.verdict.clone();
-        }
+    if let Some(input) = inputs.iter().find(|input| input.status == ConditionStatus::False) {
+        return input.verdict.clone();
     }
     let criteria = observation.criteria();
     let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
     // Among reasons of the same rank the first number in the spec wins, so the order of calls does not matter.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
-    match worst {
+    let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let waiting = rotation.and_then(|it| rotation::waiting(observation, it, before, now));
+    let [_, token] = inputs;
+    match (worst, waiting) {
+        // While a rotation waits, the numbers that it holds have no other trouble.
+        (worst, Some(waiting)) if worst.is_none_or(|worst| rank(worst) < STALLED || is_held(worst)) => waiting,
         // The stored state of the numbers was read with other credentials.
-        None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
-        None => ConditionReason::new(Reason::AllNumbersValid, all_valid(numbers)),
-        Some(worst) => {
+        (None, _) if token.status == ConditionStatus::Unknown => token.verdict.clone(),
+        (None, _) => {
+            let old_key = rotation.map(|it| rotation::old_key(observation, it, now)).unwrap_or_default();
+            ConditionReason::new(Reason::AllNumbersValid, all_valid(numbers) + &old_key)
+        }
+        (Some(worst), _) => {
             let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();
             ConditionReason::new(worst, sentence(&concerned))
         }
     }
+}
+
+/// Whether a rotation explains the reason.
+fn is_held(reason: Reason) -> bool {
+    matches!(reason, Reason::KeyOutdated | Reason::KeyForeign | Reason::UploadsWithoutEffect)
 }
 
 fn all_valid(numbers: &[PhoneNumberStatus]) -> String {

@@ -16,6 +16,7 @@ mod player;
 mod proof;
 mod properties;
 mod reads;
+mod rotation;
 mod schedule;
 mod simulation;
 mod summarize;
@@ -98,6 +99,7 @@ fn resource(numbers: &[&str]) -> FlowsEncryptionKey {
         mode: Mode::Enforce,
         check_interval: None,
         endpoint: None,
+        rotation: None,
         suspend: None,
     };
     let mut resource = FlowsEncryptionKey::new("storefront", spec);
@@ -126,6 +128,7 @@ fn reported(key: Option<usize>, status: Option<&str>) -> Reported {
     Reported {
         key: key.map(|n| ReportedKey::Readable(fingerprint(n))),
         signature_status: status.map(ToString::to_string),
+        public_key: key.map(self::key),
     }
 }
 

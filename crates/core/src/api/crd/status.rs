@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use waflows_key::Fingerprint;
 
 use super::endpoint::EndpointStatus;
+use super::rotation::RotationStatus;
 
 /// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -94,6 +95,10 @@ pub struct FlowsEncryptionKeyStatus {
     /// What the operator found when it last asked the Flow endpoint; absent without `spec.endpoint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointStatus>,
+
+    /// How far the replacement of a key is; only with `spec.endpoint` or `spec.rotation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
 
     /// `Ready`, `KeyLoaded` and `TokenAccepted`; `Reconciling` or `Stalled` only while True; `EndpointReady` and
     /// `Available` only with `spec.endpoint`.
