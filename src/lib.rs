@@ -8,7 +8,7 @@
 //! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
 //! - [`endpoint`]: the client of Flow endpoints, and the words for their answers
 //! - [`verbs`]: the subcommands for every day, which read and change resources
-//! - [`check`], [`inspect`] and [`ping`]: the subcommands that change nothing
+//! - [`check`], [`inspect`], [`ping`] and [`ready`]: the subcommands that change nothing
 //! - [`completion`], [`json_schema`], [`plugin`]: shells, editors and kubectl
 //! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process
 
@@ -30,6 +30,7 @@ pub mod metrics;
 mod outbound;
 pub mod ping;
 pub mod plugin;
+pub mod ready;
 pub mod selector;
 pub mod server;
 mod sieve;

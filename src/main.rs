@@ -11,7 +11,7 @@ use waflows_operator::command_output::CommandOutput;
 use waflows_operator::completion;
 use waflows_operator::json_schema::json_schema;
 use waflows_operator::plugin::CalledAs;
-use waflows_operator::{app, check, inspect, ping, verbs};
+use waflows_operator::{app, check, inspect, ping, ready, verbs};
 
 /// Exit code for wrong usage, the same as clap's. Also the exit code of a command that reached no verdict.
 const WRONG_USAGE: u8 = 2;
@@ -80,11 +80,15 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Check(args) => runtime()?.block_on(check::run(&args))?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Ping(args) => runtime()?.block_on(ping::run(&args))?,
+        Command::Ready(args) => runtime()?.block_on(ready::run(&args))?,
         Command::Status(args) => runtime()?.block_on(verbs::status(&args))?,
         Command::Sync(args) => runtime()?.block_on(verbs::sync(&args))?,
         Command::Wait(args) => runtime()?.block_on(verbs::wait(&args))?,
         Command::Suspend(args) => runtime()?.block_on(verbs::suspend(&args))?,
         Command::Resume(args) => runtime()?.block_on(verbs::resume(&args))?,
+        Command::Rotate(args) => runtime()?.block_on(verbs::rotate(&args))?,
+        Command::Proceed(args) => runtime()?.block_on(verbs::proceed(&args))?,
+        Command::Abort(args) => runtime()?.block_on(verbs::abort(&args))?,
         Command::Version(args) => runtime()?.block_on(verbs::version(&args))?,
         Command::Report(args) => runtime()?.block_on(verbs::report(&args))?,
         Command::Crd(args) => CommandOutput::new(match args.format {

@@ -6,6 +6,7 @@ mod endpoint;
 mod graph;
 mod inspect;
 mod ping;
+mod ready;
 pub mod verbs;
 mod words;
 
@@ -24,9 +25,10 @@ pub use endpoint::EndpointArgs;
 pub use graph::GraphArgs;
 pub use inspect::InspectArgs;
 pub use ping::PingArgs;
+pub use ready::ReadyArgs;
 pub use verbs::{
-    ChangeArgs, ClusterArgs, Color, CompletionShell, CrdArgs, CrdFormat, ListFormat, LookArgs, ReportArgs, SelectArgs,
-    StatusArgs, SyncArgs, VersionArgs, WaitArgs,
+    ChangeArgs, ClusterArgs, Color, CompletionShell, CrdArgs, CrdFormat, ListFormat, LookArgs, OneArgs, ReportArgs,
+    RotateArgs, SelectArgs, StatusArgs, SteerArgs, SyncArgs, VersionArgs, WaitArgs,
 };
 use words::{duration, log_level, name, namespace, selector};
 
@@ -102,6 +104,16 @@ Examples:
     /// endpoint cannot be reached or takes more than 10 seconds, or because the command line or a file is wrong.
     #[command(after_long_help = ping::EXAMPLES)]
     Ping(PingArgs),
+    /// Ask a running operator whether it is ready.
+    ///
+    /// Prints what `/readyz` says. For `helm test` and for health checks of containers: the image has no other program.
+    ///
+    /// Exit code: 0 if the operator is ready, 1 if not, 2 if nobody answers.
+    #[command(after_long_help = "\
+Examples:
+  waflows-operator ready
+  waflows-operator ready http://waflows-operator-metrics.waflows.svc:8080/readyz --wait 30s")]
+    Ready(ReadyArgs),
     /// Show which resources and numbers need a person, and what to do.
     ///
     /// One line for each resource. Below it: what to do, and each number that needs a person, with Meta's trace id. Then
@@ -133,6 +145,29 @@ Examples:
     /// Exit code: 0 if none is suspended any more, 2 if one cannot be changed.
     #[command(after_long_help = verbs::RESUME_EXAMPLES)]
     Resume(ChangeArgs),
+    /// Give the numbers of a resource another key, and follow the rotation.
+    ///
+    /// Shows the old and the new fingerprint, and asks before it writes. With --key-file, writes the key into the Secret that
+    /// the resource refers to; with --to, changes the reference. Then shows the phases until every number has the new key.
+    /// Give the key to your endpoint, too: see docs/rotation.md.
+    ///
+    /// Exit code: 0 if every number has the new key, or nothing had to be written; 1 if a person must act, or the operator
+    /// went back to the old key; 2 if nothing could be written, or the rotation is not over within --timeout.
+    #[command(after_long_help = verbs::ROTATE_EXAMPLES)]
+    Rotate(Box<RotateArgs>),
+    /// End the present wait of a rotation: the soak, the overlap, or the stop after a rollback.
+    ///
+    /// Sets the annotation `waflows.dev/proceed-requested-at`, and waits until the operator has seen it. Exit code: 0, or 1 if
+    /// no rotation is going on, or 2 if the operator does not react.
+    #[command(after_long_help = verbs::PROCEED_EXAMPLES)]
+    Proceed(SteerArgs),
+    /// Make a rotation go back to the old key.
+    ///
+    /// Sets the annotation `waflows.dev/abort-requested-at`, and waits until the operator has seen it. Exit code: 0 if the
+    /// numbers get the old key back; 1 if no rotation is going on, or the operator cannot go back; 2 if the operator does not
+    /// react.
+    #[command(after_long_help = verbs::ABORT_EXAMPLES)]
+    Abort(SteerArgs),
     /// Print the CustomResourceDefinition, or a JSON schema for editors.
     #[command(after_long_help = verbs::CRD_EXAMPLES)]
     Crd(CrdArgs),
@@ -222,9 +257,18 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_RENEW_DEADLINE", default_value = "10s", value_parser = duration, value_name = "DURATION", help_heading = ELECTION)]
     pub renew_deadline: Duration,
 
-    /// Address of /metrics, /healthz and /readyz.
+    /// Address of /healthz and /readyz, and of /metrics if it has no address of its own.
     #[arg(long, env = "WAFLOWS_HTTP_ADDRESS", default_value = "0.0.0.0:8080", value_name = "ADDRESS", help_heading = OBSERVABILITY)]
     pub http_address: SocketAddr,
+
+    /// Address of /metrics, if it should not be beside the probes. Default: --http-address serves it.
+    #[arg(long, env = "WAFLOWS_METRICS_ADDRESS", value_name = "ADDRESS", help_heading = OBSERVABILITY)]
+    pub metrics_address: Option<SocketAddr>,
+
+    /// Serve /metrics only to those who may get it: the API server decides by the bearer token of the request. Needs
+    /// permission to create TokenReviews and SubjectAccessReviews.
+    #[arg(long, env = "WAFLOWS_METRICS_AUTHORIZATION", help_heading = OBSERVABILITY)]
+    pub metrics_authorization: bool,
 
     /// Whether each resource has its own series in /metrics. If false, series are added up over all resources.
     #[arg(long, env = "WAFLOWS_METRICS_PER_RESOURCE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", help_heading = OBSERVABILITY)]

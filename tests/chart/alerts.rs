@@ -3,20 +3,33 @@
 use serde_json::Value;
 use waflows_core::api::conditions::Reason;
 
+use crate::admission::everything;
+use crate::chart::Objects;
+use crate::cluster::Cluster;
 use crate::tools;
 
 /// The rules, as a file that Prometheus reads.
 pub(crate) const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/waflows-operator/files/rules.yaml");
-const TESTS: [(&str, &str); 4] = [
+const TESTS: [(&str, &str); 5] = [
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/collapsed.yaml"), include_str!("alerts/collapsed.yaml")),
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/endpoint.yaml"), include_str!("alerts/endpoint.yaml")),
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/numbers.yaml"), include_str!("alerts/numbers.yaml")),
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/operator.yaml"), include_str!("alerts/operator.yaml")),
+    (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/rotation.yaml"), include_str!("alerts/rotation.yaml")),
 ];
 
 #[test]
 fn the_rules_are_rules() {
     tools::run("promtool", &["check", "rules", "--lint=all", "--lint-fatal", RULES]);
+}
+
+#[test]
+fn rules_that_values_have_changed_are_rules() {
+    let objects = Objects::render(Cluster::shared(), "flows", "messaging", &everything());
+    let rules = objects.of_kind("PrometheusRule").next().unwrap();
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), rules["spec"].to_string()).unwrap();
+    tools::run("promtool", &["check", "rules", "--lint=all", "--lint-fatal", file.path().to_str().unwrap()]);
 }
 
 #[test]

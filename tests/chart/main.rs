@@ -4,7 +4,7 @@
 //! environment of the rendered Deployment and a token of the rendered ServiceAccount.
 
 // `json!` goes one deeper for every value of the longest object.
-#![recursion_limit = "256"]
+#![recursion_limit = "512"]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 mod admission;
@@ -16,11 +16,14 @@ mod definition;
 mod endpoints;
 mod install;
 mod lifecycle;
+mod metrics;
 mod night;
+mod olm;
 mod pod;
 mod replicas;
 mod rules;
 mod scene;
+mod schema;
 mod scrape;
 mod timeline;
 mod tools;

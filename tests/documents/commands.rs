@@ -1,6 +1,6 @@
 //! The shell blocks of README.md and docs/ run as they are written, or say why they cannot run in a test.
 //!
-//! A block says where it runs in the line that opens it, behind `sh`, where it does not show:
+//! A block says where it runs in a comment in the line before (`<!-- offline -->`), where the mark shows in no renderer:
 //!
 //! - `offline`: in an empty folder, without network; `offline if node`: where that program is installed;
 //! - `cluster`: the same, with a namespace in which the operator runs, against an emulator of Meta;
@@ -76,18 +76,29 @@ fn blocks(file: &Path) -> Vec<Block> {
     let text = std::fs::read_to_string(file).unwrap();
     let mut lines = text.lines().enumerate();
     let mut blocks = Vec::new();
+    let mut mark = "";
     while let Some((number, line)) = lines.next() {
-        let Some(info) = line.trim_start().strip_prefix("```").filter(|info| !info.is_empty()) else { continue };
+        let Some(info) = line.trim_start().strip_prefix("```").filter(|info| !info.is_empty()) else {
+            mark = comment(line).unwrap_or_default();
+            continue;
+        };
         let indent = line.len() - line.trim_start().len();
         let body: Vec<_> = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```").collect();
         let text = body.iter().map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n").collect::<String>();
-        if let Some(mark) = info.strip_prefix("sh") {
-            let place = place(mark.trim(), &text);
-            let place = place.unwrap_or_else(|| panic!("{}:{}: say where it runs: {line}", file.display(), number + 1));
+        if let Some(behind) = info.strip_prefix("sh") {
+            let place = place(if behind.is_empty() { mark } else { behind.trim() }, &text);
+            let place = place.unwrap_or_else(|| {
+                panic!("{}:{}: say in a comment in the line before where this block runs", file.display(), number + 1)
+            });
             blocks.push(Block { line: number + 1, place, text });
         }
     }
     blocks
+}
+
+/// The text of a line that is a comment.
+fn comment(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("<!--")?.strip_suffix("-->").map(str::trim)
 }
 
 fn place(mark: &str, text: &str) -> Option<Place> {
@@ -248,31 +259,41 @@ fn assert_adopted(printed: &str, emulator: &Emulator) {
 }
 
 /// What the reader of a page has made before.
-fn before(page: &Path) -> &'static str {
+fn before(page: &Path) -> String {
     match page.file_stem().unwrap().to_str().unwrap() {
-        "README" => "export TOKEN=EAA...; cp examples/minimal.yaml storefront.yaml",
-        "keys" => {
-            "kubectl create secret generic meta-token --from-literal=token=EAA...
-             kubectl apply -f examples/minimal.yaml
+        "README" => "export TOKEN=EAA...; cp examples/minimal.yaml storefront.yaml".into(),
+        "keys" => KEYS.into(),
+        "adopt" => "export TOKEN=EAA...".into(),
+        "endpoint" => {
+            "openssl genrsa -out private.pem 2048; echo 0123456789abcdef0123456789abcdef > app-secret.txt".into()
+        }
+        "operations" | "policy" => String::new(),
+        "rotation" => {
+            STOREFRONT.to_owned()
+                + "
              openssl genrsa -out other.pem 2048
-             openssl req -x509 -key other.pem -subj /CN=flows -out tls.crt
-             echo secret > p12.txt
-             openssl pkcs12 -export -inkey other.pem -in tls.crt -passout file:p12.txt -out key.p12
              kubectl create secret generic flows-key-2 --from-file=private.pem=other.pem
-             if command -v ssh-keygen; then ssh-keygen -q -t rsa -b 2048 -N '' -f id_rsa; fi
-             if command -v node; then
-               node -p 'JSON.stringify(crypto.createPrivateKey(fs.readFileSync(\"other.pem\")).export({format: \"jwk\"}))' > key.jwk
-             fi"
+             kubectl create secret generic flows-key-encrypted --from-file=private.pem=other.pem"
         }
-        "adopt" => "export TOKEN=EAA...",
-        "endpoint" => "openssl genrsa -out private.pem 2048; echo 0123456789abcdef0123456789abcdef > app-secret.txt",
-        "operations" => "",
-        _ => {
-            "openssl genrsa -out private.pem 2048
-             kubectl create secret generic flows-key --from-file=private.pem
-             kubectl create secret generic meta-token --from-literal=token=EAA...
-             kubectl apply -f examples/minimal.yaml
-             kubectl wait --for=condition=Ready fek/storefront --timeout=60s"
-        }
+        _ => STOREFRONT.into(),
     }
 }
+
+/// Keys in the forms that the page converts, and a resource for the key that the page makes.
+const KEYS: &str = "kubectl create secret generic meta-token --from-literal=token=EAA...
+     kubectl apply -f examples/minimal.yaml
+     openssl genrsa -out other.pem 2048
+     openssl req -x509 -key other.pem -subj /CN=flows -out tls.crt
+     echo secret > p12.txt
+     openssl pkcs12 -export -inkey other.pem -in tls.crt -passout file:p12.txt -out key.p12
+     if command -v ssh-keygen; then ssh-keygen -q -t rsa -b 2048 -N '' -f id_rsa; fi
+     if command -v node; then
+       node -p 'JSON.stringify(crypto.createPrivateKey(fs.readFileSync(\"other.pem\")).export({format: \"jwk\"}))' > key.jwk
+     fi";
+
+/// A resource whose numbers hold their key.
+const STOREFRONT: &str = "openssl genrsa -out private.pem 2048
+     kubectl create secret generic flows-key --from-file=private.pem
+     kubectl create secret generic meta-token --from-literal=token=EAA...
+     kubectl apply -f examples/minimal.yaml
+     kubectl wait --for=condition=Ready fek/storefront --timeout=60s";

@@ -25,7 +25,7 @@ pub fn conditions(
     progress: Progress,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let before = &observation.status_or_default().conditions;
     let key = key_loaded(observation, before);
     let token = token_accepted(observation, outcomes, before);
     let ready = ready(observation, [&key, &token], after, progress, now);
@@ -212,8 +212,7 @@ fn ready(
     let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
     // Among reasons of the same rank the first number in the spec wins, so the order of calls does not matter.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
-    let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let waiting = rotation.and_then(|it| rotation::waiting(observation, it, before, now));
+    let waiting = rotation.and_then(|it| rotation::waiting(observation, it, now));
     let [_, token] = inputs;
     match (worst, waiting) {
         // While a rotation waits, the numbers that it holds have no other trouble.
