@@ -9,6 +9,7 @@ mod load;
 mod oracle;
 mod shared;
 mod stale;
+mod start;
 mod storm;
 mod table;
 

@@ -30,7 +30,7 @@ pub(super) async fn run(
     numbers: usize,
     latency: Duration,
 ) -> Result<(), Error> {
-    let world = World::set_up(programs, latency).await?;
+    let world = World::set_up(programs, latency.into()).await?;
     let fleet = Fleet::sharing(TRIES, numbers);
     fleet.create_secrets(&world.client, &world.key).await?;
     let round_trip = world.graph.round_trip().await?;
