@@ -124,8 +124,8 @@ impl CallLimiter {
         self.state().refusal(credentials, Instant::now()).cloned()
     }
 
-    /// Whether calls of a resource may begin side by side: Meta has just accepted the token, and has not limited lately what
-    /// the numbers belong to.
+    /// Whether calls of a resource may begin side by side: Meta has just accepted the token, and no known rate limit
+    /// concerns the numbers, not even one that has ended.
     pub fn trusts<'a>(
         &self,
         credentials: &'a Credentials,

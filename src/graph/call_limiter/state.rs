@@ -132,7 +132,7 @@ impl LimiterState {
         }
     }
 
-    /// Whether Meta has just accepted the token, and has not limited this call lately.
+    /// Whether Meta has just accepted the token, and no known rate limit concerns this call.
     pub(super) fn trusts(&self, caller: &Caller<'_>, now: Instant) -> bool {
         let is_accepted = self.tokens.get(&caller.credentials).is_some_and(|token| token.is_trusted(now));
         // A limit that has ended may begin again.

@@ -207,8 +207,8 @@ impl Reconcile {
         self.underway(now)
     }
 
-    /// Lets the first read go beside the others. For credentials that Meta has just accepted: it is unlikely to refuse them
-    /// now, and a resource is Ready one round trip earlier.
+    /// Lets all reads begin together. For credentials that Meta has just accepted: a refusal is unlikely now, and the
+    /// resource is Ready one round trip earlier.
     pub fn trust_credentials(&mut self) {
         if let Phase::Reading(reads) = &mut self.phase {
             reads.has_answer = true;
