@@ -93,7 +93,8 @@ bench: ## measure speed and cost on this machine (docs/performance.md); ARGS="a 
 	@support/control-plane/build etcd kubectl kube-controller-manager kube-apiserver
 	CARGO_TARGET_DIR=target/shipped .ci/release-build
 	cargo build --release --locked -p graph-emulator
-	@cargo run --release --locked -p bench -- --operator target/shipped/release/waflows-operator $(ARGS)
+	cd tools/bench/peer && go build -trimpath -o ../../../target/peer .
+	@cargo run --release --locked -p bench -- --operator target/shipped/release/waflows-operator --peer target/peer $(ARGS)
 
 .PHONY: tools
 tools: ## build the programs of the test control plane (about 9 minutes the first time; needs Go)

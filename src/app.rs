@@ -15,6 +15,7 @@ use waflows_core::store::store::Store;
 
 use crate::cli::{EndpointArgs, GraphArgs, RunArgs};
 use crate::controller::event_publisher::EventPublisher;
+use crate::controller::shared_secrets::SecretReader;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
 use crate::controller::{ClusterState, Controller, Reconciler, Watches};
@@ -176,6 +177,7 @@ fn controller(
     let prober = Prober::new(Arc::clone(&cluster), inquirer, waits, args.default_check_interval);
     let reconciler = Reconciler {
         prober: Arc::new(prober),
+        secrets: SecretReader::new(client.clone(), Arc::clone(&cluster)),
         cluster,
         publisher: EventPublisher::new(client.clone(), reporter),
         client,

@@ -97,11 +97,11 @@ impl Cluster {
     /// Reads a Secret. The error is a sentence that says why it is unknown whether the Secret exists.
     pub(super) async fn secret(&self, namespace: &str, name: &str) -> Result<Fetched, String> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        match fetch(&api, name.to_owned()).await {
-            Ok((_, Fetched::Forbidden)) => {
+        match fetch(&api, name).await {
+            Ok(Fetched::Forbidden) => {
                 Err(format!("You may not read Secret {namespace}/{name} in the cluster, so that it was not checked."))
             }
-            Ok((_, fetched)) => Ok(fetched),
+            Ok(fetched) => Ok(fetched),
             Err(error) => Err(format!("{error}.")),
         }
     }

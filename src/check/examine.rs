@@ -159,9 +159,9 @@ impl Secrets {
         let mut found = Vec::new();
         for name in secrets::secret_names(resource) {
             let fetched = self.fetch(&namespace, &name, gaps, problems).await;
-            found.push((name, fetched));
+            found.push((name, Arc::new(fetched)));
         }
-        secrets::open(resource, found).await
+        secrets::open(resource, found, None).await
     }
 
     /// A Secret; where it is not known whether there is one, `gaps` says why.

@@ -6,7 +6,6 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use kube::Api;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::{Instrument, Span};
 use waflows_core::reconcile::action::{Action, End, Event, StatusWrite};
@@ -16,12 +15,12 @@ use waflows_core::store::object_key::ObjectKey;
 use super::cluster_state::ClusterState;
 use super::error::ReconcileError;
 use super::fence::WriteFence;
+use super::hearsay;
 use super::reads::{Caller, read_number};
 use super::reconciler::Reconciler;
 use super::report::report;
 use super::status_writer::{StatusWriter, WriteStatusError, Written};
 use super::uploads::{self, Uploader};
-use super::{hearsay, secrets};
 use crate::metrics::{ReconcileOutcome, ReconcileTimer};
 use crate::telemetry::spans;
 
@@ -160,17 +159,25 @@ impl<'a> Driver<'a> {
 
     async fn read_secrets(&mut self) -> Result<(), ReconcileError> {
         let resource = &self.reconcile.observation().resource;
-        let api = Api::namespaced(self.reconciler.client.clone(), &self.key.namespace);
-        let reading = secrets::read(resource, &api).instrument(self.span.clone());
+        let reading = self.reconciler.secrets.read(resource).instrument(self.span.clone());
         // Where the fence was revoked meanwhile, the reconcile is over before the Secrets are known.
         if let Some(opened) = self.fence.run(reading).await {
             let opened = opened?;
             let resource = self.reconcile.observation().resource_name();
             self.caller = opened.credentials.map(|credentials| Arc::new(Caller { credentials, resource }));
             self.handle(Event::SecretsRead(opened.inputs));
+            if self.caller.as_deref().is_some_and(|caller| self.is_trusted(caller)) {
+                self.reconcile.trust_credentials();
+            }
             self.checkpoints = checkpoints(&self.reconcile);
         }
         Ok(())
+    }
+
+    /// Whether Meta has just answered calls with these credentials, and limits none of the numbers.
+    fn is_trusted(&self, Caller { credentials, resource }: &Caller) -> bool {
+        let numbers = self.reconcile.observation().resource.spec.phone_number_ids.iter().map(String::as_str);
+        self.reconciler.graph.limiter().trusts(credentials, resource, numbers)
     }
 
     fn uploader(&self) -> Uploader<'a> {

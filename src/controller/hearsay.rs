@@ -1,7 +1,6 @@
 //! What resources hear of each other: a token that was refused for one is refused for all that use it. They are told at
 //! once, and it costs no further call to Meta.
 
-use kube::Api;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::queue::Urgency;
 use waflows_core::store::object_key::ObjectKey;
@@ -10,7 +9,7 @@ use waflows_core::store::resource_summary::refuses_token;
 use super::cluster_state::ClusterState;
 use super::fence::WriteFence;
 use super::reconciler::Reconciler;
-use super::secrets::{self, ReadSecretError};
+use super::secrets::ReadSecretError;
 
 /// Lets the resources that share a Secret with this one look, if its reconcile found the credentials refused.
 pub(super) fn spread(
@@ -40,8 +39,7 @@ pub(super) async fn concerns(
     if resource.spec.is_suspended() || resource.status.as_ref().is_some_and(refuses_token) {
         return Ok(false);
     }
-    let api = Api::namespaced(reconciler.client.clone(), &key.namespace);
-    match fence.run(secrets::read_credentials(resource, &api)).await {
+    match fence.run(reconciler.secrets.read_credentials(resource)).await {
         Some(Ok(credentials)) => {
             Ok(credentials.is_some_and(|it| reconciler.graph.limiter().refusal(it.id()).is_some()))
         }

@@ -2,7 +2,7 @@
 //! reconcile. The decisions are in `waflows_core`; here is what acts. [`driver`] asks the core what may start, and has it
 //! done:
 //!
-//! 1. [`secrets`] and [`reads`] read the Secrets, and the numbers at Meta;
+//! 1. [`shared_secrets`] and [`reads`] read the Secrets, and the numbers at Meta;
 //! 2. [`uploads`] uploads the key, and reads each number back;
 //! 3. [`status_writer`] and [`event_publisher`] store and publish what came of it.
 
@@ -21,6 +21,7 @@ pub mod reconciler;
 mod report;
 pub mod run;
 pub mod secrets;
+pub mod shared_secrets;
 pub mod status_writer;
 pub mod uploads;
 pub mod watch;

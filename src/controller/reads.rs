@@ -14,7 +14,7 @@ use crate::graph::{self, CallError, Credentials, Hold, HoldCause};
 #[derive(Clone)]
 pub struct Caller {
     /// What authenticates the calls.
-    pub credentials: Credentials,
+    pub credentials: Arc<Credentials>,
     /// `namespace/name`.
     pub resource: String,
 }

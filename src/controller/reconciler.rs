@@ -8,6 +8,7 @@ use waflows_core::schedule::backoff::Waits;
 
 use super::cluster_state::ClusterState;
 use super::event_publisher::EventPublisher;
+use super::shared_secrets::SecretReader;
 use crate::endpoint::prober::Prober;
 use crate::graph;
 use crate::metrics::Metrics;
@@ -18,6 +19,8 @@ pub struct Reconciler {
     pub cluster: Arc<ClusterState>,
     /// Requests to the API server: limited in time, and not repeated by the client itself.
     pub client: Client,
+    /// Reads the Secrets.
+    pub secrets: SecretReader,
     /// Calls to Meta.
     pub graph: graph::Client,
     /// Publishes events.

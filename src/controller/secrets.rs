@@ -1,5 +1,7 @@
-//! Reads the public key and the credentials of a resource from Secrets. Private keys and passphrases exist only in this
-//! file, and only while its functions run.
+//! Makes the public key and the credentials of a resource from its Secrets. Private keys and passphrases are only in
+//! [`Contents`], and only until the functions of this file have run: the last owner zeroizes them.
+
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -20,20 +22,26 @@ static TURN: Semaphore = Semaphore::const_new(1);
 
 /// Limit of Secrets that are read at the same time. A Secret may have 1 MiB, and is in memory several times while it
 /// arrives.
-static READING: Semaphore = Semaphore::const_new(4);
+pub(super) static READING: Semaphore = Semaphore::const_new(4);
 
 /// The contents of a resource's Secrets. The credentials are used only for calls to Meta.
 pub struct Opened {
     /// The inputs of the observation, without secrets.
     pub inputs: Inputs,
     /// The credentials for calls to Meta. None if they are missing or invalid.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<Arc<Credentials>>,
+}
+
+/// Credentials that another reconcile has read, and the versions of their Secrets.
+pub(crate) struct KnownCredentials {
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) versions: Vec<ObservedSecret>,
 }
 
 impl Opened {
     fn new(
         key: Result<PublicKey, ConditionReason>,
-        credentials: Result<Credentials, ConditionReason>,
+        credentials: Result<Arc<Credentials>, ConditionReason>,
         secrets: Vec<ObservedSecret>,
     ) -> Self {
         let (told, credentials) = match credentials {
@@ -45,12 +53,12 @@ impl Opened {
 }
 
 /// A Secret could not be read because of the API server, not because of the Secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("reading Secret {namespace}/{name}: {}", describe(.source))]
 pub struct ReadSecretError {
     namespace: String,
     name: String,
-    source: kube::Error,
+    source: Arc<kube::Error>,
 }
 
 /// The result of reading one Secret. Has no Debug.
@@ -79,14 +87,14 @@ impl From<Secret> for Contents {
 impl Contents {
     /// Drops all other entries, and cuts values that are longer than any key. So other contents of a Secret are in
     /// memory only while the Secret arrives.
-    fn keep_only(&mut self, entries: &[&str]) {
+    pub(super) fn keep_only(&mut self, entries: &[String]) {
         self.zeroize_annotations();
         let metadata = &mut self.secret.metadata;
         (metadata.annotations, metadata.labels, metadata.managed_fields) = (None, None, None);
         let mut others = 0;
         if let Some(data) = &mut self.secret.data {
             data.retain(|name, value| {
-                let is_needed = entries.contains(&name.as_str());
+                let is_needed = entries.contains(name);
                 if !is_needed || value.0.len() > MAX_BYTES {
                     // One additional byte shows that the value was longer.
                     let kept = if is_needed { value.0[..=MAX_BYTES].to_vec() } else { Vec::new() };
@@ -98,6 +106,16 @@ impl Contents {
             });
         }
         self.left_out = others.saturating_sub(MAX_NAMED_ENTRIES);
+    }
+
+    /// The version of the Secret, which has this name.
+    pub(super) fn version(&self, name: &str) -> ObservedSecret {
+        let metadata = &self.secret.metadata;
+        ObservedSecret {
+            name: name.to_owned(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        }
     }
 
     /// The names of the entries.
@@ -122,50 +140,12 @@ impl Drop for Contents {
     }
 }
 
-/// Reads every Secret that the resource refers to, once, and parses key and credentials.
-///
-/// # Errors
-/// If the API server does not answer.
-pub async fn read(resource: &FlowsEncryptionKey, api: &Api<Secret>) -> Result<Opened, ReadSecretError> {
-    Ok(open(resource, fetch_needed(resource, api, secret_names(resource)).await?).await)
-}
-
-/// Reads Secrets, and drops the entries that the resource does not need.
-async fn fetch_needed(
+/// The credentials in these Secrets. None if they are missing or invalid.
+pub(super) fn credentials(
     resource: &FlowsEncryptionKey,
-    api: &Api<Secret>,
-    names: Vec<String>,
-) -> Result<Vec<(String, Fetched)>, ReadSecretError> {
-    let fetching = names.into_iter().map(|name| async move {
-        // The semaphore is never closed.
-        let _place = READING.acquire().await;
-        let mut fetched = fetch(api, name).await?;
-        if let (name, Fetched::Found(contents)) = &mut fetched {
-            let referred_to = resource.spec.secret_refs().filter(|reference| reference.name == *name);
-            let both_halves = ["tls.crt", "tls.key"];
-            contents
-                .keep_only(&referred_to.map(|reference| reference.key.as_str()).chain(both_halves).collect::<Vec<_>>());
-        }
-        Ok(fetched)
-    });
-    futures::future::try_join_all(fetching).await
-}
-
-/// Reads only the credentials. None if they are missing or invalid.
-///
-/// # Errors
-/// If the API server does not answer.
-pub async fn read_credentials(
-    resource: &FlowsEncryptionKey,
-    api: &Api<Secret>,
-) -> Result<Option<Credentials>, ReadSecretError> {
-    let spec = resource.spec.clone();
-    let mut names: Vec<_> =
-        std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).map(|to| to.name.clone()).collect();
-    names.dedup();
-    let secrets = fetch_needed(resource, api, names).await?;
-    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    Ok(Sources { namespace, spec, secrets }.credentials().ok())
+    secrets: Vec<(String, Arc<Fetched>)>,
+) -> Option<Arc<Credentials>> {
+    Sources::new(resource, secrets).credentials().ok()
 }
 
 /// Reads one entry of a Secret, for `use_value`. `field` is the field of the spec that refers to the entry, and `what` the
@@ -184,8 +164,7 @@ pub async fn read_entry<T>(
     let wanted = SecretValue { namespace, reference, field, what };
     // The semaphore is never closed.
     let _place = READING.acquire().await;
-    let (_, fetched) = fetch(api, reference.name.clone()).await?;
-    Ok(match fetched {
+    Ok(match fetch(api, &reference.name).await? {
         Fetched::Forbidden => Err(wanted.forbidden()),
         Fetched::NotFound => Err(wanted.not_found()),
         Fetched::Found(contents) => match contents.secret.data.as_ref().and_then(|data| data.get(&reference.key)) {
@@ -197,71 +176,93 @@ pub async fn read_entry<T>(
 
 /// The names of the Secrets that the resource refers to, without duplicates.
 pub fn secret_names(resource: &FlowsEncryptionKey) -> Vec<String> {
-    let mut names: Vec<_> = resource.spec.secret_refs().map(|reference| reference.name.clone()).collect();
+    names(resource.spec.secret_refs())
+}
+
+/// The names of the Secrets that make the key.
+pub(super) fn key_secret_names(resource: &FlowsEncryptionKey) -> Vec<String> {
+    let spec = &resource.spec;
+    let references = [&spec.private_key_secret_ref, &spec.certificate_secret_ref, &spec.passphrase_secret_ref];
+    names(references.into_iter().flatten())
+}
+
+/// The names of the Secrets that make the credentials.
+pub(super) fn credential_secret_names(resource: &FlowsEncryptionKey) -> Vec<String> {
+    names(std::iter::once(&resource.spec.access_token_secret_ref).chain(&resource.spec.app_secret_ref))
+}
+
+fn names<'a>(references: impl Iterator<Item = &'a SecretKeyRef>) -> Vec<String> {
+    let mut names: Vec<_> = references.map(|reference| reference.name.clone()).collect();
     names.sort_unstable();
     names.dedup();
     names
 }
 
-/// Parses key and credentials from the Secrets that the resource refers to.
-pub async fn open(resource: &FlowsEncryptionKey, secrets: Vec<(String, Fetched)>) -> Opened {
-    let observed = secrets.iter().filter_map(|(name, fetched)| version(name, fetched)).collect();
-    let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    let sources = Sources { namespace, spec: resource.spec.clone(), secrets };
-    if resource.spec.passphrase_secret_ref.is_none() {
-        return Opened::new(sources.key(), sources.credentials(), observed);
-    }
-    // Opening an encrypted key takes up to seconds, so it runs on a blocking thread. Other keys take microseconds. The
-    // permit moves into the thread, which runs to its end even if nobody waits for it any more.
+/// Parses key and credentials from the Secrets that the resource refers to. With known credentials, the Secrets of the
+/// credentials are not needed.
+pub(crate) async fn open(
+    resource: &FlowsEncryptionKey,
+    secrets: Vec<(String, Arc<Fetched>)>,
+    known: Option<KnownCredentials>,
+) -> Opened {
+    let read = secrets.iter().filter_map(|(name, fetched)| match &**fetched {
+        Fetched::Found(contents) => Some(contents.version(name)),
+        Fetched::NotFound | Fetched::Forbidden => None,
+    });
+    let mut observed: Vec<_> = read.chain(known.iter().flat_map(|known| known.versions.iter().cloned())).collect();
+    observed.sort_unstable();
+    let sources = Sources::new(resource, secrets);
+    let credentials = known.map_or_else(|| sources.credentials(), |known| Ok(known.credentials));
+    let key = match &resource.spec.passphrase_secret_ref {
+        Some(_) => encrypted_key(sources).await,
+        None => sources.key(),
+    };
+    Opened::new(key, credentials, observed)
+}
+
+/// Opening an encrypted key takes up to seconds, so it runs on a blocking thread. Other keys take microseconds. The permit
+/// moves into the thread, which runs to its end even if nobody waits for it any more.
+async fn encrypted_key(sources: Sources) -> Result<PublicKey, ConditionReason> {
     let turn = TURN.acquire().await;
     let task = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        (sources.key(), sources.credentials())
+        sources.key()
     });
-    let (key, credentials) = match task.await {
-        Ok(results) => results,
+    match task.await {
+        Ok(key) => key,
         Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
-    };
-    Opened::new(key, credentials, observed)
+    }
 }
 
 /// Reads one Secret.
 ///
 /// # Errors
 /// If the API server does not answer.
-pub async fn fetch(api: &Api<Secret>, name: String) -> Result<(String, Fetched), ReadSecretError> {
-    let fetched = match api.get_opt(&name).await {
-        Ok(Some(secret)) => Fetched::Found(secret.into()),
-        Ok(None) => Fetched::NotFound,
-        Err(kube::Error::Api(status)) if status.code == 403 => Fetched::Forbidden,
+pub async fn fetch(api: &Api<Secret>, name: &str) -> Result<Fetched, ReadSecretError> {
+    match api.get_opt(name).await {
+        Ok(Some(secret)) => Ok(Fetched::Found(secret.into())),
+        Ok(None) => Ok(Fetched::NotFound),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Fetched::Forbidden),
         Err(source) => {
             let namespace = api.namespace().unwrap_or_default().to_owned();
-            return Err(ReadSecretError { namespace, name, source });
+            Err(ReadSecretError { namespace, name: name.to_owned(), source: Arc::new(source) })
         }
-    };
-    Ok((name, fetched))
-}
-
-fn version(name: &str, fetched: &Fetched) -> Option<ObservedSecret> {
-    let Fetched::Found(secret) = fetched else {
-        return None;
-    };
-    let metadata = &secret.secret.metadata;
-    Some(ObservedSecret {
-        name: name.to_owned(),
-        uid: metadata.uid.clone().unwrap_or_default(),
-        resource_version: metadata.resource_version.clone().unwrap_or_default(),
-    })
+    }
 }
 
 /// The Secrets of one resource.
 struct Sources {
     namespace: String,
     spec: FlowsEncryptionKeySpec,
-    secrets: Vec<(String, Fetched)>,
+    secrets: Vec<(String, Arc<Fetched>)>,
 }
 
 impl Sources {
+    fn new(resource: &FlowsEncryptionKey, secrets: Vec<(String, Arc<Fetched>)>) -> Self {
+        let namespace = resource.metadata.namespace.clone().unwrap_or_default();
+        Self { namespace, spec: resource.spec.clone(), secrets }
+    }
+
     fn key(&self) -> Result<PublicKey, ConditionReason> {
         let spec = &self.spec;
         if let Some(text) = &spec.public_key {
@@ -303,7 +304,7 @@ impl Sources {
         sentences::matching_halves(key, other.map(read))
     }
 
-    fn credentials(&self) -> Result<Credentials, ConditionReason> {
+    fn credentials(&self) -> Result<Arc<Credentials>, ConditionReason> {
         let reference = &self.spec.access_token_secret_ref;
         let token = self.credential(reference, "accessTokenSecretRef", "access token", AccessToken::new)?;
         let mut origin = reference.place(&self.namespace);
@@ -314,7 +315,7 @@ impl Sources {
                 Some(self.credential(reference, "appSecretRef", "app secret", AppSecret::new)?)
             }
         };
-        Ok(Credentials::new(token, app_secret.as_ref()).from_origin(&origin))
+        Ok(Arc::new(Credentials::new(token, app_secret.as_ref()).from_origin(&origin)))
     }
 
     fn credential<T>(
@@ -329,7 +330,7 @@ impl Sources {
     }
 
     fn find(&self, secret: &str, key: &str) -> Option<&[u8]> {
-        self.secrets.iter().find(|(name, _)| name == secret).and_then(|(_, fetched)| match fetched {
+        self.secrets.iter().find(|(name, _)| name == secret).and_then(|(_, fetched)| match &**fetched {
             Fetched::Found(contents) => contents.secret.data.as_ref()?.get(key).map(|value| value.0.as_slice()),
             Fetched::NotFound | Fetched::Forbidden => None,
         })
@@ -343,7 +344,7 @@ impl Sources {
         what: &'static str,
     ) -> Result<&[u8], ConditionReason> {
         let wanted = SecretValue { namespace: &self.namespace, reference, field, what };
-        match self.secrets.iter().find(|(secret, _)| *secret == reference.name).map(|(_, fetched)| fetched) {
+        match self.secrets.iter().find(|(secret, _)| *secret == reference.name).map(|(_, fetched)| &**fetched) {
             Some(Fetched::Forbidden) => Err(wanted.forbidden()),
             Some(Fetched::NotFound) | None => Err(wanted.not_found()),
             Some(Fetched::Found(contents)) => self

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use http::Request;
 use jiff::Timestamp;
-use kube::Api;
-use kube::api::{Patch, PatchParams};
-use kube::core::Status;
-use serde_json::{Value, json};
+use kube::api::PostParams;
+use kube::core::{ObjectMeta, Status};
+use kube::{Api, Resource};
+use serde_json::json;
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::queue::Urgency;
@@ -107,7 +108,7 @@ impl<'a> StatusWriter<'a> {
         // Who does not lead any more leaves the word to who does.
         while self.fence.is_leading() {
             let span = spans::write_status();
-            let answer = self.patch(&api, status).instrument(span.clone()).await;
+            let answer = self.replace(status).instrument(span.clone()).await;
             if answer.is_err() {
                 spans::record_failure(&span);
             }
@@ -124,7 +125,10 @@ impl<'a> StatusWriter<'a> {
                 Err(kube::Error::Api(answer)) if is_gone(&answer, &self.key.name) => return Ok(Written::Dropped),
                 Err(kube::Error::Api(answer)) if answer.code == 409 && conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
-                    if !self.rebase_on_conflict(&api, status).await? {
+                    let Some(is_ours) = self.rebase_on_conflict(&api, status).await? else {
+                        return Ok(Written::Dropped);
+                    };
+                    if !is_ours {
                         tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
                         self.reconciler.cluster.queue.add(self.key, Urgency::Changed);
                         self.is_dropped = true;
@@ -160,28 +164,22 @@ impl<'a> StatusWriter<'a> {
         }
     }
 
-    async fn patch(
-        &self,
-        api: &Api<PartialObject<FlowsEncryptionKey>>,
-        status: &FlowsEncryptionKeyStatus,
-    ) -> Result<FlowsEncryptionKey, kube::Error> {
-        let body = status_patch(&self.resource, status);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        readable(api.patch_status(&self.key.name, &params, &Patch::Merge(body)).await?)
+    async fn replace(&self, status: &FlowsEncryptionKeyStatus) -> Result<FlowsEncryptionKey, kube::Error> {
+        readable(self.reconciler.client.request(status_request(&self.resource, status)?).await?)
     }
 
     /// Moves on to the current version of the resource. False where its status is neither the one that was last seen
-    /// nor `wanted`, which was stored already if an answer was lost.
+    /// nor `wanted`, which was stored already if an answer was lost. None where the resource is gone.
     async fn rebase_on_conflict(
         &mut self,
         api: &Api<PartialObject<FlowsEncryptionKey>>,
         wanted: &FlowsEncryptionKeyStatus,
-    ) -> Result<bool, WriteStatusError> {
+    ) -> Result<Option<bool>, WriteStatusError> {
         let current = api.get_opt(&self.key.name).await.and_then(|current| current.map(readable).transpose());
         let Some(current) =
             current.map_err(WriteStatusError)?.filter(|current| current.metadata.uid == self.resource.metadata.uid)
         else {
-            return Ok(false);
+            return Ok(None);
         };
         let is_ours = current.status == self.resource.status || current.status.as_ref() == Some(&as_stored(wanted));
         self.resource = Arc::new(current);
@@ -190,29 +188,32 @@ impl<'a> StatusWriter<'a> {
             let change = { self.reconciler.cluster.store().status_written(&self.resource, Timestamp::now()) };
             self.reconciler.cluster.react(self.key, change);
         }
-        Ok(is_ours)
+        Ok(Some(is_ours))
     }
 }
 
-/// The merge patch that stores a status in place of the one that the resource has, onto this version of it or none. The
-/// status is the operator's alone: what others have put there goes, whereas server-side apply would leave it.
-pub fn status_patch(resource: &FlowsEncryptionKey, status: &FlowsEncryptionKeyStatus) -> Value {
-    let mut fields = json!(status);
-    remove_absent(&mut fields, &json!(resource.status));
-    let metadata = &resource.metadata;
-    json!({"metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version}, "status": fields})
-}
-
-/// Sets the members to null that only `stored` has, also in objects within the object. A merge keeps the members that it
-/// does not name.
-fn remove_absent(wanted: &mut Value, stored: &Value) {
-    let (Value::Object(wanted), Value::Object(stored)) = (wanted, stored) else { return };
-    for (name, value) in stored {
-        match wanted.get_mut(name) {
-            Some(member) => remove_absent(member, value),
-            None => drop(wanted.insert(name.clone(), Value::Null)),
-        }
-    }
+/// The request that stores a status in place of the one that the resource has, onto this version of the resource or none
+/// (optimistic concurrency). The API server takes nothing but the status from the request. The status is the operator's
+/// alone: what others have put there goes.
+///
+/// # Errors
+/// If the resource has no name.
+pub fn status_request(
+    resource: &FlowsEncryptionKey,
+    status: &FlowsEncryptionKeyStatus,
+) -> Result<Request<Vec<u8>>, kube::Error> {
+    let ObjectMeta { name, namespace, uid, resource_version, .. } = &resource.metadata;
+    let body = json!({
+        "apiVersion": FlowsEncryptionKey::api_version(&()),
+        "kind": FlowsEncryptionKey::kind(&()),
+        "metadata": {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version},
+        "status": status,
+    });
+    let body = serde_json::to_vec(&body).map_err(kube::Error::SerdeError)?;
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    kube::core::Request::new(FlowsEncryptionKey::url_path(&(), namespace.as_deref()))
+        .replace_subresource("status", name.as_deref().unwrap_or_default(), &parameters, body)
+        .map_err(kube::Error::BuildRequest)
 }
 
 /// Whether the resource itself is gone. While its definition is missing or not served yet, the API server answers 404,
@@ -239,33 +240,25 @@ mod tests {
         let resource = json!({
             "apiVersion": "waflows.dev/v1alpha1",
             "kind": "FlowsEncryptionKey",
-            "metadata": {"name": "storefront", "uid": "7d1c", "resourceVersion": "12"},
+            "metadata": {"namespace": "shop", "name": "storefront", "uid": "7d1c", "resourceVersion": "12", "labels": {"a": "b"}},
             "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": ["1"]},
             "status": {"valid": "0/1", "lastHandledSyncRequest": "theirs"},
         });
         let resource: FlowsEncryptionKey = serde_json::from_value(resource).unwrap();
         let status = FlowsEncryptionKeyStatus { valid: Some("1/1".into()), ..FlowsEncryptionKeyStatus::default() };
+        let request = status_request(&resource, &status).unwrap();
+        assert_eq!(request.method(), "PUT");
         assert_eq!(
-            status_patch(&resource, &status),
-            json!({
-                "metadata": {"uid": "7d1c", "resourceVersion": "12"},
-                "status": {"valid": "1/1", "lastHandledSyncRequest": null},
-            })
+            request.uri(),
+            "/apis/waflows.dev/v1alpha1/namespaces/shop/flowsencryptionkeys/storefront/status?&fieldManager=waflows-operator"
         );
-    }
-
-    /// `status.endpoint` is an object, into which a merge patch goes.
-    #[test]
-    fn members_of_an_object_that_are_gone_go_as_well() {
-        let mut wanted = json!({"endpoint": {"targets": 2, "opensKeyInUse": "2/2"}});
-        let stored =
-            json!({"endpoint": {"targets": 2, "opensNewKey": "1/2", "failing": [{"target": "pod/a"}]}, "valid": "1/1"});
-        remove_absent(&mut wanted, &stored);
         assert_eq!(
-            wanted,
+            serde_json::from_slice::<serde_json::Value>(request.body()).unwrap(),
             json!({
-                "endpoint": {"targets": 2, "opensKeyInUse": "2/2", "opensNewKey": null, "failing": null},
-                "valid": null,
+                "apiVersion": "waflows.dev/v1alpha1",
+                "kind": "FlowsEncryptionKey",
+                "metadata": {"namespace": "shop", "name": "storefront", "uid": "7d1c", "resourceVersion": "12"},
+                "status": {"valid": "1/1"},
             })
         );
     }

@@ -24,7 +24,7 @@ pub use self::hold::{ActiveHolds, Caller, Hold, HoldCause};
 use self::incidents::{Call, Incidents};
 use self::rate::Rate;
 use self::state::{Admission, LimiterState};
-use super::credentials::CredentialsId;
+use super::credentials::{Credentials, CredentialsId};
 use super::usage::Usage;
 
 /// The limits for all requests of this process, and the scale of its waits.
@@ -122,6 +122,19 @@ impl CallLimiter {
     /// The active hold for refused credentials, if there is one. Makes no call.
     pub fn refusal(&self, credentials: CredentialsId) -> Option<Hold> {
         self.state().refusal(credentials, Instant::now()).cloned()
+    }
+
+    /// Whether calls of a resource may begin side by side: Meta has just accepted the token, and no known rate limit
+    /// concerns the numbers, not even one that has ended.
+    pub fn trusts<'a>(
+        &self,
+        credentials: &'a Credentials,
+        resource: &'a str,
+        mut numbers: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let (state, now) = (self.state(), Instant::now());
+        let (token, credentials) = (credentials.origin(), credentials.id());
+        numbers.all(|phone_number_id| state.trusts(&Caller { credentials, token, resource, phone_number_id }, now))
     }
 
     /// The active holds by scope.

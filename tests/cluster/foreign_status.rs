@@ -19,9 +19,30 @@ fn theirs(kind: &str) -> Value {
 
 /// The other one applies it to the status.
 async fn interfere(world: &World, status: Value) {
+    apply_status(world, "another", status).await;
+}
+
+async fn apply_status(world: &World, manager: &str, status: Value) {
     let body = json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey", "status": status});
-    let by_another = PatchParams::apply("another").force();
-    world.resources().patch_status("storefront", &by_another, &Patch::Apply(body)).await.unwrap();
+    world
+        .resources()
+        .patch_status("storefront", &PatchParams::apply(manager).force(), &Patch::Apply(body))
+        .await
+        .unwrap();
+}
+
+/// Who owns which fields of the status, or of the rest: manager, operation, and the top-level fields.
+fn owners(resource: &FlowsEncryptionKey, of_status: bool) -> Vec<(&str, &str, Vec<&str>)> {
+    let entries = resource.metadata.managed_fields.iter().flatten();
+    let entries = entries.filter(|entry| entry.subresource.as_deref().is_some() == of_status);
+    let part = if of_status { "f:status" } else { "f:spec" };
+    entries
+        .map(|entry| {
+            let fields = entry.fields_v1.as_ref().and_then(|fields| fields.0[part].as_object());
+            let names = fields.into_iter().flat_map(|fields| fields.keys()).filter_map(|name| name.strip_prefix("f:"));
+            (entry.manager.as_deref().unwrap(), entry.operation.as_deref().unwrap(), names.collect())
+        })
+        .collect()
 }
 
 fn types(resource: &FlowsEncryptionKey) -> Vec<&str> {
@@ -92,4 +113,35 @@ async fn whatever_else_is_there_goes_with_the_next_check() {
     assert_eq!(status(&resource), status(&before));
     assert_eq!(types(&resource), types(&before));
     assert_eq!(world.emulator.counters().calls.uploads, 2);
+}
+
+/// Version 0.1.0 applied its status (server-side apply), under the same name.
+#[tokio::test]
+async fn what_an_earlier_version_applied_goes_and_the_fields_of_others_stay() {
+    let world = World::new(OPERATOR, &NUMBERS).await;
+    world.set_default_secrets().await;
+    world.roll_out("storefront", &NUMBERS).await;
+    let labels = Patch::Merge(json!({"metadata": {"labels": {"team": "payments"}, "annotations": {"note": "theirs"}}}));
+    let before = world.resources().patch("storefront", &PatchParams::default(), &labels).await.unwrap();
+    let mut status = json!(before.status);
+    status["suspendedSince"] = json!("2026-11-22T10:00:00Z");
+    apply_status(&world, "waflows-operator", status).await;
+
+    let resource = world.sync("storefront", "now").await;
+    assert_eq!(resource.status.as_ref().unwrap().suspended_since, None, "a field that is gone stays with nobody");
+    let [("waflows-operator", "Apply", applied), ("waflows-operator", "Update", updated)] =
+        &owners(&resource, true)[..]
+    else {
+        panic!("{:?}", resource.metadata.managed_fields)
+    };
+    let stored = json!(resource.status);
+    assert!(applied.iter().all(|field| stored.get(field).is_some()), "{applied:?}");
+    // Each field that has changed since is the update's alone.
+    for field in ["lastCheckTime", "lastHandledSyncRequest", "phoneNumbers"] {
+        assert!(updated.contains(&field) && !applied.contains(&field), "{field}: {applied:?}, {updated:?}");
+    }
+
+    assert_eq!(owners(&resource, false), owners(&before, false));
+    assert_eq!((&resource.spec, &resource.metadata.labels), (&before.spec, &before.metadata.labels));
+    assert_eq!(resource.metadata.annotations.as_ref().unwrap()["note"], "theirs");
 }

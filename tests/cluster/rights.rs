@@ -13,7 +13,7 @@ const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 /// What the operator needs in each namespace, as the chart grants it.
 const RIGHTS: [(&str, &str); 4] = [
     ("get,list,watch", "flowsencryptionkeys.waflows.dev"),
-    ("patch", "flowsencryptionkeys.waflows.dev/status"),
+    ("update", "flowsencryptionkeys.waflows.dev/status"),
     ("get,list,watch", "secrets"),
     ("create,patch", "events.events.k8s.io"),
 ];

@@ -7,7 +7,9 @@ mod crash;
 mod job;
 mod load;
 mod oracle;
+mod shared;
 mod stale;
+mod start;
 mod storm;
 mod table;
 

@@ -112,7 +112,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
   verbs: [get, list, watch]
 - apiGroups: [waflows.dev]
   resources: [flowsencryptionkeys/status]
-  verbs: [patch]
+  verbs: [update]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch]

@@ -43,7 +43,9 @@ fn found(entries: &[(&str, &str)]) -> Fetched {
 }
 
 async fn inputs(resource: &FlowsEncryptionKey, key: Fetched, token: Fetched) -> Inputs {
-    open(resource, vec![("flows-key".to_owned(), key), ("meta-token".to_owned(), token)]).await.inputs
+    let secrets = [("flows-key", key), ("meta-token", token)];
+    let secrets = secrets.map(|(name, fetched)| (name.to_owned(), Arc::new(fetched)));
+    open(resource, secrets.into(), None).await.inputs
 }
 
 async fn key_verdict(resource: &FlowsEncryptionKey, key: Fetched) -> ConditionReason {

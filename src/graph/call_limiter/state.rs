@@ -132,6 +132,14 @@ impl LimiterState {
         }
     }
 
+    /// Whether Meta has just accepted the token, and no known rate limit concerns this call.
+    pub(super) fn trusts(&self, caller: &Caller<'_>, now: Instant) -> bool {
+        let is_accepted = self.tokens.get(&caller.credentials).is_some_and(|token| token.is_trusted(now));
+        // A limit that has ended may begin again.
+        let has_limit = |subject| self.limits.contains_key(&subject);
+        is_accepted && (self.limits.is_empty() || !self.subjects(caller).any(has_limit))
+    }
+
     fn subjects(&self, caller: &Caller<'_>) -> impl Iterator<Item = Subject> {
         [
             Some(Subject::Credentials(caller.credentials)),

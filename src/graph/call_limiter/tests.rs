@@ -90,6 +90,22 @@ fn the_first_call_with_a_token_goes_alone_and_its_success_opens_the_way() {
 }
 
 #[test]
+fn a_resource_begins_with_one_call_unless_its_token_was_just_accepted_and_nothing_is_limited() {
+    let (mut desk, me) = (Desk::new(), caller("a", "ns/a", "1"));
+    let trusts = |desk: &Desk, caller: &Caller<'_>| desk.state.trusts(caller, desk.now);
+    assert!(!trusts(&desk, &me), "nothing is known of the token");
+    desk.record(&me, true, None);
+    assert!(trusts(&desk, &me) && trusts(&desk, &caller("a", "ns/b", "2")));
+    assert!(!trusts(&desk, &caller("b", "ns/a", "1")), "another token");
+    desk.record(&me, false, Some(&limited(RateLimitScope::PhoneNumber, 1)));
+    assert!(!trusts(&desk, &me) && trusts(&desk, &caller("a", "ns/a", "2")));
+    desk.now += TRUST;
+    assert!(!trusts(&desk, &caller("a", "ns/a", "2")), "the last answer is long ago");
+    desk.record(&me, false, Some(&failed(ErrorClass::Token)));
+    assert!(!trusts(&desk, &caller("a", "ns/a", "2")), "the token is refused");
+}
+
+#[test]
 fn after_a_break_two_calls_go_ahead_and_later_one() {
     for (silence, ahead) in [(TRUST, 2), (HALF_TRUST, 1)] {
         let (mut desk, caller) = (Desk::new(), caller("a", "ns/a", "1"));

@@ -70,9 +70,14 @@ impl Token {
         }
     }
 
+    /// Whether calls may begin side by side.
+    pub(super) fn is_trusted(&self, now: Instant) -> bool {
+        matches!(self.breaker_state, BreakerState::Accepted { at } if now.duration_since(at) < TRUST)
+    }
+
     pub(super) fn turn(&mut self, now: Instant) -> Turn {
         let ahead = match self.breaker_state {
-            BreakerState::Accepted { at } if now.duration_since(at) < TRUST => return Turn::Free,
+            _ if self.is_trusted(now) => return Turn::Free,
             BreakerState::Accepted { at } if now.duration_since(at) < HALF_TRUST => 2,
             BreakerState::Accepted { .. } | BreakerState::Unknown | BreakerState::Refused { .. } => 1,
         };

@@ -24,7 +24,7 @@ pub(crate) struct Audit {
     offset: u64,
 }
 
-/// Requests by verb and resource, such as `patch flowsencryptionkeys/status`, or `get secrets: 429` where it failed.
+/// Requests by verb and resource, such as `update flowsencryptionkeys/status`, or `get secrets: 429` where it failed.
 #[derive(Debug, Default)]
 pub(crate) struct Requests(BTreeMap<String, usize>);
 

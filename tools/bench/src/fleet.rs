@@ -22,17 +22,19 @@ pub(crate) struct Fleet {
     pub(crate) numbers_each: usize,
     pub(crate) resources_per_key: usize,
     pub(crate) resources_per_token: usize,
+    /// Opens the private keys, which are encrypted. None if they are not.
+    pub(crate) passphrase: Option<&'static str>,
 }
 
 impl Fleet {
     /// Each with a key Secret of its own, ten with the same access token.
     pub(crate) fn of(resources: usize, numbers_each: usize) -> Self {
-        Self { resources, numbers_each, resources_per_key: 1, resources_per_token: 10 }
+        Self { resources, numbers_each, resources_per_key: 1, resources_per_token: 10, passphrase: None }
     }
 
     /// All with the same key and the same token.
     pub(crate) fn sharing(resources: usize, numbers_each: usize) -> Self {
-        Self { resources, numbers_each, resources_per_key: resources, resources_per_token: resources }
+        Self { resources_per_key: resources, resources_per_token: resources, ..Self::of(resources, numbers_each) }
     }
 
     /// The phone numbers of all resources together.
@@ -65,11 +67,16 @@ impl Fleet {
     /// Creates the namespace and the Secrets.
     pub(crate) async fn create_secrets(self, client: &Client, key: &TestKey) -> Result<(), Error> {
         create_namespace(client, NAMESPACE).await?;
-        let keys = (0..self.resources.div_ceil(self.resources_per_key))
-            .map(|index| secret(&key_secret(index), "private.pem", key.private_pem.as_bytes()));
+        let keys = (0..self.resources.div_ceil(self.resources_per_key)).map(|index| self.key_secret(index, key));
         let tokens = (0..self.resources.div_ceil(self.resources_per_token))
             .map(|index| secret(&token_secret(index), "token", format!("EAAFleetToken{index:08}").as_bytes()));
         create_secrets(client, NAMESPACE, keys.chain(tokens)).await
+    }
+
+    fn key_secret(self, index: usize, key: &TestKey) -> Secret {
+        let entries = self.passphrase.map(|passphrase| ("passphrase", passphrase)).into_iter();
+        let entries = entries.chain([("private.pem", key.private_pem.as_str())]);
+        typed_secret(&key_secret(index), entries.map(|(entry, value)| (entry.to_owned(), value.as_bytes().to_vec())))
     }
 
     /// One of the resources.
@@ -78,7 +85,9 @@ impl Fleet {
         let reference = |name: String, key: &str| SecretKeyRef { name, key: key.to_owned() };
         let key = reference(key_secret(index / self.resources_per_key), "private.pem");
         let token = reference(token_secret(index / self.resources_per_token), "token");
-        let spec = typed_spec(key, token, (first..first + self.numbers_each).map(phone_number_id).collect());
+        let mut spec =
+            typed_spec(key.clone(), token, (first..first + self.numbers_each).map(phone_number_id).collect());
+        spec.passphrase_secret_ref = self.passphrase.map(|_| SecretKeyRef { key: "passphrase".to_owned(), ..key });
         FlowsEncryptionKey::new(&name(index), spec)
     }
 }

@@ -16,14 +16,29 @@ const POLL: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const ROUND_TRIPS: usize = 21;
 
-/// A running emulator, which knows every token and every phone number. It serves HTTP/2 over TLS, as Meta does.
+/// How the operator reaches the emulator.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    /// The time that each call takes.
+    pub(crate) latency: Duration,
+    /// HTTP/2 over TLS, as with Meta. Otherwise HTTP/1.1 without TLS, with one connection for each call under way.
+    pub(crate) is_http2: bool,
+}
+
+impl From<Duration> for Link {
+    fn from(latency: Duration) -> Self {
+        Self { latency, is_http2: true }
+    }
+}
+
+/// A running emulator, which knows every token and every phone number.
 #[derive(Debug)]
 pub(crate) struct Graph {
     process: Process,
     client: Client,
     url: String,
-    /// With the certificate of its CA.
-    ca_file: PathBuf,
+    /// With the certificate of its CA. None without TLS.
+    ca_file: Option<PathBuf>,
 }
 
 /// Calls by kind.
@@ -47,23 +62,25 @@ impl From<ReportedCalls> for Calls {
 }
 
 impl Graph {
-    /// Starts the program; each call takes `latency`. The certificate of its CA goes into `folder`.
-    pub(crate) async fn start(program: &Path, latency: Duration, folder: &Path) -> Result<Self, Error> {
+    /// Starts the program. The certificate of its CA goes into `folder`.
+    pub(crate) async fn start(program: &Path, link: Link, folder: &Path) -> Result<Self, Error> {
         let address = free_address().map_err(Error::io("looking for a free port"))?;
-        let ca_file = folder.join("graph-ca.pem");
-        let (listen, latency) = (address.to_string(), format!("{}ms", latency.as_millis()));
-        let arguments = ["--accept-any-token", "--create-numbers", "--journal-limit", "0", "--tls"].map(OsStr::new);
-        let options = [("--listen", OsStr::new(&listen)), ("--latency", OsStr::new(&latency))];
-        let options = options.into_iter().chain([("--ca-file", ca_file.as_os_str())]);
-        let arguments = arguments.into_iter().chain(options.flat_map(|(name, value)| [OsStr::new(name), value]));
-        let process = Process::start(program, arguments, &[]).map_err(Error::io("starting the emulator"))?;
-        let ca = written(&ca_file, &process).await?;
-        let client = Client::builder().no_proxy().tls_certs_only([Certificate::from_pem(&ca)?]).build()?;
-        Ok(Self { process, client, url: format!("https://{address}"), ca_file })
+        let ca_file = link.is_http2.then(|| folder.join("graph-ca.pem"));
+        let (listen, latency) = (address.to_string(), format!("{}ms", link.latency.as_millis()));
+        let arguments = ["--accept-any-token", "--create-numbers", "--journal-limit", "0"].into_iter();
+        let arguments = arguments.chain(["--listen", &listen, "--latency", &latency]).map(OsStr::new);
+        let tls = ca_file.iter().flat_map(|file| [OsStr::new("--tls"), OsStr::new("--ca-file"), file.as_os_str()]);
+        let process = Process::start(program, arguments.chain(tls), &[]).map_err(Error::io("starting the emulator"))?;
+        let mut client = Client::builder().no_proxy();
+        if let Some(file) = &ca_file {
+            client = client.tls_certs_only([Certificate::from_pem(&written(file, &process).await?)?]);
+        }
+        let scheme = if link.is_http2 { "https" } else { "http" };
+        Ok(Self { process, client: client.build()?, url: format!("{scheme}://{address}"), ca_file })
     }
 
-    pub(crate) fn ca_file(&self) -> &Path {
-        &self.ca_file
+    pub(crate) fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -37,6 +37,9 @@ struct Arguments {
     /// The operator's binary; by default the one beside this program.
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
+    /// The operator to compare with (`tools/bench/peer`); by default the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    peer: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -72,6 +75,8 @@ async fn run(arguments: Arguments) -> Result<bool, Error> {
     let programs = Programs {
         operator: existing(arguments.operator.map_or_else(|| beside("waflows-operator"), Ok).map_err(own_path())?)?,
         emulator: existing(beside("graph-emulator").map_err(own_path())?)?,
+        // Only one scenario needs the other operator.
+        peer: arguments.peer.map_or_else(|| beside("peer"), Ok).map_err(own_path())?,
     };
     let json = arguments.json.map_or_else(beside_own_folder, Ok).map_err(own_path())?;
 

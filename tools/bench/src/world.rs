@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::audit::{Audit, SERVICE_ACCOUNT};
 use crate::error::Error;
-use crate::graph::Graph;
+use crate::graph::{Graph, Link};
 use crate::usage;
 
 /// The programs under measurement.
@@ -20,6 +20,8 @@ use crate::usage;
 pub(crate) struct Programs {
     pub(crate) operator: PathBuf,
     pub(crate) emulator: PathBuf,
+    /// An operator to compare with.
+    pub(crate) peer: PathBuf,
 }
 
 /// A running control plane and a running emulator; both stop when this is dropped.
@@ -45,8 +47,8 @@ pub(crate) struct Surroundings {
 }
 
 impl World {
-    /// Starts them. Each call to the Graph API takes `latency`.
-    pub(crate) async fn set_up(programs: &Programs, latency: Duration) -> Result<Self, Error> {
+    /// Starts them.
+    pub(crate) async fn set_up(programs: &Programs, link: Link) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::io("making a temporary folder"))?;
         let (audit, mut flags) = Audit::flags(folder.path())?;
         // The largest scenarios outgrow the usual 2 GiB with their history.
@@ -62,7 +64,7 @@ impl World {
         let token = run(cluster.kubectl().args(["create", "token", SERVICE_ACCOUNT, "--duration=24h"]), "")?;
         Ok(Self {
             client: client(cluster.kubeconfig()).await?,
-            graph: Graph::start(&programs.emulator, latency, folder.path()).await?,
+            graph: Graph::start(&programs.emulator, link, folder.path()).await?,
             audit,
             key: TestKey::generate(),
             operator: programs.operator.clone(),

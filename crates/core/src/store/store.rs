@@ -111,15 +111,17 @@ impl Store {
     pub fn referenced_secrets(&self, resource: &FlowsEncryptionKey) -> Vec<ObservedSecret> {
         let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
         let names: BTreeSet<_> = resource.spec.secret_refs().map(|reference| reference.name.as_str()).collect();
-        let version = |name: &str| {
-            let secret = self.secrets.get(&ObjectKey::new(namespace, name))?;
-            Some(ObservedSecret {
-                name: name.to_owned(),
-                uid: secret.uid.to_string(),
-                resource_version: secret.resource_version.to_string(),
-            })
-        };
-        names.into_iter().filter_map(version).collect()
+        names.into_iter().filter_map(|name| self.secret_version(&ObjectKey::new(namespace, name))).collect()
+    }
+
+    /// The current version of a Secret. None if there is no such Secret.
+    pub fn secret_version(&self, key: &ObjectKey) -> Option<ObservedSecret> {
+        let secret = self.secrets.get(key)?;
+        Some(ObservedSecret {
+            name: key.name.to_string(),
+            uid: secret.uid.to_string(),
+            resource_version: secret.resource_version.to_string(),
+        })
     }
 
     /// Begins a list of resources.

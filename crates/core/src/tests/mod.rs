@@ -15,6 +15,7 @@ mod plan;
 mod player;
 mod proof;
 mod properties;
+mod reads;
 mod rotation;
 mod schedule;
 mod simulation;

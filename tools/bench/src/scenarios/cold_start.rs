@@ -35,6 +35,6 @@ pub(super) async fn run(
     report.seconds("API server's CPU", others.api_server);
     report.seconds("etcd's CPU", others.etcd);
     report.seconds("emulator's CPU", others.emulator);
-    report_requests(report, &world, fleet.resources).await?;
+    report_requests(report, &world, fleet).await?;
     operator.stop()
 }

@@ -11,7 +11,9 @@ use crate::error::Error;
 use crate::report::Report;
 use crate::world;
 
-const PASSPHRASE: &str = "correct-horse-battery-staple";
+pub(super) const PASSPHRASE: &str = "correct-horse-battery-staple";
+/// The cost is OpenSSL's default.
+pub(super) const SCRYPT: &str = "pkcs8 -topk8 -scrypt";
 const TIME: Duration = Duration::from_secs(2);
 const MOST: usize = 501;
 
@@ -20,7 +22,7 @@ pub(super) fn run(report: &mut Report) -> Result<(), Error> {
     let forms = [
         ("PKCS#8, not encrypted", key.private_pem.clone()),
         ("PKCS#8, PBKDF2 with 2,048 rounds, AES-256", encrypted(&key, "pkcs8 -topk8 -v2 aes-256-cbc")?),
-        ("PKCS#8, scrypt as openssl has it, AES-256", encrypted(&key, "pkcs8 -topk8 -scrypt")?),
+        ("PKCS#8, scrypt as openssl has it, AES-256", encrypted(&key, SCRYPT)?),
         ("PKCS#1, DEK-Info AES-128", encrypted(&key, "rsa -traditional -aes128")?),
     ];
     for (name, pem) in forms {
@@ -40,7 +42,7 @@ pub(super) fn run(report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
-fn encrypted(key: &TestKey, command: &str) -> Result<String, Error> {
+pub(super) fn encrypted(key: &TestKey, command: &str) -> Result<String, Error> {
     let passphrase = format!("pass:{PASSPHRASE}");
     let mut openssl = Command::new("openssl");
     world::run(openssl.args(command.split(' ')).args(["-passout", &passphrase]), &key.private_pem)

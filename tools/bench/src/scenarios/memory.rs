@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::fleet::Fleet;
+use crate::graph::Link;
 use crate::operator::{Operator, UNBOUNDED};
 use crate::report::Report;
 use crate::scenarios::{RolledOut, roll_out};
@@ -19,8 +20,15 @@ pub(crate) struct Limits {
 /// The peak, as a multiple of what stays.
 const PEAK_LIMIT: f64 = 1.3;
 
-pub(super) async fn run(report: &mut Report, programs: &Programs, fleet: Fleet, limits: Limits) -> Result<(), Error> {
-    let RolledOut { world, mut operator, time, .. } = roll_out(report, programs, fleet, Duration::ZERO, &[]).await?;
+pub(super) async fn run(
+    report: &mut Report,
+    programs: &Programs,
+    fleet: Fleet,
+    limits: Limits,
+    is_http2: bool,
+) -> Result<(), Error> {
+    let link = Link { latency: Duration::ZERO, is_http2 };
+    let RolledOut { world, mut operator, time, .. } = roll_out(report, programs, fleet, link, &[]).await?;
     operator.until_ready().await?;
     if fleet.resources > 0 {
         report.seconds("rollout: start to all Ready", time);

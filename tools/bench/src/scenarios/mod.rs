@@ -1,10 +1,12 @@
 //! What is measured. `docs/performance.md` says what each scenario is for.
 
 mod cold_start;
+mod encrypted_keys;
 mod floor;
 mod keys;
 mod latency;
 mod memory;
+mod peer;
 mod restart;
 mod rotation;
 mod size;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::fleet::Fleet;
-use crate::graph::Calls;
+use crate::graph::{Calls, Link};
 use crate::operator::{Operator, UNBOUNDED};
 use crate::progress::Progress;
 use crate::report::Report;
@@ -38,26 +40,30 @@ pub(crate) struct Scenario {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    Latency(Duration),
+    Latency(usize, Duration),
     ColdStart(Fleet, Option<cold_start::Limits>),
     Floor,
     Rotation,
-    Memory(Fleet, memory::Limits),
+    Memory(Fleet, memory::Limits, bool),
     Steady,
     Restart,
     UnrelatedSecrets,
     Keys,
+    EncryptedKeys,
     Size,
+    Peer,
 }
 
 /// All of them, in the order of the report.
 pub(crate) fn all() -> Vec<Scenario> {
     let fast = cold_start::Limits { seconds: 8.0, cpu_seconds: 2.5 };
-    let memory = |resident, anonymous| memory::Limits { resident, anonymous };
+    let memory = |fleet, resident, anonymous| Kind::Memory(fleet, memory::Limits { resident, anonymous }, true);
+    let plain = Kind::Memory(Fleet::of(2000, 5), memory::Limits { resident: 32.0, anonymous: None }, false);
     let scenario = |name, title, kind| Scenario { name, title, kind };
     vec![
-        scenario("a", "apply to Ready, one number, Graph latency 20 ms", Kind::Latency(GRAPH_LATENCY)),
-        scenario("a0", "apply to Ready, one number, no Graph latency", Kind::Latency(Duration::ZERO)),
+        scenario("a", "apply to Ready, one number, Graph latency 20 ms", Kind::Latency(1, GRAPH_LATENCY)),
+        scenario("a0", "apply to Ready, one number, no Graph latency", Kind::Latency(1, Duration::ZERO)),
+        scenario("a5", "apply to Ready, five numbers, Graph latency 20 ms", Kind::Latency(5, GRAPH_LATENCY)),
         scenario(
             "b200",
             "cold start, 200 resources of 10 numbers, Graph latency 20 ms",
@@ -70,18 +76,17 @@ pub(crate) fn all() -> Vec<Scenario> {
         ),
         scenario("floor", "what the API server takes for requests like those of a rollout", Kind::Floor),
         scenario("c", "new key in a Secret of 50 resources of 10 numbers, Graph latency 20 ms", Kind::Rotation),
-        scenario("d0", "memory without resources", Kind::Memory(Fleet::of(0, 0), memory(14.0, Some(4.0)))),
-        scenario("d2k", "memory at 2,000 resources of 5 numbers", Kind::Memory(Fleet::of(2000, 5), memory(26.0, None))),
-        scenario(
-            "d10k",
-            "memory at 10,000 resources of 10 numbers",
-            Kind::Memory(Fleet::of(10_000, 10), memory(95.0, None)),
-        ),
+        scenario("d0", "memory without resources", memory(Fleet::of(0, 0), 13.0, Some(4.0))),
+        scenario("d2k", "memory at 2,000 resources of 5 numbers", memory(Fleet::of(2000, 5), 26.0, None)),
+        scenario("d2k-plain", "the same over HTTP/1.1 without TLS", plain),
+        scenario("d10k", "memory at 10,000 resources of 10 numbers", memory(Fleet::of(10_000, 10), 60.0, None)),
         scenario("e", "60 s with nothing due, 2,000 resources of 5 numbers, leader election", Kind::Steady),
         scenario("f", "restart with nothing due, 2,000 resources of 5 numbers", Kind::Restart),
         scenario("g", "5,000 unrelated Secrets of 100 KB beside 200 resources of 10 numbers", Kind::UnrelatedSecrets),
         scenario("h", "reading one private key, one thread", Kind::Keys),
+        scenario("k", "40 resources whose keys are encrypted with scrypt", Kind::EncryptedKeys),
         scenario("size", "the release binary", Kind::Size),
+        scenario("p", "b2k by this operator, and by a lean operator in Go", Kind::Peer),
     ]
 }
 
@@ -90,16 +95,18 @@ impl Scenario {
     pub(crate) async fn run(&self, programs: &Programs) -> Result<Report, Error> {
         let mut report = Report::new(self.name, self.title);
         match self.kind {
-            Kind::Latency(latency) => latency::run(&mut report, programs, latency).await,
+            Kind::Latency(numbers, latency) => latency::run(&mut report, programs, numbers, latency).await,
             Kind::ColdStart(fleet, limits) => cold_start::run(&mut report, programs, fleet, limits).await,
             Kind::Floor => floor::run(&mut report, programs).await,
             Kind::Rotation => rotation::run(&mut report, programs).await,
-            Kind::Memory(fleet, limits) => memory::run(&mut report, programs, fleet, limits).await,
+            Kind::Memory(fleet, limits, is_http2) => memory::run(&mut report, programs, fleet, limits, is_http2).await,
             Kind::Steady => steady::run(&mut report, programs).await,
             Kind::Restart => restart::run(&mut report, programs).await,
             Kind::UnrelatedSecrets => unrelated_secrets::run(&mut report, programs).await,
             Kind::Keys => keys::run(&mut report),
+            Kind::EncryptedKeys => encrypted_keys::run(&mut report, programs).await,
             Kind::Size => size::run(&mut report, programs),
+            Kind::Peer => peer::run(&mut report, programs).await,
         }?;
         Ok(report)
     }
@@ -117,16 +124,22 @@ struct RolledOut {
     others: Surroundings,
 }
 
-/// Creates a fleet, starts an operator without ceilings, and waits until all is Ready. Checks what that took.
+/// Creates a fleet, starts an operator without limits of requests, and waits until all resources are Ready. Checks calls
+/// and writes.
 async fn roll_out(
     report: &mut Report,
     programs: &Programs,
     fleet: Fleet,
-    latency: Duration,
+    link: impl Into<Link>,
     flags: &[&str],
 ) -> Result<RolledOut, Error> {
-    let mut world = World::set_up(programs, latency).await?;
+    let world = World::set_up(programs, link.into()).await?;
     fleet.create(&world.client, &world.key).await?;
+    roll_out_in(report, world, fleet, flags).await
+}
+
+/// The same in a world where the fleet has been created.
+async fn roll_out_in(report: &mut Report, mut world: World, fleet: Fleet, flags: &[&str]) -> Result<RolledOut, Error> {
     world.graph.reset().await?;
     world.audit.reset()?;
     let mut progress = Progress::begin(&world.client).await?;
@@ -153,11 +166,12 @@ async fn check_calls(report: &mut Report, phase: &str, world: &World, fleet: Fle
     Ok(())
 }
 
-/// Tells what the operator asked of the API server.
-async fn report_requests(report: &mut Report, world: &World, least_status_writes: usize) -> Result<(), Error> {
-    let requests = world.audit.requests_with("patch flowsencryptionkeys/status", least_status_writes).await?;
+/// Reports the requests to the API server. A rollout of a resource costs one event, which comes after the last status.
+async fn report_requests(report: &mut Report, world: &World, fleet: Fleet) -> Result<(), Error> {
+    let requests = world.audit.requests_with("create events", fleet.resources).await?;
     for (kind, count) in requests.kinds() {
         report.figure(format!("API requests: {kind}"), count as f64, "");
     }
+    report.check("rollout: events, one each", fleet.resources, requests.of("create events"));
     Ok(())
 }

@@ -37,6 +37,6 @@ pub(super) async fn run(report: &mut Report, programs: &Programs) -> Result<(), 
     report.seconds("operator's CPU", operator.usage()?.cpu.saturating_sub(before.cpu));
     // One tells that a new key is under way, one what became of it.
     report.check("rotation: writes of a status, two each", 2 * fleet.resources, progress.count);
-    report_requests(report, &world, 2 * fleet.resources).await?;
+    report_requests(report, &world, fleet).await?;
     check_calls(report, "rotation", &world, fleet, FRESH).await
 }
