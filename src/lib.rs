@@ -7,8 +7,8 @@
 //! - [`leader`]: leader election, so that only one replica writes
 //! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
 //! - [`endpoint`]: the client of Flow endpoints, and the words for their answers
-//! - [`check`], [`inspect`] and [`ping`]: the subcommands that change nothing
-//! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process
+//! - [`check`], [`inspect`], [`numbers`], [`ping`] and [`token`]: the subcommands that change nothing
+//! - [`app`], [`cli`], [`command_output`], [`credential_files`], [`selector`], [`server`], [`telemetry`]: the process
 
 mod apiserver;
 pub mod app;
@@ -16,6 +16,7 @@ pub mod check;
 pub mod cli;
 pub mod command_output;
 pub mod controller;
+pub mod credential_files;
 pub mod endpoint;
 pub mod graph;
 pub mod health;
@@ -23,9 +24,11 @@ mod input_file;
 pub mod inspect;
 pub mod leader;
 pub mod metrics;
+pub mod numbers;
 mod outbound;
 pub mod ping;
 pub mod selector;
 pub mod server;
 mod sieve;
 pub mod telemetry;
+pub mod token;

@@ -9,7 +9,7 @@ use waflows_core::api::crd;
 use waflows_operator::app::StartError;
 use waflows_operator::cli::{Cli, Command};
 use waflows_operator::command_output::CommandOutput;
-use waflows_operator::{app, check, inspect, ping};
+use waflows_operator::{app, check, inspect, numbers, ping, token};
 
 /// Exit code for wrong usage, the same as clap's. Also the exit code of `check` and `inspect` when they reached no
 /// verdict.
@@ -22,7 +22,11 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let looks = match &cli.command {
-        Command::Check(_) | Command::Inspect(_) | Command::Ping(_) => true,
+        Command::Check(_)
+        | Command::Inspect(_)
+        | Command::Numbers(_)
+        | Command::Ping(_)
+        | Command::Token(_) => true,
         Command::Run(_) | Command::Crd | Command::Completions { .. } => false,
     };
     dispatch(cli.command).unwrap_or_else(|error| {
@@ -41,6 +45,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Check(args) => runtime()?.block_on(check::run(&args))?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Ping(args) => runtime()?.block_on(ping::run(&args))?,
+        Command::Numbers(args) => runtime()?.block_on(numbers::run(&args))?,
+        Command::Token(args) => runtime()?.block_on(token::run(&args))?,
         Command::Crd => CommandOutput::new(crd::manifest()?),
         Command::Completions { shell } => {
             let mut script = Vec::new();

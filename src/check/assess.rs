@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use waflows_core::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use waflows_core::api::crd::{
+    BusinessAccountStatus,
     FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus, SecretKeyRef,
 };
+use waflows_core::discovery::account;
 use waflows_core::number::{Criteria, Ownership, Reading, upload_reason};
 use waflows_core::observation::{NumberObservation, Observation};
 use waflows_core::reconcile::machine::Reconcile;
@@ -17,7 +19,7 @@ use waflows_core::status::summarize::summarize;
 use waflows_core::status::trouble::trouble;
 use waflows_core::store::object_key::ObjectKey;
 
-use super::report::{Action, NumberReport, Outcome, ResourceReport};
+use super::report::{AccountReport, Action, NumberReport, Outcome, ResourceReport};
 
 /// The unknown inputs of an observation, and how they count.
 #[derive(Debug, Clone, Default)]
@@ -51,13 +53,16 @@ pub(super) fn assess(reconcile: &Reconcile, origin: &str, gaps: &Unknowns) -> Re
     let numbers = if is_suspended { stored() } else { status.phone_numbers };
     let phone_numbers: Vec<_> =
         observation.numbers.iter().zip(numbers).map(|(observed, number)| assessment.number(observed, number)).collect();
+    let business_accounts: Vec<_> = status.business_accounts.iter().map(|known| assessment.account(known)).collect();
+    let of_accounts = business_accounts.iter().map(|account| account.outcome);
     let key = ObjectKey::of(&observation.resource.metadata);
     ResourceReport {
         namespace: key.namespace.to_string(),
         name: key.name.to_string(),
         origin: origin.to_owned(),
-        outcome: phone_numbers.iter().map(|number| number.outcome).max().unwrap_or_default(),
+        outcome: phone_numbers.iter().map(|number| number.outcome).chain(of_accounts).max().unwrap_or_default(),
         public_key_fingerprint: observation.key().map(|key| key.fingerprint().to_string()),
+        business_accounts,
         phone_numbers,
     }
 }
@@ -166,6 +171,33 @@ impl Assessment<'_> {
             signature_status: number.signature_status,
             key_fingerprint: number.key_fingerprint,
             error: number.error,
+        }
+    }
+
+    /// An account whose list says something, or that could not be listed because of the Secrets.
+    fn account(&self, status: &BusinessAccountStatus) -> AccountReport {
+        let Observation { interval, now, resource, .. } = self.observation;
+        let trouble = account::trouble(status, *interval, *now).filter(|_| !resource.spec.is_suspended());
+        let finding = match (&self.general, trouble) {
+            (_, None) => None,
+            (Some(general), Some(_)) => Some(general.clone()),
+            (None, Some(_)) if self.gaps.offline => Some(Finding {
+                reason: Reason::NotAsked,
+                message: "Meta was not asked.".to_owned(),
+                outcome: Outcome::Fine,
+            }),
+            (None, Some(trouble)) => Some(Finding {
+                reason: trouble.reason,
+                message: status.message.clone(),
+                outcome: outcome_of(trouble.reason),
+            }),
+        };
+        AccountReport {
+            id: status.id.clone(),
+            state: status.state,
+            reason: finding.as_ref().map(|finding| finding.reason.as_str()),
+            outcome: finding.as_ref().map_or(Outcome::Fine, |finding| finding.outcome),
+            message: finding.map(|finding| finding.message).unwrap_or_default(),
         }
     }
 

@@ -2,10 +2,13 @@
 
 mod check;
 mod common;
+mod credentials;
 mod endpoint;
 mod graph;
 mod inspect;
+mod numbers;
 mod ping;
+mod token;
 mod words;
 
 use std::net::SocketAddr;
@@ -18,10 +21,13 @@ use clap_complete::Shell;
 pub use check::CheckArgs;
 use common::KUBERNETES;
 pub use common::{LogFormat, OutputFormat};
+pub use credentials::CredentialArgs;
 pub use endpoint::EndpointArgs;
 pub use graph::GraphArgs;
 pub use inspect::InspectArgs;
+pub use numbers::{NumbersArgs, NumbersFormat};
 pub use ping::PingArgs;
+pub use token::TokenArgs;
 use words::{duration, log_level, name, namespace, selector};
 
 /// Keeps the encryption key of WhatsApp Flows on every phone number.
@@ -93,6 +99,22 @@ Examples:
     /// endpoint cannot be reached or takes more than 10 seconds, or because the command line or a file is wrong.
     #[command(after_long_help = ping::EXAMPLES)]
     Ping(PingArgs),
+    /// List the numbers of a WhatsApp Business Account, and what each holds.
+    ///
+    /// Asks Meta with the token, and changes nothing. Prints a table, JSON, or a FlowsEncryptionKey for the account.
+    ///
+    /// Exit code: 0 if all numbers were read; 1 if a person must correct the ID, the token or a permission; 2 if Meta does
+    /// not answer, or the command line or a file is wrong.
+    #[command(after_long_help = numbers::EXAMPLES)]
+    Numbers(Box<NumbersArgs>),
+    /// Say what an access token may do, and until when.
+    ///
+    /// Asks Meta with the token, or with the app's own token, and changes nothing. Never prints the token.
+    ///
+    /// Exit code: 0 if the token can upload keys for more than two weeks; 1 if a person must act; 2 if Meta tells nothing,
+    /// or the command line or a file is wrong.
+    #[command(after_long_help = token::EXAMPLES)]
+    Token(Box<TokenArgs>),
     /// Print the CustomResourceDefinition as YAML.
     #[command(after_long_help = "\
 Example:

@@ -58,6 +58,15 @@ pub(super) fn endpoint_host(text: &str) -> Result<String, String> {
         .to_owned())
 }
 
+/// An ID of an object at Meta.
+pub(super) fn meta_id(text: &str) -> Result<String, String> {
+    let id = text.trim();
+    if (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(id.to_owned());
+    }
+    Err("is no ID of Meta's: these have only digits, at most 20 of them, such as 102290129340398".to_owned())
+}
+
 pub(super) fn selector(text: &str) -> Result<String, String> {
     text.parse::<LabelSelector>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

@@ -16,7 +16,7 @@ use waflows_core::store::object_key::ObjectKey;
 use super::cluster_state::ClusterState;
 use super::error::ReconcileError;
 use super::fence::WriteFence;
-use super::reads::{Caller, read_number};
+use super::reads::{Caller, list_account, read_number};
 use super::reconciler::Reconciler;
 use super::report::report;
 use super::status_writer::{StatusWriter, WriteStatusError, Written};
@@ -114,6 +114,11 @@ impl<'a> Driver<'a> {
     async fn act(&mut self, action: Action) -> Result<(), ReconcileError> {
         match action {
             Action::ReadSecrets => self.read_secrets().await?,
+            Action::ListAccount { position, account_id } => {
+                let (graph, caller) = (self.reconciler.graph.reader(), self.caller.clone());
+                let listing = list_account(graph, caller, self.fence, position, account_id);
+                self.start(listing.map(Event::AccountListed));
+            }
             Action::ReadNumber { position, phone_number_id } => {
                 let (graph, caller) = (self.reconciler.graph.reader(), self.caller.clone());
                 let reading = read_number(graph, caller, self.fence, position, phone_number_id);

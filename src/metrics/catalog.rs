@@ -93,7 +93,7 @@ const NAME: Label = open("name", "of the resource");
 /// A scrape may overwrite `namespace`, which is also a label of the target.
 const RESOURCE_NAMESPACE: Label = open("resource_namespace", "the same as `namespace`; no scrape overwrites it");
 const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
-const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
+const OPERATION: Label = one_of("operation", || super::Operation::ALL.map(super::Operation::as_str).to_vec());
 const SCOPE: Label = one_of("scope", || HoldScope::ALL.map(HoldScope::as_str).to_vec());
 
 pub(crate) static BUILD: Descriptor = Descriptor {

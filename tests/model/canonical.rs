@@ -217,6 +217,8 @@ impl World {
             next_check_time: _,
             // No resource of the model has an endpoint.
             endpoint: _,
+            // Nor accounts.
+            business_accounts: _,
             phone_numbers,
             conditions,
         } = status;
@@ -233,6 +235,8 @@ impl World {
     fn hash_number<H: Hasher>(&self, number: &PhoneNumberStatus, state: &mut H) {
         let PhoneNumberStatus {
             phone_number_id,
+            business_account_id: _,
+            unlisted_since: _,
             state: number_state,
             signature_status,
             key_fingerprint,

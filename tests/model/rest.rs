@@ -209,7 +209,11 @@ fn check_number(
         NumberState::Missing | NumberState::Foreign | NumberState::Outdated | NumberState::Mismatch => {
             resource.spec.mode == Mode::Observe && !is_valid
         }
-        NumberState::Pending | NumberState::Unreported | NumberState::Refused | NumberState::Unreachable => false,
+        NumberState::Pending
+        | NumberState::Unreported
+        | NumberState::Refused
+        | NumberState::Unreachable
+        | NumberState::Unregistered => false,
     };
     if is_so && number.next_attempt_time.is_none() {
         Ok(())

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::control::{Control, UnknownNumber};
 use crate::faults::Fault;
 use crate::keys::FOREIGN_PUBLIC_KEY;
+use crate::list::ListSettings;
 use crate::number::{NumberSettings, NumberSnapshot};
 use crate::token::Token;
 
@@ -32,11 +33,16 @@ fn routes() -> Router<Control> {
         .route("/tokens", get(tokens))
         .route("/tokens/{token}", get(token).put(put_token).delete(remove_token))
         .route("/tokens/{token}/expire", post(expire_token))
+        .route("/apps/{id}", put(put_app))
+        .route("/accounts/{id}", put(put_account))
+        .route("/nodes/{id}", put(put_node))
         .route("/numbers", get(numbers))
         .route("/numbers/{id}", get(number).put(put_number).patch(patch_number).delete(remove_number))
         .route("/numbers/{id}/lose-signature", post(lose_signature))
         .route("/numbers/{id}/drop-key", post(drop_key))
         .route("/numbers/{id}/foreign-key", post(foreign_key))
+        .route("/numbers/{id}/take-off", post(take_off))
+        .route("/numbers/{id}/connect", post(connect))
         .route("/faults", get(faults).post(inject).delete(clear_faults))
         .route("/faults/{id}", delete(clear_fault))
         .route("/counters", get(counters).delete(reset_counters))
@@ -160,6 +166,33 @@ async fn drop_key(State(control): State<Control>, Path(id): Path<String>) -> Ans
 async fn foreign_key(State(control): State<Control>, Path(id): Path<String>, body: String) -> Answer<NumberSnapshot> {
     let public_key = if body.is_empty() { FOREIGN_PUBLIC_KEY } else { &body };
     Ok(Json(control.set_foreign_key(&id, public_key)?))
+}
+
+async fn take_off(State(control): State<Control>, Path(id): Path<String>) -> Answer<NumberSnapshot> {
+    Ok(Json(control.take_off(&id)?))
+}
+
+async fn connect(State(control): State<Control>, Path(id): Path<String>) -> Answer<NumberSnapshot> {
+    Ok(Json(control.connect(&id)?))
+}
+
+/// The body is the app's secret.
+async fn put_app(State(control): State<Control>, Path(id): Path<String>, body: String) -> StatusCode {
+    control.set_app(&id, &body);
+    StatusCode::NO_CONTENT
+}
+
+async fn put_account(State(control): State<Control>, Path(id): Path<String>, body: String) -> Answer<ListSettings> {
+    let settings: ListSettings = parsed(&body)?;
+    control.add_account(&id);
+    control.set_list(&id, settings.clone());
+    Ok(Json(settings))
+}
+
+/// The body is the type of the object.
+async fn put_node(State(control): State<Control>, Path(id): Path<String>, body: String) -> StatusCode {
+    control.set_node(&id, &body);
+    StatusCode::NO_CONTENT
 }
 
 async fn faults(State(control): State<Control>) -> impl IntoResponse {

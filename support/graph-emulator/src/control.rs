@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::faults::{ActiveFault, Fault};
 use crate::journal::{Call, Counters, Gauges, OperationCounts, Upload};
+use crate::list::ListSettings;
 use crate::number::{NumberSettings, NumberSnapshot, VALID};
 use crate::token::Token;
 use crate::wire::ResponseShape;
@@ -83,6 +84,38 @@ impl Control {
         self.world().tokens.clone()
     }
 
+    /// Makes an app known, so that its own token `ID|SECRET` may inspect tokens.
+    pub fn set_app(&self, id: &str, secret: &str) {
+        self.world().apps.insert(id.to_owned(), secret.to_owned());
+    }
+
+    // Accounts
+
+    /// Adds a WABA without numbers, unless it is there already.
+    pub fn add_account(&self, waba_id: &str) {
+        self.world().add_account(waba_id);
+    }
+
+    /// Adds numbers without key to a WABA, or moves numbers there.
+    pub fn add_numbers_to<I: AsRef<str>>(&self, waba_id: &str, phone_number_ids: impl IntoIterator<Item = I>) {
+        let mut world = self.world();
+        world.add_account(waba_id);
+        for id in phone_number_ids {
+            let settings = world.numbers.get(id.as_ref()).map(crate::number::Number::settings).unwrap_or_default();
+            world.set_number(id.as_ref(), NumberSettings { waba_id: waba_id.to_owned(), ..settings });
+        }
+    }
+
+    /// How the list of a WABA goes wrong.
+    pub fn set_list(&self, waba_id: &str, settings: ListSettings) {
+        self.world().lists.insert(waba_id.to_owned(), settings);
+    }
+
+    /// Makes the ID that of another kind of object, such as `Business`.
+    pub fn set_node(&self, id: &str, node_type: &str) {
+        self.world().nodes.insert(id.to_owned(), node_type.to_owned());
+    }
+
     // Numbers
 
     /// Adds a number without key, unless it is there already.
@@ -154,6 +187,27 @@ impl Control {
     /// If there is no such number.
     pub fn drop_key(&self, phone_number_id: &str) -> Result<NumberSnapshot, UnknownNumber> {
         self.update_number(phone_number_id, |number| number.public_key = None)
+    }
+
+    /// The business changed the phone of a coexistence number: it is off the Cloud API, and its signature is lost.
+    ///
+    /// # Errors
+    /// If there is no such number.
+    pub fn take_off(&self, phone_number_id: &str) -> Result<NumberSnapshot, UnknownNumber> {
+        self.update_number(phone_number_id, |number| {
+            (number.registered, number.listed.status) = (false, "DISCONNECTED".into());
+            number.signature_status = "MISMATCH".to_owned();
+        })
+    }
+
+    /// The number is connected, for the first time or again.
+    ///
+    /// # Errors
+    /// If there is no such number.
+    pub fn connect(&self, phone_number_id: &str) -> Result<NumberSnapshot, UnknownNumber> {
+        self.update_number(phone_number_id, |number| {
+            (number.registered, number.listed.status) = (true, "CONNECTED".into());
+        })
     }
 
     /// Someone else sets a key (usually PEM SubjectPublicKeyInfo); its status is `VALID`.

@@ -33,6 +33,9 @@ pub(crate) async fn serve(control: &Control, link: &Arc<Link>, request: Request<
             return envelope(control, NEWEST_VERSION).error(&error).map(Body::from);
         }
     };
+    if parameter(parts.uri.query().unwrap_or_default(), "access_token").is_some() {
+        control.gauges().token_in_url();
+    }
     let call = target.call(&parts, body).await;
     let admission = control.world().admit(&call, &caller(&parts, link));
     if !admission.latency.is_zero() {
@@ -72,7 +75,8 @@ impl Exchange {
         let body = match outcome {
             Ok(Outcome::View(view)) => view.body(),
             Ok(Outcome::Uploaded) => Bytes::from_static(br#"{"success":true}"#),
-            Ok(Outcome::Page(page)) => json(&page.body(&self.edge_url)),
+            Ok(Outcome::Page(page)) => json(&page.body(&self.edge_url, self.call.token.as_deref().unwrap_or_default())),
+            Ok(Outcome::Inspected(body)) => json(&body),
             Err(error) => return self.envelope.error(&error),
         };
         self.envelope.answer(StatusCode::OK, body)
@@ -90,16 +94,19 @@ enum Edge {
     Read,
     Upload,
     List,
+    Inspect,
 }
 
 impl<'a> Target<'a> {
     fn parse(path: &'a str, method: &Method) -> Result<Self, GraphError> {
         let unknown = || GraphError::unknown_path(path);
         let mut segments = path.strip_prefix('/').unwrap_or_default().split('/');
-        let (Some(version), Some(id), Some(edge), None) =
-            (segments.next(), segments.next(), segments.next(), segments.next())
-        else {
-            return Err(unknown());
+        let (version, id, edge) = match (segments.next(), segments.next(), segments.next(), segments.next()) {
+            (Some(version), Some(id @ "debug_token"), None, None) if is_version(version) && method == Method::GET => {
+                return Ok(Self { version, id, edge: Edge::Inspect });
+            }
+            (Some(version), Some(id), Some(edge), None) => (version, id, edge),
+            _ => return Err(unknown()),
         };
         if !is_version(version) {
             return Err(unknown());
@@ -127,7 +134,9 @@ impl<'a> Target<'a> {
             Edge::List => Parameters::List(list::Parameters::new(
                 parameter(query, "limit").as_deref(),
                 parameter(query, "after").as_deref(),
+                parameter(query, "fields"),
             )),
+            Edge::Inspect => Parameters::Inspect { token: parameter(query, "input_token") },
         };
         GraphCall {
             id: self.id.to_owned(),

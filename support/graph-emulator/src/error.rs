@@ -152,15 +152,28 @@ impl GraphError {
 
     /// The WABA's ID in place of a phone number's.
     pub(crate) fn no_such_edge_of_waba() -> Self {
-        let message = "(#100) Tried accessing nonexisting field (whatsapp_business_encryption) on \
-                       node type (WhatsAppBusinessAccount)";
-        Self::new(400, 100, message)
+        Self::no_such_field("whatsapp_business_encryption", "WhatsAppBusinessAccount")
     }
 
     pub(crate) fn unknown_field(field: &str) -> Self {
-        let message =
-            format!("(#100) Tried accessing nonexisting field ({field}) on node type (WhatsAppBusinessEncryption)");
+        Self::no_such_field(field, "WhatsAppBusinessEncryption")
+    }
+
+    /// An edge or a field that this kind of object does not have.
+    pub(crate) fn no_such_field(field: &str, node: &str) -> Self {
+        Self::new(400, 100, format!("(#100) Tried accessing nonexisting field ({field}) on node type ({node})"))
+    }
+
+    /// An inspection by a token that is neither the app's own nor that of a developer of the app.
+    pub(crate) fn not_an_app_token() -> Self {
+        let message = "(#100) You must provide an app access token, or a user access token that is an owner or \
+                       developer of the app";
         Self::new(400, 100, message)
+    }
+
+    /// As an inspection tells it: Meta repeats the token.
+    pub(crate) fn expired_token_of(token: &str) -> Self {
+        Self::new(401, 190, format!("Error validating access token {token}: Session has expired.")).subcode(463)
     }
 
     pub(crate) fn missing_token() -> Self {

@@ -19,6 +19,8 @@ pub enum Operation {
     Upload,
     /// GET of a WABA's phone numbers.
     List,
+    /// GET of what a token is worth.
+    Inspect,
 }
 
 /// A rule: calls that match it go wrong in one way. The first rule that matches a call wins.
@@ -100,6 +102,13 @@ impl Fault {
     #[must_use]
     pub fn uploads(mut self) -> Self {
         self.operation = Some(Operation::Upload);
+        self
+    }
+
+    /// Only inspections of tokens.
+    #[must_use]
+    pub fn inspections(mut self) -> Self {
+        self.operation = Some(Operation::Inspect);
         self
     }
 

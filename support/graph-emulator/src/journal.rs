@@ -19,7 +19,7 @@ pub struct Call {
     pub at: Duration,
     /// What it asks for.
     pub operation: Operation,
-    /// The phone number ID; of a list the WABA ID.
+    /// The phone number ID; of a list the WABA ID, of an inspection `debug_token`.
     pub id: Arc<str>,
     /// The access token.
     pub token: Option<Arc<str>>,
@@ -68,12 +68,14 @@ pub struct OperationCounts {
     pub uploads: u64,
     /// GETs of phone number lists.
     pub lists: u64,
+    /// GETs of what a token is worth.
+    pub inspections: u64,
 }
 
 impl OperationCounts {
     /// All together.
     pub fn total(&self) -> u64 {
-        self.reads + self.uploads + self.lists
+        self.reads + self.uploads + self.lists + self.inspections
     }
 
     fn count(&mut self, operation: Operation) {
@@ -81,6 +83,7 @@ impl OperationCounts {
             Operation::Read => self.reads += 1,
             Operation::Upload => self.uploads += 1,
             Operation::List => self.lists += 1,
+            Operation::Inspect => self.inspections += 1,
         }
     }
 }
@@ -92,6 +95,8 @@ pub struct Counters {
     pub calls: OperationCounts,
     /// Requests to anything else (this emulator's own API aside).
     pub unrouted: u64,
+    /// Requests with `access_token` in the URL, as in the `next` of a list: a client must not send one.
+    pub tokens_in_urls: u64,
     /// Uploads that took effect.
     pub landed: u64,
     /// Connections accepted.
@@ -281,6 +286,7 @@ pub(crate) struct Gauges {
     max_in_flight: AtomicU64,
     connections: AtomicU64,
     unrouted: AtomicU64,
+    tokens_in_urls: AtomicU64,
     traces: AtomicU64,
 }
 
@@ -299,6 +305,10 @@ impl Gauges {
         self.unrouted.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn token_in_url(&self) {
+        self.tokens_in_urls.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A new `fbtrace_id`.
     pub(crate) fn trace_id(&self) -> String {
         format!("A{:022X}", self.traces.fetch_add(1, Ordering::Relaxed) + 1)
@@ -307,6 +317,7 @@ impl Gauges {
     pub(crate) fn reset(&self) {
         self.connections.store(0, Ordering::Relaxed);
         self.unrouted.store(0, Ordering::Relaxed);
+        self.tokens_in_urls.store(0, Ordering::Relaxed);
         let in_flight = self.in_flight.load(Ordering::Relaxed);
         self.max_in_flight.store(in_flight, Ordering::Relaxed);
     }
@@ -315,6 +326,7 @@ impl Gauges {
         Counters {
             calls: journal.total(),
             unrouted: self.unrouted.load(Ordering::Relaxed),
+            tokens_in_urls: self.tokens_in_urls.load(Ordering::Relaxed),
             landed: journal.landed,
             connections: self.connections.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),

@@ -3,6 +3,7 @@
 //!
 //! - `GET` and `POST /{version}/{phone-number-id}/whatsapp_business_encryption`
 //! - `GET /{version}/{waba-id}/phone_numbers`
+//! - `GET /{version}/debug_token`
 //!
 //! It is as strict as Meta about what it accepts, answers in all the forms that Meta does, can be
 //! told to go wrong, and counts and remembers who called what. Its state is changed from the same
@@ -33,6 +34,7 @@ mod edge;
 mod emulator;
 mod error;
 mod faults;
+mod inspection;
 mod journal;
 mod keys;
 mod list;
@@ -49,9 +51,11 @@ pub use control::{Control, UnknownNumber};
 pub use emulator::{Emulator, StartError};
 pub use error::GraphError;
 pub use faults::{ActiveFault, Fault, Operation, UploadEffect};
+pub use inspection::{Expiry, Inspection, TargetIds};
 pub use journal::{Call, Counters, OperationCounts, Upload};
 pub use keys::FOREIGN_PUBLIC_KEY;
-pub use number::{DEFAULT_WABA_ID, ForeignWriter, Lag, NumberSettings, NumberSnapshot};
+pub use list::{Cursors, ListSettings};
+pub use number::{DEFAULT_WABA_ID, ForeignWriter, Lag, Listed, NumberSettings, NumberSnapshot};
 pub use tls::TlsError;
 pub use token::{Token, appsecret_proof};
 pub use wire::{KeyText, LineBreaks, NoKey, Presentation, ResponseShape};

@@ -32,6 +32,8 @@ pub struct NumberSettings {
     pub registered: bool,
     /// Calls to a number that is blocked for policy answer code 368.
     pub blocked: bool,
+    /// How lists show it.
+    pub listed: Listed,
     /// How long reads show the former state after an upload.
     pub lag: Lag,
     /// Someone who puts a key of their own back after each upload.
@@ -48,10 +50,27 @@ impl Default for NumberSettings {
             signature_status: VALID.to_owned(),
             registered: true,
             blocked: false,
+            listed: Listed::default(),
             lag: Lag::None,
             foreign_writer: None,
             presentation: Presentation::default(),
         }
+    }
+}
+
+/// How the list of its account shows a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listed {
+    /// `status`, such as `CONNECTED`.
+    pub status: Cow<'static, str>,
+    /// `host_platform`, such as `CLOUD_API`.
+    pub host_platform: Cow<'static, str>,
+}
+
+impl Default for Listed {
+    fn default() -> Self {
+        Self { status: Cow::Borrowed("CONNECTED"), host_platform: Cow::Borrowed("CLOUD_API") }
     }
 }
 
@@ -129,6 +148,7 @@ pub(crate) struct Number {
     pub(crate) waba_id: Arc<str>,
     pub(crate) registered: bool,
     pub(crate) blocked: bool,
+    pub(crate) listed: Listed,
     lag: Lag,
     foreign_writer: Option<Box<ForeignWriter>>,
     /// `None` is the default.
@@ -158,6 +178,7 @@ impl Number {
             waba_id,
             registered: true,
             blocked: false,
+            listed: Listed::default(),
             lag: Lag::None,
             foreign_writer: None,
             presentation: None,
@@ -177,6 +198,7 @@ impl Number {
         });
         self.registered = settings.registered;
         self.blocked = settings.blocked;
+        self.listed = settings.listed;
         self.lag = settings.lag;
         self.foreign_writer = settings.foreign_writer.map(Box::new);
         self.presentation = (settings.presentation != Presentation::default()).then(|| settings.presentation.into());
@@ -190,6 +212,7 @@ impl Number {
             signature_status: self.current.status.as_ref().to_owned(),
             registered: self.registered,
             blocked: self.blocked,
+            listed: self.listed.clone(),
             lag: self.lag,
             foreign_writer: self.foreign_writer.as_deref().cloned(),
             presentation,

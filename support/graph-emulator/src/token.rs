@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::error::GraphError;
+use crate::inspection::Inspection;
 use crate::keys::hex;
 
 /// What a system user's access token is worth. The default may do everything.
@@ -21,8 +22,12 @@ pub struct Token {
     pub whatsapp_business_management: bool,
     /// The phone numbers it may see, all if `None`; others answer code 100, subcode 33.
     pub numbers: Option<BTreeSet<String>>,
+    /// The WABAs it may see, all if `None`; others answer code 100, subcode 33.
+    pub accounts: Option<BTreeSet<String>>,
     /// The app's secret. With it every call must carry the right `appsecret_proof`.
     pub app_secret: Option<String>,
+    /// What an inspection tells beyond that.
+    pub inspection: Inspection,
 }
 
 impl Default for Token {
@@ -37,11 +42,23 @@ impl Token {
         whatsapp_business_messaging: true,
         whatsapp_business_management: true,
         numbers: None,
+        accounts: None,
         app_secret: None,
+        inspection: Inspection::OF_SYSTEM_USER,
     };
 
     /// Whether the token may be used for a call with this permission.
     pub(crate) fn check(&self, token: &str, proof: Option<&str>, permission: Permission) -> Result<(), GraphError> {
+        self.check_proof(token, proof)?;
+        let permitted = match permission {
+            Permission::Messaging => self.whatsapp_business_messaging,
+            Permission::Management => self.whatsapp_business_management,
+        };
+        if permitted { Ok(()) } else { Err(GraphError::missing_permission()) }
+    }
+
+    /// Whether the token is good, and comes with its proof.
+    pub(crate) fn check_proof(&self, token: &str, proof: Option<&str>) -> Result<(), GraphError> {
         if self.expired {
             return Err(GraphError::expired_token());
         }
@@ -54,15 +71,15 @@ impl Token {
                 Some(_) => {}
             }
         }
-        let permitted = match permission {
-            Permission::Messaging => self.whatsapp_business_messaging,
-            Permission::Management => self.whatsapp_business_management,
-        };
-        if permitted { Ok(()) } else { Err(GraphError::missing_permission()) }
+        Ok(())
     }
 
     pub(crate) fn sees(&self, phone_number_id: &str) -> bool {
         self.numbers.as_ref().is_none_or(|numbers| numbers.contains(phone_number_id))
+    }
+
+    pub(crate) fn sees_account(&self, waba_id: &str) -> bool {
+        self.accounts.as_ref().is_none_or(|accounts| accounts.contains(waba_id))
     }
 }
 

@@ -6,21 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::error::GraphError;
 use crate::faults::{Fault, Faults, Operation, UploadEffect};
 use crate::journal::{Caller, Journal};
 use crate::keys::{KeyCache, PublicKey};
-use crate::list::{self, Page};
+use crate::inspection;
+use crate::list::{self, ListSettings, Page};
 use crate::number::{DEFAULT_WABA_ID, Number, NumberSettings, VALID};
 use crate::token::{Permission, Token};
 use crate::wire::{Fields, View};
 
+/// What a token is worth that was never added, where any token is taken.
+static ANY_TOKEN: Token = Token::ALLOWED_EVERYTHING;
+
 /// A call to a known edge.
 #[derive(Debug)]
 pub(crate) struct GraphCall {
-    /// The phone number ID; of a list the WABA ID.
+    /// The phone number ID; of a list the WABA ID, of an inspection `debug_token`.
     pub(crate) id: String,
     pub(crate) token: Option<String>,
     pub(crate) proof: Option<String>,
@@ -32,6 +37,10 @@ pub(crate) enum Parameters {
     Read { fields: Option<String> },
     Upload { public_key: Result<String, GraphError> },
     List(list::Parameters),
+    Inspect {
+        /// The token to be inspected.
+        token: Option<String>,
+    },
 }
 
 impl GraphCall {
@@ -40,13 +49,14 @@ impl GraphCall {
             Parameters::Read { .. } => Operation::Read,
             Parameters::Upload { .. } => Operation::Upload,
             Parameters::List(_) => Operation::List,
+            Parameters::Inspect { .. } => Operation::Inspect,
         }
     }
 
     fn method(&self) -> Method {
         match self.parameters {
             Parameters::Upload { .. } => Method::POST,
-            Parameters::Read { .. } | Parameters::List(_) => Method::GET,
+            Parameters::Read { .. } | Parameters::List(_) | Parameters::Inspect { .. } => Method::GET,
         }
     }
 }
@@ -65,6 +75,7 @@ pub(crate) enum Outcome {
     View(View),
     Uploaded,
     Page(Page),
+    Inspected(Value),
 }
 
 #[derive(Debug)]
@@ -73,6 +84,12 @@ pub(crate) struct World {
     pub(crate) tokens: BTreeMap<String, Token>,
     pub(crate) numbers: BTreeMap<Arc<str>, Number>,
     wabas: BTreeSet<Arc<str>>,
+    /// How the lists of accounts go wrong.
+    pub(crate) lists: BTreeMap<String, ListSettings>,
+    /// IDs of other objects, with the type by which Meta calls them.
+    pub(crate) nodes: BTreeMap<String, String>,
+    /// The secrets of apps.
+    pub(crate) apps: BTreeMap<String, String>,
     pub(crate) keys: KeyCache,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
@@ -86,6 +103,9 @@ impl World {
             tokens: BTreeMap::new(),
             numbers: BTreeMap::new(),
             wabas: BTreeSet::new(),
+            lists: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            apps: BTreeMap::new(),
             keys: KeyCache::default(),
             config,
         }
@@ -129,12 +149,43 @@ impl World {
             }
             Parameters::List(parameters) => {
                 self.authorise(call, Permission::Management)?;
-                if !self.wabas.contains(call.id.as_str()) {
-                    return Err(GraphError::unsupported(&call.method(), &call.id));
+                self.usable_account(call)?;
+                let settings = self.lists.get(&call.id).cloned().unwrap_or_default();
+                parameters.page(&self.numbers, &call.id, &settings).map(Outcome::Page)
+            }
+            Parameters::Inspect { token } => self.inspect(call, token.as_deref()).map(Outcome::Inspected),
+        }
+    }
+
+    /// The account exists, and the token may see it.
+    fn usable_account(&self, call: &GraphCall) -> Result<(), GraphError> {
+        let wrong_kind = |node: &str| GraphError::no_such_field("phone_numbers", node);
+        let token = self.token(call.token.as_deref().unwrap_or_default())?;
+        match self.nodes.get(&call.id) {
+            Some(node) => Err(wrong_kind(node)),
+            None if self.numbers.contains_key(call.id.as_str()) => Err(wrong_kind("WhatsAppBusinessPhoneNumber")),
+            None if token.sees_account(&call.id) && self.wabas.contains(call.id.as_str()) => Ok(()),
+            None => Err(GraphError::unsupported(&call.method(), &call.id)),
+        }
+    }
+
+    /// The caller is the app's own token, or the inspected token itself where it may be.
+    fn inspect(&self, call: &GraphCall, inspected: Option<&str>) -> Result<Value, GraphError> {
+        let caller = call.token.as_deref().ok_or_else(GraphError::missing_token)?;
+        let Some(name) = inspected else { return Err(GraphError::invalid_parameter("input_token is missing.")) };
+        let token = self.token(name).ok();
+        let app = caller.split_once('|').filter(|(id, secret)| self.apps.get(*id).is_some_and(|known| known == secret));
+        match (app, self.token(caller)) {
+            (Some(_), _) => {}
+            (None, Err(error)) => return Err(error),
+            (None, Ok(own)) => {
+                own.check_proof(caller, call.proof.as_deref())?;
+                if caller != name || !own.inspection.allows_itself {
+                    return Err(GraphError::not_an_app_token());
                 }
-                Ok(Outcome::Page(parameters.page(&self.numbers, &call.id)))
             }
         }
+        Ok(inspection::describe(name, token))
     }
 
     fn read(&mut self, call: &GraphCall, fields: Option<&str>) -> Result<View, GraphError> {
@@ -170,7 +221,7 @@ impl World {
     fn token(&self, name: &str) -> Result<&Token, GraphError> {
         match self.tokens.get(name) {
             Some(token) => Ok(token),
-            None if self.config.accept_any_token => Ok(&Token::ALLOWED_EVERYTHING),
+            None if self.config.accept_any_token => Ok(&ANY_TOKEN),
             None => Err(GraphError::malformed_token(name)),
         }
     }
@@ -197,6 +248,11 @@ impl World {
             Some(number) if !number.registered => Err(GraphError::not_registered()),
             Some(_) => Ok(()),
         }
+    }
+
+    /// Adds an account, unless it is there already.
+    pub(crate) fn add_account(&mut self, id: &str) {
+        self.waba(id);
     }
 
     /// Adds a number without key, unless it is there already.

@@ -6,7 +6,7 @@
 //! [`Reconcile::status_so_far`] is a checkpoint, possible at any time.
 //!
 //! ```text
-//! ReadSecrets ─► ReadNumber … ─► ClaimNumbers ─► (WriteStatus) ─► Upload, ReadBack … ─► WriteStatus ─► Publish ─► Done
+//! ReadSecrets ─► (ListAccount …) ─► ReadNumber … ─► ClaimNumbers ─► (WriteStatus) ─► Upload, ReadBack … ─► WriteStatus ─► Publish ─► Done
 //!                one, then         decides the     where users       the canary alone,      final
 //!                8 side by side    uploads         must see it       then 8 side by side
 //!                                                  before uploads
@@ -75,6 +75,7 @@ pub struct Reconcile {
 #[derive(Debug, Clone)]
 enum Phase {
     Secrets,
+    Listing(Reads),
     Reading(Reads),
     Claiming,
     /// The status is stored before the first upload.
@@ -85,10 +86,10 @@ enum Phase {
     Ended(End),
 }
 
-/// The numbers to read.
+/// The numbers to read, or the accounts to list.
 #[derive(Debug, Clone, Default)]
 struct Reads {
-    /// Their positions in the spec.
+    /// Their positions in the observation.
     waiting: VecDeque<usize>,
     under_way: usize,
     /// The first call goes alone: what refuses the first would refuse all.
@@ -108,6 +109,10 @@ impl Reads {
 
     fn is_over(&self, is_revoked: bool) -> bool {
         self.under_way == 0 && (is_revoked || self.waiting.is_empty())
+    }
+
+    fn note_result(&mut self) {
+        (self.under_way, self.has_answer) = (self.under_way.saturating_sub(1), true);
     }
 }
 
@@ -211,6 +216,17 @@ impl Reconcile {
             }
             match &mut self.phase {
                 Phase::Secrets => return Some(self.await_result(Action::ReadSecrets)),
+                Phase::Listing(lists) => {
+                    if let Some(position) = lists.next(self.is_revoked) {
+                        let account_id = self.observation.accounts[position].before.id.clone();
+                        return Some(Action::ListAccount { position, account_id });
+                    }
+                    if !lists.is_over(self.is_revoked) {
+                        return None;
+                    }
+                    self.observation_at(now).join();
+                    self.read();
+                }
                 Phase::Reading(reads) => {
                     if let Some(position) = reads.next(self.is_revoked) {
                         let phone_number_id = self.observation.numbers[position].before.phone_number_id.clone();
@@ -260,11 +276,19 @@ impl Reconcile {
             (Event::SecretsRead(inputs), Phase::Secrets) => {
                 let observation = Arc::make_mut(&mut self.observation);
                 (observation.inputs, observation.now) = (Some(inputs), now);
-                let waiting = observation.unread();
-                self.enter(Phase::Reading(Reads { waiting, ..Reads::default() }));
+                let waiting = observation.unlisted();
+                if waiting.is_empty() {
+                    self.read();
+                } else {
+                    self.enter(Phase::Listing(Reads { waiting, ..Reads::default() }));
+                }
+            }
+            (Event::AccountListed(listing), Phase::Listing(lists)) => {
+                lists.note_result();
+                Arc::make_mut(&mut self.observation).note_list(listing);
             }
             (Event::NumberRead(reading), Phase::Reading(reads)) => {
-                (reads.under_way, reads.has_answer) = (reads.under_way.saturating_sub(1), true);
+                reads.note_result();
                 Arc::make_mut(&mut self.observation).note(reading);
             }
             (Event::Uploaded { phone_number_id, call }, Phase::Uploading(uploads)) => {
@@ -321,6 +345,11 @@ impl Reconcile {
         let observation = Arc::make_mut(&mut self.observation);
         observation.now = now;
         observation
+    }
+
+    fn read(&mut self) {
+        let waiting = self.observation.unread();
+        self.enter(Phase::Reading(Reads { waiting, ..Reads::default() }));
     }
 
     fn decide(&mut self, plan: Plan) {

@@ -23,6 +23,14 @@ pub fn for_number(
             "Meta reports a valid signature but not the key itself; this key was the last one uploaded.".to_owned()
         }
         NumberState::Valid | NumberState::Pending => String::new(),
+        NumberState::Unregistered => {
+            "The number is not connected to the Cloud API, so that it holds no key; the operator looks again at each check."
+                .to_owned()
+        }
+        NumberState::Foreign | NumberState::Unreported if criteria.keeps_foreign_key(number) => {
+            "The number holds a valid key of somebody else, which stays: to replace it, list the number in phoneNumberIds, or set adopt: All for its account."
+                .to_owned()
+        }
         NumberState::Mismatch => drift("Meta has lost its signature over the key"),
         NumberState::Missing => drift("The number holds no key"),
         NumberState::Outdated => drift("The number holds an earlier key"),
@@ -81,7 +89,7 @@ fn drift(what: &str, number: &PhoneNumberStatus, criteria: &Criteria) -> String 
 fn failure_of(number: &PhoneNumberStatus) -> Option<String> {
     let error = number.error.as_ref()?;
     let is_current = match number.state {
-        NumberState::Valid | NumberState::Pending | NumberState::Unreachable => false,
+        NumberState::Valid | NumberState::Pending | NumberState::Unreachable | NumberState::Unregistered => false,
         NumberState::Mismatch
         | NumberState::Missing
         | NumberState::Outdated

@@ -3,12 +3,17 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use std::borrow::Cow;
+
 use super::endpoint;
 use super::input_condition::{Input, carried};
 use super::trouble::{rank, sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
+use crate::api::members;
 use crate::api::text::{clock, phone_numbers, utc};
+use crate::discovery::account;
+use crate::discovery::listing::Listing;
 use crate::meta::{ErrorClass, GraphError};
 use crate::number::{Reading, is_rate_limit};
 use crate::observation::Observation;
@@ -25,6 +30,7 @@ pub fn conditions(
     now: Timestamp,
 ) -> Vec<Condition> {
     let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let numbers = &*counted(numbers);
     let key = key_loaded(observation, before);
     let token = token_accepted(observation, outcomes, before);
     let ready = ready(observation, &key, &token, numbers, progress);
@@ -53,7 +59,8 @@ fn list(
 pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, now: Timestamp) -> Vec<Condition> {
     let spec = &observation.resource.spec;
     let generation = observation.resource.metadata.generation.unwrap_or_default();
-    let same_numbers = before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(&spec.phone_number_ids);
+    let same_numbers =
+        before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(members::phone_number_ids(&observation.resource));
     let is_as_reconciled = same_numbers && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
     let shown = conditions::find(&before.conditions, ConditionType::Ready);
     let can_stay = shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str())
@@ -70,7 +77,7 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
         .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."));
     let verdict = if is_as_reconciled {
         // The spec is again as before the suspension: the known state of the numbers counts again.
-        ready(observation, &key, &token, &before.phone_numbers, Progress::Finished)
+        ready(observation, &key, &token, &counted(&before.phone_numbers), Progress::Finished)
     } else if before.observed_spec_digest.is_none() {
         ConditionReason::new(
             Reason::Suspended,
@@ -121,7 +128,12 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     if let Some(error) = observation.refusal.as_ref().or_else(refused_later) {
         return Input { status: ConditionStatus::False, verdict: refusal(observation, error) };
     }
-    let answered = observation.numbers.iter().any(|number| match &number.reading {
+    let has_listed = observation.accounts.iter().any(|account| match &account.listing {
+        Listing::Complete { .. } => true,
+        Listing::Failed { error, .. } => error.class.refuses_number(),
+        Listing::NotAsked | Listing::Held { .. } => false,
+    });
+    let answered = has_listed || observation.numbers.iter().any(|number| match &number.reading {
         Reading::Answered { .. } => true,
         Reading::Failed { error, .. } => error.class.refuses_number(),
         Reading::NotAsked | Reading::Held { .. } => false,
@@ -210,6 +222,9 @@ fn ready(
     let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
     // Among reasons of the same rank the first number in the spec wins, so the order of calls does not matter.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
+    if let Some(verdict) = worst_account(observation, worst) {
+        return verdict;
+    }
     match worst {
         // The stored state of the numbers was read with other credentials.
         None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
@@ -221,8 +236,26 @@ fn ready(
     }
 }
 
+/// The trouble of an account that is worse than the worst of the numbers.
+fn worst_account(observation: &Observation, numbers: Option<Reason>) -> Option<ConditionReason> {
+    let of_numbers = numbers.map_or(0, rank);
+    let accounts = observation.account_statuses();
+    let troubles = accounts.iter().filter_map(|account| account::trouble(account, observation.interval, observation.now));
+    let worst = troubles.reduce(|a, b| if rank(b.reason) > rank(a.reason) { b } else { a })?;
+    (rank(worst.reason) > of_numbers).then_some(worst)
+}
+
+/// The numbers that count. See [`members::counts`].
+fn counted(numbers: &[PhoneNumberStatus]) -> Cow<'_, [PhoneNumberStatus]> {
+    if numbers.iter().all(members::counts) {
+        return Cow::Borrowed(numbers);
+    }
+    Cow::Owned(numbers.iter().filter(|number| members::counts(number)).cloned().collect())
+}
+
 fn all_valid(numbers: &[PhoneNumberStatus]) -> String {
     let all = match numbers.len() {
+        0 => return "The accounts have no connected number yet.".to_owned(),
         1 => "The number holds the key with a valid signature".to_owned(),
         count => format!("All {count} numbers hold the key with a valid signature"),
     };

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{self, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState};
+use crate::api::members;
 
 /// The state of a resource, as metrics show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +47,11 @@ impl ResourceSummary {
         let nothing_yet = FlowsEncryptionKeyStatus::default();
         let status = resource.status.as_ref().unwrap_or(&nothing_yet);
         let (ready, reason) = condition(status, ConditionType::Ready, Reason::Progressing);
-        let reads = status.phone_numbers.iter().map(|number| number.last_read_time.as_ref().map(unix));
+        let counted = status.phone_numbers.iter().filter(|number| members::counts(number));
+        let reads = counted.map(|number| number.last_read_time.as_ref().map(unix));
         let token = &resource.spec.access_token_secret_ref;
         Self {
-            numbers: count(resource.spec.phone_number_ids.len(), status),
+            numbers: count(members::count(resource), status),
             ready,
             reason,
             last_check: reads.min().flatten(),

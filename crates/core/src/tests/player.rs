@@ -1,6 +1,7 @@
 //! Drives a reconcile in one thread: the Secrets and Meta answer at once.
 
 use super::meta::Meta;
+use crate::observation::AccountListing;
 use super::*;
 use crate::reconcile::action::{Action, Event};
 use crate::reconcile::machine::{Reconcile, Settings};
@@ -92,6 +93,10 @@ pub(super) fn call(
     now: Timestamp,
 ) -> Result<Event, Action> {
     Ok(match action {
+        Action::ListAccount { position, account_id } => {
+            let (listing, refusal) = meta.list(&account_id, now);
+            Event::AccountListed(AccountListing { position, listing, refusal })
+        }
         Action::ReadNumber { position, phone_number_id } => {
             let (reading, refusal) = meta.read(&phone_number_id, now);
             Event::NumberRead(NumberReading { position, reading, refusal })

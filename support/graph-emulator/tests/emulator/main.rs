@@ -1,6 +1,7 @@
 //! Drives the emulator over HTTP, as the operator does.
 #![expect(clippy::unwrap_used, reason = "a test fails where it finds what it did not expect")]
 
+mod accounts;
 mod admin;
 mod faults;
 mod journal;

@@ -22,7 +22,9 @@ pub const MAX_NUMBER_TEXT: usize = 256;
 pub const MAX_SHORT_TEXT: usize = 64;
 /// Limit of numbers in a resource. The size limits of the status depend on it.
 pub const MAX_PHONE_NUMBERS: usize = 500;
-/// Limit of a phone number ID, in digits.
+/// Limit of WhatsApp Business Accounts in a resource.
+pub const MAX_BUSINESS_ACCOUNTS: usize = 20;
+/// Limit of a phone number ID or account ID, in digits.
 pub const MAX_PHONE_NUMBER_ID: usize = 20;
 /// Limit of a condition's message, in bytes.
 pub const MAX_CONDITION_MESSAGE: usize = 1024;

@@ -2,6 +2,7 @@
 //!
 //! The doc comments of `spec` and `status` are the text of `kubectl explain` and of docs/reference.md.
 
+mod business_account;
 mod definition;
 mod endpoint;
 mod limits;
@@ -9,6 +10,7 @@ mod secret_key_ref;
 mod spec;
 mod status;
 
+pub use business_account::{AccountState, Adopt, BusinessAccount, BusinessAccountStatus};
 pub use definition::{definition, manifest};
 pub use endpoint::{Endpoint, EndpointService, EndpointStatus, FailingTarget, Scheme};
 pub use limits::*;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use waflows_key::Fingerprint;
 
+use super::business_account::BusinessAccountStatus;
 use super::endpoint::EndpointStatus;
 
 /// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
@@ -85,7 +86,14 @@ pub struct FlowsEncryptionKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_check_time: Option<Time>,
 
-    /// Every number, in the order of the spec.
+    /// The WhatsApp Business Accounts of the spec, in the order of the spec; absent without `spec.businessAccounts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub business_accounts: Vec<BusinessAccountStatus>,
+
+    /// Every number: those that the spec lists, in the order of the spec, then those that are only in an account, in the
+    /// order of their IDs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -133,6 +141,15 @@ pub struct PhoneNumberStatus {
     /// The phone number ID.
     #[schemars(length(max = 20))]
     pub phone_number_id: String,
+
+    /// The account of the spec that has this number; absent where no list of an account has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
+    pub business_account_id: Option<String>,
+
+    /// Since when the list of the account lacks this number. The number leaves with the next complete list without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlisted_since: Option<Time>,
 
     /// State of the number.
     pub state: NumberState,
@@ -225,11 +242,13 @@ pub enum NumberState {
     Refused,
     /// No answer from Meta about the number for more than three check intervals.
     Unreachable,
+    /// In an account of the spec, but not connected to the Cloud API. Does not count for `Ready`.
+    Unregistered,
 }
 
 impl NumberState {
     /// All states, in the order of this file.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Pending,
         Self::Valid,
         Self::Mismatch,
@@ -241,6 +260,7 @@ impl NumberState {
         Self::Contested,
         Self::Refused,
         Self::Unreachable,
+        Self::Unregistered,
     ];
 
     /// The text in the resource.
@@ -257,6 +277,7 @@ impl NumberState {
             Self::Contested => "Contested",
             Self::Refused => "Refused",
             Self::Unreachable => "Unreachable",
+            Self::Unregistered => "Unregistered",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! `WAFLOWS_SIMULATION_HISTORIES` is how many histories are gone through, `WAFLOWS_SIMULATION_SEED` the seed of the
 //! first one. A failure names the seed that brings it about again.
 
+mod accounts;
 mod history;
 mod oracles;
 mod process;
