@@ -22,11 +22,7 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let looks = match &cli.command {
-        Command::Check(_)
-        | Command::Inspect(_)
-        | Command::Numbers(_)
-        | Command::Ping(_)
-        | Command::Token(_) => true,
+        Command::Check(_) | Command::Inspect(_) | Command::Numbers(_) | Command::Ping(_) | Command::Token(_) => true,
         Command::Run(_) | Command::Crd | Command::Completions { .. } => false,
     };
     dispatch(cli.command).unwrap_or_else(|error| {

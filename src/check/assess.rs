@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use waflows_core::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use waflows_core::api::crd::{
-    BusinessAccountStatus,
-    FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus, SecretKeyRef,
+    BusinessAccountStatus, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus,
+    SecretKeyRef,
 };
 use waflows_core::discovery::account;
 use waflows_core::number::{Criteria, Ownership, Reading, upload_reason};

@@ -147,6 +147,10 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_DEFAULT_CHECK_INTERVAL", default_value = "1h", value_parser = duration, value_name = "DURATION", help_heading = WORK)]
     pub default_check_interval: Duration,
 
+    /// Whether the operator asks Meta once a day when each access token expires, and what it lacks.
+    #[arg(long, env = "WAFLOWS_TOKEN_INSPECTION", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", help_heading = WORK)]
+    pub token_inspection: bool,
+
     /// Namespaces to watch, separated by commas. Default: all.
     #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_parser = namespace, value_name = "NAMES", help_heading = KUBERNETES)]
     pub namespaces: Vec<String>,

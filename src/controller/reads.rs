@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use waflows_core::discovery::listing::{ListedNumber, Listing};
 use waflows_core::meta::{GraphError, Reported};
 use waflows_core::number::Reading;
-use waflows_core::discovery::listing::{ListedNumber, Listing};
 use waflows_core::observation::{AccountListing, NumberReading};
 
 use super::fence::WriteFence;

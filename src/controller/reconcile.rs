@@ -10,8 +10,8 @@ use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::work_due;
 use waflows_core::schedule::due::{Due, Work};
-use waflows_core::status::endpoint;
 use waflows_core::status::summarize::MIN_PAUSE;
+use waflows_core::status::{endpoint, token};
 use waflows_core::store::object_key::ObjectKey;
 
 use super::driver::Driver;
@@ -63,6 +63,8 @@ async fn next_reconcile(
     let has_heard = reconciler.cluster.store().take_doubt(key);
     let proof = reconciler.prober.proof(key);
     let has_news = proof.as_deref().is_some_and(|proof| endpoint::is_news(&resource, proof));
+    let token = reconciler.inspector.known(key);
+    let has_news = has_news || token.as_deref().is_some_and(|inspection| token::is_news(&resource, inspection));
     let work = match due {
         Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
             // Asks for all numbers, and gets no answer.
@@ -76,7 +78,7 @@ async fn next_reconcile(
     let span = spans::reconcile(&key.namespace, &key.name);
     let settings =
         Settings { interval, waits: reconciler.waits, owes_status: reconciler.cluster.queue.has_failed(key) };
-    let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(proof);
+    let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(proof).with_token(token);
     // Boxed, so that a reconcile takes memory only while it runs.
     let end = Box::pin(Driver::new(reconciler, key, fence, reconcile, begun).run()).instrument(span).await;
     if has_heard && !fence.is_valid() {

@@ -90,6 +90,7 @@ pub struct Credentials {
     proof: Option<SecretString>,
     id: CredentialsId,
     origin: Arc<str>,
+    app_secret: Option<AppSecret>,
     /// Other secrets that a call with these credentials holds.
     beside: Vec<SecretString>,
 }
@@ -106,7 +107,7 @@ impl Credentials {
         let proof = app_secret.map(|secret| proof(&token, secret));
         let id =
             CredentialsId(KEY.hash_one((token.0.expose_secret(), proof.as_ref().map(ExposeSecret::expose_secret))));
-        Self { token, proof, id, origin: Arc::default(), beside: Vec::new() }
+        Self { token, proof, id, origin: Arc::default(), app_secret: app_secret.cloned(), beside: Vec::new() }
     }
 
     /// Sets the origin for messages: Secret and entry.
@@ -118,6 +119,11 @@ impl Credentials {
     /// The origin for messages: Secret and entry. Unchanged if the Secret gets a new token.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The app with this ID and the app secret, if there is one.
+    pub fn app(&self, id: &str) -> Option<AppCredentials> {
+        self.app_secret.as_ref().map(|secret| AppCredentials::new(id, secret))
     }
 
     /// The ID by which the rate limiter knows these credentials.

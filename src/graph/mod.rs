@@ -27,7 +27,7 @@ pub mod wire;
 pub use call_limiter::{CallLimiter, Hold, HoldCause};
 pub use client::Client;
 pub use config::{Config, ConfigError};
-pub use credentials::{AccessToken, AppCredentials, AppSecret, Credentials};
+pub use credentials::{AccessToken, AppCredentials, AppSecret, Credentials, CredentialsId};
 pub use debug_token::is_not_its_own_judge;
 pub use error::CallError;
 pub use reader::Reader;

@@ -14,7 +14,7 @@ use super::wire::UnknownShape;
 ///
 /// `expires_at` is Unix time, and 0 for a token that never expires. `target_ids` is absent or null where a permission holds
 /// for all objects.
-pub fn token_answer(body: &[u8]) -> Result<TokenFacts, UnknownShape> {
+pub(super) fn token_answer(body: &[u8]) -> Result<TokenFacts, UnknownShape> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         return Err(UnknownShape);
     };

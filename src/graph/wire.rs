@@ -179,17 +179,28 @@ mod tests {
 
     #[test]
     fn a_page_is_the_last_one_where_nothing_says_that_another_follows() {
-        let page = |paging: &str| list_answer(format!(r#"{{"data":[{{"id":"1","status":"CONNECTED"}}]{paging}}}"#).as_bytes());
+        let page =
+            |paging: &str| list_answer(format!(r#"{{"data":[{{"id":"1","status":"CONNECTED"}}]{paging}}}"#).as_bytes());
         let cursors = r#""cursors":{"before":"a","after":"b"}"#;
         for last in ["", r#","paging":null"#, &format!(r#","paging":{{{cursors}}}"#), r#","paging":{"next":null}"#] {
             let page = page(last).unwrap();
-            assert_eq!((page.numbers[0].id.as_str(), page.numbers[0].is_connected(), page.after), ("1", true, None), "{last}");
+            assert_eq!(
+                (page.numbers[0].id.as_str(), page.numbers[0].is_connected(), page.after),
+                ("1", true, None),
+                "{last}"
+            );
         }
         let next = page(&format!(r#","paging":{{{cursors},"next":"https://graph.example/?access_token=x"}}"#)).unwrap();
         assert_eq!(next.after.as_deref(), Some("b"));
-        assert_eq!(page(r#","paging":{"next":"https://graph.example/"}"#), Err(UnknownShape), "no cursor to go on with");
+        assert_eq!(
+            page(r#","paging":{"next":"https://graph.example/"}"#),
+            Err(UnknownShape),
+            "no cursor to go on with"
+        );
         assert_eq!(list_answer(br#"{"data":[]}"#).unwrap(), ListPage { numbers: Vec::new(), after: None });
-        for other in ["{}", r#"{"data":{}}"#, r#"{"data":[{}]}"#, r#"{"data":[1]}"#, r#"{"data":[],"error":{"code":1}}"#] {
+        for other in
+            ["{}", r#"{"data":{}}"#, r#"{"data":[{}]}"#, r#"{"data":[1]}"#, r#"{"data":[],"error":{"code":1}}"#]
+        {
             assert_eq!(list_answer(other.as_bytes()), Err(UnknownShape), "{other}");
         }
     }

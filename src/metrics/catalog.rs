@@ -169,6 +169,12 @@ pub(crate) static SUSPENDED: Descriptor = seconds(
     &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "When the resource was suspended, in Unix time; absent while the resource is not suspended.",
 );
+pub(crate) static TOKEN_END: Descriptor = seconds(
+    "waflows_resource_token_end_timestamp",
+    MetricType::Gauge,
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
+    "When the resource's access token ends, in Unix time; absent if it never does, or if Meta does not tell.",
+);
 pub(crate) static TOKENS_REFUSED: Descriptor = gauge(
     "waflows_tokens_refused",
     &[],
@@ -243,7 +249,7 @@ pub(crate) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
 /// All metrics, in the order of the page.
-pub static ALL: [&Descriptor; 30] = [
+pub static ALL: [&Descriptor; 31] = [
     &BUILD,
     &LEADER,
     &RECONCILE_DURATION,
@@ -260,6 +266,7 @@ pub static ALL: [&Descriptor; 30] = [
     &ENDPOINT_READY,
     &AVAILABLE,
     &ENDPOINT_RECOVERS,
+    &TOKEN_END,
     &TOKENS_REFUSED,
     &REFUSED_RESOURCES,
     &GRAPH_PAUSED,

@@ -33,6 +33,7 @@ impl Resources {
         self.condition(page, &catalog::ENDPOINT_READY, |summary| Some(summary.endpoint.as_ref()?.ready))?;
         self.condition(page, &catalog::AVAILABLE, |summary| Some(summary.endpoint.as_ref()?.available))?;
         self.recovers_clients(page)?;
+        self.times(page, &catalog::TOKEN_END, |summary| summary.token_end)?;
         page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))?;
         self.refused_resources(page)
     }
@@ -205,6 +206,7 @@ mod tests {
             key_since: is_valid.then_some(60),
             suspended_since: is_valid.then_some(last_check + 1),
             endpoint: None,
+            token_end: None,
             refused_token: (!is_valid).then(|| Box::new(("meta-token".to_owned(), "token".to_owned()))),
         };
         (ObjectKey::new("messaging", name), summary)

@@ -56,10 +56,15 @@ impl Report {
         let facts = &self.facts;
         if !facts.is_valid {
             let reason = facts.reason.as_deref().unwrap_or("Meta does not say why");
-            return Some(format!("Make a new token: Meta does not accept this one ({}).", reason.trim_end_matches('.')));
+            return Some(format!(
+                "Make a new token: Meta does not accept this one ({}).",
+                reason.trim_end_matches('.')
+            ));
         }
         if facts.missing([MESSAGING]).contains(&MESSAGING) {
-            return Some(format!("Make a token with the permission {MESSAGING}: without it no key can be read or set."));
+            return Some(format!(
+                "Make a token with the permission {MESSAGING}: without it no key can be read or set."
+            ));
         }
         let end = facts.end().filter(|end| self.days_until(*end) < SOON)?;
         Some(format!("Put a new token into the Secret before {}.", utc(end)))
@@ -85,7 +90,9 @@ impl Report {
             }
             let may = facts.scopes.iter().map(|scope| ("may", self.with_targets(scope)));
             lines.extend(may);
-            for (scope, without) in [(MESSAGING, "no key can be read or set"), (MANAGEMENT, "spec.businessAccounts does not work")] {
+            for (scope, without) in
+                [(MESSAGING, "no key can be read or set"), (MANAGEMENT, "spec.businessAccounts does not work")]
+            {
                 if !facts.missing([scope]).is_empty() {
                     lines.push(("lacks", format!("{scope}: {without}")));
                 }

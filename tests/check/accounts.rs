@@ -1,6 +1,6 @@
 //! `numbers` and `token`: what an account has, and what a token may do; and `check` of a resource with accounts.
 
-use graph_emulator::{Expiry, Fault, FOREIGN_PUBLIC_KEY, GraphError, Inspection, ListSettings, NumberSettings, Token};
+use graph_emulator::{Expiry, FOREIGN_PUBLIC_KEY, Fault, GraphError, Inspection, ListSettings, NumberSettings, Token};
 use harness::TOKEN;
 use harness::process::Printed;
 use serde_json::{Value, json};
@@ -51,7 +51,10 @@ async fn each_number_of_an_account_has_a_row_that_says_what_it_holds() {
 
     let report = scene.numbers(&["-o", "json"]).json();
     assert_eq!(report["businessAccountId"], ACCOUNT);
-    assert_eq!((&report["phoneNumbers"][0]["signatureStatus"], &report["phoneNumbers"][2]["connected"]), (&json!("VALID"), &json!(false)));
+    assert_eq!(
+        (&report["phoneNumbers"][0]["signatureStatus"], &report["phoneNumbers"][2]["connected"]),
+        (&json!("VALID"), &json!(false))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +139,9 @@ async fn check_looks_at_the_numbers_of_an_account() {
     scene.emulator.set_number(NUMBERS[1], foreign);
     let (code, report) = scene.report(&["storefront.yaml", "secrets.yaml"], &[]);
     let numbers = report["resources"][0]["phoneNumbers"].as_array().unwrap();
-    let facts = |number: &Value| ["state", "action", "reason"].map(|field| number[field].as_str().unwrap_or_default().to_owned());
+    let facts = |number: &Value| {
+        ["state", "action", "reason"].map(|field| number[field].as_str().unwrap_or_default().to_owned())
+    };
     assert_eq!(facts(&numbers[0]), ["Valid", "None", ""]);
     assert_eq!(facts(&numbers[1]), ["Foreign", "None", "NumberNotAdopted"]);
     assert_eq!(facts(&numbers[2]), ["Missing", "Upload", "KeyMissing"]);

@@ -41,7 +41,11 @@ async fn a_number_that_is_added_to_the_account_holds_the_key_at_the_next_check()
     assert_eq!(number_of(&resource, NUMBERS[0]).business_account_id.as_deref(), Some(ACCOUNT));
 
     world.emulator.add_numbers_to(ACCOUNT, &NUMBERS[2..]);
-    world.wait("storefront", "covering the new number", |resource| resource.status.as_ref().unwrap().valid.as_deref() == Some("3/3")).await;
+    world
+        .wait("storefront", "covering the new number", |resource| {
+            resource.status.as_ref().unwrap().valid.as_deref() == Some("3/3")
+        })
+        .await;
     assert_eq!(world.at_meta(NUMBERS[2]).1.as_deref(), Some("VALID"));
     let events = world.events().await;
     assert!(events.iter().any(|event| event.reason.as_deref() == Some("NumbersJoined")), "{events:?}");

@@ -217,6 +217,8 @@ impl World {
             next_check_time: _,
             // No resource of the model has an endpoint.
             endpoint: _,
+            // Nor are tokens inspected.
+            token: _,
             // Nor accounts.
             business_accounts: _,
             phone_numbers,

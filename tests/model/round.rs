@@ -88,7 +88,9 @@ impl World {
             },
             Action::Done(_) => return self.end(replica, x),
             // No resource of the model has an account.
-            Action::ListAccount { .. } | Action::Upload(_) | Action::ReadBack(_) | Action::Publish(_) => panic!("{action:?} before the uploads"),
+            Action::ListAccount { .. } | Action::Upload(_) | Action::ReadBack(_) | Action::Publish(_) => {
+                panic!("{action:?} before the uploads")
+            }
         };
         self.handle(replica, x, event);
     }

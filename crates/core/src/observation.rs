@@ -21,6 +21,7 @@ use crate::number::{Criteria, Ownership, Reading};
 use crate::proof::EndpointProof;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
+use crate::token::Inspection;
 use crate::upload::Uploaded;
 
 /// The inputs of a reconcile.
@@ -45,6 +46,8 @@ pub struct Observation {
     pub refusal: Option<GraphError>,
     /// What the Flow endpoint last answered. None if it was not asked since this process leads.
     pub proof: Option<Arc<EndpointProof>>,
+    /// What Meta told about the access token. None if the token was not inspected since this process leads.
+    pub token: Option<Arc<Inspection>>,
     /// The check interval.
     pub interval: Duration,
     /// The backoffs of the operator.
@@ -103,10 +106,22 @@ impl Observation {
             })
             .collect();
         let accounts = account::observations(&resource);
-        let (inputs, refusal, proof) = (None, None, None);
+        let (inputs, refusal, proof, token) = (None, None, None, None);
         let (joined, guarded) = (None, Arc::default());
         let mut observation = Self {
-            resource, work, inputs, numbers, accounts, joined, guarded, refusal, proof, interval, waits, now,
+            resource,
+            work,
+            inputs,
+            numbers,
+            accounts,
+            joined,
+            guarded,
+            refusal,
+            proof,
+            token,
+            interval,
+            waits,
+            now,
         };
         observation.guard();
         observation
@@ -146,7 +161,8 @@ impl Observation {
     /// Notes which numbers must keep a valid key of somebody else.
     fn guard(&mut self) {
         let spec = &self.resource.spec;
-        let guarded = self.numbers.iter().map(|number| &number.before).filter(|number| members::is_guarded(spec, number));
+        let guarded =
+            self.numbers.iter().map(|number| &number.before).filter(|number| members::is_guarded(spec, number));
         self.guarded = Arc::new(guarded.map(|number| number.phone_number_id.clone()).collect());
     }
 

@@ -108,7 +108,9 @@ impl Parameters {
 
     /// The fields of each number; an unknown one is refused.
     fn fields(&self) -> Result<Vec<&str>, GraphError> {
-        let known = |field: &&str| DEFAULT_FIELDS.contains(field) || ["status", "account_mode", "host_platform"].contains(field);
+        let known = |field: &&str| {
+            DEFAULT_FIELDS.contains(field) || ["status", "account_mode", "host_platform"].contains(field)
+        };
         let Some(fields) = &self.fields else { return Ok(DEFAULT_FIELDS.to_vec()) };
         match fields.split(',').find(|field| !known(field)) {
             Some(unknown) => Err(GraphError::no_such_field(unknown, "WhatsAppBusinessPhoneNumber")),

@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::error::GraphError;
 use crate::faults::{Fault, Faults, Operation, UploadEffect};
+use crate::inspection;
 use crate::journal::{Caller, Journal};
 use crate::keys::{KeyCache, PublicKey};
-use crate::inspection;
 use crate::list::{self, ListSettings, Page};
 use crate::number::{DEFAULT_WABA_ID, Number, NumberSettings, VALID};
 use crate::token::{Permission, Token};
@@ -34,8 +34,12 @@ pub(crate) struct GraphCall {
 
 #[derive(Debug)]
 pub(crate) enum Parameters {
-    Read { fields: Option<String> },
-    Upload { public_key: Result<String, GraphError> },
+    Read {
+        fields: Option<String>,
+    },
+    Upload {
+        public_key: Result<String, GraphError>,
+    },
     List(list::Parameters),
     Inspect {
         /// The token to be inspected.

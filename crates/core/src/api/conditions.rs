@@ -132,6 +132,10 @@ reasons! {
     KeyLoaded => Ready,
     /// Meta accepts the access token. Nothing to do.
     TokenAccepted => Ready,
+    /// Meta accepts the access token, and the token ends within 14 days. Put a new token into the Secret.
+    TokenExpiring => Ready,
+    /// Meta accepts the access token, and the token lacks a permission that the resource needs. Make a new token.
+    ScopeMissing => Ready,
 
     /// The resource is new or was changed, and its first reconcile is not finished. Wait.
     Progressing => Underway,

@@ -108,7 +108,9 @@ pub fn remedy(error: &GraphError) -> Option<String> {
         ErrorClass::UnknownId => {
             "this is not a WhatsApp Business Account that the token can see: correct the ID, or assign the account to the system user"
         }
-        ErrorClass::NotRegistered | ErrorClass::Invalid => "Meta does not list the numbers of this account: see what it says",
+        ErrorClass::NotRegistered | ErrorClass::Invalid => {
+            "Meta does not list the numbers of this account: see what it says"
+        }
         ErrorClass::Policy => "resolve the block in Meta's Business Support Home",
         ErrorClass::Token
         | ErrorClass::AppSecretProof

@@ -35,6 +35,7 @@ use crate::schedule::backoff::Waits;
 use crate::schedule::due::Work;
 use crate::status::summarize::{Summary, summarize, with_transition_times};
 use crate::store::store::Store;
+use crate::token::Inspection;
 
 /// Calls to Meta for one resource that run side by side. A call takes a quarter of a second, so that a resource of 500
 /// numbers is read in 15 s; more would let one resource use up the connections and the rate limit of all.
@@ -139,6 +140,18 @@ impl Reconcile {
     pub fn with_proof(mut self, proof: Option<Arc<EndpointProof>>) -> Self {
         Arc::make_mut(&mut self.observation).proof = proof;
         self
+    }
+
+    /// The same with what Meta told about the access token.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<Arc<Inspection>>) -> Self {
+        self.note_token(token);
+        self
+    }
+
+    /// Takes in what Meta told about the token that was just read.
+    pub fn note_token(&mut self, token: Option<Arc<Inspection>>) {
+        Arc::make_mut(&mut self.observation).token = token;
     }
 
     /// What the reconcile knows.

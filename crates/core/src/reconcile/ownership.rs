@@ -109,7 +109,9 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let numbers = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
         let free = |ids: &[&str], next| Unowned { free: numbers(ids), next };
-        let due = |inputs, ids: &[&str], reset_backoff| Due::Now(Work { inputs, numbers: numbers(ids), reset_backoff, ..Work::default() });
+        let due = |inputs, ids: &[&str], reset_backoff| {
+            Due::Now(Work { inputs, numbers: numbers(ids), reset_backoff, ..Work::default() })
+        };
         let table = [
             (Due::Later(None), free(&[], None), Due::Later(None)),
             (Due::Later(Some(at(9))), free(&[], Some(at(5))), Due::Later(Some(at(5)))),

@@ -164,10 +164,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
         .filter(|number| {
             !matches!(
                 number.state,
-                NumberState::Unreachable
-                    | NumberState::Conflict
-                    | NumberState::Refused
-                    | NumberState::Unregistered
+                NumberState::Unreachable | NumberState::Conflict | NumberState::Refused | NumberState::Unregistered
             )
         })
         .filter_map(|number| stale_at(number, interval, now))

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason};
+use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason, find};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 use crate::api::text::{capitalized, phone_numbers, utc};
 use crate::number::has_failed_upload;
@@ -38,6 +38,7 @@ const UPLOAD: &str = "Upload";
 const RECONCILE: &str = "Reconcile";
 const PROBE: &str = "Probe";
 const LIST: &str = "List";
+const INSPECT: &str = "Inspect";
 
 /// The events of a reconcile.
 pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, outcomes: &[Outcome]) -> Vec<Note> {
@@ -70,7 +71,19 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
     notes.extend(membership(before, after));
     notes.extend(trouble(before, after).or_else(|| recovery(before, after)));
     notes.extend(endpoint(before, after));
+    notes.extend(token(before, after));
     notes
+}
+
+/// An event for a token that ends soon, at each step, or that lacks a permission.
+fn token(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
+    let accepted = |status: &FlowsEncryptionKeyStatus| find(&status.conditions, ConditionType::TokenAccepted).cloned();
+    let now = accepted(after)?;
+    let reason =
+        [Reason::TokenExpiring, Reason::ScopeMissing].into_iter().find(|reason| now.reason == reason.as_str())?;
+    let is_news = accepted(before).is_none_or(|then| (then.reason, then.message) != (now.reason, now.message.clone()));
+    let (text, gist) = (now.message.clone(), now.message);
+    is_news.then_some(Note { is_warning: true, reason: reason.as_str(), action: INSPECT, text, gist })
 }
 
 /// Events for numbers of an account that join the resource, or leave.

@@ -7,4 +7,5 @@ pub mod number_message;
 pub mod ready;
 pub mod secrets;
 pub mod summarize;
+pub mod token;
 pub mod trouble;

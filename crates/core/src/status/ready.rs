@@ -7,9 +7,10 @@ use std::borrow::Cow;
 
 use super::endpoint;
 use super::input_condition::{Input, carried};
+use super::token::{self, has_same_credentials};
 use super::trouble::{rank, sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
-use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
+use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 use crate::api::members;
 use crate::api::text::{clock, phone_numbers, utc};
 use crate::discovery::account;
@@ -32,7 +33,10 @@ pub fn conditions(
     let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let numbers = &*counted(numbers);
     let key = key_loaded(observation, before);
-    let token = token_accepted(observation, outcomes, before);
+    let mut token = token_accepted(observation, outcomes, before);
+    if let Some(verdict) = token::warning(observation, now).filter(|_| token.status == ConditionStatus::True) {
+        token.verdict = verdict;
+    }
     let ready = ready(observation, &key, &token, numbers, progress);
     list(observation, before, numbers, &ready, [key, token], now)
 }
@@ -133,16 +137,17 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
         Listing::Failed { error, .. } => error.class.refuses_number(),
         Listing::NotAsked | Listing::Held { .. } => false,
     });
-    let answered = has_listed || observation.numbers.iter().any(|number| match &number.reading {
-        Reading::Answered { .. } => true,
-        Reading::Failed { error, .. } => error.class.refuses_number(),
-        Reading::NotAsked | Reading::Held { .. } => false,
-    });
+    let answered = has_listed
+        || observation.numbers.iter().any(|number| match &number.reading {
+            Reading::Answered { .. } => true,
+            Reading::Failed { error, .. } => error.class.refuses_number(),
+            Reading::NotAsked | Reading::Held { .. } => false,
+        });
     if answered {
         let verdict = ConditionReason::new(Reason::TokenAccepted, "Meta accepts the access token.");
         Input { status: ConditionStatus::True, verdict }
     } else {
-        let before = if has_same_credentials(observation, &inputs.secrets) { before } else { &[] };
+        let before = if has_same_credentials(&observation.resource, &inputs.secrets) { before } else { &[] };
         let known = carried(before, ConditionType::TokenAccepted, not_asked);
         if known.status != ConditionStatus::Unknown {
             return known;
@@ -155,19 +160,6 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
             None => known,
         }
     }
-}
-
-/// Whether token and app secret are the same as in the last reconcile: the same Secrets in the same versions, with the
-/// same references.
-fn has_same_credentials(observation: &Observation, secrets: &[ObservedSecret]) -> bool {
-    let spec = &observation.resource.spec;
-    let Some(status) = observation.status() else { return false };
-    let is_same = |reference: &SecretKeyRef| {
-        let of = |secrets: &[ObservedSecret]| secrets.iter().find(|secret| secret.name == reference.name).cloned();
-        of(secrets) == of(&status.observed_secrets)
-    };
-    status.observed_spec_digest.as_deref() == Some(&spec_digest(spec))
-        && std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).all(is_same)
 }
 
 fn refusal(observation: &Observation, error: &GraphError) -> ConditionReason {
@@ -240,7 +232,8 @@ fn ready(
 fn worst_account(observation: &Observation, numbers: Option<Reason>) -> Option<ConditionReason> {
     let of_numbers = numbers.map_or(0, rank);
     let accounts = observation.account_statuses();
-    let troubles = accounts.iter().filter_map(|account| account::trouble(account, observation.interval, observation.now));
+    let troubles =
+        accounts.iter().filter_map(|account| account::trouble(account, observation.interval, observation.now));
     let worst = troubles.reduce(|a, b| if rank(b.reason) > rank(a.reason) { b } else { a })?;
     (rank(worst.reason) > of_numbers).then_some(worst)
 }

@@ -17,7 +17,7 @@ use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::schedule::due::{self, Due, spec_digest, sync_request};
 use crate::status::events::{self, Note};
-use crate::status::{endpoint, number_message, ready};
+use crate::status::{endpoint, number_message, ready, token};
 
 /// The result of a reconcile.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,7 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
 
     status.suspended_since = None;
     status.phone_numbers = numbers(observation, outcomes, now);
+    status.token = token::status(observation);
     status.business_accounts = observation.account_statuses();
     let counted = || status.phone_numbers.iter().filter(|number| members::counts(number));
     status.last_successful_check_time = counted().filter_map(|number| number.last_read_time.as_ref()).min().cloned();
@@ -113,9 +114,10 @@ pub fn with_transition_times(
 
 fn asked_meta(observation: &Observation) -> bool {
     observation.refusal.is_some()
-        || observation.accounts.iter().any(|account| {
-            matches!(account.listing, Listing::Complete { .. } | Listing::Failed { .. })
-        })
+        || observation
+            .accounts
+            .iter()
+            .any(|account| matches!(account.listing, Listing::Complete { .. } | Listing::Failed { .. }))
         || observation
             .numbers
             .iter()

@@ -26,6 +26,8 @@ pub struct ResourceSummary {
     pub suspended_since: Option<i64>,
     /// The Flow endpoint. None without `spec.endpoint`.
     pub endpoint: Option<Box<EndpointSummary>>,
+    /// When the access token ends, in Unix time. None if it never does, or if this is not known.
+    pub token_end: Option<i64>,
     /// Secret and key of the access token, if Meta refuses the token.
     pub refused_token: Option<Box<(String, String)>>,
 }
@@ -59,6 +61,7 @@ impl ResourceSummary {
             key_since: status.public_key_since.as_ref().map(unix),
             suspended_since: status.suspended_since.as_ref().filter(|_| resource.spec.is_suspended()).map(unix),
             endpoint: resource.spec.endpoint.as_ref().map(|_| Box::new(endpoint(status))),
+            token_end: status.token.as_ref().and_then(|token| token.expires_time.as_ref()).map(unix),
             refused_token: refuses_token(status).then(|| Box::new((token.name.clone(), token.key.clone()))),
         }
     }

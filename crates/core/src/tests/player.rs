@@ -1,8 +1,8 @@
 //! Drives a reconcile in one thread: the Secrets and Meta answer at once.
 
 use super::meta::Meta;
-use crate::observation::AccountListing;
 use super::*;
+use crate::observation::AccountListing;
 use crate::reconcile::action::{Action, Event};
 use crate::reconcile::machine::{Reconcile, Settings};
 use crate::rollout::uploads::UploadCall;

@@ -130,8 +130,18 @@ async fn an_inspection_has_every_shape() {
     let graph = Graph::start().await;
     let shapes = [
         (Expiry::Zero, TargetIds::Absent, json!(0), json!([{"scope": "whatsapp_business_messaging"}])),
-        (Expiry::Null, TargetIds::Null, Value::Null, json!([{"scope": "whatsapp_business_messaging", "target_ids": null}])),
-        (Expiry::At(17), TargetIds::Only(vec![WABA.into()]), json!(17), json!([{"scope": "whatsapp_business_messaging", "target_ids": [WABA]}])),
+        (
+            Expiry::Null,
+            TargetIds::Null,
+            Value::Null,
+            json!([{"scope": "whatsapp_business_messaging", "target_ids": null}]),
+        ),
+        (
+            Expiry::At(17),
+            TargetIds::Only(vec![WABA.into()]),
+            json!(17),
+            json!([{"scope": "whatsapp_business_messaging", "target_ids": [WABA]}]),
+        ),
         (Expiry::Text(17), TargetIds::NoGranularScopes, json!("17"), Value::Null),
     ];
     for (expires_at, target_ids, expected, granular) in shapes {

@@ -9,6 +9,7 @@ mod limits;
 mod secret_key_ref;
 mod spec;
 mod status;
+mod token;
 
 pub use business_account::{AccountState, Adopt, BusinessAccount, BusinessAccountStatus};
 pub use definition::{definition, manifest};
@@ -17,3 +18,4 @@ pub use limits::*;
 pub use secret_key_ref::SecretKeyRef;
 pub use spec::{FlowsEncryptionKey, FlowsEncryptionKeySpec, Mode};
 pub use status::{FailedCall, FlowsEncryptionKeyStatus, NumberError, NumberState, ObservedSecret, PhoneNumberStatus};
+pub use token::{TokenInspection, TokenStatus};

@@ -10,6 +10,7 @@ use waflows_key::Fingerprint;
 
 use super::business_account::BusinessAccountStatus;
 use super::endpoint::EndpointStatus;
+use super::token::TokenStatus;
 
 /// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -85,6 +86,10 @@ pub struct FlowsEncryptionKeyStatus {
     /// When the operator calls Meta next, unless something changes before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_check_time: Option<Time>,
+
+    /// What Meta told about the access token; absent where the operator has not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenStatus>,
 
     /// The WhatsApp Business Accounts of the spec, in the order of the spec; absent without `spec.businessAccounts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
