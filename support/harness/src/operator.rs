@@ -45,10 +45,7 @@ impl Launch {
             flags,
         ];
         let given = variables.iter().map(|(name, value)| (*name, OsStr::new(*value)));
-        let always = [
-            ("KUBECONFIG", self.kubeconfig.as_os_str()),
-            ("WAFLOWS_TOKEN_INSPECTION", OsStr::new("false")),
-        ];
+        let always = [("KUBECONFIG", self.kubeconfig.as_os_str()), ("WAFLOWS_TOKEN_INSPECTION", OsStr::new("false"))];
         let environment: Vec<_> = given.chain(always).collect();
         Operator::new(Process::start(&self.program, arguments.concat(), &environment).unwrap())
     }

@@ -47,7 +47,7 @@ async fn counters_by_number_and_token() {
     let refused = graph.client.get(graph.url(OTHER_NUMBER)).bearer_auth("bad");
     refused.send().await.unwrap();
 
-    let counts = |reads, uploads| OperationCounts { reads, uploads, lists: 0 };
+    let counts = |reads, uploads| OperationCounts { reads, uploads, lists: 0, inspections: 0 };
     assert_eq!(graph.emulator.calls_to(NUMBER), counts(2, 1));
     assert_eq!(graph.emulator.calls_to(OTHER_NUMBER), counts(1, 0));
     assert_eq!(graph.emulator.calls_to("1").total(), 0);

@@ -107,6 +107,32 @@ mod tests {
     }
 
     #[test]
+    fn an_operator_of_the_version_before_cannot_read_a_resource_without_phone_number_ids() {
+        /// What that version requires of a spec. It leaves a resource alone that it cannot read, and logs the error.
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct SpecBefore {
+            #[expect(dead_code, reason = "only read")]
+            access_token_secret_ref: serde_json::Value,
+            #[expect(dead_code, reason = "only read")]
+            phone_number_ids: Vec<String>,
+        }
+        let accounts = serde_json::json!([{"id": "102290129340398"}]);
+        let token = serde_json::json!({"name": "meta-token", "key": "token"});
+        let spec = serde_json::json!({"accessTokenSecretRef": token, "businessAccounts": accounts});
+        let now: FlowsEncryptionKeySpec = serde_json::from_value(spec.clone()).unwrap();
+        assert_eq!((now.business_accounts.len(), now.fault()), (1, None));
+        let before = serde_json::from_value::<SpecBefore>(spec).unwrap_err();
+        assert_eq!(before.to_string(), "missing field `phoneNumberIds`");
+        // What it wrote itself, it reads again.
+        let listed = serde_json::json!({"accessTokenSecretRef": {"name": "a", "key": "b"}, "phoneNumberIds": ["1"]});
+        let spec: FlowsEncryptionKeySpec = serde_json::from_value(listed).unwrap();
+        let written = serde_json::to_value(spec).unwrap();
+        assert!(written.get("businessAccounts").is_none() && written.get("appId").is_none(), "{written}");
+        serde_json::from_value::<SpecBefore>(written).unwrap();
+    }
+
+    #[test]
     fn a_field_is_explained_in_whole_lines_and_the_spec_by_itself() {
         let version = definition().spec.versions.remove(0);
         let mut schema = version.schema.unwrap().open_api_v3_schema.unwrap();

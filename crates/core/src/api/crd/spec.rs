@@ -104,7 +104,8 @@ use super::status::FlowsEncryptionKeyStatus;
         .message("publicKey must not hold a private key, which would be stored with the resource: put it into a Secret that privateKeySecretRef names, or set what `openssl pkey -in private.pem -pubout` prints")
         .field_path(".publicKey"),
     validation = Rule::new("has(self.phoneNumberIds) || has(self.businessAccounts)")
-        .message("phoneNumberIds or businessAccounts must be set: without both there is no number to put the key on"),
+        .message("phoneNumberIds or businessAccounts must be set: without both there is no number to put the key on")
+        .field_path(".phoneNumberIds"),
 )]
 pub struct FlowsEncryptionKeySpec {
     /// Entry of a Secret that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. The
