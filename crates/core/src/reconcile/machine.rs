@@ -15,7 +15,6 @@
 //! The operator, `check`, the model checker, the simulation, the fuzz target and the stories in
 //! `crates/core/tests/stories` drive this one loop.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +22,10 @@ use jiff::Timestamp;
 
 use super::action::{Action, End, Event, StatusWrite};
 use super::ownership::claim_numbers;
+use super::reads::{PARALLEL_CALLS, Reads};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
-use crate::observation::Observation;
+use crate::observation::{Inputs, Observation};
 use crate::proof::EndpointProof;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
@@ -36,10 +36,6 @@ use crate::schedule::due::Work;
 use crate::status::summarize::{Summary, summarize, with_transition_times};
 use crate::store::store::Store;
 use crate::token::Inspection;
-
-/// Calls to Meta for one resource that run side by side. A call takes a quarter of a second, so that a resource of 500
-/// numbers is read in 15 s; more would let one resource use up the connections and the rate limit of all.
-pub const PARALLEL_CALLS: usize = 8;
 
 /// A long reconcile stores its status this often: users see how far it is, and little is lost with the process.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -85,36 +81,6 @@ enum Phase {
     Concluding(Arc<Summary>),
     Publishing(Arc<Summary>),
     Ended(End),
-}
-
-/// The numbers to read, or the accounts to list.
-#[derive(Debug, Clone, Default)]
-struct Reads {
-    /// Their positions in the observation.
-    waiting: VecDeque<usize>,
-    under_way: usize,
-    /// The first call goes alone: what refuses the first would refuse all.
-    has_answer: bool,
-}
-
-impl Reads {
-    fn next(&mut self, is_revoked: bool) -> Option<usize> {
-        let limit = if self.has_answer { PARALLEL_CALLS } else { 1 };
-        if is_revoked || self.under_way >= limit {
-            return None;
-        }
-        let position = self.waiting.pop_front()?;
-        self.under_way += 1;
-        Some(position)
-    }
-
-    fn is_over(&self, is_revoked: bool) -> bool {
-        self.under_way == 0 && (is_revoked || self.waiting.is_empty())
-    }
-
-    fn note_result(&mut self) {
-        (self.under_way, self.has_answer) = (self.under_way.saturating_sub(1), true);
-    }
 }
 
 impl Reconcile {
@@ -229,27 +195,16 @@ impl Reconcile {
             }
             match &mut self.phase {
                 Phase::Secrets => return Some(self.await_result(Action::ReadSecrets)),
-                Phase::Listing(lists) => {
-                    if let Some(position) = lists.next(self.is_revoked) {
-                        let account_id = self.observation.accounts[position].before.id.clone();
-                        return Some(Action::ListAccount { position, account_id });
-                    }
-                    if !lists.is_over(self.is_revoked) {
-                        return None;
-                    }
-                    self.observation_at(now).join();
-                    self.read();
-                }
-                Phase::Reading(reads) => {
-                    if let Some(position) = reads.next(self.is_revoked) {
-                        let phone_number_id = self.observation.numbers[position].before.phone_number_id.clone();
-                        return Some(Action::ReadNumber { position, phone_number_id });
-                    }
-                    if !reads.is_over(self.is_revoked) {
-                        return None;
-                    }
-                    self.phase = Phase::Claiming;
-                }
+                Phase::Listing(lists) => match lists.next(self.is_revoked) {
+                    Some(position) => return Some(self.list_account(position)),
+                    None if lists.is_over(self.is_revoked) => self.join(now),
+                    None => return None,
+                },
+                Phase::Reading(reads) => match reads.next(self.is_revoked) {
+                    Some(position) => return Some(self.read_number(position)),
+                    None if reads.is_over(self.is_revoked) => self.phase = Phase::Claiming,
+                    None => return None,
+                },
                 Phase::Claiming => return Some(self.await_result(Action::ClaimNumbers)),
                 Phase::Announcing => {
                     if !self.is_revoked {
@@ -286,16 +241,7 @@ impl Reconcile {
     /// Takes in a result. The outcome of an upload, if this result completes one.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Option<&Outcome> {
         match (event, &mut self.phase) {
-            (Event::SecretsRead(inputs), Phase::Secrets) => {
-                let observation = Arc::make_mut(&mut self.observation);
-                (observation.inputs, observation.now) = (Some(inputs), now);
-                let waiting = observation.unlisted();
-                if waiting.is_empty() {
-                    self.read();
-                } else {
-                    self.enter(Phase::Listing(Reads { waiting, ..Reads::default() }));
-                }
-            }
+            (Event::SecretsRead(inputs), Phase::Secrets) => self.ask(inputs, now),
             (Event::AccountListed(listing), Phase::Listing(lists)) => {
                 lists.note_result();
                 Arc::make_mut(&mut self.observation).note_list(listing);
@@ -360,9 +306,36 @@ impl Reconcile {
         observation
     }
 
+    fn read_number(&self, position: usize) -> Action {
+        let phone_number_id = self.observation.numbers[position].before.phone_number_id.clone();
+        Action::ReadNumber { position, phone_number_id }
+    }
+
+    fn list_account(&self, position: usize) -> Action {
+        Action::ListAccount { position, account_id: self.observation.accounts[position].before.id.clone() }
+    }
+
+    /// Every account is listed that could be: the numbers are those of the lists.
+    fn join(&mut self, now: Timestamp) {
+        self.observation_at(now).join();
+        self.read();
+    }
+
+    /// What the Secrets hold is known: the accounts are listed, if there are any, and then the numbers are read.
+    fn ask(&mut self, inputs: Inputs, now: Timestamp) {
+        let observation = Arc::make_mut(&mut self.observation);
+        (observation.inputs, observation.now) = (Some(inputs), now);
+        let waiting = observation.unlisted();
+        if waiting.is_empty() {
+            self.read();
+        } else {
+            self.enter(Phase::Listing(Reads::of(waiting)));
+        }
+    }
+
     fn read(&mut self) {
         let waiting = self.observation.unread();
-        self.enter(Phase::Reading(Reads { waiting, ..Reads::default() }));
+        self.enter(Phase::Reading(Reads::of(waiting)));
     }
 
     fn decide(&mut self, plan: Plan) {

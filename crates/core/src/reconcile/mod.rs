@@ -3,3 +3,4 @@
 pub mod action;
 pub mod machine;
 pub mod ownership;
+mod reads;

@@ -14,6 +14,10 @@ use crate::api::crd::{
 use crate::api::members;
 use crate::api::text::truncate;
 
+/// States of which it does not matter how old the last answer is.
+const NEVER_STALE: [NumberState; 4] =
+    [NumberState::Unreachable, NumberState::Conflict, NumberState::Refused, NumberState::Unregistered];
+
 /// The longest wait. A longer stored wait comes from a wrong clock.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -161,12 +165,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let turns_stale = status
         .phone_numbers
         .iter()
-        .filter(|number| {
-            !matches!(
-                number.state,
-                NumberState::Unreachable | NumberState::Conflict | NumberState::Refused | NumberState::Unregistered
-            )
-        })
+        .filter(|number| !NEVER_STALE.contains(&number.state))
         .filter_map(|number| stale_at(number, interval, now))
         .min()
         .filter(|_| can_ask);
@@ -176,18 +175,15 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     }
     // Include checks that are almost due, so that the checks of one resource stay together.
     let horizon = now + interval / 20;
-    let due = |attempts: Vec<(&String, Attempt)>| -> Vec<_> {
-        attempts
-            .into_iter()
-            .filter(|(_, next)| {
-                everything || wants_second_try || next.at <= now || (next.is_check && next.at <= horizon)
-            })
-            .filter(|_| something)
-            .map(|(id, _)| id.clone())
-            .collect()
+    let is_due = |next: &Attempt| {
+        something && (everything || wants_second_try || next.at <= now || (next.is_check && next.at <= horizon))
     };
-    let (numbers, accounts) = (due(attempts), due(lists));
+    let (numbers, accounts) = (due_ids(attempts, is_due), due_ids(lists, is_due));
     Due::Now(Work { inputs: !numbers.is_empty() || !accounts.is_empty(), numbers, accounts, reset_backoff })
+}
+
+fn due_ids(attempts: Vec<(&String, Attempt)>, is_due: impl Fn(&Attempt) -> bool) -> Vec<String> {
+    attempts.into_iter().filter(|(_, next)| is_due(next)).map(|(id, _)| id.clone()).collect()
 }
 
 struct Attempt {
