@@ -43,6 +43,7 @@ mod rotation;
 mod scope;
 mod shutdown;
 mod suspension;
+mod tokens;
 mod traces;
 mod transitions;
 mod troubles;
