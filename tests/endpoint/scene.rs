@@ -1,18 +1,10 @@
 //! The setup of a test: a namespace with a Service, and an emulator whose replicas are the pods.
-//!
-//! The emulator listens on 127.0.0.1, 127.0.0.2 and so on. The API server takes no EndpointSlice with such an address, so
-//! the pods have 198.18.0.1, 198.18.0.2 and so on, and the policy says that these stand for loopback.
-
-use std::time::{Duration, Instant};
 
 use endpoint_emulator::{Config, Emulator, KeyChange};
-use harness::TestKey;
 use harness::cluster::{client, new_namespace};
-use harness::wait::PATIENCE;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use harness::{FlowService, TestKey};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client};
+use kube::Client;
 use reqwest::Certificate;
 use serde_json::{Value, json};
 use waflows_core::api::conditions::{ConditionReason, Reason};
@@ -61,37 +53,29 @@ impl Scene {
 
     /// Creates the Service, its pods and its EndpointSlice.
     pub(crate) async fn serve(&self, replicas: u8) {
-        self.create_service(self.service()).await;
-        let mut endpoints = Vec::new();
-        for replica in 1..=replicas {
-            let (pod, address) = (format!("flows-{replica}"), format!("198.18.0.{replica}"));
-            self.create_pod(&self.namespace, &pod, &address, json!({})).await;
-            endpoints.push(self.endpoint(&pod, &address));
-        }
-        self.create_slice("flows-1", &json!(endpoints)).await;
+        self.flows().serve(1..=replicas).await.unwrap();
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.emulator.address(0).port()
     }
 
+    fn flows(&self) -> FlowService {
+        FlowService { client: self.client.clone(), namespace: self.namespace.clone(), port: self.port() }
+    }
+
     /// The Service `flows`.
     pub(crate) fn service(&self) -> Value {
-        json!({
-            "metadata": {"name": "flows"},
-            "spec": {"selector": {"app": "flows"}, "ports": [{"name": "http", "port": 80, "targetPort": self.port()}]},
-        })
+        self.flows().manifest()
     }
 
     pub(crate) async fn create_service(&self, service: Value) {
-        let services: Api<Service> = Api::namespaced(self.client.clone(), &self.namespace);
-        services.create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
+        self.flows().create(service).await.unwrap();
     }
 
     /// A ready endpoint for a pod.
     pub(crate) fn endpoint(&self, pod: &str, address: &str) -> Value {
-        let target = json!({"kind": "Pod", "namespace": self.namespace, "name": pod});
-        json!({"addresses": [address], "conditions": {"ready": true}, "targetRef": target})
+        self.flows().endpoint(pod, address)
     }
 
     /// An EndpointSlice of the Service `flows`, as the controller or a tenant writes it.
@@ -101,43 +85,16 @@ impl Scene {
 
     /// The same, for addresses that the API server may refuse.
     pub(crate) async fn try_slice(&self, name: &str, family: &str, endpoints: &Value) -> kube::Result<EndpointSlice> {
-        let slice = json!({
-            "metadata": {"name": name, "labels": {"kubernetes.io/service-name": "flows"}},
-            "addressType": family,
-            "ports": [{"name": "http", "port": self.port(), "protocol": "TCP"}],
-            "endpoints": endpoints,
-        });
-        let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), &self.namespace);
-        slices.create(&PostParams::default(), &serde_json::from_value(slice).unwrap()).await
+        self.flows().create_slice(name, family, endpoints).await
     }
 
     /// A pod with an address in its status. There is no kubelet.
     pub(crate) async fn create_pod(&self, namespace: &str, name: &str, address: &str, spec: Value) {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let mut pod = json!({
-            "metadata": {"name": name, "labels": {"app": "flows"}},
-            "spec": {"containers": [{"name": "flows", "image": "flows"}], "automountServiceAccountToken": false},
-        });
-        pod["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-        let pod = serde_json::from_value(pod).unwrap();
-        // A controller makes the ServiceAccount of a new namespace.
-        let begun = Instant::now();
-        while let Err(error) = pods.create(&PostParams::default(), &pod).await {
-            assert!(begun.elapsed() < PATIENCE, "{error}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        self.set_pod_status(
-            namespace,
-            name,
-            json!({"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}),
-        )
-        .await;
+        self.flows().create_pod(namespace, name, address, spec).await.unwrap();
     }
 
     pub(crate) async fn set_pod_status(&self, namespace: &str, name: &str, status: Value) {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let body = Patch::Merge(json!({"status": status}));
-        pods.patch_status(name, &PatchParams::default(), &body).await.unwrap();
+        self.flows().set_pod_status(namespace, name, status).await.unwrap();
     }
 
     /// The targets of `endpoint.service`.

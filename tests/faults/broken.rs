@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use fault_proxy::{Action, Call, Point, Side, UPLOADS, Which};
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, GraphError};
 use harness::TOKEN;
 use harness::emulator::upload;
@@ -11,10 +12,8 @@ use harness::storefront::{APP_SECRET, NAME, NEW, NUMBERS, OLD, secrets, spec};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::fault::{self, Action, Call};
 use crate::job::{Job, Reference, Stage};
 use crate::oracle::{Footprint, growth, superfluous, tried_too_often};
-use crate::writes::{Point, Side, UPLOADS, Which};
 
 /// An operator that has done the first stage and stands still.
 async fn stopped() -> (Job, &'static Reference) {
@@ -80,7 +79,7 @@ async fn an_upload_too_many_is_seen() {
 
     // Also where none of them takes effect: with those of the stage itself these are more than the whole job needs.
     assert_eq!(tried_too_often(&reference.writes, &job.writes.made(), 0), None);
-    job.graph.set(fault::Fault { of: Call::is_write, action: Action::Answer { status: 500, retry_after: None } });
+    job.graph.set(fault_proxy::Fault { of: Call::is_write, action: Action::Answer { status: 500, retry_after: None } });
     for _ in 0..2 {
         assert!(!upload(&job.graph.url, APP_SECRET, NUMBERS[0], &key).await.is_success());
     }
@@ -121,7 +120,7 @@ async fn what_is_not_given_back_is_seen() {
     let lean = Footprint::of(&job);
     assert_eq!(growth(&lean, &Footprint::of(&job)), None);
     // A request that nobody ever answers.
-    job.graph.set(fault::Fault { of: |_| true, action: Action::Silence });
+    job.graph.set(fault_proxy::Fault { of: |_| true, action: Action::Silence });
     let url = job.graph.url.clone();
     let hanging = tokio::spawn(async move { reqwest::get(url).await });
     job.world.wait_until("a request hangs", || job.graph.open() == 1).await;

@@ -1,9 +1,9 @@
 //! The operator is killed before and after each of its writes, one after the other, and started again.
 
+use fault_proxy::{Point, Side, Which};
 use futures::StreamExt;
 
 use crate::job::{Job, Reference, Stage, at_once};
-use crate::writes::{Point, Side, Which};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_write_changes_nothing_in_the_end() {

@@ -4,21 +4,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use fault_proxy::{Action, Call, Fault, Proxy, Writes};
 use graph_emulator::Config;
+use harness::cluster::kubeconfig_of;
 use harness::state::{self, Uploads, differences};
 use harness::storefront::{APP_SECRET, FLAGS, NAME, NEW, NUMBERS, OLD, PASSPHRASE, secrets, spec, want_proof};
 use harness::wait::PATIENCE;
 use harness::{Launch, TOKEN, World, client, condition_of, control_plane, emulator, new_namespace, secrecy};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::OPERATOR;
-use crate::fault::{Action, Call, Fault, Leg};
 use crate::oracle::{self, Footprint};
-use crate::proxy::Proxy;
-use crate::writes::Writes;
 
 /// Between two looks at the state, which takes several requests.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -31,6 +30,15 @@ pub(crate) fn at_once() -> usize {
 }
 
 static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(at_once()));
+
+/// The two connections of the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leg {
+    /// To the API server.
+    Kubernetes,
+    /// To Meta.
+    Graph,
+}
 
 /// The parts of the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +130,7 @@ impl Job {
         set(&kubernetes, &graph);
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = folder.path().join("kubeconfig");
-        std::fs::write(&kubeconfig, kubeconfig_for(&kubernetes.url, cluster.admin_token())).unwrap();
+        std::fs::write(&kubeconfig, kubeconfig_of(&kubernetes.url, cluster.admin_token())).unwrap();
         let flags: Vec<_> =
             FLAGS.iter().chain(flags).map(|flag| if *flag == "{namespace}" { &namespace } else { *flag }).collect();
         let launch = Launch::new(OPERATOR, &kubeconfig, &graph.url);
@@ -261,16 +269,4 @@ impl Job {
         self.shrink_to(&reference.footprint).await?;
         oracle::superfluous(&reference.uploads, &self.uploads()).map_or(Ok(()), Err)
     }
-}
-
-fn kubeconfig_for(server: &str, token: &str) -> String {
-    let config = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": {"server": server}}],
-        "users": [{"name": "test", "user": {"token": token}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "current-context": "test",
-    });
-    config.to_string()
 }

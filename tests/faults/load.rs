@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fault_proxy::{Action, Call, Fault, UPLOADS};
 use futures::{StreamExt, TryStreamExt};
 use harness::state::Uploads;
 use harness::storefront::{FLAGS, NAME, NUMBERS};
@@ -11,10 +12,8 @@ use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::fault::{Action, Call, Fault};
 use crate::job::{Job, Reference, Stage};
 use crate::oracle::superfluous;
-use crate::writes::UPLOADS;
 
 /// Changes of Secrets that nobody refers to.
 const CHANGES: usize = 2000;

@@ -2,18 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
-mod body;
 mod broken;
 mod crash;
-mod fault;
 mod job;
 mod load;
 mod oracle;
-mod proxy;
 mod stale;
 mod storm;
 mod table;
-mod writes;
 
 /// The operator's binary.
 const OPERATOR: &str = env!("CARGO_BIN_EXE_waflows-operator");

@@ -1,10 +1,10 @@
 //! What must hold, whatever went wrong meanwhile. `broken.rs` sees each of these complain.
 
+use fault_proxy::UPLOADS;
 use harness::memory;
 use harness::state::Uploads;
 
 use crate::job::Job;
-use crate::writes::UPLOADS;
 
 /// How much more memory a process may have at its end than one that met no fault.
 const RESIDENT_KIB: u64 = 24 * 1024;

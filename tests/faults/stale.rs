@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use fault_proxy::{Action, Call, Fault, Snapshot};
 use harness::is_current;
 use harness::storefront::{self, NAME, NUMBERS};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use waflows_core::api::crd::FlowsEncryptionKey;
 
-use crate::fault::{Action, Call, Fault};
 use crate::job::{Job, Reference, Stage};
 use crate::oracle::superfluous;
-use crate::proxy::Snapshot;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_onto_an_older_snapshot_uploads_nothing_and_loses_no_status() {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use fault_proxy::{Action, Call, Fault};
 use harness::storefront::NUMBERS;
 
-use crate::fault::{Action, Call, Fault, Leg};
-use crate::job::{Job, Reference, Stage};
+use crate::job::{Job, Leg, Reference, Stage};
 use crate::oracle::superfluous;
 
 /// How often something is tried before the fault is lifted.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
+use fault_proxy::{Action, Call, Fault};
 use futures::StreamExt;
 
-use crate::fault::{Action, Call, Fault, Leg};
-use crate::job::{Job, Reference, Stage, at_once};
+use crate::job::{Job, Leg, Reference, Stage, at_once};
 use crate::oracle;
 
 struct Row {

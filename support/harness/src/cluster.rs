@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client};
+use serde_json::json;
 
 use crate::objects::named;
 use crate::process::{self, Printed};
@@ -52,6 +53,19 @@ pub fn kubectl(control_plane: &ControlPlane, arguments: &[&str]) -> String {
 /// Runs kubectl with all rights.
 pub fn try_kubectl(control_plane: &ControlPlane, arguments: &[&str], input: &str) -> Printed {
     process::run(control_plane.kubectl().args(arguments), input)
+}
+
+/// A kubeconfig for a server, with the rights of a token.
+pub fn kubeconfig_of(server: &str, token: &str) -> String {
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": {"server": server}}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    });
+    config.to_string()
 }
 
 /// The settings of a client, from a kubeconfig.

@@ -8,6 +8,7 @@
 
 pub mod cluster;
 pub mod emulator;
+pub mod flow_service;
 pub mod http;
 pub mod keys;
 pub mod memory;
@@ -23,6 +24,7 @@ pub mod wait;
 pub mod world;
 
 pub use cluster::{client, client_of, control_plane, kubectl, new_control_plane, new_namespace};
+pub use flow_service::FlowService;
 pub use keys::TestKey;
 pub use objects::{TOKEN, many_numbers, strs};
 pub use operator::{Launch, Operator};

@@ -24,8 +24,9 @@ use crate::writes::{Side, Writes};
 const BODY_LIMIT: usize = 16 << 20;
 
 /// A running proxy, over plain HTTP/1.1. Dropping it closes its port.
-pub(crate) struct Proxy {
-    pub(crate) url: String,
+pub struct Proxy {
+    /// `http://127.0.0.1:4711`
+    pub url: String,
     relay: Arc<Relay>,
     task: JoinHandle<()>,
 }
@@ -45,11 +46,11 @@ pub(crate) struct Relay {
 }
 
 /// Answers to lists, by path, as they were at one moment.
-pub(crate) type Snapshot = HashMap<String, (HeaderMap, Bytes)>;
+pub type Snapshot = HashMap<String, (HeaderMap, Bytes)>;
 
 impl Proxy {
     /// Before a server whose certificate is signed by `ca`, where it has one.
-    pub(crate) async fn start(upstream: &str, ca: Option<&Path>, writes: Arc<Writes>) -> Self {
+    pub async fn start(upstream: &str, ca: Option<&Path>, writes: Arc<Writes>) -> Self {
         let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         if let Some(ca) = ca {
             client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&std::fs::read(ca).unwrap()).unwrap());
@@ -77,48 +78,48 @@ impl Proxy {
     }
 
     /// From now on calls that match go wrong, and so do watches that are open.
-    pub(crate) fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: Fault) {
         self.relay.met.store(0, Ordering::SeqCst);
         self.relay.fault.send_replace(Some(Arc::new(fault)));
     }
 
     /// All is well again.
-    pub(crate) fn lift(&self) {
+    pub fn lift(&self) {
         self.relay.fault.send_replace(None);
     }
 
     /// How often the fault was met since it was set.
-    pub(crate) fn met(&self) -> usize {
+    pub fn met(&self) -> usize {
         self.relay.met.load(Ordering::SeqCst)
     }
 
     /// Watches that lost events and have not been answered 410 yet.
-    pub(crate) fn lost(&self) -> usize {
+    pub fn lost(&self) -> usize {
         self.relay.gone.lock().unwrap().len()
     }
 
     /// Requests that wait for their answer, or for more of it.
-    pub(crate) fn open(&self) -> usize {
+    pub fn open(&self) -> usize {
         self.relay.open.load(Ordering::SeqCst)
     }
 
     /// How often a path was called with a method.
-    pub(crate) fn count(&self, matches: impl Fn(&str) -> bool) -> usize {
+    pub fn count(&self, matches: impl Fn(&str) -> bool) -> usize {
         self.relay.counts.lock().unwrap().iter().filter(|(call, _)| matches(call)).map(|(_, count)| count).sum()
     }
 
     /// Method and path of every call, and how often it was made.
-    pub(crate) fn counts(&self) -> Vec<(String, usize)> {
+    pub fn counts(&self) -> Vec<(String, usize)> {
         self.relay.counts.lock().unwrap().iter().map(|(call, count)| (call.clone(), *count)).collect()
     }
 
     /// The lists that the operator asked for.
-    pub(crate) fn lists(&self) -> Vec<String> {
+    pub fn lists(&self) -> Vec<String> {
         self.relay.lists.lock().unwrap().values().map(|(uri, _)| uri.to_string()).collect()
     }
 
     /// What the lists that the operator asked for would answer now.
-    pub(crate) async fn snapshot(&self) -> Snapshot {
+    pub async fn snapshot(&self) -> Snapshot {
         let lists = self.relay.lists.lock().unwrap().clone();
         let mut snapshot = Snapshot::new();
         for (path, (uri, headers)) in lists {

@@ -7,11 +7,11 @@ use tokio::sync::watch;
 use crate::fault::Call;
 
 /// In the path of every upload.
-pub(crate) const UPLOADS: &str = "/whatsapp_business_encryption";
+pub const UPLOADS: &str = "/whatsapp_business_encryption";
 
 /// Where a write is when the operator dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum Side {
     /// It left the operator, and reaches nobody.
     Before,
     /// It was fulfilled, and the operator does not learn of it.
@@ -20,7 +20,7 @@ pub(crate) enum Side {
 
 /// One of the writes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Which {
+pub enum Which {
     /// From 1.
     Number(usize),
     /// The first to a path with this in it.
@@ -29,9 +29,11 @@ pub(crate) enum Which {
 
 /// Where the world stands still.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Point {
-    pub(crate) which: Which,
-    pub(crate) side: Side,
+pub struct Point {
+    /// The write.
+    pub which: Which,
+    /// How far the write comes.
+    pub side: Side,
 }
 
 impl Point {
@@ -45,7 +47,7 @@ impl Point {
 
 /// Shared by the proxies of one operator.
 #[derive(Default)]
-pub(crate) struct Writes {
+pub struct Writes {
     made: Mutex<Vec<String>>,
     stop_at: Mutex<Option<Point>>,
     stopped: watch::Sender<bool>,
@@ -53,37 +55,38 @@ pub(crate) struct Writes {
 
 impl Writes {
     /// From now on the world stands still at this point.
-    pub(crate) fn stop_at(&self, point: Point) {
+    pub fn stop_at(&self, point: Point) {
         *self.stop_at.lock().unwrap() = Some(point);
     }
 
     /// The world goes on, for an operator that is started now.
-    pub(crate) fn go_on(&self) {
+    pub fn go_on(&self) {
         *self.stop_at.lock().unwrap() = None;
         self.stopped.send_replace(false);
     }
 
     /// All writes so far: method and path.
-    pub(crate) fn made(&self) -> Vec<String> {
+    pub fn made(&self) -> Vec<String> {
         self.made.lock().unwrap().clone()
     }
 
     /// How many of them were uploads, whatever became of them.
-    pub(crate) fn uploads(&self) -> usize {
+    pub fn uploads(&self) -> usize {
         self.made.lock().unwrap().iter().filter(|write| write.contains(UPLOADS)).count()
     }
 
     /// How many of them were writes of a status.
-    pub(crate) fn of_statuses(&self) -> usize {
+    pub fn of_statuses(&self) -> usize {
         self.made.lock().unwrap().iter().filter(|write| write.ends_with("/status")).count()
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
+    /// Whether the point is reached.
+    pub fn is_stopped(&self) -> bool {
         *self.stopped.borrow()
     }
 
     /// Waits until the point is reached.
-    pub(crate) async fn stopped(&self) {
+    pub async fn stopped(&self) {
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 

@@ -7,21 +7,15 @@ use axum::http::{Method, Uri};
 
 use crate::proxy::Snapshot;
 
-/// The two connections of the operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leg {
-    /// To the API server.
-    Kubernetes,
-    /// To Meta.
-    Graph,
-}
-
 /// A request, as far as faults tell requests apart.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) is_watch: bool,
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The path, without query.
+    pub path: String,
+    /// Whether the query asks for a watch.
+    pub is_watch: bool,
 }
 
 impl Call {
@@ -30,49 +24,55 @@ impl Call {
         Self { method: method.clone(), path: uri.path().to_owned(), is_watch }
     }
 
-    pub(crate) fn ends_with(&self, end: &str) -> bool {
+    /// Whether the path ends in this way.
+    pub fn ends_with(&self, end: &str) -> bool {
         self.path.ends_with(end)
     }
 
-    pub(crate) fn is_list(&self) -> bool {
+    /// A list of all Secrets, or of all resources.
+    pub fn is_list(&self) -> bool {
         let of_all = self.ends_with("/secrets") || self.ends_with("/flowsencryptionkeys");
         self.method == Method::GET && !self.is_watch && of_all
     }
 
-    pub(crate) fn is_write(&self) -> bool {
+    /// Anything but a GET.
+    pub fn is_write(&self) -> bool {
         self.method != Method::GET
     }
 
     /// A write of a status.
-    pub(crate) fn is_status(&self) -> bool {
+    pub fn is_status(&self) -> bool {
         self.is_write() && self.ends_with("/status")
     }
 
     /// The contents of one Secret.
-    pub(crate) fn is_secret(&self) -> bool {
+    pub fn is_secret(&self) -> bool {
         self.method == Method::GET && self.path.contains("/secrets/")
     }
 
     /// About the Lease.
-    pub(crate) fn is_lease(&self) -> bool {
+    pub fn is_lease(&self) -> bool {
         self.path.contains("/leases")
     }
 
-    pub(crate) fn is_event(&self) -> bool {
+    /// A write of an event.
+    pub fn is_event(&self) -> bool {
         self.is_write() && self.path.contains("/events")
     }
 }
 
 /// What goes wrong with which calls.
 #[derive(Clone)]
-pub(crate) struct Fault {
-    pub(crate) of: fn(&Call) -> bool,
-    pub(crate) action: Action,
+pub struct Fault {
+    /// Which calls.
+    pub of: fn(&Call) -> bool,
+    /// What the operator gets.
+    pub action: Action,
 }
 
 /// What the operator gets.
 #[derive(Clone)]
-pub(crate) enum Action {
+pub enum Action {
     /// The answer, later; of a watch, every event later.
     Delay(Duration),
     /// A reset in place of an answer; the request reaches nobody. Watches are cut.
@@ -88,7 +88,12 @@ pub(crate) enum Action {
     /// The answer byte by byte; of a watch, every event.
     Drip(Duration),
     /// This failure. Watches that are open stay.
-    Answer { status: u16, retry_after: Option<u64> },
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// `Retry-After` in seconds.
+        retry_after: Option<u64>,
+    },
     /// Watches are held back until the fault is lifted; all else passes.
     HoldEvents,
     /// Watches lose what happens until the fault is lifted; then they end, and the next one is answered 410.
@@ -104,7 +109,7 @@ impl Action {
     }
 
     /// Whether an open watch loses what happens.
-    pub(crate) fn silences_watches(&self) -> bool {
+    pub fn silences_watches(&self) -> bool {
         matches!(self, Self::Silence | Self::SilenceAfter | Self::Stall | Self::LoseEvents)
     }
 
@@ -112,7 +117,8 @@ impl Action {
         matches!(self, Self::Reset | Self::ResetAfter)
     }
 
-    pub(crate) fn holds_watches(&self) -> bool {
+    /// Whether an open watch is held back.
+    pub fn holds_watches(&self) -> bool {
         matches!(self, Self::HoldEvents | Self::Replay(_))
     }
 }
