@@ -143,7 +143,8 @@ impl Credentials {
     }
 
     pub(super) fn redactor(&self) -> Redactor<'_> {
-        let beside = self.beside.iter().map(|secret| Some(secret.expose_secret()));
+        let app_secret = self.app_secret.as_ref().map(|secret| &secret.0);
+        let beside = self.beside.iter().chain(app_secret).map(|secret| Some(secret.expose_secret()));
         Redactor::new([Some(self.token.0.expose_secret()), self.proof()].into_iter().chain(beside))
     }
 

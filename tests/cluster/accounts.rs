@@ -112,7 +112,7 @@ async fn an_account_that_is_refused_stops_no_listed_number() {
     world.apply("storefront", mixed).await.unwrap();
     let told = |resource: &FlowsEncryptionKey| {
         let accounts = &resource.status.as_ref().unwrap().business_accounts;
-        accounts.iter().any(|account| account.message.contains("this is the ID of a phone number"))
+        accounts.iter().any(|account| account.message.contains("This is the ID of a phone number"))
     };
     world.wait("storefront", "told what the ID is", told).await;
 }

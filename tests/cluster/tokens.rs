@@ -22,12 +22,14 @@ async fn a_token_that_ends_soon_is_told_of_and_stops_nothing() {
     world.emulator.set_token(TOKEN, Token { inspection, ..Token::default() });
     for (name, number) in ["storefront", "support"].into_iter().zip(NUMBERS) {
         world.roll_out(name, &[number]).await;
-        let told = |resource: &FlowsEncryptionKey| {
-            condition_of(resource, ConditionType::TokenAccepted).1 == "TokenExpiring"
-        };
+        let told =
+            |resource: &FlowsEncryptionKey| condition_of(resource, ConditionType::TokenAccepted).1 == "TokenExpiring";
         let resource = world.wait(name, "told of the end of the token", told).await;
         let token = token_of(&resource).unwrap();
-        assert_eq!((token.inspection, token.expires_time.as_ref().map(|at| at.0.as_second())), (TokenInspection::Valid, Some(end)));
+        assert_eq!(
+            (token.inspection, token.expires_time.as_ref().map(|at| at.0.as_second())),
+            (TokenInspection::Valid, Some(end))
+        );
         assert_eq!(condition_of(&resource, ConditionType::TokenAccepted).0, "True");
         assert_eq!(condition_of(&resource, ConditionType::Ready).0, "True");
     }

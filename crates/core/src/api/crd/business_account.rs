@@ -7,7 +7,7 @@ use kube_derive::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::NumberError;
+use super::error::NumberError;
 
 /// A WhatsApp Business Account. Each connected number of the account must hold the key. The operator finds the numbers by
 /// itself, with the permission `whatsapp_business_management`.

@@ -5,6 +5,7 @@
 mod business_account;
 mod definition;
 mod endpoint;
+mod error;
 mod limits;
 mod secret_key_ref;
 mod spec;
@@ -14,8 +15,9 @@ mod token;
 pub use business_account::{AccountState, Adopt, BusinessAccount, BusinessAccountStatus};
 pub use definition::{definition, manifest};
 pub use endpoint::{Endpoint, EndpointService, EndpointStatus, FailingTarget, Scheme};
+pub use error::{FailedCall, NumberError};
 pub use limits::*;
 pub use secret_key_ref::SecretKeyRef;
 pub use spec::{FlowsEncryptionKey, FlowsEncryptionKeySpec, Mode};
-pub use status::{FailedCall, FlowsEncryptionKeyStatus, NumberError, NumberState, ObservedSecret, PhoneNumberStatus};
+pub use status::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus};
 pub use token::{TokenInspection, TokenStatus};
