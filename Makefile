@@ -86,7 +86,8 @@ generate: ## write what is made from the Rust code: crds/, the tables in docs/, 
 	WAFLOWS_GENERATE=1 cargo test --quiet --locked -p waflows-operator --test check bad_inputs
 
 .PHONY: record
-record: tools ## write docs/argocd/testdata: what the operator reports in each situation
+record: tools ## write docs/argocd/testdata, docs/session.svg and the golden tables: what is reported in each situation
+	WAFLOWS_GENERATE=1 cargo test --quiet --locked --test verbs -- session status
 	WAFLOWS_GENERATE=1 cargo test --quiet --locked --test cluster gitops::situations
 	WAFLOWS_GENERATE=1 cargo test --quiet --locked --test cluster gitops::recordings
 

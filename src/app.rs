@@ -263,7 +263,7 @@ pub(crate) fn for_single_requests(mut config: kube::Config) -> kube::Config {
 /// Configuration for watches. The API server ends a watch after 290 s at the latest. If a watch is silent for longer,
 /// its connection is dead and the watch is restarted. The caller retries, not the client: the client's backoff would
 /// continue after the API server is back.
-fn for_watches(mut config: kube::Config) -> kube::Config {
+pub(crate) fn for_watches(mut config: kube::Config) -> kube::Config {
     config.connect_timeout = Some(WATCH_CONNECT_TIMEOUT);
     config.default_retry = false;
     config.read_timeout = Some(WATCH_TIMEOUT);
@@ -328,14 +328,32 @@ pub(crate) fn named(namespaces: &[String]) -> Vec<String> {
 }
 
 fn stop_on_signal() -> std::io::Result<CancellationToken> {
-    use tokio::signal::unix::{SignalKind, signal};
     let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let signal = signal()?;
     let stopping = stop.clone();
     tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        signal.await;
         tracing::info!("stopping");
         stopping.cancel();
     });
     Ok(stop)
+}
+
+/// Ends with SIGTERM or Ctrl-C.
+#[cfg(unix)]
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
+}
+
+/// Ends with Ctrl-C.
+#[cfg(not(unix))]
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a handler, Ctrl-C ends the process anyway.
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

@@ -8,6 +8,8 @@
 //! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
 //! - [`endpoint`]: the client of Flow endpoints, and the words for their answers
 //! - [`check`], [`inspect`], [`numbers`], [`ping`] and [`token`]: the subcommands that change nothing
+//! - [`verbs`]: the subcommands for every day, which read and change resources
+//! - [`completion`], [`json_schema`], [`plugin`]: shells, editors and kubectl
 //! - [`app`], [`cli`], [`command_output`], [`credential_files`], [`selector`], [`server`], [`telemetry`]: the process
 
 mod apiserver;
@@ -15,6 +17,7 @@ pub mod app;
 pub mod check;
 pub mod cli;
 pub mod command_output;
+pub mod completion;
 pub mod controller;
 pub mod credential_files;
 pub mod endpoint;
@@ -22,13 +25,17 @@ pub mod graph;
 pub mod health;
 mod input_file;
 pub mod inspect;
+pub mod json_schema;
 pub mod leader;
 pub mod metrics;
 pub mod numbers;
 mod outbound;
 pub mod ping;
+pub mod plugin;
 pub mod selector;
 pub mod server;
 mod sieve;
+mod table;
 pub mod telemetry;
 pub mod token;
+pub mod verbs;

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
+#[path = "generated/cli.rs"]
+mod cli;
 #[path = "generated/flags.rs"]
 mod flags;
 #[path = "generated/reference.rs"]
@@ -22,6 +24,11 @@ fn crds_are_what_the_types_say() {
 #[test]
 fn docs_list_every_flag() {
     check("docs/flags.md", &flags::page());
+}
+
+#[test]
+fn docs_list_every_command() {
+    check_table("docs/cli.md", "commands", "src/cli", &cli::sections());
 }
 
 #[test]

@@ -1,16 +1,25 @@
-//! Reads resources and Secrets from the cluster of the current kubeconfig. Read-only.
+//! Reads resources and Secrets from the cluster of the kubeconfig, and has the API server try manifests. Writes nothing.
 
 use std::collections::BTreeSet;
 
+use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use waflows_core::api::crd::FlowsEncryptionKey as Resource;
+use waflows_core::store::object_key::ObjectKey;
 
 use super::error::CheckError;
-use crate::apiserver::{self, describe};
-use crate::app::for_single_requests;
+use super::report::Problem;
+use crate::apiserver::describe;
+use crate::cli::ClusterArgs;
 use crate::controller::secrets::{Fetched, fetch};
+use crate::verbs::connection::{ConnectError, Connection};
+
+/// The field manager of the dry run. As nothing is stored, it owns nothing.
+const FIELD_MANAGER: &str = "waflows-check";
+/// Manifests that are tried at the same time.
+const PARALLEL: usize = 4;
 
 /// A client of the cluster.
 pub(super) struct Cluster {
@@ -32,11 +41,12 @@ impl Cluster {
     ///
     /// # Errors
     /// If no cluster is configured.
-    pub(super) async fn connect() -> Result<Self, CheckError> {
-        let config = kube::Config::infer().await.map_err(CheckError::Kubeconfig)?;
-        let namespace = config.default_namespace.clone();
-        let client = apiserver::client(for_single_requests(config)).map_err(CheckError::Client)?;
-        Ok(Self { client, namespace })
+    pub(super) async fn connect(args: &ClusterArgs) -> Result<Self, CheckError> {
+        let connection = Connection::open(args).await.map_err(|error| match error {
+            ConnectError::NoCluster(error) => CheckError::Kubeconfig(error),
+            error => CheckError::Connect(error),
+        })?;
+        Ok(Self { client: connection.client, namespace: connection.namespace })
     }
 
     /// Lists the resources in the operator's namespaces, because any of them may own a number, and in the namespaces to
@@ -94,5 +104,37 @@ impl Cluster {
             Ok((_, fetched)) => Ok(fetched),
             Err(error) => Err(format!("{error}.")),
         }
+    }
+
+    /// Has the API server try every manifest, without storing it. Returns what it refuses, with the admission policies of
+    /// the cluster. What could not be tried is told, and is no problem: the definition or the namespace may be installed
+    /// together with the resources.
+    pub(super) async fn try_all(&self, resources: &[(String, Resource)]) -> Vec<Problem> {
+        let tries = resources.iter().map(|(origin, resource)| async move {
+            let key = ObjectKey::of(&resource.metadata);
+            let api: Api<Resource> = Api::namespaced(self.client.clone(), &key.namespace);
+            let params = PatchParams::apply(FIELD_MANAGER).dry_run().force();
+            let answer = api.patch(&key.name, &params, &Patch::Apply(resource)).await;
+            let (message, is_refused) = refusal(&answer.err()?)?;
+            if is_refused {
+                return Some(Problem::of_resource(&key, origin.clone(), "", message));
+            }
+            eprintln!("waflows-operator: {key} was not tried on the API server: {message}");
+            None
+        });
+        futures::stream::iter(tries).buffered(PARALLEL).filter_map(|problem| async { problem }).collect().await
+    }
+}
+
+/// What the API server says of a dry run, and whether it would refuse the resource. None where it could not look.
+fn refusal(error: &kube::Error) -> Option<(String, bool)> {
+    let kube::Error::Api(status) = error else { return Some((describe(error), false)) };
+    let is_admission = status.message.contains("admission webhook") || status.message.contains("denied request");
+    match status.code {
+        // The definition or the namespace is missing.
+        404 => None,
+        403 if !is_admission => Some((status.message.clone(), false)),
+        400..500 => Some((format!("the API server refuses it: {}", status.message), true)),
+        _ => Some((status.message.clone(), false)),
     }
 }

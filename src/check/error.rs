@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use waflows_core::store::object_key::ObjectKey;
 
 use crate::app::StartError;
+use crate::verbs::connection::ConnectError;
 
 /// The reasons for which `check` reaches no verdict at all.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +28,9 @@ pub enum CheckError {
     /// No cluster is configured.
     #[error("no cluster to look into: set KUBECONFIG, or give manifests with -f ({0})")]
     Kubeconfig(#[source] kube::config::InferConfigError),
-    /// The Kubernetes client cannot be set up.
-    #[error("the Kubernetes client could not be set up: {0}")]
-    Client(#[source] kube::Error),
+    /// The kubeconfig cannot be used.
+    #[error(transparent)]
+    Connect(ConnectError),
     /// The cluster does not have the CustomResourceDefinition.
     #[error("the cluster knows no FlowsEncryptionKeys: waflows-operator crd | kubectl apply --server-side -f -")]
     NotInstalled,
@@ -37,7 +38,7 @@ pub enum CheckError {
     #[error("{0}")]
     MayNotList(String),
     /// The user may not list the resources of all namespaces.
-    #[error("{0}; with --namespaces you can name those that you may see")]
+    #[error("{0}; with --operator-namespaces (the old name: --namespaces) you can name those that you may see")]
     MayNotListAll(String),
     /// The list of the resources failed.
     #[error("listing FlowsEncryptionKeys: {0}")]
@@ -49,7 +50,7 @@ pub enum CheckError {
     #[error("there is no FlowsEncryptionKey in {0}")]
     NothingGiven(String),
     /// The label selector is invalid.
-    #[error("--selector: {0:?} is no label selector such as team=checkout")]
+    #[error("--operator-selector: {0:?} is no label selector such as team=checkout")]
     Selector(String),
     /// `-f -` is given twice, but there is only one standard input.
     #[error("standard input can be given once: -f -")]

@@ -2,13 +2,14 @@
 //!
 //! [`manifests`] (with [`yaml`]) and [`cluster`] read the resources, [`schema`] validates them like the API server,
 //! [`examine`] runs the first steps of the operator's own reconcile while [`progress`] shows the progress, [`assess`]
-//! computes the verdicts, [`report`] and [`table`] print them. [`selection`] decides which resources the operator
+//! computes the verdicts, [`report`], [`table`] and [`github`] print them. [`selection`] decides which resources the operator
 //! selects. Nothing is written: the calls to Meta go through a [`graph::Reader`], which cannot upload.
 
 mod assess;
 mod cluster;
 mod error;
 mod examine;
+mod github;
 mod manifests;
 mod progress;
 pub mod report;
@@ -27,13 +28,13 @@ use examine::{CheckInput, Secrets, Subject, examine};
 use manifests::Manifests;
 use progress::Progress;
 use report::{Problem, Report, ResourceReport};
-use selection::Selection;
+use selection::{Filter, Selection};
 use table::table;
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::store::object_key::ObjectKey;
 
 use crate::app::graph_client;
-use crate::cli::{CheckArgs, OutputFormat};
+use crate::cli::{CheckArgs, CheckFormat};
 use crate::command_output::CommandOutput;
 use crate::graph;
 
@@ -62,19 +63,21 @@ pub async fn run(args: &CheckArgs) -> Result<CommandOutput, CheckError> {
     } else {
         from_manifests(args, &selection).await?
     };
-    Ok(printout(&report(given, graph.as_ref()).await, args.output)?)
+    let report = report(given, graph.as_ref()).await;
+    let exit_code = if args.detailed_exitcode { report.detailed_exit_code() } else { report.outcome.exit_code() };
+    Ok(CommandOutput { text: text(&report, args.output)?, exit_code })
 }
 
 /// The printed report.
 ///
 /// # Errors
 /// Never in practice: the JSON contains only plain strings.
-fn printout(report: &Report, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
-    let text = match format {
-        OutputFormat::Table => table(report),
-        OutputFormat::Json => serde_json::to_string_pretty(report)? + "\n",
-    };
-    Ok(CommandOutput { text, exit_code: report.outcome.exit_code() })
+fn text(report: &Report, format: CheckFormat) -> Result<String, serde_json::Error> {
+    Ok(match format {
+        CheckFormat::Table => table(report),
+        CheckFormat::Json => serde_json::to_string_pretty(report)? + "\n",
+        CheckFormat::Github => github::annotations(report) + &table(report),
+    })
 }
 
 async fn report(given: Given, graph: Option<&graph::Reader>) -> Report {
@@ -85,9 +88,14 @@ async fn report(given: Given, graph: Option<&graph::Reader>) -> Report {
 }
 
 async fn from_manifests(args: &CheckArgs, selection: &Selection) -> Result<Given, CheckError> {
-    let cluster = if args.cluster { Some(Cluster::connect().await?) } else { None };
+    let cluster = if args.cluster { Some(Cluster::connect(&args.place).await?) } else { None };
     let default = cluster.as_ref().map_or(DEFAULT_NAMESPACE, |cluster| &cluster.namespace);
-    let manifests = Manifests::read(&args.filenames, args.namespace.as_deref().unwrap_or(default))?;
+    let mut manifests = Manifests::read(&args.filenames, args.namespace.as_deref().unwrap_or(default))?;
+    let filter = Filter::of(args);
+    manifests.resources.retain(|(_, resource)| filter.passes(&resource.metadata));
+    if let Some(cluster) = &cluster {
+        manifests.problems.extend(cluster.try_all(&manifests.resources).await);
+    }
     if manifests.resources.is_empty() && manifests.problems.is_empty() {
         let names: Vec<_> = args.filenames.iter().map(|path| path.display().to_string()).collect();
         return Err(CheckError::NothingGiven(names.join(", ")));
@@ -133,7 +141,7 @@ fn applied(manifest: FlowsEncryptionKey, live: FlowsEncryptionKey) -> FlowsEncry
 }
 
 async fn from_cluster(args: &CheckArgs, selection: &Selection) -> Result<Given, CheckError> {
-    let cluster = Cluster::connect().await?;
+    let cluster = Cluster::connect(&args.place).await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| cluster.namespace.clone());
     let meant = (!args.all_namespaces).then(|| BTreeSet::from([namespace.clone()]));
     let mut live = noted(cluster.resources(&selection.namespaces, meant.as_ref()).await?);
@@ -144,11 +152,13 @@ async fn from_cluster(args: &CheckArgs, selection: &Selection) -> Result<Given, 
             return Err(CheckError::NotFound(key));
         }
     }
+    let filter = Filter::of(args);
     let (mut subjects, mut others, mut unselected) = (Vec::new(), Vec::new(), Vec::new());
     for resource in live {
         let key = ObjectKey::of(&resource.metadata);
         let is_named = args.names.iter().any(|name| **name == *key.name) && *key.namespace == *namespace;
-        let is_meant = args.all_namespaces || (*key.namespace == *namespace && args.names.is_empty()) || is_named;
+        let is_in_place = args.all_namespaces || (*key.namespace == *namespace && args.names.is_empty());
+        let is_meant = is_named || (is_in_place && filter.passes(&resource.metadata));
         match selection.excludes(&resource.metadata) {
             Some(why) if is_named => unselected.push(ResourceReport::unselected(&resource, CLUSTER.to_owned(), why)),
             Some(_) => {}

@@ -191,6 +191,19 @@ impl Report {
         let outcome = resources.iter().map(|resource| resource.outcome).fold(of_problems, Outcome::max);
         Self { outcome, resources, problems }
     }
+
+    /// The exit code that tells uploads from "nothing to do".
+    #[must_use]
+    pub fn detailed_exit_code(&self) -> u8 {
+        let mut numbers = self.resources.iter().flat_map(|resource| &resource.phone_numbers);
+        let uploads = numbers.any(|number| number.action != Action::None);
+        match self.outcome {
+            Outcome::ActionNeeded => 1,
+            Outcome::Unknown => 3,
+            Outcome::Fine if uploads => 2,
+            Outcome::Fine => 0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -235,5 +248,10 @@ pub(super) mod tests {
         assert_eq!(code(vec![fine(), unknown()], vec![]), 2);
         assert_eq!(code(vec![bad(), unknown()], vec![]), 1);
         assert_eq!(code(vec![fine()], vec![Problem::of_file("a".into(), "", "b")]), 1);
+
+        let upload = || number(NumberState::Missing, Action::Upload, Some("KeyMissing"), Outcome::Fine);
+        let detailed = |numbers| report(numbers, vec![]).detailed_exit_code();
+        assert_eq!([detailed(vec![fine()]), detailed(vec![fine(), upload()])], [0, 2]);
+        assert_eq!([detailed(vec![upload(), unknown()]), detailed(vec![bad(), unknown()])], [3, 1]);
     }
 }

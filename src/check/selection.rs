@@ -18,14 +18,23 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Parses the flags.
+    /// Parses the flags. Those with their old names still count.
     ///
     /// # Errors
     /// If the selector is invalid.
     pub(super) fn of(args: &CheckArgs) -> Result<Self, CheckError> {
-        let text = args.selector.as_deref().unwrap_or_default();
+        let text = args.old_selector.as_ref().or(args.operator_selector.as_ref()).map_or("", String::as_str);
         let labels = text.parse().map_err(|_| CheckError::Selector(text.to_owned()))?;
-        Ok(Self { namespaces: named(&args.namespaces), labels })
+        let namespaces = if args.old_namespaces.is_empty() { &args.operator_namespaces } else { &args.old_namespaces };
+        for (is_given, old, new) in [
+            (!args.old_namespaces.is_empty(), "--namespaces", "--operator-namespaces"),
+            (args.old_selector.is_some(), "--selector", "--operator-selector"),
+        ] {
+            if is_given {
+                eprintln!("waflows-operator: note: {old} is called {new} now; the old name still works");
+            }
+        }
+        Ok(Self { namespaces: named(namespaces), labels })
     }
 
     /// The reason why the operator does not select the resource. None if it does.
@@ -37,6 +46,23 @@ impl Selection {
         }
         let is_selected = self.labels.matches(metadata.labels.as_ref().unwrap_or(&NONE));
         (!is_selected).then_some("The operator does not work on this resource: --selector does not select its labels.")
+    }
+}
+
+/// The resources that are checked, according to `-l`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filter(LabelSelector);
+
+impl Filter {
+    /// Parses the flag, which the command line has checked.
+    pub(super) fn of(args: &CheckArgs) -> Self {
+        Self(args.labels.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default())
+    }
+
+    /// Whether the resource is to be checked.
+    pub(super) fn passes(&self, metadata: &ObjectMeta) -> bool {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.0.matches(metadata.labels.as_ref().unwrap_or(&NONE))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Prints a report as a table. Several numbers of a resource with the same result share a row.
 
 use super::report::{AccountReport, Action, NumberReport, Outcome, Problem, Report, ResourceReport};
+use crate::table::aligned;
 
 /// Number of phone number IDs that a row names.
 const MAX_NAMED: usize = 3;
@@ -10,7 +11,7 @@ pub(super) fn table(report: &Report) -> String {
     let header = ["NAMESPACE/NAME", "NUMBER", "STATE", "ACTION", "MESSAGE"].map(str::to_owned);
     let numbers = report.resources.iter().flat_map(resource_rows);
     let rows: Vec<_> = std::iter::once(header).chain(report.problems.iter().map(problem_row)).chain(numbers).collect();
-    format!("{}\n{}\n", aligned(&rows), summary(report))
+    format!("{}\n\n{}\n", aligned(&rows).join("\n"), summary(report))
 }
 
 /// One row for each different result, in the order of the first number with this result.
@@ -74,17 +75,6 @@ fn problem_row(problem: &Problem) -> [String; 5] {
     let path = if problem.path.is_empty() { String::new() } else { format!("{} ", problem.path) };
     let message = format!("{}: {path}{}", problem.origin, problem.message);
     [name, "-".to_owned(), "-".to_owned(), "none: Invalid".to_owned(), message]
-}
-
-/// Aligns the columns, two blanks apart. The last column is not padded.
-fn aligned(rows: &[[String; 5]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths = [0, 1, 2, 3].map(width);
-    let line = |[name, number, state, action, message]: &[String; 5]| {
-        let [a, b, c, d] = widths;
-        format!("{name:a$}  {number:b$}  {state:c$}  {action:d$}  {message}").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
 }
 
 /// The summary line: `2 resources, 501 numbers: 1 fine, 500 need a person.`

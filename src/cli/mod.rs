@@ -9,16 +9,18 @@ mod inspect;
 mod numbers;
 mod ping;
 mod token;
+pub mod verbs;
 mod words;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use check::CheckArgs;
+pub use check::{CheckArgs, CheckFormat};
 use common::KUBERNETES;
 pub use common::{LogFormat, OutputFormat};
 pub use credentials::CredentialArgs;
@@ -28,14 +30,19 @@ pub use inspect::InspectArgs;
 pub use numbers::{NumbersArgs, NumbersFormat};
 pub use ping::PingArgs;
 pub use token::TokenArgs;
+pub use verbs::{
+    ChangeArgs, ClusterArgs, Color, CompletionShell, CrdArgs, CrdFormat, ListFormat, LookArgs, ReportArgs, SelectArgs,
+    StatusArgs, SyncArgs, VersionArgs, WaitArgs,
+};
 use words::{duration, log_level, name, namespace, selector};
 
 /// Keeps the encryption key of WhatsApp Flows on every phone number.
 ///
 /// Declare in a FlowsEncryptionKey which key belongs on which phone numbers. `run` is the operator: it uploads the key
-/// through Meta's Graph API and keeps it on the numbers. The other commands change nothing: `check` says what the
-/// operator would do, `inspect` says what a key file holds, `ping` says whether an endpoint has the private half of a
-/// key.
+/// through Meta's Graph API and keeps it on the numbers. `status`, `sync`, `wait`, `suspend` and `resume` are for every
+/// day. `check` says what the operator would do, `inspect` what a key file holds, `ping` whether an endpoint has the
+/// private half of a key; these three change nothing. As `kubectl-waflows` on the PATH, the same program is `kubectl
+/// waflows`.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_long_help = EXAMPLES)]
 pub struct Cli {
@@ -48,10 +55,12 @@ const EXAMPLES: &str = "\
 Examples:
   waflows-operator crd | kubectl apply --server-side -f -
   waflows-operator run --http-address 127.0.0.1:8080
+  waflows-operator status -A --only-bad
+  waflows-operator sync storefront --wait
   waflows-operator check -f storefront.yaml -f secrets.yaml
   waflows-operator inspect private.pem
   waflows-operator ping https://flows.example.com/flows --key private.pem
-  source <(waflows-operator completions bash)
+  source <(waflows-operator completion bash)
 
 `waflows-operator COMMAND --help` explains each command.";
 
@@ -77,7 +86,7 @@ Examples:
     /// keys, and asks Meta what each number holds. Never uploads.
     ///
     /// Exit code: 0 if nothing is wrong, or the operator's uploads will correct it; 1 if a person must act; 2 if there
-    /// is no verdict, for example because Meta does not answer.
+    /// is no verdict, for example because Meta does not answer. --detailed-exitcode has others.
     #[command(after_long_help = check::EXAMPLES)]
     Check(Box<CheckArgs>),
     /// Say what a key file holds, with its fingerprint, or what is wrong with the file.
@@ -115,20 +124,76 @@ Examples:
     /// or the command line or a file is wrong.
     #[command(after_long_help = token::EXAMPLES)]
     Token(Box<TokenArgs>),
-    /// Print the CustomResourceDefinition as YAML.
-    #[command(after_long_help = "\
+    /// Show which resources and numbers need a person, and what to do.
+    ///
+    /// One line for each resource. Below it: what to do, and each number that needs a person, with Meta's trace id. Then
+    /// the operator, where you may see it. Needs no token, asks only the API server, and changes nothing.
+    ///
+    /// Exit code: 0 if nobody has to act, 1 if a person must act, 2 if the resources cannot be read.
+    #[command(after_long_help = verbs::STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// Ask the operator to check resources now.
+    ///
+    /// The operator asks Meta about every number, and forgets its backoffs. With --wait, prints how the check ended.
+    ///
+    /// Exit code: 0 if the request was made, and with --wait if every resource is Ready; 1 if a person must act; 2 if
+    /// there is no verdict within --timeout, or a resource cannot be changed.
+    #[command(after_long_help = verbs::SYNC_EXAMPLES)]
+    Sync(SyncArgs),
+    /// Wait until resources are Ready, and end at once if a person must act.
+    ///
+    /// Exit code: 0 if every resource is Ready, 1 if a person must act, 2 if there is no verdict within --timeout.
+    #[command(after_long_help = verbs::WAIT_EXAMPLES)]
+    Wait(WaitArgs),
+    /// Stop all work on resources. Their last status stays.
+    ///
+    /// A suspended resource owns no number. Exit code: 0 if all are suspended, 2 if one cannot be changed.
+    #[command(after_long_help = verbs::SUSPEND_EXAMPLES)]
+    Suspend(ChangeArgs),
+    /// Let the operator work on suspended resources again. It reads every number at once.
+    ///
+    /// Exit code: 0 if none is suspended any more, 2 if one cannot be changed.
+    #[command(after_long_help = verbs::RESUME_EXAMPLES)]
+    Resume(ChangeArgs),
+    /// Print the CustomResourceDefinition, or a JSON schema for editors.
+    #[command(after_long_help = verbs::CRD_EXAMPLES)]
+    Crd(CrdArgs),
+    /// Print the versions of this program, the operators and the definition in the cluster.
+    ///
+    /// Exit code: 0, or 2 if the cluster does not answer.
+    #[command(after_long_help = verbs::VERSION_EXAMPLES)]
+    Version(VersionArgs),
+    /// Write an archive for a bug report, without credentials.
+    ///
+    /// Holds the resources with their status and events, and the operator's Deployment, pods and log, as far as you may
+    /// read them. Reads no value of a Secret, and replaces what looks like a credential.
+    ///
+    /// Exit code: 0 if the archive was written, 2 if not.
+    #[command(after_long_help = verbs::REPORT_EXAMPLES)]
+    Report(ReportArgs),
+    /// Print a script that completes commands, flags, and the names of resources in a shell.
+    #[command(after_long_help = verbs::COMPLETION_EXAMPLES)]
+    Completion {
+        /// The shell.
+        shell: CompletionShell,
+    },
+    /// Print a script that completes commands and flags, but no names of resources.
+    #[command(
+        hide = true,
+        after_long_help = "\
 Example:
-  waflows-operator crd | kubectl apply --server-side -f -")]
-    Crd,
-    /// Print a script that completes commands and flags in a shell.
-    #[command(after_long_help = "\
-Examples:
-  source <(waflows-operator completions bash)
-  waflows-operator completions zsh > \"${fpath[1]}/_waflows-operator\"
-  waflows-operator completions fish > ~/.config/fish/completions/waflows-operator.fish")]
+  source <(waflows-operator completions bash)"
+    )]
     Completions {
         /// The shell.
         shell: Shell,
+    },
+    /// Write the manual pages into a folder.
+    #[command(after_long_help = verbs::MAN_EXAMPLES)]
+    Man {
+        /// The folder, which must exist.
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
     },
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 
 use super::OutputFormat;
+use super::verbs::ClusterArgs;
 use super::words::namespace;
 
 pub(super) const EXAMPLES: &str = "\
@@ -32,6 +33,10 @@ pub struct PingArgs {
     // Parsed later: an error of clap would repeat a password in the URL.
     #[arg(value_name = "URL|fek/NAME", required = true)]
     pub targets: Vec<String>,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 
     /// Namespace of the FlowsEncryptionKey. Default: the namespace of the kubeconfig's context.
     #[arg(short, long, value_name = "NAME", value_parser = namespace)]

@@ -55,6 +55,13 @@ impl PartialObject<FlowsEncryptionKey> {
     }
 }
 
+impl<K> PartialObject<K> {
+    /// Metadata, spec and status, as far as they are known.
+    pub fn into_parts(self) -> (ObjectMeta, Value, Value) {
+        (self.metadata, self.spec.unwrap_or_default(), self.status.unwrap_or_default())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {

@@ -31,3 +31,4 @@ pub use credentials::{AccessToken, AppCredentials, AppSecret, Credentials, Crede
 pub use debug_token::is_not_its_own_judge;
 pub use error::CallError;
 pub use reader::Reader;
+pub(crate) use redact::redact_tokens;

@@ -31,7 +31,7 @@ impl<'a> Redactor<'a> {
 }
 
 /// Replaces `EA[A-Za-z0-9]{20,}` anywhere in the text.
-fn redact_tokens(text: &str) -> String {
+pub(crate) fn redact_tokens(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(TOKEN_PREFIX) {

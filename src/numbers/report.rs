@@ -10,6 +10,7 @@ use waflows_core::meta::{GraphError, ReportedKey};
 use super::NumbersError;
 use crate::cli::NumbersFormat;
 use crate::command_output::CommandOutput;
+use crate::table::aligned;
 
 /// Longest text of Meta's in a cell or a comment, in bytes.
 const MAX_CELL: usize = 64;
@@ -84,15 +85,7 @@ impl Report {
         }
         let header = ["PHONE NUMBER ID", "NUMBER", "NAME", "CONNECTED", "KEY", "FINGERPRINT"].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(header).chain(self.numbers.iter().map(NumberReport::row)).collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-        let widths: [usize; 6] = std::array::from_fn(width);
-        let mut text = String::new();
-        for row in &rows {
-            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            text.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
-            text.push('\n');
-        }
-        text
+        aligned(&rows).join("\n") + "\n"
     }
 
     fn summary(&self) -> Summary<'_> {

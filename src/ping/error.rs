@@ -4,6 +4,7 @@ use waflows_probe::UnusableKey;
 
 use super::input::InputError;
 use super::target::TargetError;
+use crate::verbs::connection::ConnectError;
 
 /// The reasons for which `ping` asks nothing.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum PingError {
     /// The name of a resource beside other targets.
     #[error("{0}: ask the endpoint of one resource at a time, without other targets")]
     NotAlone(String),
+    /// There is no cluster.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The cluster does not answer, or refuses.
     #[error("the cluster of the kubeconfig: {0}")]
     Cluster(String),

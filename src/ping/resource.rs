@@ -9,14 +9,14 @@ use waflows_probe::{AskWith, SigningSecret};
 
 use super::error::PingError;
 use super::input::Input;
-use crate::apiserver::{self, describe};
-use crate::app::for_single_requests;
+use crate::apiserver::describe;
 use crate::cli::PingArgs;
 use crate::endpoint::client::{ProbeClient, Reply};
 use crate::endpoint::inquiry::{authorities, signing_secret};
 use crate::endpoint::policy::Policy;
 use crate::endpoint::target::Target;
 use crate::endpoint::targets::targets;
+use crate::verbs::connection::Connection;
 
 /// What the targets of a resource answered.
 pub(super) struct Asked {
@@ -33,10 +33,8 @@ pub(super) struct Asked {
 /// # Errors
 /// If the resource, its endpoint or its Secrets cannot be read, or if no request may be sent.
 pub(super) async fn ask(args: &PingArgs, name: &str, input: Input) -> Result<Asked, PingError> {
-    let config = kube::Config::infer().await.map_err(|error| PingError::Cluster(error.to_string()))?;
-    let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client =
-        apiserver::client(for_single_requests(config)).map_err(|error| PingError::Cluster(error.to_string()))?;
+    let Connection { client, namespace, .. } = Connection::open(&args.cluster).await?;
+    let namespace = args.namespace.clone().unwrap_or(namespace);
     let resource = read(&client, &namespace, name).await?;
     let endpoint =
         resource.spec.endpoint.as_ref().ok_or_else(|| PingError::NoEndpoint(format!("{namespace}/{name}")))?;

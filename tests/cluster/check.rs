@@ -225,3 +225,57 @@ async fn what_a_person_may_not_read_cannot_be_told() {
     assert!(message.contains("You may not read Secret") && message.contains("flows-key"), "{message}");
     assert_eq!(world.emulator.counters().calls.reads, reads);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_filter_and_the_detailed_exit_code_tells_uploads() {
+    let world = World::new(OPERATOR, &NUMBERS).await;
+    world.set_default_secrets().await;
+    world.roll_out("storefront", &NUMBERS[..1]).await;
+    world.roll_out("support", &NUMBERS[1..2]).await;
+    kubectl(control_plane(), &["-n", &world.namespace, "label", "fek/support", "team=support"]);
+    let labelled = ["-n", &world.namespace, "-l", "team=support", "--detailed-exitcode"];
+    let (code, report) = check(&world, &labelled);
+    assert_eq!((code, &report["resources"][0]["name"]), (0, &json!("support")), "{report}");
+    assert_eq!(report["resources"].as_array().unwrap().len(), 1);
+    world.emulator.lose_signature(NUMBERS[1]).unwrap();
+    assert_eq!(check(&world, &labelled).0, 2, "an upload would follow");
+    world.emulator.set_foreign_key(NUMBERS[0], FOREIGN_PUBLIC_KEY).unwrap();
+    let named = ["--operator-namespaces", &world.namespace, "-n", &world.namespace, "-o", "github"];
+    let mut command = Command::new(OPERATOR);
+    command.args(["check", "--graph-url", world.emulator.base_url(), "--allow-http-graph-url"]).args(named);
+    let printed = process::run(command.env("KUBECONFIG", control_plane().kubeconfig()), "");
+    let title = format!("::notice title={}/support%3A {}::", world.namespace, NUMBERS[1]);
+    assert!(printed.stdout.contains(&title), "{printed:?}");
+    assert_eq!(check(&world, &["nobody", "-n", &world.namespace, "--detailed-exitcode"]).0, 3, "no verdict");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_tries_manifests_and_stores_nothing() {
+    let world = World::new(OPERATOR, &NUMBERS).await;
+    let namespace = &world.namespace;
+    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "owner-label"}, "spec": {
+            "matchConstraints": {"resourceRules": [{"apiGroups": ["waflows.dev"], "apiVersions": ["*"],
+                "operations": ["CREATE", "UPDATE"], "resources": ["flowsencryptionkeys"]}]},
+            "validations": [{"expression": "has(object.metadata.labels) && 'owner' in object.metadata.labels",
+                "message": "a FlowsEncryptionKey needs the label owner"}]}});
+    let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "owner-label"}, "spec": {"policyName": "owner-label", "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}}});
+    for object in [policy, binding] {
+        let applied = harness::cluster::try_kubectl(control_plane(), &["apply", "-f", "-"], &object.to_string());
+        assert!(applied.is_success(), "{applied:?}");
+    }
+    world.set_default_secrets().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("manifest.json");
+    let manifest = json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey",
+        "metadata": {"name": "storefront", "namespace": namespace}, "spec": World::spec(&NUMBERS[..1])});
+    std::fs::write(&file, manifest.to_string()).unwrap();
+    let arguments = ["-f", file.to_str().unwrap(), "--cluster"];
+    let said = || check(&world, &arguments).1["problems"].to_string();
+    // The API server learns of a policy a moment after it is stored.
+    world.wait_until("refused", || said().contains("a FlowsEncryptionKey needs the label owner")).await;
+    assert_eq!(check(&world, &arguments).0, 1);
+    assert!(world.resources().get_opt("storefront").await.unwrap().is_none(), "nothing was stored");
+}

@@ -1,0 +1,26 @@
+//! The verbs that read and change resources in the cluster of a kubeconfig.
+//!
+//! [`connection`] finds the cluster, [`selection`] the resources, [`changes`] follows them. [`resource`] is a resource as
+//! the verbs show it, [`render`] prints resources in every format. A verb writes only what its name says: an annotation
+//! or `spec.suspend`.
+
+mod change;
+mod changes;
+pub(crate) mod connection;
+mod error;
+mod operator;
+mod paint;
+mod render;
+mod report;
+mod resource;
+pub(crate) mod selection;
+mod status;
+mod version;
+mod waiting;
+
+pub use change::{resume, suspend, sync, wait};
+pub use connection::ConnectError;
+pub use error::VerbError;
+pub use report::report;
+pub use status::status;
+pub use version::version;
