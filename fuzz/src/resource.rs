@@ -274,7 +274,7 @@ impl Choices<'_> {
             }
             _ => return Reading::Failed { error: self.error(), at },
         };
-        Reading::Answered { reported: Reported { key, signature_status: status }, at }
+        Reading::Answered { reported: Reported { key, signature_status: status, public_key: None }, at }
     }
 
     fn listing(&mut self, at: Timestamp) -> Listing {

@@ -6,12 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
+use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::proof::EndpointProof;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::work_due;
+use waflows_core::rollout::rotation::Outlook;
 use waflows_core::schedule::due::{Due, Work};
 use waflows_core::status::summarize::MIN_PAUSE;
-use waflows_core::status::{endpoint, token};
+use waflows_core::status::token;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::driver::Driver;
@@ -40,6 +43,20 @@ pub(super) async fn reconcile(reconciler: &Reconciler, key: &ObjectKey, fence: &
     }
 }
 
+/// What there is to do, also for the sake of a rotation.
+fn with_rotation(
+    reconciler: &Reconciler,
+    resource: &Arc<FlowsEncryptionKey>,
+    proof: Option<Arc<EndpointProof>>,
+    due: Due,
+    now: Timestamp,
+) -> Due {
+    match resource.spec.endpoint.is_some() || resource.spec.rotation.is_some() {
+        true => Outlook::new(Arc::clone(resource), proof, reconciler.waits, now).due(due),
+        false => due,
+    }
+}
+
 async fn next_reconcile(
     reconciler: &Reconciler,
     key: &ObjectKey,
@@ -62,16 +79,19 @@ async fn next_reconcile(
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
     let has_heard = reconciler.cluster.store().take_doubt(key);
     let proof = reconciler.prober.proof(key);
-    let has_news = proof.as_deref().is_some_and(|proof| endpoint::is_news(&resource, proof));
     let token = reconciler.inspector.known(key);
-    let has_news = has_news || token.as_deref().is_some_and(|inspection| token::is_news(&resource, inspection));
+    let has_news = token.as_deref().is_some_and(|inspection| token::is_news(&resource, inspection));
+    let due = with_rotation(reconciler, &resource, proof.clone(), due, begun);
     let work = match due {
         Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
             // Asks for all numbers, and gets no answer.
             Work::everything(&resource)
         }
         Due::Later(_) if has_news => Work::default(),
-        Due::Later(next) => return Ok(next),
+        Due::Later(next) => {
+            reconciler.prober.look(key, &resource);
+            return Ok(next);
+        }
         Due::Now(work) => work,
     };
 

@@ -12,10 +12,9 @@ use waflows_core::api::conditions::ConditionReason;
 use waflows_core::api::crd::{Endpoint, FlowsEncryptionKeySpec, SecretKeyRef};
 use waflows_core::api::text::capitalized;
 use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
-use waflows_core::proof::{EndpointProof, TargetProof};
+use waflows_core::proof::{EndpointProof, ProbeKeys, TargetProof};
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::status::secrets::SecretValue;
-use waflows_key::PublicKey;
 use waflows_probe::{AskWith, SigningSecret};
 
 use super::client::ProbeClient;
@@ -44,13 +43,14 @@ pub struct Inquirer {
 }
 
 impl Inquirer {
-    /// Asks every target of the endpoint, with the key and with a key that nobody has.
-    pub async fn ask(&self, namespace: &str, spec: &FlowsEncryptionKeySpec, key: &PublicKey) -> EndpointProof {
+    /// Asks every target of the endpoint, with the keys of the resource and with a key that nobody has.
+    pub async fn ask(&self, namespace: &str, spec: &FlowsEncryptionKeySpec, keys: &ProbeKeys) -> EndpointProof {
         let targets = match &spec.endpoint {
-            Some(endpoint) => self.ask_all(namespace, spec, endpoint, key).await,
+            Some(endpoint) => self.ask_all(namespace, spec, endpoint, keys).await,
             None => Ok(Vec::new()),
         };
-        EndpointProof { key: *key.fingerprint(), targets, at: Timestamp::now() }
+        let other_key = keys.other.as_ref().map(|key| *key.fingerprint());
+        EndpointProof { key: *keys.key.fingerprint(), other_key, targets, at: Timestamp::now() }
     }
 
     async fn ask_all(
@@ -58,7 +58,7 @@ impl Inquirer {
         namespace: &str,
         spec: &FlowsEncryptionKeySpec,
         endpoint: &Endpoint,
-        key: &PublicKey,
+        keys: &ProbeKeys,
     ) -> Result<Vec<TargetProof>, ConditionReason> {
         let targets = targets(&self.client, &self.policy, namespace, endpoint).await?;
         if targets.is_empty() {
@@ -73,7 +73,7 @@ impl Inquirer {
             Some(reference) => authorities(&api, reference).await?,
             None => Vec::new(),
         };
-        let asking = targets.iter().map(|target| self.ask_target(target, &authorities, secret.as_ref(), key));
+        let asking = targets.iter().map(|target| self.ask_target(target, &authorities, secret.as_ref(), keys));
         join_all(asking).await.into_iter().collect()
     }
 
@@ -82,21 +82,27 @@ impl Inquirer {
         target: &Target,
         authorities: &[Certificate],
         secret: Option<&SigningSecret>,
-        key: &PublicKey,
+        keys: &ProbeKeys,
     ) -> Result<TargetProof, ConditionReason> {
         let client =
             ProbeClient::pinned(target, authorities.to_vec()).map_err(|error| unreachable(format!("{error}.")))?;
-        let mut finding = self.request(&client, target, AskWith::Key(key), secret).await?;
+        let mut finding = self.request(&client, target, AskWith::Key(&keys.key), secret).await?;
         if finding.outcome.is_untold() {
             // A pod may have been replaced at this moment.
             tokio::time::sleep(self.waits.before_second_probe()).await;
-            finding = self.request(&client, target, AskWith::Key(key), secret).await?;
+            finding = self.request(&client, target, AskWith::Key(&keys.key), secret).await?;
         }
-        let unknown_key = match finding.outcome {
-            ProbeOutcome::TimedOut | ProbeOutcome::Unreachable | ProbeOutcome::SignatureRefused => None,
-            _ => Some(self.request(&client, target, AskWith::UnknownKey, secret).await?),
-        };
-        Ok(TargetProof { target: target.name.clone(), finding, unknown_key })
+        // A target that does not answer, or refuses every request, says the same to the next request.
+        let is_silent = finding.outcome.is_untold() || finding.outcome == ProbeOutcome::SignatureRefused;
+        let (mut other, mut unknown_key) = (keys.other.as_ref().map(|_| finding), None);
+        if !is_silent {
+            if let Some(key) = &keys.other {
+                other = Some(self.request(&client, target, AskWith::Key(key), secret).await?);
+            }
+            unknown_key = Some(self.request(&client, target, AskWith::UnknownKey, secret).await?);
+        }
+        let refusals = Default::default();
+        Ok(TargetProof { target: target.name.clone(), finding, other, unknown_key, refusals })
     }
 
     async fn request(

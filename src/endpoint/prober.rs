@@ -8,17 +8,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use waflows_core::api::crd::FlowsEncryptionKey;
-use waflows_core::proof::EndpointProof;
+use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret, RotationPhase, RotationStatus};
+use waflows_core::proof::{EndpointProof, ProbeKeys};
 use waflows_core::queue::Urgency;
+use waflows_core::rollout::rotation::Outlook;
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::schedule::due::{jitter, sync_request};
 use waflows_core::store::object_key::ObjectKey;
-use waflows_key::PublicKey;
 
 use super::inquiry::Inquirer;
 use crate::controller::cluster_state::ClusterState;
@@ -46,6 +47,14 @@ struct Entry {
     failures: i32,
 }
 
+/// A proof that was kept.
+struct Noted {
+    proof: Arc<EndpointProof>,
+    /// Incomplete proofs in a row.
+    failures: i32,
+    is_news: bool,
+}
+
 /// What a proof depends on. If any of this changes, the endpoint is asked at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Asked {
@@ -53,15 +62,22 @@ struct Asked {
     generation: Option<i64>,
     sync_request: Option<String>,
     key: Option<String>,
+    /// The two keys of a rotation, and whether their private halves may have changed.
+    rotation: Option<[String; 2]>,
+    secrets: Vec<ObservedSecret>,
 }
 
 impl Asked {
     fn of(resource: &FlowsEncryptionKey) -> Self {
+        let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
+        let rotation = rotation.filter(|rotation| !rotation.phase.is_over());
         Self {
             uid: resource.metadata.uid.clone(),
             generation: resource.metadata.generation,
             sync_request: sync_request(resource),
             key: resource.status.as_ref().and_then(|status| status.public_key_fingerprint.clone()),
+            rotation: rotation.map(|rotation| [rotation.from.clone(), rotation.to.clone()]),
+            secrets: resource.status.as_ref().map(|status| status.observed_secrets.clone()).unwrap_or_default(),
         }
     }
 }
@@ -94,6 +110,16 @@ impl Prober {
         self.queue.add(key, Urgency::Changed);
     }
 
+    /// A reconcile has looked at this resource and found nothing to do. If a rotation is under way and the endpoint was not
+    /// asked since this process leads, it is asked at once.
+    pub fn look(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
+        let is_under_way = |rotation: &RotationStatus| !rotation.phase.is_over();
+        let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
+        if rotation.is_some_and(is_under_way) && !self.entries().contains_key(key) {
+            self.follow(key, resource);
+        }
+    }
+
     /// Asks the endpoints that are due, until the term ends. Then forgets everything: another process asks.
     pub async fn run(self: Arc<Self>, term: CancellationToken) {
         let places = Arc::new(Semaphore::new(PARALLEL_RESOURCES));
@@ -121,29 +147,40 @@ impl Prober {
     async fn ask(&self, key: &ObjectKey) {
         let resource = { self.cluster.store().resource(key) };
         let Some(resource) = resource.filter(is_asked) else { return self.forget(key) };
-        let public_key = resource.status.as_ref().and_then(|status| status.public_key.as_deref());
-        let Some(Ok(public_key)) = public_key.map(PublicKey::from_public_key) else { return self.forget(key) };
-        let proof = Arc::new(self.inquirer.ask(&key.namespace, &resource.spec, &public_key).await);
+        let Some(keys) = resource.status.as_ref().and_then(ProbeKeys::of) else { return self.forget(key) };
+        let proof = self.inquirer.ask(&key.namespace, &resource.spec, &keys).await;
         let interval = resource.spec.check_interval_or(self.default_check_interval);
         let interval = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
-        if let Some((failures, is_news)) = self.note(key, &Asked::of(&resource), &proof) {
-            let wait = proof.next_probe_after(failures, interval, &self.waits);
-            self.queue.add_at(key, Instant::now() + wait);
-            if is_news {
-                self.cluster.queue.add(key, Urgency::Due);
-            }
+        let Some(Noted { proof, failures, is_news }) = self.note(key, &Asked::of(&resource), proof) else { return };
+        let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
+        let wait = proof.next_probe_after(failures, rotation, interval, &self.waits);
+        self.queue.add_at(key, Instant::now() + wait);
+        self.tell(key, resource, proof, is_news);
+    }
+
+    /// Queues a resource if a proof says something new, or lets a rotation go on.
+    fn tell(&self, key: &ObjectKey, resource: FlowsEncryptionKey, proof: Arc<EndpointProof>, is_news: bool) {
+        let is_rolling_out = is_in_phase(&resource, RotationPhase::RollingOut);
+        let holds_uploads = is_rolling_out && !proof.is_complete();
+        let outlook = Outlook::new(Arc::new(resource), Some(proof), self.waits, Timestamp::now());
+        match is_news {
+            // The uploads under way rest on an earlier proof.
+            true if holds_uploads => self.cluster.queue.add(key, Urgency::Changed),
+            true => self.cluster.queue.add(key, Urgency::Due),
+            false if outlook.may_go_on() => self.cluster.queue.add(key, Urgency::Due),
+            false => {}
         }
     }
 
-    /// Keeps a proof: the failures in a row, and whether the proof says something new. None if the resource has changed
-    /// meanwhile: it is asked again already.
-    fn note(&self, key: &ObjectKey, asked: &Asked, proof: &Arc<EndpointProof>) -> Option<(i32, bool)> {
+    /// Keeps a proof. None if the resource has changed meanwhile: it is asked again already.
+    fn note(&self, key: &ObjectKey, asked: &Asked, proof: EndpointProof) -> Option<Noted> {
         let mut entries = self.entries();
         let entry = entries.get_mut(key).filter(|entry| entry.asked == *asked)?;
-        entry.failures = if proof.is_complete() { 0 } else { entry.failures.saturating_add(1) };
-        let is_news = entry.proof.as_ref().is_none_or(|before| !before.agrees_with(proof));
-        entry.proof = Some(Arc::clone(proof));
-        Some((entry.failures, is_news))
+        let proof = Arc::new(proof.after(entry.proof.as_deref()));
+        let failures = if proof.is_complete() { 0 } else { entry.failures.saturating_add(1) };
+        let is_news = entry.proof.as_ref().is_none_or(|before| !before.agrees_with(&proof));
+        (entry.failures, entry.proof) = (failures, Some(Arc::clone(&proof)));
+        Some(Noted { proof, failures, is_news })
     }
 
     fn forget(&self, key: &ObjectKey) {
@@ -155,6 +192,11 @@ impl Prober {
         // Every change leaves the map consistent.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_in_phase(resource: &FlowsEncryptionKey, phase: RotationPhase) -> bool {
+    let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
+    rotation.is_some_and(|rotation| rotation.phase == phase)
 }
 
 /// Whether the endpoint of a resource is asked.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use waflows_core::discovery::listing::ListedNumber;
 use waflows_core::meta::{Reported, ReportedKey};
-use waflows_key::Fingerprint;
+use waflows_key::{Fingerprint, PublicKey};
 
 /// The answer has none of the known shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -99,9 +99,10 @@ fn is_key_object(fields: &Map<String, Value>) -> bool {
 }
 
 fn reported(fields: &Map<String, Value>) -> Result<Reported, UnknownShape> {
-    let key = text(fields, KEY)?
-        .map(|pem| Fingerprint::of_reported_pem(pem).map_or(ReportedKey::Unreadable, ReportedKey::Readable));
-    Ok(Reported { key, signature_status: text(fields, STATUS)?.map(str::to_owned) })
+    let pem = text(fields, KEY)?;
+    let key = pem.map(|pem| Fingerprint::of_reported_pem(pem).map_or(ReportedKey::Unreadable, ReportedKey::Readable));
+    let public_key = pem.and_then(|pem| PublicKey::from_public_key(pem).ok());
+    Ok(Reported { key, signature_status: text(fields, STATUS)?.map(str::to_owned), public_key })
 }
 
 /// A text field. A blank text counts as absent. Another type is an error: treated as "no key", it would start an
@@ -126,7 +127,7 @@ mod tests {
     }
 
     fn mismatch() -> Reported {
-        Reported { key: Some(ReportedKey::Unreadable), signature_status: Some("MISMATCH".into()) }
+        Reported { key: Some(ReportedKey::Unreadable), signature_status: Some("MISMATCH".into()), public_key: None }
     }
 
     #[test]
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_blank_or_absent_key_is_not_reported() {
-        let valid = Reported { key: None, signature_status: Some("VALID".into()) };
+        let valid = Reported { key: None, signature_status: Some("VALID".into()), public_key: None };
         for body in [
             r#"{"business_public_key_signature_status":"VALID"}"#,
             r#"{"business_public_key":" ","business_public_key_signature_status":"VALID"}"#,

@@ -19,7 +19,8 @@ fn holding_our_key(signature_status: &str, presentation: Presentation) -> Number
 }
 
 fn reported(key: Option<ReportedKey>, status: Option<&str>) -> Reported {
-    Reported { key, signature_status: status.map(str::to_owned) }
+    let public_key = key.filter(|key| matches!(key, ReportedKey::Readable(_))).map(|_| self::key().clone());
+    Reported { key, signature_status: status.map(str::to_owned), public_key }
 }
 
 fn ours() -> Option<ReportedKey> {

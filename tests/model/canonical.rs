@@ -215,12 +215,13 @@ impl World {
             last_check_time: _,
             last_successful_check_time: _,
             next_check_time: _,
-            // No resource of the model has an endpoint.
+            // No resource of the model has an endpoint, so none has a rotation.
             endpoint: _,
             // Nor are tokens inspected.
             token: _,
             // Nor accounts.
             business_accounts: _,
+            rotation: _,
             phone_numbers,
             conditions,
         } = status;

@@ -120,5 +120,6 @@ pub(crate) fn reported(key_number: Option<usize>, signed: bool) -> Reported {
     Reported {
         key: key_number.map(|n| ReportedKey::Readable(*key(n).fingerprint())),
         signature_status: key_number.map(|_| if signed { "VALID" } else { "MISMATCH" }.to_owned()),
+        public_key: None,
     }
 }

@@ -304,7 +304,7 @@ fn planned(setup: &Setup, observation: &Observation) -> Plan {
                 phone_number_id: number.before.phone_number_id.clone(),
                 reason: UploadReason::Missing,
             });
-            return Plan { uploads: uploads.filter(|_| seen.key().is_some()).collect(), is_canary: false };
+            return Plan { uploads: uploads.filter(|_| seen.key().is_some()).collect(), ..Plan::default() };
         }
         Some(Mutation::SkipCanary) => return Plan { is_canary: false, ..plan(observation) },
         _ => return plan(observation),

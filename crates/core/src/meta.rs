@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use waflows_key::Fingerprint;
+use waflows_key::{Fingerprint, PublicKey};
 
 use crate::api::crd::MAX_NUMBER_TEXT;
 use crate::api::text::truncate;
@@ -15,6 +15,15 @@ pub struct Reported {
     pub key: Option<ReportedKey>,
     /// `business_public_key_signature_status` in Meta's own words.
     pub signature_status: Option<String>,
+    /// The key itself, if it is readable. A rotation asks the endpoint with the key that a number holds.
+    pub public_key: Option<PublicKey>,
+}
+
+impl Reported {
+    /// Whether Meta reports a valid signature.
+    pub fn is_valid(&self) -> bool {
+        self.signature_status.as_deref() == Some(VALID)
+    }
 }
 
 /// The key that Meta reports.
@@ -25,6 +34,21 @@ pub enum ReportedKey {
     /// Text that is not a public key.
     Unreadable,
 }
+
+impl ReportedKey {
+    /// The text in `status.phoneNumbers[].keyFingerprint`.
+    pub fn text(self) -> String {
+        match self {
+            Self::Readable(fingerprint) => fingerprint.to_string(),
+            Self::Unreadable => UNREADABLE.to_owned(),
+        }
+    }
+}
+
+/// Value of `status.phoneNumbers[].keyFingerprint` if Meta's text is not a public key.
+pub const UNREADABLE: &str = "unreadable";
+/// The signature status of a key that clients accept.
+pub const VALID: &str = "VALID";
 
 /// Longest part of Meta's text in a message, in bytes. The number's `error` has more.
 const MAX_BRIEF: usize = 100;

@@ -16,17 +16,14 @@ pub use self::error::{has_failed_upload, is_rate_limit, number_error};
 use self::failures::{Tally, count};
 use crate::api::crd::{FailedCall, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberState, PhoneNumberStatus};
 use crate::api::text::truncate;
-use crate::meta::{GraphError, Reported, ReportedKey};
+use crate::meta::{GraphError, Reported, ReportedKey, VALID};
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{not_after, stale_at};
 use crate::upload::{UploadAnswer, UploadReason, Uploaded};
 
-/// Value of `status.phoneNumbers[].keyFingerprint` if Meta's text is not a public key.
-pub const UNREADABLE: &str = "unreadable";
 /// After this many uploads that took effect but did not make the number Valid, the resource is Stalled.
 pub const UPLOADS_BEFORE_STALLED: i32 = 3;
 
-const VALID: &str = "VALID";
 const MISMATCH: &str = "MISMATCH";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -196,10 +193,7 @@ impl Criteria {
         let held_ours = self.is_expected(number.key_fingerprint.as_deref());
         number.state = self.state(reported, number.uploaded_fingerprint.as_deref());
         number.signature_status = reported.signature_status.as_deref().map(|text| truncate(text, MAX_SHORT_TEXT));
-        number.key_fingerprint = reported.key.map(|key| match key {
-            ReportedKey::Readable(fingerprint) => fingerprint.to_string(),
-            ReportedKey::Unreadable => UNREADABLE.to_owned(),
-        });
+        number.key_fingerprint = reported.key.map(ReportedKey::text);
         number.last_read_time = Some(Time(at));
         number.next_attempt_time = None;
         let needs_upload = self.mode == Mode::Enforce && upload_reason(&number, self).is_some();

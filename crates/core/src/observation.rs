@@ -1,7 +1,7 @@
 //! The inputs of a reconcile in one value: from Meta and from the Secrets. Never contains a credential.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use crate::discovery::listing::Listing;
 use crate::meta::GraphError;
 use crate::number::{Criteria, Ownership, Reading};
 use crate::proof::EndpointProof;
+use crate::rollout::rotation::Course;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
 use crate::token::Inspection;
@@ -48,6 +49,8 @@ pub struct Observation {
     pub proof: Option<Arc<EndpointProof>>,
     /// What Meta told about the access token. None if the token was not inspected since this process leads.
     pub token: Option<Arc<Inspection>>,
+    /// The rotation of the key: what it allows in this reconcile.
+    pub course: Course,
     /// The check interval.
     pub interval: Duration,
     /// The backoffs of the operator.
@@ -107,6 +110,7 @@ impl Observation {
             .collect();
         let accounts = account::observations(&resource);
         let (inputs, refusal, proof, token) = (None, None, None, None);
+        let course = Course::default();
         let (joined, guarded) = (None, Arc::default());
         let mut observation = Self {
             resource,
@@ -119,6 +123,7 @@ impl Observation {
             refusal,
             proof,
             token,
+            course,
             interval,
             waits,
             now,
@@ -186,9 +191,29 @@ impl Observation {
         self.resource.status.as_ref()
     }
 
-    /// The key to upload, if it could be read.
+    /// The same; empty before the first reconcile.
+    pub fn status_or_default(&self) -> &FlowsEncryptionKeyStatus {
+        static NOTHING_YET: LazyLock<FlowsEncryptionKeyStatus> = LazyLock::new(FlowsEncryptionKeyStatus::default);
+        self.status().unwrap_or(&NOTHING_YET)
+    }
+
+    /// The number that gets a new key first, if the spec names one.
+    pub fn canary(&self) -> Option<&str> {
+        self.resource.spec.rotation.as_ref()?.canary_phone_number_id.as_deref()
+    }
+
+    /// Whether a key belonged to the resource before, or does now.
+    pub fn is_own(&self, fingerprint: &str) -> bool {
+        let status = self.status_or_default();
+        status.public_key_fingerprint.as_deref() == Some(fingerprint)
+            || status.previous_fingerprints.iter().any(|own| own == fingerprint)
+    }
+
+    /// The key to upload, if the key of the resource could be read: that key, or the old one while a rotation is staged or
+    /// taken back.
     pub fn key(&self) -> Option<&PublicKey> {
-        self.inputs.as_ref()?.key.as_ref().ok()
+        let key = self.inputs.as_ref()?.key.as_ref().ok()?;
+        Some(self.course.old_key.as_ref().unwrap_or(key))
     }
 
     /// Whether the credentials could be read.
@@ -205,9 +230,11 @@ impl Observation {
         self.status()?.fingerprint()
     }
 
-    /// The key that the numbers must hold: the key that was just read, else the last known key.
+    /// The key that the numbers must hold for now: the key that was just read, else the last known key. The old key while
+    /// a rotation is staged or taken back.
     pub fn expected(&self) -> Option<Fingerprint> {
-        self.key().map(|key| *key.fingerprint()).or_else(|| self.stored_fingerprint())
+        let key = self.course.old_key.as_ref().or_else(|| self.key());
+        key.map(|key| *key.fingerprint()).or_else(|| self.stored_fingerprint())
     }
 
     /// Whether the key has changed since the last reconcile.

@@ -63,11 +63,14 @@ pub enum UploadReason {
     Foreign,
     /// Meta reports a valid signature without the key, and this key was never uploaded.
     Unconfirmed,
+    /// The number holds the new key of a rotation that was taken back.
+    RolledBack,
 }
 
 impl UploadReason {
     /// All reasons, in the order of this file.
-    pub const ALL: [Self; 5] = [Self::Missing, Self::SignatureLost, Self::Outdated, Self::Foreign, Self::Unconfirmed];
+    pub const ALL: [Self; 6] =
+        [Self::Missing, Self::SignatureLost, Self::Outdated, Self::Foreign, Self::Unconfirmed, Self::RolledBack];
 
     /// Label value for metrics, and name in logs.
     pub fn as_str(self) -> &'static str {
@@ -77,6 +80,7 @@ impl UploadReason {
             Self::Outdated => "outdated",
             Self::Foreign => "foreign",
             Self::Unconfirmed => "unconfirmed",
+            Self::RolledBack => "rolled_back",
         }
     }
 }

@@ -61,6 +61,7 @@ pub fn typed_spec(private_key: SecretKeyRef, token: SecretKeyRef, numbers: Vec<S
         mode: Mode::Enforce,
         check_interval: None,
         endpoint: None,
+        rotation: None,
         suspend: None,
     }
 }

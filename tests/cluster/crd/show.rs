@@ -58,7 +58,20 @@ async fn get_shows_the_columns_that_matter() {
     let rows: Vec<_> = printed.stdout.lines().map(cells).collect();
     assert_eq!(
         rows[0],
-        ["NAME", "READY", "VALID", "KEY", "ENDPOINT", "REASON", "SUSPENDED", "AGE", "LAST CHECK", "MODE", "MESSAGE"]
+        [
+            "NAME",
+            "READY",
+            "VALID",
+            "KEY",
+            "ENDPOINT",
+            "REASON",
+            "SUSPENDED",
+            "AGE",
+            "LAST CHECK",
+            "PHASE",
+            "MODE",
+            "MESSAGE"
+        ]
     );
     assert_eq!(rows[1][7..], ["Enforce", "Add number 1 to the token's WABA."]);
     assert!(rows[1][6].ends_with('s'), "a time span: {rows:?}");

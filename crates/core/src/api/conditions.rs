@@ -246,6 +246,16 @@ reasons! {
     /// The operator may not send requests to this endpoint. Change the spec, or a flag of the operator.
     EndpointNotAllowed => Stalled,
 
+    /// One number holds the new key, and the others get it after the time of `spec.rotation.soak`. Wait, or set the
+    /// annotation `waflows.dev/proceed-requested-at`.
+    Soaking => Underway,
+    /// A rotation does not go on by itself: the new key failed and `onFailure` is Pause, or the old key is not proven
+    /// either, or a phase has lasted longer than `progressDeadline`. The message says what to do.
+    RotationPaused => Stalled,
+    /// The new key failed or a person asked for the old one, and the numbers have the old key. Mend the cause, then set the
+    /// annotation `waflows.dev/proceed-requested-at`, or put another key into the Secret.
+    RotationRolledBack => Stalled,
+
     /// The resource is suspended, and its spec was changed since then or its numbers were never checked. Set `suspend`
     /// to false.
     Suspended => Suspended,

@@ -24,12 +24,13 @@ use super::action::{Action, End, Event, StatusWrite};
 use super::ownership::claim_numbers;
 use super::reads::{PARALLEL_CALLS, Reads};
 use crate::api::conditions::{self, ConditionType};
-use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, RotationStatus};
 use crate::observation::{Inputs, Observation};
 use crate::proof::EndpointProof;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
 use crate::rollout::progress::Progress;
+use crate::rollout::rotation::course;
 use crate::rollout::uploads::Uploads;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::Work;
@@ -88,7 +89,8 @@ impl Reconcile {
     pub fn new(resource: Arc<FlowsEncryptionKey>, work: Work, settings: Settings, now: Timestamp) -> Self {
         let Settings { interval, waits, owes_status } = settings;
         let stored = Arc::clone(&resource);
-        let observation = Observation::new(resource, work, interval, waits, now);
+        let mut observation = Observation::new(resource, work, interval, waits, now);
+        observation.course = course(&observation);
         Self {
             phase: if observation.work.inputs { Phase::Secrets } else { Phase::Reading(Reads::default()) },
             observation: Arc::new(observation),
@@ -104,7 +106,9 @@ impl Reconcile {
     /// The same with what the Flow endpoint last answered.
     #[must_use]
     pub fn with_proof(mut self, proof: Option<Arc<EndpointProof>>) -> Self {
-        Arc::make_mut(&mut self.observation).proof = proof;
+        let observation = Arc::make_mut(&mut self.observation);
+        observation.proof = proof;
+        observation.course = course(observation);
         self
     }
 
@@ -295,7 +299,10 @@ impl Reconcile {
         plan: impl FnOnce(&Observation) -> Plan,
         now: Timestamp,
     ) {
-        claim(self.observation_at(now));
+        let observation = self.observation_at(now);
+        claim(observation);
+        // Who owns a number tells whether a rotation waits for the number.
+        observation.course = course(observation);
         self.decide(plan(&self.observation));
     }
 
@@ -303,6 +310,7 @@ impl Reconcile {
     fn observation_at(&mut self, now: Timestamp) -> &mut Observation {
         let observation = Arc::make_mut(&mut self.observation);
         observation.now = now;
+        observation.course = course(observation);
         observation
     }
 
@@ -378,9 +386,15 @@ impl Reconcile {
     }
 }
 
-/// Whether users must see that a new key is under way before its first upload: `Ready` is still True for the old one.
+/// Whether a status is stored before the first upload of a new key: `Ready` is still True for the old one, or the rotation
+/// is not in the status yet.
 fn needs_status_before_upload(observation: &Observation, plan: &Plan) -> bool {
     let conditions = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-    is_ready && observation.has_new_key() && !plan.uploads.is_empty()
+    let is_replacing = is_ready && observation.has_new_key();
+    let stored = observation.status().and_then(|status| status.rotation.as_ref());
+    let known = |rotation: &RotationStatus| (rotation.from.clone(), rotation.to.clone());
+    // The old key must be known for a rollback.
+    let is_unknown = observation.course.status.as_ref().map(known) != stored.map(known);
+    !plan.uploads.is_empty() && (is_replacing || is_unknown)
 }

@@ -4,4 +4,5 @@ pub mod canary;
 pub mod outcome;
 pub mod plan;
 pub mod progress;
+pub mod rotation;
 pub mod uploads;

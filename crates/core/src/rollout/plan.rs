@@ -4,6 +4,7 @@ use crate::api::crd::Mode;
 use crate::number::{Ownership, Reading, upload_reason};
 use crate::observation::Observation;
 use crate::rollout::canary::{Canary, canary_until};
+use crate::rollout::rotation::Direction;
 use crate::upload::UploadReason;
 
 /// The planned uploads of a reconcile.
@@ -14,6 +15,8 @@ pub struct Plan {
     /// Whether no number has shown this key as VALID yet. Then the uploads go one by one until a number is VALID. After
     /// an upload that took effect and is not VALID, no other upload follows. So a wrong key reaches a single number.
     pub is_canary: bool,
+    /// Whether the uploads end with the first number that shows the key as VALID: the others wait for the soak.
+    pub ends_with_canary: bool,
 }
 
 /// One upload.
@@ -26,7 +29,7 @@ pub struct Upload {
 }
 
 /// The uploads that the observation requires. Conditions: mode Enforce, a usable key, and a number that was just read,
-/// that this resource owns, and whose upload backoff is over.
+/// that this resource owns, and whose upload backoff is over. A rotation may hold numbers that have another valid key.
 pub fn plan(observation: &Observation) -> Plan {
     let criteria = observation.criteria();
     if criteria.mode != Mode::Enforce || observation.key().is_none() {
@@ -34,7 +37,9 @@ pub fn plan(observation: &Observation) -> Plan {
     }
     let numbers: Vec<_> = observation.numbers.iter().map(|number| (number, number.as_read(&criteria))).collect();
     let canary = Canary::of(numbers.iter().map(|(_, status)| status), &criteria);
-    let mut plan = Plan { is_canary: canary != Canary::Passed, ..Plan::default() };
+    let direction = observation.course.direction;
+    let ends_with_canary = direction == Direction::OneNumber;
+    let mut plan = Plan { is_canary: canary != Canary::Passed, ends_with_canary, ..Plan::default() };
     for (number, status) in numbers {
         let was_read = matches!(number.reading, Reading::Answered { .. });
         let Some(reason) =
@@ -44,9 +49,18 @@ pub fn plan(observation: &Observation) -> Plan {
         };
         // While one number is the canary of the key, the other numbers wait.
         let is_held = matches!(canary, Canary::Pending { .. }) && canary_until(&status, &criteria).is_none();
-        if !is_held && criteria.upload_allowed_at(&status) <= criteria.now {
+        if !is_held && direction.allows(&status, &criteria) && criteria.upload_allowed_at(&status) <= criteria.now {
+            let reason = direction.reason(reason);
             plan.uploads.push(Upload { phone_number_id: status.phone_number_id, reason });
         }
     }
+    if let Some(first) = observation.canary().and_then(|id| position(&plan, id)) {
+        // The others keep their order.
+        plan.uploads[..=first].rotate_right(1);
+    }
     plan
+}
+
+fn position(plan: &Plan, phone_number_id: &str) -> Option<usize> {
+    plan.uploads.iter().position(|upload| upload.phone_number_id == phone_number_id)
 }

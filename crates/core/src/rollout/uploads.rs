@@ -55,6 +55,8 @@ pub struct Uploads {
     under_way: Vec<UnderWay>,
     /// Whether the key still has to prove itself on one number.
     in_canary: bool,
+    /// Whether no other number follows the one that proves the key.
+    ends_with_canary: bool,
 }
 
 /// An upload between its start and its outcome.
@@ -82,7 +84,8 @@ struct Answered {
 impl Uploads {
     /// The uploads of `plan`, none of them begun.
     pub fn of(plan: &Plan) -> Self {
-        Self { waiting: plan.uploads.iter().cloned().collect(), under_way: Vec::new(), in_canary: plan.is_canary }
+        let Plan { is_canary: in_canary, ends_with_canary, .. } = *plan;
+        Self { waiting: plan.uploads.iter().cloned().collect(), under_way: Vec::new(), in_canary, ends_with_canary }
     }
 
     /// The next read or upload that may start, with at most `limit` uploads under way at once.
@@ -174,6 +177,7 @@ impl Uploads {
             Outcome::judge(number, &criteria, upload.reason, uploaded, after, refusal.or(refused_after));
         if self.in_canary {
             match next {
+                Next::All if self.ends_with_canary => self.waiting.clear(),
                 Next::All => self.in_canary = false,
                 Next::One => {}
                 Next::None => self.waiting.clear(),

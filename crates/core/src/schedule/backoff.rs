@@ -84,6 +84,16 @@ impl Waits {
         self.of(SECOND)
     }
 
+    /// Between two proofs of an endpoint during a rotation, so that a proof is fresh when the rotation can go on.
+    pub fn between_proofs(&self) -> Duration {
+        self.of(30 * SECOND)
+    }
+
+    /// How long a target must refuse a key until it counts as having lost the key. A rollback follows.
+    pub fn before_key_is_lost(&self) -> Duration {
+        self.of(2 * MINUTE)
+    }
+
     fn doubling(&self, wait: Doubling, attempts: i32) -> Duration {
         let exponent = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
         self.of(wait.first.saturating_mul(1 << exponent).min(wait.most))

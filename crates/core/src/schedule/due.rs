@@ -39,7 +39,7 @@ pub fn jitter(uid: &str, interval: Duration) -> Duration {
     interval / 10 * u32::from(u16::from_be_bytes([digest[0], digest[1]])) / (u32::from(u16::MAX) + 1)
 }
 
-/// Digest of the fields that affect every number: key, credentials, mode. Does not include the list of numbers, the
+/// Digest of the fields that affect every number: key, credentials, mode, endpoint, rotation. Does not include the list of numbers, the
 /// interval, and `suspend`.
 pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
     let parts = (
@@ -51,7 +51,11 @@ pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
         &spec.app_secret_ref,
         spec.mode,
     );
-    let text = serde_json::to_vec(&parts).unwrap_or_default();
+    let text = match (&spec.endpoint, &spec.rotation) {
+        (None, None) => serde_json::to_vec(&parts),
+        rotation => serde_json::to_vec(&(parts, rotation)),
+    };
+    let text = text.unwrap_or_default();
     let digest: [u8; 32] = Sha256::digest(text).into();
     let (words, _) = digest.as_chunks();
     format!("{:016x}", u64::from_be_bytes(words[0]))
@@ -59,7 +63,12 @@ pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
 
 /// The value of the annotation that requests a check now, in the form of `status.lastHandledSyncRequest`.
 pub fn sync_request(resource: &FlowsEncryptionKey) -> Option<String> {
-    let value = resource.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION)?;
+    request(resource, SYNC_ANNOTATION)
+}
+
+/// The value of an annotation by which people request something, in the form in which the status repeats the value.
+pub fn request(resource: &FlowsEncryptionKey, annotation: &str) -> Option<String> {
+    let value = resource.metadata.annotations.as_ref()?.get(annotation)?;
     Some(truncate(value, MAX_SHORT_TEXT))
 }
 

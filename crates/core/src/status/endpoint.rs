@@ -7,8 +7,12 @@ use waflows_key::Fingerprint;
 use super::input_condition::{Input, carried_or};
 use super::trouble::{sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
-use crate::api::crd::{EndpointStatus, FailingTarget, FlowsEncryptionKey, NumberState, PhoneNumberStatus};
-use crate::endpoint::ProbeOutcome;
+use crate::api::crd::{
+    EndpointStatus, FailingTarget, FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus,
+    RotationPhase,
+};
+use crate::endpoint::{ProbeFinding, ProbeOutcome};
+use crate::meta::VALID;
 use crate::observation::Observation;
 use crate::proof::{EndpointProof, TargetProof};
 
@@ -17,61 +21,91 @@ const MAX_FAILING: usize = 5;
 
 const NOT_ASKED: &str = "The endpoint was not asked with this key yet.";
 
-/// The proof for the key that the numbers should have, if there is one.
-fn proof(observation: &Observation) -> Option<&EndpointProof> {
-    observation.proof.as_deref().filter(|proof| Some(proof.key) == observation.expected())
+/// The proof for the key that the numbers should have for now, and the key, if there is one.
+fn proof(observation: &Observation) -> Option<(&EndpointProof, Fingerprint)> {
+    let expected = observation.expected()?;
+    observation.proof.as_deref().filter(|proof| proof.is_about(expected)).map(|proof| (proof, expected))
 }
 
-/// `status.endpoint` after a reconcile. The stored one if nothing new is known.
-pub fn status(observation: &Observation, numbers: &[PhoneNumberStatus]) -> Option<EndpointStatus> {
+/// `status.endpoint` after a reconcile, beside the rest of the status. The stored one if nothing new is known.
+pub fn status(observation: &Observation, after: &FlowsEncryptionKeyStatus) -> Option<EndpointStatus> {
     observation.resource.spec.endpoint.as_ref()?;
     let stored = observation.status().and_then(|status| status.endpoint.as_ref());
     let expected = observation.expected().map(|key| key.to_string());
-    let Some(proof) = proof(observation) else {
+    let Some((proof, key)) = proof(observation) else {
         // What is stored about another key says nothing about this one.
         return stored.filter(|stored| stored.public_key_fingerprint == expected).cloned();
     };
-    Some(reported(proof, stored, numbers))
+    Some(reported(&Told { proof, key, after }, stored))
+}
+
+/// What `status.endpoint` is made from, beside the stored one.
+struct Told<'a> {
+    proof: &'a EndpointProof,
+    key: Fingerprint,
+    after: &'a FlowsEncryptionKeyStatus,
 }
 
 /// Whether a proof says something that the stored status does not say yet.
 pub fn is_news(resource: &FlowsEncryptionKey, proof: &EndpointProof) -> bool {
     let stored = resource.status.as_ref().filter(|stored| stored.fingerprint() == Some(proof.key));
+    let key = proof.key;
     let is_asked = resource.spec.endpoint.is_some() && !resource.spec.is_suspended();
     let Some(stored) = stored.filter(|_| is_asked) else { return false };
-    let ready = judged(proof);
+    let ready = judged(proof, key);
     let is_shown = conditions::find(&stored.conditions, ConditionType::EndpointReady).is_some_and(|condition| {
         condition.status == ready.status.as_str() && condition.reason == ready.verdict.reason.as_str()
     });
-    !is_shown || Some(reported(proof, stored.endpoint.as_ref(), &stored.phone_numbers)) != stored.endpoint
+    let told = Told { proof, key, after: stored };
+    !is_shown || Some(reported(&told, stored.endpoint.as_ref())) != stored.endpoint
 }
 
 /// The status for a proof. The stored one if only the time differs: nothing is written only because the targets answered
 /// the same again.
-fn reported(proof: &EndpointProof, stored: Option<&EndpointStatus>, numbers: &[PhoneNumberStatus]) -> EndpointStatus {
-    let status = told(proof, stored, numbers);
+fn reported(told: &Told<'_>, stored: Option<&EndpointStatus>) -> EndpointStatus {
+    let status = told.status(stored);
     let is_same = |stored: &&EndpointStatus| {
         status == EndpointStatus { last_probe_time: status.last_probe_time.clone(), ..(*stored).clone() }
     };
     stored.filter(is_same).cloned().unwrap_or(status)
 }
 
-fn told(proof: &EndpointProof, stored: Option<&EndpointStatus>, numbers: &[PhoneNumberStatus]) -> EndpointStatus {
-    let targets = proof.targets();
-    let opened = Some(format!("{}/{}", proof.opened(), targets.len())).filter(|_| !targets.is_empty());
-    let is_in_use = numbers.iter().any(|number| holds(number, proof.key));
-    let (opens_key_in_use, opens_new_key) = if is_in_use { (opened, None) } else { (None, opened) };
-    let worst = proof.worst().map(|target| target.finding);
-    EndpointStatus {
-        public_key_fingerprint: Some(proof.key.to_string()),
-        targets: i32::try_from(targets.len()).unwrap_or(i32::MAX),
-        opens_key_in_use,
-        opens_new_key,
-        recovers_clients: proof.recovers_clients(),
-        outcome: worst.map(|finding| finding.outcome),
-        http_status: worst.and_then(|finding| finding.http_status).map(i32::from),
-        failing: failing(proof).take(MAX_FAILING).map(|target| failing_target(target, proof, stored)).collect(),
-        last_probe_time: Some(Time(proof.at)),
+impl Told<'_> {
+    fn status(&self, stored: Option<&EndpointStatus>) -> EndpointStatus {
+        let Self { proof, key, .. } = *self;
+        let targets = proof.targets();
+        let (opens_key_in_use, opens_new_key) = self.opened();
+        let count = |opened: usize| format!("{opened}/{}", targets.len());
+        let worst = proof.worst(key).map(|(_, finding)| finding);
+        EndpointStatus {
+            public_key_fingerprint: Some(key.to_string()),
+            targets: i32::try_from(targets.len()).unwrap_or(i32::MAX),
+            opens_key_in_use: opens_key_in_use.filter(|_| !targets.is_empty()).map(count),
+            opens_new_key: opens_new_key.filter(|_| !targets.is_empty()).map(count),
+            recovers_clients: proof.recovers_clients(),
+            outcome: worst.map(|finding| finding.outcome),
+            http_status: worst.and_then(|finding| finding.http_status).map(i32::from),
+            failing: failing(proof, key)
+                .take(MAX_FAILING)
+                .map(|(target, finding)| failing_target(target, finding.outcome, proof, stored))
+                .collect(),
+            last_probe_time: Some(Time(proof.at)),
+        }
+    }
+
+    /// Counts of targets that open the keys in use, and the new key. Between the first and the last upload of a rotation
+    /// both keys are in use.
+    fn opened(&self) -> (Option<usize>, Option<usize>) {
+        let opened = |key| self.proof.tally(key).opened;
+        let is_in_use = self.after.phone_numbers.iter().any(|number| holds(number, self.key));
+        match self.after.rotation.as_ref().map(|rotation| (rotation.phase, rotation.to.parse())) {
+            Some((RotationPhase::Staged, Ok(to))) if to != self.key => (Some(opened(self.key)), Some(opened(to))),
+            Some((RotationPhase::Canary | RotationPhase::RollingOut, Ok(to))) => {
+                (Some(self.proof.opened_both()), Some(opened(to)))
+            }
+            _ if is_in_use => (Some(opened(self.key)), None),
+            _ => (None, Some(opened(self.key))),
+        }
     }
 }
 
@@ -79,12 +113,16 @@ fn holds(number: &PhoneNumberStatus, key: Fingerprint) -> bool {
     number.state == NumberState::Valid || number.key_fingerprint.as_deref().is_some_and(|held| key.is_written(held))
 }
 
-fn failing(proof: &EndpointProof) -> impl Iterator<Item = &TargetProof> {
-    proof.targets().iter().filter(|target| !target.finding.outcome.is_proof())
+fn failing(proof: &EndpointProof, key: Fingerprint) -> impl Iterator<Item = (&TargetProof, ProbeFinding)> {
+    proof.findings(key).filter(|(_, finding)| !finding.outcome.is_proof())
 }
 
-fn failing_target(target: &TargetProof, proof: &EndpointProof, stored: Option<&EndpointStatus>) -> FailingTarget {
-    let outcome = target.finding.outcome;
+fn failing_target(
+    target: &TargetProof,
+    outcome: ProbeOutcome,
+    proof: &EndpointProof,
+    stored: Option<&EndpointStatus>,
+) -> FailingTarget {
     let before = stored.into_iter().flat_map(|stored| &stored.failing);
     let same = before.into_iter().find(|before| before.target == target.target && before.outcome == outcome);
     let since = same.map_or(Time(proof.at), |same| same.since.clone());
@@ -105,30 +143,35 @@ pub(super) fn conditions(
 
 fn endpoint_ready(observation: &Observation, before: &[Condition]) -> Input {
     let waiting = ConditionReason::new(Reason::WaitingForEndpoint, NOT_ASKED);
-    let Some(proof) = proof(observation) else {
+    let Some((proof, key)) = proof(observation) else {
         let before = if observation.has_new_key() { &[] } else { before };
         return carried_or(before, ConditionType::EndpointReady, waiting);
     };
-    judged(proof)
+    judged(proof, key)
 }
 
-/// What a proof means for `EndpointReady`.
-fn judged(proof: &EndpointProof) -> Input {
-    let verdict = match &proof.targets {
-        Err(reason) => reason.clone(),
-        Ok(targets) if targets.is_empty() => {
-            ConditionReason::new(Reason::EndpointUnreachable, "The Service of the endpoint has no ready pod.")
-        }
-        Ok(targets) => match proof.worst().filter(|worst| !worst.finding.outcome.is_proof()) {
-            None => ConditionReason::new(Reason::EndpointProven, all_open(targets.len())),
-            Some(worst) => ConditionReason::new(reason_of(worst.finding.outcome), some_do_not_open(proof, worst)),
-        },
-    };
+/// What a proof means for `EndpointReady`, if the numbers should have this key.
+fn judged(proof: &EndpointProof, key: Fingerprint) -> Input {
+    let verdict = opens(proof, key);
     let status = match verdict.reason {
         Reason::EndpointProven => ConditionStatus::True,
         _ => ConditionStatus::False,
     };
     Input { status, verdict }
+}
+
+/// Whether the endpoint opens a key, as a reason and a sentence.
+pub(super) fn opens(proof: &EndpointProof, key: Fingerprint) -> ConditionReason {
+    match &proof.targets {
+        Err(reason) => reason.clone(),
+        Ok(targets) if targets.is_empty() => {
+            ConditionReason::new(Reason::EndpointUnreachable, "The Service of the endpoint has no ready pod.")
+        }
+        Ok(targets) => match proof.worst(key).filter(|(_, finding)| !finding.outcome.is_proof()) {
+            None => ConditionReason::new(Reason::EndpointProven, all_open(targets.len())),
+            Some((_, worst)) => ConditionReason::new(reason_of(worst.outcome), some_do_not_open(proof, key, worst)),
+        },
+    }
 }
 
 /// The reason of an outcome that is no proof.
@@ -150,16 +193,17 @@ fn all_open(targets: usize) -> String {
     }
 }
 
-fn some_do_not_open(proof: &EndpointProof, worst: &TargetProof) -> String {
-    let same: Vec<_> = failing(proof).filter(|target| target.finding.outcome == worst.finding.outcome).collect();
-    let named: Vec<_> = same.iter().take(MAX_FAILING).map(|target| target.target.as_str()).collect();
+fn some_do_not_open(proof: &EndpointProof, key: Fingerprint, worst: ProbeFinding) -> String {
+    let same: Vec<_> = failing(proof, key).filter(|(_, finding)| finding.outcome == worst.outcome).collect();
+    let named: Vec<_> = same.iter().take(MAX_FAILING).map(|(target, _)| target.target.as_str()).collect();
     let more = match same.len() - named.len() {
         0 => String::new(),
         count => format!(" and {count} more"),
     };
-    let (found, remedy) = found_and_remedy(worst.finding.outcome);
-    let http = worst.finding.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-    let opened = match proof.opened() {
+    let (found, remedy) = found_and_remedy(worst.outcome);
+    let http = same.first().and_then(|(_, finding)| finding.http_status);
+    let http = http.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
+    let opened = match proof.tally(key).opened {
         0 => String::new(),
         count => format!(" {count} of {} targets open the key.", proof.targets().len()),
     };
@@ -192,13 +236,25 @@ fn found_and_remedy(outcome: ProbeOutcome) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether clients are served: every number holds a VALID key, and every target opens the key.
+/// Whether clients are served: every number holds a VALID key that every target opens, whichever key of a rotation.
 fn available(observation: &Observation, endpoint: &Input, numbers: &[PhoneNumberStatus]) -> Input {
-    if endpoint.status != ConditionStatus::True {
+    let Some((proof, key)) = proof(observation) else { return endpoint.clone() };
+    let held = |number: &PhoneNumberStatus| valid_key(number).filter(|held| proof.is_about(*held));
+    let is_closed = |held: &Fingerprint| !proof.tally(*held).is_open();
+    if let Some(closed) = numbers.iter().filter_map(held).find(is_closed) {
+        return judged(proof, closed);
+    }
+    let served = numbers.iter().filter(|number| held(number).is_some()).count();
+    if served == numbers.len() && proof.targets.is_ok() {
+        let verdict = ConditionReason::new(Reason::EndpointProven, all_open(proof.targets().len()));
+        return Input { status: ConditionStatus::True, verdict };
+    }
+    if judged(proof, key).status != ConditionStatus::True && served == 0 {
         return endpoint.clone();
     }
     let criteria = observation.criteria();
-    let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
+    let others = numbers.iter().filter(|number| held(number).is_none());
+    let found: Vec<_> = others.filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
     let Some((reason, _)) = found.iter().min_by_key(|(_, number)| holds_unproven_key(number)) else {
         return endpoint.clone();
     };
@@ -209,7 +265,15 @@ fn available(observation: &Observation, endpoint: &Input, numbers: &[PhoneNumber
     Input { status, verdict: ConditionReason::new(*reason, sentence(&concerned)) }
 }
 
-/// Whether the number holds a VALID key other than the one that was proven, or was never read.
+/// The key that clients encrypt with, if the number has one and its last state still counts.
+fn valid_key(number: &PhoneNumberStatus) -> Option<Fingerprint> {
+    let counts = !matches!(number.state, NumberState::Unreachable | NumberState::Pending);
+    let is_valid = counts && number.signature_status.as_deref() == Some(VALID);
+    let key = number.key_fingerprint.as_ref().or(number.uploaded_fingerprint.as_ref());
+    key.filter(|_| is_valid)?.parse().ok()
+}
+
+/// Whether the number holds a VALID key with which the endpoint was not asked, or was never read.
 fn holds_unproven_key(number: &PhoneNumberStatus) -> bool {
-    number.state == NumberState::Pending || number.signature_status.as_deref() == Some("VALID")
+    number.state == NumberState::Pending || number.signature_status.as_deref() == Some(VALID)
 }

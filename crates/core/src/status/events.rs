@@ -5,11 +5,12 @@
 use std::collections::HashSet;
 
 use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason, find};
-use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
+use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus, RotationPhase};
 use crate::api::text::{capitalized, phone_numbers, utc};
 use crate::number::has_failed_upload;
 use crate::rollout::outcome::Outcome;
 use crate::status::number_message as message;
+use crate::status::rotation::short;
 use crate::upload::UploadReason;
 
 /// An event to be published.
@@ -39,6 +40,7 @@ const RECONCILE: &str = "Reconcile";
 const PROBE: &str = "Probe";
 const LIST: &str = "List";
 const INSPECT: &str = "Inspect";
+const ROTATE: &str = "Rotate";
 
 /// The events of a reconcile.
 pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus, outcomes: &[Outcome]) -> Vec<Note> {
@@ -49,6 +51,7 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
         (UploadReason::SignatureLost, "SignatureRestored", "signed again on"),
         (UploadReason::Outdated, "KeyRotated", "put in place of an earlier key on"),
         (UploadReason::Foreign, "ForeignKeyReplaced", "put in place of a foreign key on"),
+        (UploadReason::RolledBack, "OldKeyRestored", "put back on"),
     ]
     .into_iter()
     .filter_map(|(reason, name, did)| {
@@ -60,9 +63,11 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
         let gist = said(&ids);
         let text = match reason {
             UploadReason::SignatureLost => said(&ids.iter().map(|id| last_seen_valid(before, id)).collect::<Vec<_>>()),
-            UploadReason::Missing | UploadReason::Unconfirmed | UploadReason::Outdated | UploadReason::Foreign => {
-                gist.clone()
-            }
+            UploadReason::Missing
+            | UploadReason::Unconfirmed
+            | UploadReason::Outdated
+            | UploadReason::Foreign
+            | UploadReason::RolledBack => gist.clone(),
         };
         Some(Note { is_warning: reason == UploadReason::Foreign, reason: name, action: UPLOAD, text, gist })
     })
@@ -72,6 +77,7 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
     notes.extend(trouble(before, after).or_else(|| recovery(before, after)));
     notes.extend(endpoint(before, after));
     notes.extend(token(before, after));
+    notes.extend(rotation(before, after));
     notes
 }
 
@@ -196,4 +202,31 @@ fn recovery(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus)
     let gist = format!("{} Ready was {} ({})", now.message, then.status, then.reason);
     let text = format!("{gist} since {}.", utc(then.last_transition_time.0));
     Some(Note { is_warning: false, reason: reason.as_str(), action: RECONCILE, text, gist })
+}
+
+/// The events of a rotation. Those of a stop explain `Ready`, and are made with it.
+fn rotation(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Vec<Note> {
+    let Some(now) = &after.rotation else { return Vec::new() };
+    let then = before.rotation.as_ref().filter(|then| then.to == now.to && then.started_time == now.started_time);
+    let (from, to) = (short(&now.from), short(&now.to));
+    let enters = |phase| now.phase == phase && then.is_none_or(|then| then.phase != phase);
+    let is_proven = now.canary_valid_time.is_some() && then.is_none_or(|then| then.canary_valid_time.is_none());
+    [
+        (then.is_none(), "RotationStarted", format!("Key {to} is to replace key {from} on the numbers.")),
+        (is_proven, "CanaryProven", format!("Key {to} is valid on a first number.")),
+        (
+            enters(RotationPhase::Completed),
+            "OldKeyRetirable",
+            format!("No number holds key {from} any more, and clients find key {to}. The old private key may go."),
+        ),
+        (
+            enters(RotationPhase::Superseded),
+            "RotationSuperseded",
+            format!("The key changed again before key {to} had replaced key {from}."),
+        ),
+    ]
+    .into_iter()
+    .filter(|(happened, ..)| *happened)
+    .map(|(_, reason, text)| Note { is_warning: false, reason, action: ROTATE, gist: text.clone(), text })
+    .collect()
 }

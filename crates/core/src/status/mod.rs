@@ -5,6 +5,7 @@ pub mod events;
 mod input_condition;
 pub mod number_message;
 pub mod ready;
+mod rotation;
 pub mod secrets;
 pub mod summarize;
 pub mod token;

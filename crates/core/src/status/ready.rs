@@ -5,10 +5,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use std::borrow::Cow;
 
-use super::endpoint;
 use super::input_condition::{Input, carried};
 use super::token::{self, has_same_credentials};
-use super::trouble::{rank, sentence, trouble};
+use super::trouble::{STALLED, rank, sentence, trouble};
+use super::{endpoint, rotation};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 use crate::api::members;
@@ -22,22 +22,22 @@ use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::schedule::due::spec_digest;
 
-/// The conditions after a reconcile.
+/// The conditions after a reconcile, from what else the status says `after` it.
 pub fn conditions(
     observation: &Observation,
     outcomes: &[Outcome],
-    numbers: &[PhoneNumberStatus],
+    after: &FlowsEncryptionKeyStatus,
     progress: Progress,
     now: Timestamp,
 ) -> Vec<Condition> {
     let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let numbers = &*counted(numbers);
+    let numbers = &*counted(&after.phone_numbers);
     let key = key_loaded(observation, before);
     let mut token = token_accepted(observation, outcomes, before);
     if let Some(verdict) = token::warning(observation, now).filter(|_| token.status == ConditionStatus::True) {
         token.verdict = verdict;
     }
-    let ready = ready(observation, &key, &token, numbers, progress);
+    let ready = ready(observation, [&key, &token], after, progress, now);
     list(observation, before, numbers, &ready, [key, token], now)
 }
 
@@ -81,7 +81,7 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
         .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."));
     let verdict = if is_as_reconciled {
         // The spec is again as before the suspension: the known state of the numbers counts again.
-        ready(observation, &key, &token, &counted(&before.phone_numbers), Progress::Finished)
+        ready(observation, [&key, &token], before, Progress::Finished, now)
     } else if before.observed_spec_digest.is_none() {
         ConditionReason::new(
             Reason::Suspended,
@@ -192,11 +192,13 @@ fn limit(observation: &Observation) -> Option<ConditionReason> {
 
 fn ready(
     observation: &Observation,
-    key: &Input,
-    token: &Input,
-    numbers: &[PhoneNumberStatus],
+    inputs: [&Input; 2],
+    after: &FlowsEncryptionKeyStatus,
     progress: Progress,
+    now: Timestamp,
 ) -> ConditionReason {
+    let numbers = &*counted(&after.phone_numbers);
+    let rotation = after.rotation.as_ref();
     if progress == Progress::Underway && observation.changed_since_last() {
         let done = numbers.iter().filter(|number| number.state == NumberState::Valid).count();
         let reason = if observation.has_new_key() { Reason::RollingOut } else { Reason::Progressing };
@@ -205,10 +207,8 @@ fn ready(
             format!("The key is being put on the numbers: {done} of {} are done.", numbers.len()),
         );
     }
-    for input in [key, token] {
-        if input.status == ConditionStatus::False {
-            return input.verdict.clone();
-        }
+    if let Some(input) = inputs.iter().find(|input| input.status == ConditionStatus::False) {
+        return input.verdict.clone();
     }
     let criteria = observation.criteria();
     let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
@@ -217,11 +217,19 @@ fn ready(
     if let Some(verdict) = worst_account(observation, worst) {
         return verdict;
     }
-    match worst {
+    let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let waiting = rotation.and_then(|it| rotation::waiting(observation, it, before, now));
+    let [_, token] = inputs;
+    match (worst, waiting) {
+        // While a rotation waits, the numbers that it holds have no other trouble.
+        (worst, Some(waiting)) if worst.is_none_or(|worst| rank(worst) < STALLED || is_held(worst)) => waiting,
         // The stored state of the numbers was read with other credentials.
-        None if token.status == ConditionStatus::Unknown => token.verdict.clone(),
-        None => ConditionReason::new(Reason::AllNumbersValid, all_valid(numbers)),
-        Some(worst) => {
+        (None, _) if token.status == ConditionStatus::Unknown => token.verdict.clone(),
+        (None, _) => {
+            let old_key = rotation.map(|it| rotation::old_key(observation, it, now)).unwrap_or_default();
+            ConditionReason::new(Reason::AllNumbersValid, all_valid(numbers) + &old_key)
+        }
+        (Some(worst), _) => {
             let concerned: Vec<_> = found.into_iter().filter(|(reason, _)| *reason == worst).map(|(_, n)| n).collect();
             ConditionReason::new(worst, sentence(&concerned))
         }
@@ -244,6 +252,11 @@ fn counted(numbers: &[PhoneNumberStatus]) -> Cow<'_, [PhoneNumberStatus]> {
         return Cow::Borrowed(numbers);
     }
     Cow::Owned(numbers.iter().filter(|number| members::counts(number)).cloned().collect())
+}
+
+/// Whether a rotation explains the reason.
+fn is_held(reason: Reason) -> bool {
+    matches!(reason, Reason::KeyOutdated | Reason::KeyForeign | Reason::UploadsWithoutEffect)
 }
 
 fn all_valid(numbers: &[PhoneNumberStatus]) -> String {

@@ -1,6 +1,7 @@
 //! The fourth step of a reconcile: computes the status, the events and the time of the next reconcile. Pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use crate::observation::{NumberObservation, Observation};
 use crate::rollout::canary::{Canary, canary_until};
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
+use crate::rollout::rotation::{self, Outlook};
 use crate::schedule::due::{self, Due, spec_digest, sync_request};
 use crate::status::events::{self, Note};
 use crate::status::{endpoint, number_message, ready, token};
@@ -70,8 +72,9 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
             status.last_check_time = Some(Time(now));
         }
     }
-    status.endpoint = endpoint::status(observation, &status.phone_numbers);
-    status.conditions = ready::conditions(observation, outcomes, &status.phone_numbers, progress, now);
+    status.rotation = rotation::concluded(observation, &status.phone_numbers, now);
+    status.endpoint = endpoint::status(observation, &status);
+    status.conditions = ready::conditions(observation, outcomes, &status, progress, now);
     finish(observation, &before, status, outcomes, now)
 }
 
@@ -134,8 +137,15 @@ fn next_round(observation: &Observation, status: &FlowsEncryptionKeyStatus, now:
         FlowsEncryptionKey { status: Some(status.clone()), ..FlowsEncryptionKey::clone(&observation.resource) };
     match due::due(&resource, &status.observed_secrets, observation.interval, now) {
         Due::Now(_) => Some(now),
-        Due::Later(next) => next,
+        Due::Later(next) => next.into_iter().chain(rotation_at(observation, resource, now)).min(),
     }
+}
+
+/// When the rotation needs a reconcile: at the end of its wait, or now where this reconcile made another step possible.
+fn rotation_at(observation: &Observation, resource: FlowsEncryptionKey, now: Timestamp) -> Option<Timestamp> {
+    let until = resource.status.as_ref()?.rotation.as_ref()?.until.as_ref().map(|until| until.0);
+    let outlook = Outlook::new(Arc::new(resource), observation.proof.clone(), observation.waits, now);
+    if outlook.is_other() { Some(now) } else { until.filter(|until| *until > now) }
 }
 
 fn numbers(observation: &Observation, outcomes: &[Outcome], now: Timestamp) -> Vec<PhoneNumberStatus> {
@@ -165,7 +175,9 @@ fn schedule_uploads(observation: &Observation, criteria: &Criteria, numbers: &mu
     }
     let canary = Canary::of(numbers.iter(), criteria);
     for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
-        let waits = observed.ownership == Ownership::Uncontested && upload_reason(number, criteria).is_some();
+        let is_allowed = observation.course.direction.allows(number, criteria);
+        let is_uncontested = observed.ownership == Ownership::Uncontested;
+        let waits = is_uncontested && is_allowed && upload_reason(number, criteria).is_some();
         if waits && number.next_attempt_time.is_none() {
             let is_held = canary_until(number, criteria).is_none();
             let at = match canary {

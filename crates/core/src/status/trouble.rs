@@ -34,10 +34,13 @@ pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason
     }
 }
 
+/// The rank of a reason that needs a person.
+pub(super) const STALLED: u8 = 3;
+
 /// The rank of a reason if numbers differ: reasons that need a person before reasons that pass by themselves.
 pub(super) fn rank(reason: Reason) -> u8 {
     match reason.ready_effect() {
-        ReadyEffect::Stalled => 3,
+        ReadyEffect::Stalled => STALLED,
         ReadyEffect::Waiting => 2,
         ReadyEffect::Underway => 1,
         ReadyEffect::Ready | ReadyEffect::Suspended => 0,

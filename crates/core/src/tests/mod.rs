@@ -15,6 +15,7 @@ mod plan;
 mod player;
 mod proof;
 mod properties;
+mod rotation;
 mod schedule;
 mod simulation;
 mod summarize;
@@ -99,6 +100,7 @@ fn resource(numbers: &[&str]) -> FlowsEncryptionKey {
         mode: Mode::Enforce,
         check_interval: None,
         endpoint: None,
+        rotation: None,
         suspend: None,
     };
     let mut resource = FlowsEncryptionKey::new("storefront", spec);
@@ -127,6 +129,7 @@ fn reported(key: Option<usize>, status: Option<&str>) -> Reported {
     Reported {
         key: key.map(|n| ReportedKey::Readable(fingerprint(n))),
         signature_status: status.map(ToString::to_string),
+        public_key: key.map(self::key),
     }
 }
 

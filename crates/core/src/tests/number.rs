@@ -34,7 +34,8 @@ fn every_answer_has_its_state() {
     ];
     for (shown, uploaded, states) in rows {
         for (status, state) in statuses.into_iter().zip(states) {
-            let reported = Reported { key: key(shown), signature_status: status.map(str::to_owned) };
+            let reported =
+                Reported { key: key(shown), signature_status: status.map(str::to_owned), ..Reported::default() };
             let uploaded = uploaded.map(fingerprint_text);
             assert_eq!(criteria(0).state(&reported, uploaded.as_deref()), state, "{shown:?} {status:?} {uploaded:?}");
         }
@@ -62,7 +63,7 @@ fn a_refusal_is_a_state_and_waits_longer_than_a_failure() {
 
 #[test]
 fn texts_of_meta_are_cut_at_their_bounds() {
-    let reported = Reported { key: None, signature_status: Some("日".repeat(100)) };
+    let reported = Reported { key: None, signature_status: Some("日".repeat(100)), public_key: None };
     let number = criteria(0).answered(valid_number(), &reported, at(0));
     assert!(number.signature_status.is_some_and(|text| text.len() <= 64));
     let failure = GraphError { message: "é".repeat(999), ..error(ErrorClass::Policy) };

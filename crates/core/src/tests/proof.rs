@@ -2,7 +2,7 @@
 
 use super::meta::Model;
 use super::*;
-use crate::api::crd::{Endpoint, EndpointService};
+use crate::api::crd::{Endpoint, EndpointService, Gate};
 use crate::endpoint::{ProbeFinding, ProbeOutcome};
 use crate::proof::{EndpointProof, TargetProof};
 
@@ -13,11 +13,12 @@ const fn found(outcome: ProbeOutcome) -> ProbeFinding {
 }
 
 fn target(name: &str, finding: ProbeFinding) -> TargetProof {
-    TargetProof { target: format!("pod/{name}"), finding, unknown_key: Some(LACKS) }
+    let refusals = Default::default();
+    TargetProof { target: format!("pod/{name}"), finding, other: None, unknown_key: Some(LACKS), refusals }
 }
 
 fn proof(key_number: usize, targets: Vec<TargetProof>, seconds: i64) -> EndpointProof {
-    EndpointProof { key: fingerprint(key_number), targets: Ok(targets), at: at(seconds) }
+    EndpointProof { key: fingerprint(key_number), other_key: None, targets: Ok(targets), at: at(seconds) }
 }
 
 /// Two numbers that are Valid, and an endpoint that was not asked yet.
@@ -79,7 +80,7 @@ fn every_outcome_has_its_conditions() {
     ];
     for (what, targets, expected, message) in cases {
         let (mut stage, _) = with_endpoint();
-        let proof = targets.map(|targets| EndpointProof { key: fingerprint(1), targets, at: at(5) });
+        let proof = targets.map(|targets| EndpointProof { key: fingerprint(1), other_key: None, targets, at: at(5) });
         report(&mut stage, proof);
         for kind in [ConditionType::EndpointReady, ConditionType::Available] {
             let (status, reason) = condition(&stage, kind);
@@ -147,6 +148,8 @@ fn a_new_key_is_unproven_until_the_endpoint_was_asked_with_it() {
     let (mut stage, mut meta) = with_endpoint();
     let open = |key| Some(proof(key, vec![target("a", found(ProbeOutcome::Proven))], 5));
     report(&mut stage, open(1));
+    // Otherwise the numbers keep the earlier key.
+    stage.edit(|spec| spec.endpoint.as_mut().unwrap().gate = Some(Gate::Report));
     stage.set_key(Ok(key(2)));
     stage.reconcile(&mut meta).unwrap();
     assert_eq!(condition(&stage, ConditionType::EndpointReady), ("Unknown".into(), "WaitingForEndpoint".into()));

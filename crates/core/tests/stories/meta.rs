@@ -58,6 +58,7 @@ impl Meta {
                 let reported = Reported {
                     key: held.map(|(name, _)| ReportedKey::Readable(*key(name).fingerprint())),
                     signature_status: held.map(|(_, status)| status.to_owned()),
+                    public_key: held.map(|(name, _)| key(name).clone()),
                 };
                 (Reading::Answered { reported, at }, None)
             }

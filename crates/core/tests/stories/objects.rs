@@ -56,6 +56,7 @@ pub(crate) fn resource(name: &str, numbers: &[&str], now: Timestamp) -> FlowsEnc
         mode: Default::default(),
         check_interval: None,
         endpoint: None,
+        rotation: None,
         suspend: None,
     };
     spec.phone_number_ids = numbers.iter().map(ToString::to_string).collect();

@@ -41,6 +41,21 @@ pub struct Endpoint {
     /// requests with this secret. Default: the resource's `appSecretRef`; without both, requests are not signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_secret_ref: Option<SecretKeyRef>,
+
+    /// Required replaces a valid key on a number only while every target of the endpoint opens the new key. Report never
+    /// waits for the endpoint. Default: Required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+}
+
+/// Whether a rotation waits for the endpoint.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// A valid key on a number is replaced only while every target of the endpoint opens the new key.
+    #[default]
+    Required,
+    /// The endpoint is asked, and nothing waits for its answers.
+    Report,
 }
 
 /// A Service in the resource's own namespace.

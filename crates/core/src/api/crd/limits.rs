@@ -4,6 +4,11 @@ use std::time::Duration;
 
 /// Annotation whose change requests a check of every number now. Any value is allowed; a timestamp is usual.
 pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
+/// Annotation whose change ends the present wait of a rotation: the soak, the overlap, the deadline, or the stop of a
+/// rollback. Any value is allowed; a timestamp is usual.
+pub const PROCEED_ANNOTATION: &str = "waflows.dev/proceed-requested-at";
+/// Annotation whose change makes a rotation go back to the old key. Any value is allowed; a timestamp is usual.
+pub const ABORT_ANNOTATION: &str = "waflows.dev/abort-requested-at";
 /// The shortest check interval, as in the CEL rule on `checkInterval`.
 pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// The longest check interval, as in the CEL rule on `checkInterval`. With a longer interval a lost signature would

@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::business_account::BusinessAccount;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Gate};
 use super::limits::{
     MAX_BUSINESS_ACCOUNTS, MAX_CHECK_INTERVAL, MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL,
 };
+use super::rotation::Rotation;
 use super::secret_key_ref::SecretKeyRef;
 use super::status::FlowsEncryptionKeyStatus;
 
@@ -75,6 +76,13 @@ use super::status::FlowsEncryptionKeyStatus;
         json_path = ".status.lastSuccessfulCheckTime",
         priority = 1,
         description = "How old the oldest answer of Meta is that VALID rests on"
+    ),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.rotation.phase",
+        priority = 1,
+        description = "How far the replacement of the key is"
     ),
     printcolumn(
         name = "Mode",
@@ -180,6 +188,10 @@ pub struct FlowsEncryptionKeySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
 
+    /// How a new key replaces the key that the numbers hold: canary, soak, overlap, rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+
     /// True stops all work on this resource. The last status stays, and the resource owns no number. When it is false
     /// again, the operator reads every number at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,6 +243,11 @@ impl FlowsEncryptionKeySpec {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// What the endpoint means for rotations. None without an endpoint.
+    pub fn gate(&self) -> Option<Gate> {
+        self.endpoint.as_ref().map(|endpoint| endpoint.gate.unwrap_or_default())
     }
 
     /// The app secret that signs requests to the endpoint, if there is one.

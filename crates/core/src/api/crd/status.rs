@@ -11,6 +11,7 @@ use waflows_key::Fingerprint;
 use super::business_account::BusinessAccountStatus;
 use super::endpoint::EndpointStatus;
 use super::error::NumberError;
+use super::rotation::RotationStatus;
 use super::token::TokenStatus;
 
 /// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
@@ -108,6 +109,10 @@ pub struct FlowsEncryptionKeyStatus {
     /// What the operator found when it last asked the Flow endpoint; absent without `spec.endpoint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointStatus>,
+
+    /// How far the replacement of a key is; only with `spec.endpoint` or `spec.rotation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
 
     /// `Ready`, `KeyLoaded` and `TokenAccepted`; `Reconciling` or `Stalled` only while True; `EndpointReady` and
     /// `Available` only with `spec.endpoint`.

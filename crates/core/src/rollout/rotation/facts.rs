@@ -1,0 +1,216 @@
+//! What a rotation is decided from: the numbers, the endpoint, the Secret, the spec and the stored status.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use waflows_key::{Fingerprint, PublicKey};
+
+use super::decision::{Decision, Tally, decide};
+use crate::api::conditions::{self, ConditionType};
+use crate::api::crd::{
+    ABORT_ANNOTATION, FlowsEncryptionKeyStatus, Gate, Mode, NumberState, OnFailure, PROCEED_ANNOTATION,
+    PhoneNumberStatus, RotationPhase, RotationStatus,
+};
+use crate::meta::VALID;
+use crate::number::{Ownership, Reading, UPLOADS_BEFORE_STALLED};
+use crate::observation::{NumberObservation, Observation};
+use crate::schedule::due::request;
+
+/// An older proof does not allow a replacement: the endpoint may have changed since.
+pub const PROOF_GOOD_FOR: Duration = Duration::from_secs(60);
+
+/// The inputs of a rotation.
+#[derive(Debug, Clone)]
+pub(super) struct Facts<'a> {
+    pub(super) status: &'a FlowsEncryptionKeyStatus,
+    /// The key of the resource, which the numbers should have in the end.
+    pub(super) to: Fingerprint,
+    /// The same as PEM, if it was just read.
+    pub(super) to_public_key: Option<String>,
+    /// Whether uploads may follow. A reconcile that did not read the Secrets leaves the rotation as it is.
+    pub(super) can_upload: bool,
+    pub(super) numbers: Vec<Held>,
+    pub(super) gate: Option<Gate>,
+    pub(super) soak: Duration,
+    pub(super) overlap: Duration,
+    pub(super) progress_deadline: Duration,
+    pub(super) on_failure: OnFailure,
+    pub(super) proceed_request: Option<String>,
+    pub(super) abort_request: Option<String>,
+    pub(super) now: Timestamp,
+    observation: &'a Observation,
+}
+
+/// What a number holds.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// Fingerprint of the key; None if the number has none.
+    pub(super) key: Option<String>,
+    /// The key itself, if Meta just showed it.
+    pub(super) public_key: Option<PublicKey>,
+    pub(super) is_valid: bool,
+    /// Whether uploads to the number are possible.
+    pub(super) is_workable: bool,
+    /// Whether no backoff of the number is under way.
+    pub(super) is_due: bool,
+    /// Whether uploads of the present key took effect, and the number is not valid.
+    pub(super) has_failed: bool,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of a resource that may have rotations.
+    pub(super) fn of(observation: &'a Observation) -> Option<Self> {
+        let spec = &observation.resource.spec;
+        let has_rotations = spec.endpoint.is_some() || spec.rotation.is_some();
+        if !has_rotations || spec.mode != Mode::Enforce || spec.is_suspended() {
+            return None;
+        }
+        let (to, to_public_key) = match observation.inputs.as_ref().map(|inputs| inputs.key.as_ref()) {
+            Some(Ok(key)) => (*key.fingerprint(), Some(key.pem().to_owned())),
+            Some(Err(_)) | None => (stored_key(observation.status()?)?, None),
+        };
+        let policy = spec.rotation.clone().unwrap_or_default();
+        let can_upload = to_public_key.is_some();
+        Some(Self {
+            can_upload,
+            status: observation.status_or_default(),
+            to,
+            to_public_key,
+            numbers: observation.numbers.iter().map(|number| Held::of(number, to, observation.now)).collect(),
+            gate: spec.gate(),
+            soak: policy.soak(),
+            overlap: policy.overlap(),
+            progress_deadline: policy.progress_deadline(),
+            on_failure: policy.on_failure.unwrap_or_default(),
+            proceed_request: request(&observation.resource, PROCEED_ANNOTATION),
+            abort_request: request(&observation.resource, ABORT_ANNOTATION),
+            now: observation.now,
+            observation,
+        })
+    }
+
+    /// The facts of a reconcile that would read the Secrets and find them as they were, if they were usable.
+    pub(super) fn if_read(observation: &'a Observation) -> Option<Self> {
+        let is = |status: &FlowsEncryptionKeyStatus, kind, expected| {
+            conditions::find(&status.conditions, kind).is_some_and(|condition| condition.status == expected)
+        };
+        let facts = Self::of(observation)?;
+        let is_usable = is(facts.status, ConditionType::KeyLoaded, "True")
+            && !is(facts.status, ConditionType::TokenAccepted, "False");
+        is_usable.then_some(Self { can_upload: true, ..facts })
+    }
+
+    /// The same after uploads: with these numbers.
+    pub(super) fn with_numbers(self, numbers: &[PhoneNumberStatus]) -> Self {
+        Self { numbers: numbers.iter().map(|number| Held::after(number, self.to, self.now)).collect(), ..self }
+    }
+
+    /// What the endpoint does with a key; nothing is known where the proof is too old.
+    pub(super) fn tally(&self, key: Fingerprint) -> Tally {
+        let proof = self.observation.proof.as_deref();
+        let proof = proof.filter(|proof| self.now.duration_since(proof.at).unsigned_abs() <= PROOF_GOOD_FOR);
+        proof.map(|proof| proof.tally(key)).unwrap_or_default()
+    }
+
+    /// What may happen to the numbers that hold another valid key than the new one.
+    pub(super) fn decision(&self, rotation: &RotationStatus) -> Decision {
+        let in_use = rotation.from.parse().map(|from| self.tally(from)).unwrap_or_default();
+        decide(self.gate, in_use, self.tally(self.to))
+    }
+
+    /// Whether a target has refused the new key three times over two minutes.
+    pub(super) fn has_lost_key(&self) -> bool {
+        let proof = self.observation.proof.as_deref().filter(|_| self.gate == Some(Gate::Required));
+        proof.is_some_and(|proof| proof.has_lost(self.to, &self.observation.waits))
+    }
+
+    /// Whether the old key may go back to the numbers.
+    pub(super) fn may_go_back(&self, rotation: &RotationStatus) -> bool {
+        let is_known = rotation.from_public_key.is_some();
+        let is_open = rotation.from.parse().is_ok_and(|from| self.tally(from).is_open());
+        is_known && (is_open || self.gate != Some(Gate::Required))
+    }
+
+    /// Whether clients with the old key find the new one: every target answers 421 to a key that nobody has.
+    pub(super) fn recovers_clients(&self) -> bool {
+        let proof = self.observation.proof.as_deref();
+        self.gate.is_none() || proof.and_then(|proof| proof.recovers_clients()) == Some(true)
+    }
+
+    /// The numbers that hold a valid key other than the new one.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Held> {
+        let to = self.to;
+        self.numbers.iter().filter(move |number| number.is_valid && !number.holds(to))
+    }
+
+    /// Whether some number holds the new key with a valid signature.
+    pub(super) fn has_valid(&self) -> bool {
+        self.numbers.iter().any(|number| number.is_valid && number.holds(self.to))
+    }
+
+    /// Whether some number holds the new key, with a valid signature or not.
+    pub(super) fn has_new(&self) -> bool {
+        self.numbers.iter().any(|number| number.holds(self.to))
+    }
+
+    /// Whether some number holds the old key.
+    pub(super) fn has_old(&self, rotation: &RotationStatus) -> bool {
+        self.numbers.iter().any(|number| number.key.as_deref() == Some(&*rotation.from))
+    }
+
+    /// Whether the key belonged to the resource before. A key of somebody else is not put back where it is lost.
+    pub(super) fn is_own(&self, key: &str) -> bool {
+        self.observation.is_own(key)
+    }
+}
+
+impl Held {
+    fn of(number: &NumberObservation, to: Fingerprint, now: Timestamp) -> Self {
+        let held = Self::after(&number.before, to, now);
+        let is_free = number.ownership == Ownership::Uncontested;
+        let Reading::Answered { reported, .. } = &number.reading else {
+            return Self { is_workable: held.is_workable && is_free, ..held };
+        };
+        let is_valid = reported.is_valid();
+        let uploaded = number.before.uploaded_fingerprint.clone().filter(|_| is_valid);
+        Self {
+            key: reported.key.map(|key| key.text()).or(uploaded),
+            public_key: reported.public_key.clone(),
+            is_valid,
+            is_workable: is_free && number.before.state != NumberState::Contested,
+            is_due: held.is_due,
+            has_failed: held.has_failed && !is_valid,
+        }
+    }
+
+    fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
+        let is_valid = number.signature_status.as_deref() == Some(VALID);
+        let uploaded = number.uploaded_fingerprint.clone().filter(|_| is_valid);
+        let blocked = [NumberState::Refused, NumberState::Contested, NumberState::Conflict, NumberState::Unreachable];
+        let is_uploaded = number.uploaded_fingerprint.as_deref().is_some_and(|text| to.is_written(text));
+        Self {
+            key: number.key_fingerprint.clone().or(uploaded),
+            public_key: None,
+            is_valid,
+            is_workable: !blocked.contains(&number.state),
+            is_due: number.next_attempt_time.as_ref().is_none_or(|time| time.0 <= now),
+            has_failed: is_uploaded && number.upload_attempts >= UPLOADS_BEFORE_STALLED && !is_valid,
+        }
+    }
+
+    pub(super) fn holds(&self, key: Fingerprint) -> bool {
+        self.key.as_deref().is_some_and(|held| key.is_written(held))
+    }
+}
+
+/// The key of the resource when its Secret was last read.
+fn stored_key(status: &FlowsEncryptionKeyStatus) -> Option<Fingerprint> {
+    let of_rotation = |rotation: &RotationStatus| rotation.to.parse().ok();
+    let rotation = status.rotation.as_ref().filter(|rotation| is_pending(rotation.phase));
+    rotation.and_then(of_rotation).or_else(|| status.fingerprint())
+}
+
+/// Whether the numbers hold the old key in this phase, and should.
+pub(super) fn is_pending(phase: RotationPhase) -> bool {
+    matches!(phase, RotationPhase::Staged | RotationPhase::RolledBack)
+}

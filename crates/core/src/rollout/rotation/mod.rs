@@ -1,0 +1,12 @@
+//! The replacement of a valid key by another: the rule, the phases, and what each phase allows.
+
+mod course;
+pub mod decision;
+mod facts;
+mod outlook;
+mod phases;
+
+pub use course::{Course, Direction};
+pub use facts::PROOF_GOOD_FOR;
+pub use outlook::Outlook;
+pub use phases::{concluded, course, is_overdue};

@@ -1,0 +1,177 @@
+//! What users read of a rotation: why `Ready` waits, and until when. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::endpoint::opens;
+use crate::api::conditions::{self, ConditionReason, ConditionType, Reason};
+use crate::api::crd::{RotationPhase as Phase, RotationStatus, RotationStop};
+use crate::api::text::utc;
+use crate::observation::Observation;
+use crate::rollout::rotation::decision::Decision;
+use crate::rollout::rotation::{Direction, is_overdue};
+
+/// Why the rotation waits, as a reason for `Ready`. None while the rotation goes on.
+pub(super) fn waiting(
+    observation: &Observation,
+    rotation: &RotationStatus,
+    before: &[Condition],
+    now: Timestamp,
+) -> Option<ConditionReason> {
+    let reason = match rotation.phase {
+        Phase::RolledBack => {
+            ConditionReason::new(Reason::RotationRolledBack, rolled_back(rotation, observation.course.direction))
+        }
+        Phase::Canary | Phase::RollingOut if rotation.stopped.is_some() => {
+            ConditionReason::new(Reason::RotationPaused, paused(rotation))
+        }
+        Phase::Canary if is_soaking(rotation, now) => ConditionReason::new(Reason::Soaking, soaking(rotation)),
+        Phase::Staged | Phase::Canary | Phase::RollingOut => held(observation, rotation, before, now)?,
+        Phase::Overlap | Phase::Completed | Phase::Superseded => return None,
+    };
+    Some(reason)
+}
+
+fn is_soaking(rotation: &RotationStatus, now: Timestamp) -> bool {
+    rotation.canary_valid_time.is_some() && rotation.until.as_ref().is_some_and(|until| until.0 > now)
+}
+
+/// The wait for the endpoint.
+fn held(
+    observation: &Observation,
+    rotation: &RotationStatus,
+    before: &[Condition],
+    now: Timestamp,
+) -> Option<ConditionReason> {
+    let decision = observation.course.decision.filter(|decision| !decision.allows())?;
+    let overdue = is_overdue(rotation, now);
+    let Some(why) = why(observation, rotation) else {
+        // A new process has not asked yet. What is stored is the last that is known.
+        let stored = conditions::find(before, ConditionType::Ready);
+        let stored = stored.filter(|ready| ready.reason == Reason::WaitingForEndpoint.as_str() && !overdue);
+        let text = stored.map_or_else(|| awaited(rotation, "The endpoint was not asked yet."), |it| it.message.clone());
+        return Some(ConditionReason::new(Reason::WaitingForEndpoint, text));
+    };
+    let (from, to) = (short(&rotation.from), short(&rotation.to));
+    let reason = match decision {
+        Decision::EndpointLacksKeys => Reason::EndpointLacksKey,
+        _ if overdue => Reason::RotationPaused,
+        _ => Reason::WaitingForEndpoint,
+    };
+    let text = match decision {
+        Decision::EndpointLacksKeys => format!(
+            "Clients fail: the endpoint opens neither key {from}, which the numbers hold, nor key {to}. Give the endpoint \
+             the private key of {to}; the operator then uploads key {to} at once."
+        ),
+        Decision::AwaitSwap => format!(
+            "Clients fail: the endpoint has given up key {from}, which the numbers hold. Key {to} is uploaded as soon as \
+             every target opens it. {why}"
+        ),
+        _ if is_foreign(observation, rotation) => format!(
+            "The numbers hold key {from}, which is not of this resource, and the endpoint does not open key {to}. If the \
+             key was changed by hand, put the private key of {from} into the Secret. {why}"
+        ),
+        _ => awaited(rotation, &why),
+    };
+    let until = rotation.until.as_ref().map(|until| utc(until.0)).unwrap_or_default();
+    let deadline = match reason {
+        Reason::RotationPaused => {
+            format!(" This has lasted longer than spec.rotation.progressDeadline, until {until}.")
+        }
+        Reason::WaitingForEndpoint => format!(" The resource is Stalled from {until} on."),
+        _ => String::new(),
+    };
+    Some(ConditionReason::new(reason, text + &deadline))
+}
+
+fn awaited(rotation: &RotationStatus, why: &str) -> String {
+    let (from, to) = (short(&rotation.from), short(&rotation.to));
+    let numbers = match rotation.phase {
+        Phase::Staged => "The numbers",
+        _ => "The other numbers",
+    };
+    format!("{numbers} keep key {from} until every target of the endpoint opens key {to}. {why}")
+}
+
+/// What the endpoint does with the new key. None if it was not asked with this key.
+fn why(observation: &Observation, rotation: &RotationStatus) -> Option<String> {
+    let to = rotation.to.parse().ok()?;
+    let proof = observation.proof.as_deref().filter(|proof| proof.is_about(to))?;
+    Some(opens(proof, to).message)
+}
+
+fn is_foreign(observation: &Observation, rotation: &RotationStatus) -> bool {
+    rotation.phase == Phase::Staged && observation.course.old_key.is_none() && !observation.is_own(&rotation.from)
+}
+
+fn soaking(rotation: &RotationStatus) -> String {
+    let until = rotation.until.as_ref().map(|until| utc(until.0)).unwrap_or_default();
+    let (from, to) = (short(&rotation.from), short(&rotation.to));
+    format!("Key {to} is valid on the first number. The others keep key {from} until {until}, the end of the soak.")
+}
+
+fn paused(rotation: &RotationStatus) -> String {
+    format!(
+        "{} Some numbers may hold key {}, others key {}. Mend the cause and set the annotation \
+         waflows.dev/proceed-requested-at, or waflows.dev/abort-requested-at to go back.",
+        stopped(rotation),
+        short(&rotation.to),
+        short(&rotation.from)
+    )
+}
+
+fn rolled_back(rotation: &RotationStatus, direction: Direction) -> String {
+    let from = short(&rotation.from);
+    let numbers = match direction {
+        Direction::Back => format!("The numbers have key {from} again, or get it now."),
+        _ => format!("A number gets key {from} back once every target of the endpoint opens that key."),
+    };
+    format!(
+        "{} {numbers} Mend the cause and set the annotation waflows.dev/proceed-requested-at, or put another key into the \
+         Secret.",
+        stopped(rotation)
+    )
+}
+
+/// Why nothing goes on by itself.
+fn stopped(rotation: &RotationStatus) -> String {
+    let to = short(&rotation.to);
+    match rotation.stopped {
+        Some(RotationStop::CanaryNotValid) => format!(
+            "Key {to} was uploaded to the first number three times, and Meta does not show the key as VALID; check that \
+             the number is registered with the Cloud API."
+        ),
+        Some(RotationStop::EndpointLostKey) => {
+            format!("A target of the endpoint opened key {to}, and has refused the key for more than two minutes.")
+        }
+        Some(RotationStop::Aborted) | None => format!("A person stopped the rotation to key {to}."),
+    }
+}
+
+/// What `Ready` says of the old key after a rotation. Empty if nothing is to be said.
+pub(super) fn old_key(observation: &Observation, rotation: &RotationStatus, now: Timestamp) -> String {
+    let Some(until) = rotation.until.as_ref().filter(|_| rotation.phase == Phase::Overlap) else {
+        return String::new();
+    };
+    let from = short(&rotation.from);
+    let proof = observation.proof.as_deref();
+    let recovers = proof.and_then(|proof| proof.recovers_clients());
+    match recovers {
+        _ if until.0 > now => {
+            format!(
+                " The endpoint must keep the private key of {from} until {}: clients may still use it.",
+                utc(until.0)
+            )
+        }
+        Some(false) => format!(
+            " The endpoint must keep the private key of {from}: it does not answer HTTP 421 to a key that it lacks, so \
+             that clients with the old key would not find the new one."
+        ),
+        Some(true) | None => format!(" The endpoint must keep the private key of {from} for now."),
+    }
+}
+
+/// The start of a fingerprint, for people: `sha256:` and twelve hex digits.
+pub(super) fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..19).unwrap_or(fingerprint)
+}

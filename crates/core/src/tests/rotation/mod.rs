@@ -1,0 +1,6 @@
+//! Rotations: the rule over all combinations, and whole rotations with an endpoint and clients, in simulated time.
+
+mod clients;
+mod rule;
+mod stories;
+mod world;
