@@ -39,7 +39,7 @@ pub enum NumbersError {
         /// The ID.
         account: String,
         /// Meta's answer.
-        error: GraphError,
+        error: Box<GraphError>,
     },
     /// The output cannot be written as JSON or YAML. Never in practice.
     #[error("writing the output: {0}")]
@@ -89,7 +89,7 @@ fn refused(account: &str, error: GraphError) -> Result<CommandOutput, NumbersErr
             let text = format!("WhatsApp Business Account {account}: {remedy}. {}\n", error.brief());
             Ok(CommandOutput { text, exit_code: 1 })
         }
-        None => Err(NumbersError::NoAnswer { account: account.to_owned(), error }),
+        None => Err(NumbersError::NoAnswer { account: account.to_owned(), error: Box::new(error) }),
     }
 }
 

@@ -186,7 +186,8 @@ impl Held {
     fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
         let is_valid = number.signature_status.as_deref() == Some(VALID);
         let uploaded = number.uploaded_fingerprint.clone().filter(|_| is_valid);
-        let blocked = [NumberState::Refused, NumberState::Contested, NumberState::Conflict, NumberState::Unreachable];
+        use NumberState as S;
+        let blocked = [S::Refused, S::Contested, S::Conflict, S::Unreachable, S::Unregistered];
         let is_uploaded = number.uploaded_fingerprint.as_deref().is_some_and(|text| to.is_written(text));
         Self {
             key: number.key_fingerprint.clone().or(uploaded),
