@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret, RotationPhase, RotationStatus};
+use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret};
 use waflows_core::proof::{EndpointProof, ProbeKeys};
 use waflows_core::queue::Urgency;
 use waflows_core::rollout::rotation::Outlook;
@@ -113,9 +113,7 @@ impl Prober {
     /// A reconcile has looked at this resource and found nothing to do. If a rotation is under way and the endpoint was not
     /// asked since this process leads, it is asked at once.
     pub fn look(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        let is_under_way = |rotation: &RotationStatus| !rotation.phase.is_over();
-        let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
-        if rotation.is_some_and(is_under_way) && !self.entries().contains_key(key) {
+        if is_rotating(resource) && !self.entries().contains_key(key) {
             self.follow(key, resource);
         }
     }
@@ -160,8 +158,7 @@ impl Prober {
 
     /// Queues a resource if a proof says something new, or lets a rotation go on.
     fn tell(&self, key: &ObjectKey, resource: FlowsEncryptionKey, proof: Arc<EndpointProof>, is_news: bool) {
-        let is_rolling_out = is_in_phase(&resource, RotationPhase::RollingOut);
-        let holds_uploads = is_rolling_out && !proof.is_complete();
+        let holds_uploads = is_rotating(&resource) && !proof.is_complete();
         let outlook = Outlook::new(Arc::new(resource), Some(proof), self.waits, Timestamp::now());
         match is_news {
             // The uploads under way rest on an earlier proof.
@@ -194,9 +191,10 @@ impl Prober {
     }
 }
 
-fn is_in_phase(resource: &FlowsEncryptionKey, phase: RotationPhase) -> bool {
+/// Whether a rotation of the resource is under way.
+fn is_rotating(resource: &FlowsEncryptionKey) -> bool {
     let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
-    rotation.is_some_and(|rotation| rotation.phase == phase)
+    rotation.is_some_and(|rotation| !rotation.phase.is_over())
 }
 
 /// Whether the endpoint of a resource is asked.

@@ -20,6 +20,7 @@ use crate::number::{Reading, is_rate_limit};
 use crate::observation::Observation;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
+use crate::rollout::rotation::Direction;
 use crate::schedule::due::spec_digest;
 
 /// The conditions after a reconcile, from what else the status says `after` it.
@@ -199,7 +200,8 @@ fn ready(
 ) -> ConditionReason {
     let numbers = &*counted(&after.phone_numbers);
     let rotation = after.rotation.as_ref();
-    if progress == Progress::Underway && observation.changed_since_last() {
+    let holds = observation.course.direction == Direction::Hold;
+    if progress == Progress::Underway && observation.changed_since_last() && !holds {
         let done = numbers.iter().filter(|number| number.state == NumberState::Valid).count();
         let reason = if observation.has_new_key() { Reason::RollingOut } else { Reason::Progressing };
         return ConditionReason::new(

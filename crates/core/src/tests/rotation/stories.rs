@@ -286,6 +286,31 @@ fn a_key_that_changes_back_before_anything_was_uploaded_needs_no_rotation() {
 }
 
 #[test]
+fn without_an_endpoint_a_rotation_goes_by_time_alone() {
+    let mut world = World::new(1, policy());
+    world.change(|stage| stage.edit(|spec| spec.endpoint = None));
+    (0..2).for_each(|target| load(&mut world, target, NEW));
+    world.change(|stage| stage.set_key(Ok(key(NEW))));
+    world.pass(MINUTE);
+    assert_eq!((world.phase(), world.stage.ready(), world.holds(NEW)), (Some(Phase::Canary), "Soaking", 1));
+    world.pass(10 * MINUTE);
+    assert_eq!((world.phase(), world.stage.ready(), world.holds(NEW)), (Some(Phase::Overlap), "AllNumbersValid", 3));
+    world.pass(20 * MINUTE);
+    assert_eq!(world.phase(), Some(Phase::Completed));
+
+    world.change(|stage| stage.set_key(Ok(key(OLD))));
+    world.pass(MINUTE);
+    annotate(&mut world, ABORT_ANNOTATION, "now");
+    world.pass(MINUTE);
+    assert_eq!(
+        (world.phase(), world.holds(NEW)),
+        (Some(Phase::RolledBack), 3),
+        "a person asked, and nothing is asked first"
+    );
+    assert_unharmed(&world);
+}
+
+#[test]
 fn the_named_number_is_the_first() {
     let mut world = begin(1);
     world.stage.resource.spec.rotation.as_mut().unwrap().canary_phone_number_id = Some("3".into());

@@ -7,7 +7,7 @@ use super::super::meta::Model;
 use super::super::player;
 use super::super::*;
 use super::clients::Clients;
-use crate::api::crd::{Endpoint, EndpointService, Rotation, RotationPhase, RotationStatus};
+use crate::api::crd::{Endpoint, EndpointService, Gate, Rotation, RotationPhase, RotationStatus};
 use crate::endpoint::{ProbeFinding, ProbeOutcome};
 use crate::proof::{EndpointProof, ProbeKeys, TargetProof};
 use crate::reconcile::action::{Action, Event};
@@ -159,6 +159,9 @@ impl World {
 
     fn probe(&mut self) {
         self.probe_at = None;
+        if self.stage.resource.spec.endpoint.is_none() {
+            return;
+        }
         let Some(keys) = self.stage.resource.status.as_ref().and_then(ProbeKeys::of) else { return };
         let number_of = |key: &PublicKey| (0..10).find(|n| fingerprint(*n) == *key.fingerprint());
         let targets = self.targets.iter().map(|target| TargetProof {
@@ -228,6 +231,9 @@ impl World {
                     return;
                 }
                 action => {
+                    if let Action::Upload(upload) = &action {
+                        self.check_rule(&reconcile, upload);
+                    }
                     let event = player::call(&reconcile, action, &mut self.meta, self.now).expect("a call");
                     if is_over {
                         // The request has left. Nobody hears of its answer.
@@ -237,6 +243,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A valid key is replaced by another only while every target opens the other.
+    fn check_rule(&self, reconcile: &Reconcile, upload: &Upload) {
+        let key = reconcile.observation().key().expect("no upload without a key");
+        let uploaded = (0..10).find(|n| fingerprint(*n) == *key.fingerprint()).expect("one of the ten keys");
+        let line = &self.meta.lines[&upload.phone_number_id];
+        let replaces = line.key.is_some_and(|held| held != uploaded && line.is_valid(held));
+        let is_gated = self.stage.resource.spec.gate() == Some(Gate::Required);
+        let is_open = self.targets.iter().all(|target| target.opens(uploaded));
+        assert!(!replaces || !is_gated || is_open, "{upload:?} with key {uploaded}: {:#?}", self.targets);
     }
 
     /// If the keys or the spec have changed, the endpoint is asked at once.
