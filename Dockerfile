@@ -18,6 +18,25 @@ RUN --mount=type=cache,id=waflows-cargo,target=/cargo,sharing=locked \
     && .ci/release-build \
     && cp /target/release/waflows-operator /waflows-operator
 
+# The emulator of Meta's API, for those who try the operator: `make emulator-image`. Nobody else's build runs these stages.
+FROM docker.io/library/rust:1.95-trixie AS emulator-build
+ARG TARGETPLATFORM
+WORKDIR /source
+COPY . .
+RUN --mount=type=cache,id=waflows-cargo,target=/cargo,sharing=locked \
+    --mount=type=cache,id=waflows-target-${TARGETPLATFORM},target=/target,sharing=locked \
+    export CARGO_HOME=/cargo CARGO_TARGET_DIR=/target \
+    && cargo clean --quiet --locked --release --package graph-emulator \
+    && cargo build --release --locked --package graph-emulator \
+    && cp /target/release/graph-emulator /graph-emulator
+
+FROM gcr.io/distroless/cc-debian13:nonroot AS emulator
+COPY --from=emulator-build /graph-emulator /graph-emulator
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["/graph-emulator"]
+CMD ["--listen", "0.0.0.0:8080", "--accept-any-token", "--create-numbers"]
+
 # glibc, libgcc and certificate authorities; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian13:nonroot AS runtime
 ARG VERSION=0.0.0

@@ -17,9 +17,15 @@ CARGO_MUTANTS := $(CARGO_MUTANTS_ROOT)/bin/cargo-mutants
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_CYCLONEDX_ROOT := $(CACHE)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
 CARGO_CYCLONEDX := $(CARGO_CYCLONEDX_ROOT)/bin/cargo-cyclonedx
-PYTHON_LINTERS := $(CACHE)/python-linters-$(firstword $(shell cksum < tests/chart/tools/python/requirements.txt))
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+# python FILE: the folder of a Python environment with what this file lists.
+python = $(CACHE)/python-$(firstword $(shell cksum < $(1)))
+PYTHON_LINTERS := $(call python,tests/chart/tools/python/requirements.txt)
+WORKFLOW_LINTER := $(call python,.ci/python/workflows.txt)
+SITE_TOOLS := $(call python,.ci/python/site.txt)
 VERSION = $(shell awk -F '"' '$$1 == "version = " { print $$2; exit }' Cargo.toml)
 IMAGE = waflows-operator:$(VERSION)
+EMULATOR_IMAGE = graph-emulator:$(VERSION)
 # The first engine that answers: a docker client may be there without its daemon.
 ENGINE = $(shell for engine in docker podman buildah; do $$engine info >/dev/null 2>&1 && echo $$engine && break; done)
 BUILD_IMAGE = $(or $(ENGINE),$(error install docker, podman or buildah)) build
@@ -52,6 +58,15 @@ test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every
 	$(CARGO_DENY) --locked check bans licenses sources
 	tests/chart/lint
 	cargo test --workspace --locked
+
+.PHONY: deny
+deny: $(CARGO_DENY) ## check the licences and sources of the crates
+	$(CARGO_DENY) --locked check bans licenses sources
+
+.PHONY: workflows
+workflows: $(WORKFLOW_LINTER)/installed ## lint the workflows of GitHub
+	GOWORK=off go run $(ACTIONLINT)
+	$(WORKFLOW_LINTER)/bin/zizmor --offline --quiet .github
 
 .PHONY: advisories
 advisories: $(CARGO_DENY) ## look up known vulnerabilities of the crates (downloads RustSec's list)
@@ -97,11 +112,23 @@ image: ## build the container image with docker, podman or buildah (IMAGE=regist
 		--build-arg CREATED="$$(git log -1 --format=%cI)" --build-arg SOURCE=$(SOURCE) \
 		--build-arg BASE_NAME=$$(.ci/base-image runtime) $(IMAGE_FLAGS) .
 
+.PHONY: emulator-image
+emulator-image: ## build the image of the emulator of Meta's API, for docs/quickstart.md (EMULATOR_IMAGE=registry/name:tag)
+	$(BUILD_IMAGE) --tag $(EMULATOR_IMAGE) --target emulator $(IMAGE_FLAGS) .
+
+.PHONY: bundle
+bundle: ## one archive with all that an installation without a network needs, for this platform (.ci/bundle)
+	$(MAKE) image sbom
+	ENGINE=$(ENGINE) IMAGE=$(IMAGE) .ci/bundle target/bundle
+
 .PHONY: chart
 chart: ## write what the chart has from elsewhere (its copy of crds/, its README), and what is made of it (install/)
 	@support/control-plane/build helm
 	cp crds/flowsencryptionkeys.waflows.dev.yaml charts/waflows-operator/files/crd.yaml
-	install/render > install/operator.yaml
+	install/render crds > install/crds.yaml
+	install/render operator > install/operator.yaml
+	install/render monitoring > install/components/monitoring/monitoring.yaml
+	WAFLOWS_GENERATE=1 cargo test --quiet --locked -p waflows-operator --test chart olm
 	tests/chart/tools/run helm-docs --chart-search-root charts --sort-values-order file --log-level warning
 
 .PHONY: chart-lint
@@ -109,8 +136,12 @@ chart-lint: $(PYTHON_LINTERS)/installed ## lint the chart and the Dockerfile, al
 	@support/control-plane/build helm
 	CHECKOV=$(PYTHON_LINTERS)/bin/checkov HADOLINT=$(PYTHON_LINTERS)/bin/hadolint tests/chart/lint
 
+.PHONY: site
+site: $(SITE_TOOLS)/installed ## build the documents as a site into target/site, and check every link
+	PYTHON=$(SITE_TOOLS)/bin/python .ci/site
+
 .PHONY: release-check
-release-check: ## check what can be checked of a release before it is made (TAG=v0.1.0: with its tag)
+release-check: workflows ## check what can be checked of a release before it is made (TAG=v0.1.0: with its tag)
 	.ci/release-check "$${TAG-}"
 
 .PHONY: node-test
@@ -141,8 +172,12 @@ $(CARGO_DENY):
 	@echo "cargo-deny $(CARGO_DENY_VERSION) is missing, building it into $(CARGO_DENY_ROOT) (some minutes, once)…"
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(CARGO_DENY_ROOT)
 
+# Python programs, each list in an environment of its own.
 $(PYTHON_LINTERS)/installed: tests/chart/tools/python/requirements.txt
-	@echo "checkov and hadolint are missing, installing them into $(@D) (a minute or two, once)…"
+$(WORKFLOW_LINTER)/installed: .ci/python/workflows.txt
+$(SITE_TOOLS)/installed: .ci/python/site.txt
+$(PYTHON_LINTERS)/installed $(WORKFLOW_LINTER)/installed $(SITE_TOOLS)/installed:
+	@echo "The programs of $< are missing, installing them into $(@D) (a minute or two, once)…"
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	touch $@

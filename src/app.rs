@@ -26,7 +26,7 @@ use crate::graph::call_limiter::{CallLimiter, Limits};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::Metrics;
-use crate::server::{Exposition, Pages, Probes, Sources};
+use crate::server::{Authorizer, Exposition, Listeners, Pages, Probes, Sources};
 use crate::sieve::sieved;
 use crate::telemetry::Traces;
 use crate::{apiserver, graph, server, telemetry};
@@ -118,20 +118,24 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     telemetry::init(args.log_format, &args.log_level, traces.as_ref())?;
     let metrics = Arc::new(Metrics::default());
     let graph = graph_client(&args.graph, args.wait_scale, Arc::clone(&metrics))?;
-    let listener = server::listen(args.http_address).await?;
+    let listeners = Listeners::bind(args.http_address, args.metrics_address).await?;
     let stop = stop_on_signal().map_err(StartError::Signal)?;
     let kubernetes = kube::Config::infer().await?;
     let leadership = leadership(&args, timing, &kubernetes)?;
+    let authorizer = authorizer(&args, &kubernetes)?;
     let controller = controller(&args, graph, metrics, kubernetes)?;
 
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listener.local_addr().unwrap_or(args.http_address), graph_url = %args.graph.graph_url, "started");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), http_address = %listeners.http_address().unwrap_or(args.http_address), graph_url = %args.graph.graph_url, "started");
+    if let Some(metrics_address) = listeners.metrics_address() {
+        tracing::info!(%metrics_address, "metrics have an address of their own");
+    }
     let leader = leadership.as_ref().map_or_else(Leader::alone, Leadership::leader);
     if let Some(leadership) = &leadership {
         let patience = health::PATIENCE.max(2 * args.lease_duration);
         controller.health.follow("the election", leadership.heartbeat(), patience);
     }
-    let pages = pages(&controller, &leader, args.metrics_per_resource);
-    let server = tokio::spawn(server::serve(listener, pages, stop.clone()));
+    let pages = Pages { authorizer, ..pages(&controller, &leader, args.metrics_per_resource) };
+    let server = tokio::spawn(server::serve(listeners, pages, stop.clone()));
     controller.run(scopes(&args), leader, stop).await;
     finish(leadership, server, traces).await;
     Ok(())
@@ -199,7 +203,16 @@ fn pages(controller: &Controller, leader: &Leader, per_resource: bool) -> Pages 
     };
     let (cluster, metrics, health) = (Arc::clone(cluster), Arc::clone(metrics), Arc::clone(&controller.health));
     let probes = Probes { cluster, metrics, health };
-    Pages { probes, leader: leader.clone(), metrics: Exposition::new(sources) }
+    Pages { probes, leader: leader.clone(), metrics: Exposition::new(sources), authorizer: None }
+}
+
+/// Asks the API server who may read the metrics, if the flag says so. With a client of its own: scrapes do not take the
+/// places of reconciles.
+fn authorizer(args: &RunArgs, kubernetes: &kube::Config) -> kube::Result<Option<Authorizer>> {
+    if !args.metrics_authorization {
+        return Ok(None);
+    }
+    Ok(Some(Authorizer::new(apiserver::client(for_single_requests(kubernetes.clone()))?)))
 }
 
 /// Ends the process. No write is in progress any more: another replica may lead.

@@ -7,7 +7,7 @@
 //! - [`leader`]: leader election, so that only one replica writes
 //! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
 //! - [`endpoint`]: the client of Flow endpoints, and the words for their answers
-//! - [`check`], [`inspect`], [`numbers`], [`ping`] and [`token`]: the subcommands that change nothing
+//! - [`check`], [`inspect`], [`numbers`], [`ping`], [`ready`] and [`token`]: the subcommands that change nothing
 //! - [`verbs`]: the subcommands for every day, which read and change resources
 //! - [`completion`], [`json_schema`], [`plugin`]: shells, editors and kubectl
 //! - [`app`], [`cli`], [`command_output`], [`credential_files`], [`selector`], [`server`], [`telemetry`]: the process
@@ -32,6 +32,7 @@ pub mod numbers;
 mod outbound;
 pub mod ping;
 pub mod plugin;
+pub mod ready;
 pub mod selector;
 pub mod server;
 mod sieve;

@@ -22,6 +22,11 @@ fn crds_are_what_the_types_say() {
 }
 
 #[test]
+fn the_json_schema_is_what_the_types_say() {
+    check("docs/schema/flowsencryptionkey.json", &waflows_operator::json_schema::json_schema().unwrap());
+}
+
+#[test]
 fn docs_list_every_flag() {
     check("docs/flags.md", &flags::page());
 }

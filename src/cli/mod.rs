@@ -8,6 +8,7 @@ mod graph;
 mod inspect;
 mod numbers;
 mod ping;
+mod ready;
 mod token;
 pub mod verbs;
 mod words;
@@ -29,6 +30,7 @@ pub use graph::GraphArgs;
 pub use inspect::InspectArgs;
 pub use numbers::{NumbersArgs, NumbersFormat};
 pub use ping::PingArgs;
+pub use ready::ReadyArgs;
 pub use token::TokenArgs;
 pub use verbs::{
     ChangeArgs, ClusterArgs, Color, CompletionShell, CrdArgs, CrdFormat, ListFormat, LookArgs, ReportArgs, SelectArgs,
@@ -124,6 +126,16 @@ Examples:
     /// or the command line or a file is wrong.
     #[command(after_long_help = token::EXAMPLES)]
     Token(Box<TokenArgs>),
+    /// Ask a running operator whether it is ready.
+    ///
+    /// Prints what `/readyz` says. For `helm test` and for health checks of containers: the image has no other program.
+    ///
+    /// Exit code: 0 if the operator is ready, 1 if not, 2 if nobody answers.
+    #[command(after_long_help = "\
+Examples:
+  waflows-operator ready
+  waflows-operator ready http://waflows-operator-metrics.waflows.svc:8080/readyz --wait 30s")]
+    Ready(ReadyArgs),
     /// Show which resources and numbers need a person, and what to do.
     ///
     /// One line for each resource. Below it: what to do, and each number that needs a person, with Meta's trace id. Then
@@ -248,9 +260,18 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_RENEW_DEADLINE", default_value = "10s", value_parser = duration, value_name = "DURATION", help_heading = ELECTION)]
     pub renew_deadline: Duration,
 
-    /// Address of /metrics, /healthz and /readyz.
+    /// Address of /healthz and /readyz, and of /metrics if it has no address of its own.
     #[arg(long, env = "WAFLOWS_HTTP_ADDRESS", default_value = "0.0.0.0:8080", value_name = "ADDRESS", help_heading = OBSERVABILITY)]
     pub http_address: SocketAddr,
+
+    /// Address of /metrics, if it should not be beside the probes. Default: --http-address serves it.
+    #[arg(long, env = "WAFLOWS_METRICS_ADDRESS", value_name = "ADDRESS", help_heading = OBSERVABILITY)]
+    pub metrics_address: Option<SocketAddr>,
+
+    /// Serve /metrics only to those who may get it: the API server decides by the bearer token of the request. Needs
+    /// permission to create TokenReviews and SubjectAccessReviews.
+    #[arg(long, env = "WAFLOWS_METRICS_AUTHORIZATION", help_heading = OBSERVABILITY)]
+    pub metrics_authorization: bool,
 
     /// Whether each resource has its own series in /metrics. If false, series are added up over all resources.
     #[arg(long, env = "WAFLOWS_METRICS_PER_RESOURCE", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", help_heading = OBSERVABILITY)]

@@ -80,7 +80,7 @@ async fn next_reconcile(
     let has_heard = reconciler.cluster.store().take_doubt(key);
     let proof = reconciler.prober.proof(key);
     let token = reconciler.inspector.known(key);
-    let has_news = token.as_deref().is_some_and(|inspection| token::is_news(&resource, inspection));
+    let has_news = token.as_deref().is_some_and(|inspection| token::is_news(&resource, inspection, begun));
     let due = with_rotation(reconciler, &resource, proof.clone(), due, begun);
     let work = match due {
         Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {

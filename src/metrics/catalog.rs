@@ -173,7 +173,7 @@ pub(crate) static TOKEN_END: Descriptor = seconds(
     "waflows_resource_token_end_timestamp",
     MetricType::Gauge,
     &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
-    "When the resource's access token ends, in Unix time; absent if it never does, or if Meta does not tell.",
+    "When the resource's access token ends, in Unix time; absent if the resource has no `status.token`, if the token never ends, or if Meta does not tell.",
 );
 pub(crate) static TOKENS_REFUSED: Descriptor = gauge(
     "waflows_tokens_refused",

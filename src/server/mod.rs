@@ -1,5 +1,6 @@
 //! HTTP server for probes and metrics.
 
+mod authorization;
 pub mod http;
 pub mod metrics_page;
 mod openmetrics;
@@ -7,6 +8,7 @@ pub mod probes;
 mod process_metrics;
 mod resource_metrics;
 
-pub use http::{ListenError, Pages, listen, serve};
+pub use authorization::Authorizer;
+pub use http::{ListenError, Listeners, Pages, serve};
 pub use metrics_page::{CONTENT_TYPE, Exposition, Sources};
 pub use probes::Probes;

@@ -1,8 +1,8 @@
-//! What the chart renders is what an API server accepts, strictest Pod Security Standard included.
+//! A real API server accepts all objects of the chart, also under the strictest Pod Security Standard.
 
 use serde_json::{Value, json};
 
-use crate::chart::Objects;
+use crate::chart::{CHART, Objects, helm};
 use crate::cluster::Cluster;
 use crate::tools;
 
@@ -13,15 +13,55 @@ fn the_defaults_are_accepted() {
 
 #[test]
 fn everything_at_once_is_accepted() {
+    install_definitions_of_the_prometheus_operator();
+    accepts("everything", &everything());
+    let mut with_pod_monitor = everything();
+    with_pod_monitor["metrics"]["podMonitor"] = with_pod_monitor["metrics"]["serviceMonitor"].take();
+    with_pod_monitor["metrics"]["serviceMonitor"] = json!({});
+    accepts("pod-monitor", &with_pod_monitor);
+}
+
+/// Each with the name of a release, and the values.
+#[test]
+fn the_usual_installations_are_accepted() {
+    let installations = [
+        ("scoped", json!({"watch": {"namespaces": ["default", "kube-public"]}, "crds": {"install": false}})),
+        ("sharded", json!({"watch": {"selector": "shard in (a, b)"}, "crds": {"install": false}})),
+        ("available", json!({"replicaCount": 3, "strategy": {"rollingUpdate": {"maxUnavailable": 0}}})),
+        ("no-roles", json!({"rbac": {"create": false}})),
+        // OpenShift gives each namespace users of its own, and sets them by admission.
+        ("any-user", json!({"podSecurityContext": {"runAsUser": 1_000_680_000, "fsGroup": 1_000_680_000}})),
+        ("own-users", json!({"hostUsers": false})),
+        ("secret-ca", json!({"caBundle": {"secretName": "roots"}})),
+        ("mirrored", json!({"global": {"imageRegistry": "mirror.example.com", "imagePullSecrets": ["pull"]}})),
+    ];
+    for (release, values) in installations {
+        accepts(release, &values);
+    }
+}
+
+#[test]
+fn the_pod_of_helm_test_is_accepted() {
+    let cluster = Cluster::shared();
+    let namespace = cluster.namespace();
+    let show = ["template", "flows", CHART, "--namespace", &namespace, "--show-only", "templates/test.yaml"];
+    let rendered = helm(cluster, &show, &json!({}));
+    assert!(rendered.is_success(), "{}", rendered.stderr);
+    let apply = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+    let printed = cluster.try_kubectl(&apply, &rendered.stdout);
+    assert!(printed.is_success() && printed.stderr.is_empty(), "{}", printed.stderr);
+}
+
+/// For objects that the cluster does not know without them.
+pub(crate) fn install_definitions_of_the_prometheus_operator() {
     let cluster = Cluster::shared();
     let folder = tools::prometheus_operator_definitions();
-    for kind in ["servicemonitors", "prometheusrules"] {
+    for kind in ["servicemonitors", "podmonitors", "prometheusrules"] {
         let file = format!("{folder}/monitoring.coreos.com_{kind}.yaml");
-        cluster.kubectl(&["apply", "--server-side", "-f", &file], "");
+        cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file], "");
         let name = format!("crd/{kind}.monitoring.coreos.com");
         cluster.kubectl(&["wait", "--for=condition=Established", &name, "--timeout=60s"], "");
     }
-    accepts("everything", &everything());
 }
 
 #[test]
@@ -75,8 +115,7 @@ pub(crate) fn everything() -> Value {
         "graph": {"url": "https://graph.example.com", "apiVersion": "v26.0", "requestsPerSecond": 0, "concurrency": 1_000_000},
         "concurrency": 1,
         "defaultCheckInterval": "1h30m",
-        "selector": "tier in (gold, silver),!retired",
-        "scopedNamespaces": ["default", "default", "kube-public"],
+        "watch": {"selector": "tier in (gold, silver),!retired", "namespaces": ["default", "default", "kube-public"]},
         "endpointProbes": {
             "enabled": true, "allowedHosts": ["flows.example.com", "*.example.org", "flows.example.com", "2001:db8::1"],
             "allowPrivateAddresses": true, "allowHostNetwork": true,
@@ -104,6 +143,12 @@ pub(crate) fn everything() -> Value {
         "readinessProbe": {"periodSeconds": 5},
         "dnsConfig": {"nameservers": ["10.0.0.10"], "searches": ["example.com"], "options": [{"name": "ndots", "value": "1"}]},
         "strategy": {"type": "Recreate"},
+        "hostUsers": true,
+        "hostAliases": [{"ip": "10.0.0.7", "hostnames": ["graph.internal"]}],
+        "dnsPolicy": "None",
+        "initContainers": [other_container("first")],
+        "extraContainers": [other_container("beside")],
+        "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}],
         "extraEnv": [{"name": "RUST_BACKTRACE", "value": "1"}],
         "httpAddress": "[::]:9090",
         "extraEnvFrom": [{"secretRef": {"name": "tracing"}}],
@@ -114,16 +159,36 @@ pub(crate) fn everything() -> Value {
         "caBundle": {"configMapName": "roots", "key": "roots.pem"},
         "podDisruptionBudget": {"minAvailable": "50%"},
         "networkPolicy": {"enabled": true},
-        "metrics": {"annotations": {"prometheus.io/scrape": "true"}, "perResource": false},
-        "serviceMonitor": {
-            "enabled": true, "additionalLabels": {"release": "prometheus"}, "interval": "1m", "scrapeTimeout": "10s",
-            "relabelings": [{"action": "labeldrop", "regex": "pod"}],
-            "metricRelabelings": [{"action": "drop", "sourceLabels": ["__name__"], "regex": "waflows_build_info"}],
+        "metrics": {
+            "annotations": {"prometheus.io/scrape": "true"}, "perResource": false,
+            "address": "[::]:9091", "authorization": true,
+            "serviceMonitor": {
+                "enabled": true, "additionalLabels": {"release": "prometheus"}, "annotations": {"a/b": "c"},
+                "interval": "1m", "scrapeTimeout": "10s", "honorLabels": false, "namespace": "default",
+                "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+                "metricRelabelings": [{"action": "drop", "sourceLabels": ["__name__"], "regex": "waflows_build_info"}],
+                "endpointFields": {"followRedirects": false}, "specFields": {"sampleLimit": 10000},
+            },
+            "prometheusRule": {
+                "enabled": true, "additionalLabels": {"release": "prometheus"}, "annotations": {"a/b": "c"},
+                "namespace": "default", "runbookUrl": "https://wiki.example.com/flows",
+                "disabledAlerts": ["WaflowsKeyOld"], "alertLabels": {"team": "messaging"}, "keepFiringFor": "10m",
+                "alerts": {"WaflowsNoLeader": {"for": "1m", "keepFiringFor": "1h", "severity": "warning", "labels": {"a": "b"}}},
+                "thresholds": {"keyAgeDays": 90, "graphErrorRatio": 0.25},
+            },
+            "dashboard": {
+                "enabled": true, "annotations": {"grafana_folder": "Messaging"}, "labels": {"dashboards": "yes"},
+                "namespace": "default",
+            },
         },
-        "prometheusRule": {
-            "enabled": true, "additionalLabels": {"release": "prometheus"}, "runbookUrl": "https://wiki.example.com/flows",
-        },
-        "grafanaDashboard": {"enabled": true, "annotations": {"grafana_folder": "Messaging"}, "labels": {"dashboards": "yes"}},
+    })
+}
+
+/// A container that the strictest Pod Security Standard allows.
+fn other_container(name: &str) -> Value {
+    json!({
+        "name": name, "image": "registry.example.com/other:1",
+        "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
     })
 }
 
@@ -138,7 +203,7 @@ fn accepts_in(namespace: &str, release: &str, values: &Value) {
         ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
     let printed = cluster.try_kubectl(&server_side, &objects.list());
     assert!(printed.is_success(), "{}", printed.stderr);
-    // Of a Deployment's pods Pod Security only warns.
+    // For the pods of a Deployment, Pod Security only warns.
     assert_eq!(printed.stderr, "");
 
     let mut pod = objects.deployment()["spec"]["template"].clone();

@@ -1,8 +1,11 @@
-//! The alerts: in Prometheus' own engine each fires when it should, and does not when it should not.
+//! The alerts in Prometheus' own engine: each alert fires when it must, and only then.
 
 use serde_json::Value;
 use waflows_core::api::conditions::Reason;
 
+use crate::admission::everything;
+use crate::chart::Objects;
+use crate::cluster::Cluster;
 use crate::tools;
 
 /// The rules, as a file that Prometheus reads.
@@ -18,6 +21,15 @@ const TESTS: [(&str, &str); 5] = [
 #[test]
 fn the_rules_are_rules() {
     tools::run("promtool", &["check", "rules", "--lint=all", "--lint-fatal", RULES]);
+}
+
+#[test]
+fn rules_that_values_have_changed_are_rules() {
+    let objects = Objects::render(Cluster::shared(), "flows", "messaging", &everything());
+    let rules = objects.of_kind("PrometheusRule").next().unwrap();
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), rules["spec"].to_string()).unwrap();
+    tools::run("promtool", &["check", "rules", "--lint=all", "--lint-fatal", file.path().to_str().unwrap()]);
 }
 
 #[test]

@@ -40,9 +40,9 @@ impl Objects {
     }
 }
 
-/// `helm template`.
+/// `helm template`, without the pod of `helm test`, which nobody installs.
 pub(crate) fn template(cluster: &Cluster, release: &str, namespace: &str, values: &Value) -> Printed {
-    helm(cluster, &["template", release, CHART, "--namespace", namespace], values)
+    helm(cluster, &["template", release, CHART, "--namespace", namespace, "--skip-tests"], values)
 }
 
 /// Runs helm with these values.

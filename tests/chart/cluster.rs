@@ -15,7 +15,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// One without anything, of the test's own.
+    /// An empty control plane for one test.
     pub(crate) fn start() -> Self {
         Self::of(empty_control_plane())
     }
@@ -24,7 +24,7 @@ impl Cluster {
         Self { control_plane, namespaces: AtomicU32::new(0) }
     }
 
-    /// The one that tests share, with the definition installed.
+    /// The shared control plane, with the definition installed.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| Self::of(new_control_plane()))

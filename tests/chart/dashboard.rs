@@ -1,4 +1,4 @@
-//! The Grafana dashboard: every query gives something where an operator really works.
+//! The Grafana dashboard: every query has a result while an operator works.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What the chart has from elsewhere: its copy of the CustomResourceDefinition, and its README.
+//! The generated files of the chart: its copy of the CustomResourceDefinition, and its README.
 
 use serde_json::{Value, json};
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use harness::process::run;
 use serde_json::{Value, json};
 
+use crate::admission::install_definitions_of_the_prometheus_operator;
 use crate::chart::{Objects, copy};
 use crate::cluster::Cluster;
 use crate::pod::Pod;
@@ -14,12 +15,16 @@ use crate::scene::wait_until;
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/install");
 
 #[test]
-fn the_manifest_is_what_the_chart_renders() {
-    let printed = run(&mut Command::new(format!("{FOLDER}/render")), "");
-    assert!(printed.is_success(), "{}", printed.stderr);
-    let stored = include_str!("../../install/operator.yaml");
-    assert!(printed.stdout == stored, "install/operator.yaml is not what the chart renders: run `make chart`");
-    assert!(!stored.to_lowercase().contains("helm"), "it says something of Helm");
+fn the_manifests_are_what_the_chart_renders() {
+    let manifests =
+        [("crds", "crds.yaml"), ("operator", "operator.yaml"), ("monitoring", "components/monitoring/monitoring.yaml")];
+    for (name, file) in manifests {
+        let printed = run(Command::new(format!("{FOLDER}/render")).arg(name), "");
+        assert!(printed.is_success(), "{}", printed.stderr);
+        let stored = std::fs::read_to_string(format!("{FOLDER}/{file}")).unwrap();
+        assert!(printed.stdout == stored, "install/{file} is not what the chart renders: run `make chart`");
+        assert!(!stored.to_lowercase().contains("helm"), "{file} says something of Helm");
+    }
 }
 
 #[test]
@@ -28,7 +33,7 @@ fn one_command_installs_all_that_the_operator_needs() {
     let apply = ["apply", "--server-side", "--validate=strict", "-k", FOLDER];
     let printed = cluster.try_kubectl(&apply, "");
     assert!(printed.is_success(), "{}", printed.stderr);
-    // Of pods that the namespace does not allow, the Deployment's creation would warn.
+    // The creation of the Deployment would warn about pods that the namespace does not allow.
     assert_eq!(printed.stderr, "");
     assert_eq!(cluster.kubectl(&["diff", "--server-side", "-k", FOLDER], ""), "");
 
@@ -40,7 +45,7 @@ fn one_command_installs_all_that_the_operator_needs() {
     let resource = include_str!("../../examples/minimal.yaml");
     cluster.kubectl(&["wait", "--for=condition=Established", "crd/flowsencryptionkeys.waflows.dev"], "");
     cluster.kubectl(&["apply", "-f", "-"], resource);
-    // It waits for the Secrets that the example names, which takes every right but that to tell of an upload.
+    // The operator waits for the Secrets of the example. That takes every right except the right to publish an event.
     let wait = ["wait", "--for=condition=Reconciling", "fek/storefront", "--timeout=60s"];
     let printed = cluster.try_kubectl(&wait, "");
     assert!(printed.is_success(), "{}\nlog:\n{}", printed.stderr, pod.log());
@@ -73,10 +78,49 @@ fn in_another_namespace_there_is_a_leader_as_well() {
     pod.assert_never_refused();
 }
 
+/// All of them together, with the rights and the environment that they leave.
+#[test]
+fn the_components_make_two_replicas_that_see_their_own_namespace_alone() {
+    install_definitions_of_the_prometheus_operator();
+    let cluster = Cluster::shared();
+    let namespace = cluster.namespace();
+    let folder = tempfile::tempdir().unwrap();
+    copy(Path::new(FOLDER), &folder.path().join("install"));
+    let components = ["namespaced", "ha", "monitoring"].map(|name| format!("install/components/{name}"));
+    let kustomization = json!({"namespace": namespace, "resources": ["install"], "components": components});
+    std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
+    let mut objects = rendered(cluster, folder.path().to_str().unwrap());
+    assert_eq!(objects.deployment()["spec"]["replicas"], 2);
+    assert_eq!(objects.of_kind("ClusterRoleBinding").count(), 0);
+    assert_eq!(own_role(&objects)["rules"], own_role(&of_the_chart(&namespace))["rules"]);
+
+    objects.0.retain(|object| object["kind"] != "CustomResourceDefinition" && object["kind"] != "Namespace");
+    let printed = cluster.try_kubectl(&["apply", "--server-side", "--validate=strict", "-f", "-"], &objects.list());
+    assert!(printed.is_success() && printed.stderr.is_empty(), "{}", printed.stderr);
+    serve_anywhere(&mut objects);
+    let pod = Pod::start(cluster, &objects, "pod");
+    let resource = include_str!("../../examples/minimal.yaml");
+    cluster.kubectl(&["-n", &namespace, "apply", "-f", "-"], resource);
+    let wait = ["-n", &namespace, "wait", "--for=condition=Reconciling", "fek/storefront", "--timeout=60s"];
+    let printed = cluster.try_kubectl(&wait, "");
+    assert!(printed.is_success(), "{}\nlog:\n{}", printed.stderr, pod.log());
+    pod.assert_never_refused();
+}
+
+fn of_the_chart(namespace: &str) -> Objects {
+    Objects::render(Cluster::shared(), "flows", namespace, &json!({"watch": {"namespaces": [namespace]}}))
+}
+
+/// The Role of the operator itself, not of its election.
+fn own_role(objects: &Objects) -> &Value {
+    let is_own = |role: &&Value| role["rules"][0]["resources"] == json!(["flowsencryptionkeys"]);
+    objects.of_kind("Role").find(is_own).expect("a Role for the resources")
+}
+
 /// What `docs/operations.md` says, without the word `kubectl`.
 fn how_to_remove_the_operator_alone() -> Vec<&'static str> {
     let (_, text) = include_str!("../../docs/operations.md").split_once("kubectl delete -k install").unwrap();
-    let block = text.split("```sh install\n").nth(1).unwrap().split("```").next().unwrap();
+    let block = text.split("<!-- install -->\n```sh\n").nth(1).unwrap().split("```").next().unwrap();
     block.lines().map(|line| line.strip_prefix("kubectl ").unwrap()).collect()
 }
 

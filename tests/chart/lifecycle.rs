@@ -64,7 +64,7 @@ fn releases_stand_side_by_side() {
             ok(helm(cluster, &arguments, &values));
         }
     }
-    // Its namespace, which is the pods' own, and what says its name.
+    // The Lease of a Deployment: its namespace, and the argument that names it.
     let lease_of = |deployment: &str, namespace: &str| {
         let deployment = cluster.get(namespace, &["deployment", deployment]);
         let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].clone();
@@ -80,7 +80,7 @@ fn releases_stand_side_by_side() {
     assert!(leases[0] != leases[1] && leases[0] != leases[2] && leases[1] != leases[2], "{leases:?}");
 }
 
-/// The next version of the chart, whose definition has a column more.
+/// The next version of the chart. Its definition has one more column.
 fn with_another_column(folder: &std::path::Path) -> String {
     copy_to(folder);
     let file = folder.join("files/crd.yaml");

@@ -29,7 +29,7 @@ impl Pod {
         cluster.kubectl(&["--kubeconfig", file, "config", "set-context", "--current", &of_the_pod], "");
         let container = &spec["containers"][0];
         let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
-        let variables = variables(container, name);
+        let variables = variables(container, name, namespace);
         let variables = variables.iter().map(|(name, value)| (*name, OsStr::new(*value)));
         let environment: Vec<_> = variables.chain([("KUBECONFIG", kubeconfig.as_os_str())]).collect();
         let program = Path::new(env!("CARGO_BIN_EXE_waflows-operator"));
@@ -59,10 +59,11 @@ impl Pod {
 }
 
 /// The variables of the container.
-fn variables<'a>(container: &'a Value, pod_name: &'a str) -> Vec<(&'a str, &'a str)> {
+fn variables<'a>(container: &'a Value, pod_name: &'a str, namespace: &'a str) -> Vec<(&'a str, &'a str)> {
     let variables = container["env"].as_array().unwrap().iter().map(|variable| {
         let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
             Some("metadata.name") => pod_name,
+            Some("metadata.namespace") => namespace,
             Some(other) => panic!("{other} is not known here"),
             None => variable["value"].as_str().unwrap(),
         };

@@ -49,7 +49,8 @@ fn values_become_flags() {
     assert!(flags.endpoint.endpoint_allow_host_network && !flags.endpoint.endpoint_allow_loopback);
     assert_eq!((flags.log_format, flags.log_level.as_str()), (LogFormat::Text, "info,kube=debug"));
     assert_eq!(flags.http_address.to_string(), "[::]:9090");
-    assert!(!flags.metrics_per_resource);
+    assert_eq!(flags.metrics_address.unwrap().to_string(), "[::]:9091");
+    assert!(flags.metrics_authorization && !flags.metrics_per_resource);
 }
 
 #[test]

@@ -47,10 +47,18 @@ async fn a_token_that_may_not_ask_about_itself_is_left_at_that() {
     let inspection = Inspection { allows_itself: false, ..Inspection::default() };
     world.emulator.set_token(TOKEN, Token { inspection, ..Token::default() });
     world.roll_out("storefront", &NUMBERS[..1]).await;
+    let inspections = || world.emulator.counters().calls.inspections;
+    world.wait_until("asked about the token", || inspections() == 1).await;
+    let resource = world.sync("storefront", "1").await;
+    assert_eq!(token_of(&resource), None, "nothing to tell");
+
+    let mut spec = World::spec(&NUMBERS[..1]);
+    spec["appId"] = "670000000000001".into();
+    world.apply("storefront", spec).await.unwrap();
     let told = |resource: &FlowsEncryptionKey| token_of(resource).is_some();
     let resource = world.wait("storefront", "told that nothing is known", told).await;
     assert_eq!(token_of(&resource).unwrap().inspection, TokenInspection::Unavailable);
     assert_eq!(condition_of(&resource, ConditionType::TokenAccepted).1, "TokenAccepted");
-    world.sync("storefront", "1").await;
-    assert_eq!(world.emulator.counters().calls.inspections, 1, "not again with the same token");
+    world.sync("storefront", "2").await;
+    assert_eq!(inspections(), 2, "not again with the same token");
 }

@@ -1,6 +1,6 @@
 //! The shell blocks of README.md and docs/ run as they are written, or say why they cannot run in a test.
 //!
-//! A block says where it runs in the line that opens it, behind `sh`, where it does not show:
+//! A block says where it runs in a comment in the line before (`<!-- offline -->`), where the mark shows in no renderer:
 //!
 //! - `offline`: in an empty folder, without network; `offline if node`: where that program is installed;
 //! - `cluster`: the same, with a namespace in which the operator runs, against an emulator of Meta;
@@ -76,18 +76,29 @@ fn blocks(file: &Path) -> Vec<Block> {
     let text = std::fs::read_to_string(file).unwrap();
     let mut lines = text.lines().enumerate();
     let mut blocks = Vec::new();
+    let mut mark = "";
     while let Some((number, line)) = lines.next() {
-        let Some(info) = line.trim_start().strip_prefix("```").filter(|info| !info.is_empty()) else { continue };
+        let Some(info) = line.trim_start().strip_prefix("```").filter(|info| !info.is_empty()) else {
+            mark = comment(line).unwrap_or_default();
+            continue;
+        };
         let indent = line.len() - line.trim_start().len();
         let body: Vec<_> = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```").collect();
         let text = body.iter().map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n").collect::<String>();
-        if let Some(mark) = info.strip_prefix("sh") {
-            let place = place(mark.trim(), &text);
-            let place = place.unwrap_or_else(|| panic!("{}:{}: say where it runs: {line}", file.display(), number + 1));
+        if let Some(behind) = info.strip_prefix("sh") {
+            let place = place(if behind.is_empty() { mark } else { behind.trim() }, &text);
+            let place = place.unwrap_or_else(|| {
+                panic!("{}:{}: say in a comment in the line before where this block runs", file.display(), number + 1)
+            });
             blocks.push(Block { line: number + 1, place, text });
         }
     }
     blocks
+}
+
+/// The text of a line that is a comment.
+fn comment(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("<!--")?.strip_suffix("-->").map(str::trim)
 }
 
 fn place(mark: &str, text: &str) -> Option<Place> {
@@ -266,7 +277,7 @@ fn before(page: &Path) -> &'static str {
         }
         "adopt" => "export TOKEN=EAA...",
         "endpoint" => "openssl genrsa -out private.pem 2048; echo 0123456789abcdef0123456789abcdef > app-secret.txt",
-        "operations" => "",
+        "operations" | "policy" => "",
         _ => {
             "openssl genrsa -out private.pem 2048
              kubectl create secret generic flows-key --from-file=private.pem

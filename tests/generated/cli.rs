@@ -10,7 +10,7 @@ use waflows_operator::cli::verbs::rights::{RIGHTS, Right};
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Every day", &["status", "sync", "wait", "suspend", "resume"]),
     ("Before a change", &["check", "inspect", "ping"]),
-    ("Help with problems", &["version", "report"]),
+    ("Help with problems", &["version", "ready", "report"]),
     ("Set up", &["crd", "completion", "man", "run"]),
 ];
 

@@ -4,6 +4,10 @@
 //	gitops health.lua <object.yaml
 //
 // It prints {"kstatus": {"status": "…", "message": "…"}, "argocd": {…}}.
+//
+//	gitops action discovery.lua <object.yaml
+//
+// prints what this script makes of the object: the actions that Argo CD offers, or the changed object.
 package main
 
 import (
@@ -24,17 +28,19 @@ type Verdict struct {
 }
 
 func main() {
-	if err := run(); err != nil {
+	if err := judge(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	if len(os.Args) != 2 {
-		return fmt.Errorf("usage: %s health.lua <object.yaml", os.Args[0])
+func judge(arguments []string) error {
+	isAction := len(arguments) == 2 && arguments[0] == "action"
+	if !isAction && len(arguments) != 1 {
+		return fmt.Errorf("usage: %s [action] script.lua <object.yaml", os.Args[0])
 	}
-	script, err := os.ReadFile(os.Args[1])
+	file := arguments[len(arguments)-1]
+	script, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -42,13 +48,21 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("standard input: %w", err)
 	}
+	if isAction {
+		state, err := run(object, string(script))
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		defer state.Close()
+		return json.NewEncoder(os.Stdout).Encode(plain(state.Get(-1)))
+	}
 	flux, err := status.Compute(object)
 	if err != nil {
 		return fmt.Errorf("kstatus: %w", err)
 	}
 	argo, err := health(object, string(script))
 	if err != nil {
-		return fmt.Errorf("%s: %w", os.Args[1], err)
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]Verdict{
 		"kstatus": {Status: flux.Status.String(), Message: flux.Message},

@@ -61,7 +61,7 @@ start_containerd() {
   local image
   background containerd --config /run/node/containerd.toml --root "$work/containerd"
   eventually 60 "containerd answers" ctr version
-  for image in pause operator; do
+  for image in pause operator emulator; do
     ctr --namespace k8s.io images import --local "$work/$image.tar" >"$work/logs/import-$image.log"
   done
 }

@@ -7,17 +7,24 @@
 {{- if not (regexMatch (printf "^%s(,%s)*$" $level $level) .Values.logLevel) }}
 {{- fail (printf "logLevel %q is no level (error, warn, info, debug, trace), nor a list of levels and targets such as info,kube=debug" .Values.logLevel) }}
 {{- end }}
-{{- if not (include "waflows-operator.isSelector" .Values.selector) }}
-{{- fail (printf "selector %q is no label selector such as team=checkout or 'shard in (a,b),!legacy'" .Values.selector) }}
+{{- $selector := (include "waflows-operator.watch" . | fromYaml).selector }}
+{{- if not (include "waflows-operator.isSelector" $selector) }}
+{{- fail (printf "watch.selector %q is no label selector such as team=checkout or 'shard in (a,b),!legacy'" $selector) }}
 {{- end }}
-{{- with .Values.httpAddress }}
-{{- if gt (regexFind "[0-9]+$" . | atoi) 65535 }}
-{{- fail (printf "httpAddress %s: a port is at most 65535" .) }}
+{{- range $name, $address := dict "httpAddress" .Values.httpAddress "metrics.address" .Values.metrics.address }}
+{{- if gt (regexFind "[0-9]+$" $address | atoi) 65535 }}
+{{- fail (printf "%s %s: a port is at most 65535" $name $address) }}
 {{- end }}
+{{- end }}
+{{- if eq (.Values.metrics.address | regexFind "[0-9]+$") (include "waflows-operator.httpPort" .) }}
+{{- fail (printf "metrics.address %s has the port of the probes (httpAddress): choose another port, or none" .Values.metrics.address) }}
 {{- end }}
 {{- $interval := include "waflows-operator.milliseconds" .Values.defaultCheckInterval | float64 }}
 {{- if or (lt $interval 60000.0) (gt $interval 2592000000.0) }}
 {{- fail (printf "defaultCheckInterval %s must be between 1m and 720h (30 days)" .Values.defaultCheckInterval) }}
+{{- end }}
+{{- if and .Values.caBundle.configMapName .Values.caBundle.secretName }}
+{{- fail "caBundle.configMapName and caBundle.secretName: use one of them" }}
 {{- end }}
 {{- with .Values.leaderElection }}
 {{- $lease := include "waflows-operator.milliseconds" .leaseDuration | float64 }}

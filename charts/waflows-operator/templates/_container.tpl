@@ -5,16 +5,17 @@
 - --graph-requests-per-second={{ int .Values.graph.requestsPerSecond }}
 - --graph-concurrency={{ int .Values.graph.concurrency }}
 {{- with .Values.caBundle }}
-{{- if .configMapName }}
+{{- if or .configMapName .secretName }}
 - --graph-ca-bundle=/etc/waflows-operator/ca/{{ .key }}
 {{- end }}
 {{- end }}
 - --concurrency={{ int .Values.concurrency }}
 - --default-check-interval={{ .Values.defaultCheckInterval }}
-{{- with .Values.scopedNamespaces }}
+{{- $watch := include "waflows-operator.watch" . | fromYaml }}
+{{- with $watch.namespaces }}
 - --namespaces={{ uniq . | join "," }}
 {{- end }}
-{{- with .Values.selector }}
+{{- with $watch.selector }}
 - {{ printf "--selector=%s" . | quote }}
 {{- end }}
 {{- with .Values.endpointProbes }}
@@ -41,8 +42,14 @@
 {{- with .Values.httpAddress }}
 - {{ printf "--http-address=%s" . | quote }}
 {{- end }}
+{{- with .Values.metrics.address }}
+- {{ printf "--metrics-address=%s" . | quote }}
+{{- end }}
 - --log-format={{ .Values.logFormat }}
 - {{ printf "--log-level=%s" .Values.logLevel | quote }}
+{{- if .Values.metrics.authorization }}
+- --metrics-authorization
+{{- end }}
 {{- if not .Values.metrics.perResource }}
 - --metrics-per-resource=false
 {{- end }}

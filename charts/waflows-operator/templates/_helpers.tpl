@@ -15,13 +15,27 @@
 {{- end }}
 {{- end }}
 
+{{- define "waflows-operator.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace }}
+{{- end }}
+
 {{/* Name of cluster-scoped objects. Contains the namespace, because releases in several namespaces may have the same name. */}}
 {{- define "waflows-operator.clusterFullname" -}}
-{{- printf "%s:%s" .Release.Namespace (include "waflows-operator.fullname" .) }}
+{{- printf "%s:%s" (include "waflows-operator.namespace" .) (include "waflows-operator.fullname" .) }}
 {{- end }}
 
 {{- define "waflows-operator.metricsName" -}}
 {{- printf "%s-metrics" (include "waflows-operator.fullname" . | trunc 55 | trimSuffix "-") }}
+{{- end }}
+
+{{/* Port of the probes. */}}
+{{- define "waflows-operator.httpPort" -}}
+{{- .Values.httpAddress | default ":8080" | regexFind "[0-9]+$" }}
+{{- end }}
+
+{{/* Name of the container's port for metrics. */}}
+{{- define "waflows-operator.metricsPort" -}}
+{{- empty .Values.metrics.address | ternary "http" "metrics" }}
 {{- end }}
 
 {{- define "waflows-operator.dashboardName" -}}
@@ -64,14 +78,30 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- toYaml $metadata }}
 {{- end }}
 
+{{- define "waflows-operator.registry" -}}
+{{- (.Values.global).imageRegistry | default .Values.image.registry }}
+{{- end }}
+
 {{- define "waflows-operator.image" -}}
+{{- $registry := include "waflows-operator.registry" . }}
 {{- with .Values.image }}
-{{- $name := .registry | empty | ternary .repository (printf "%s/%s" .registry .repository) }}
+{{- $name := empty $registry | ternary .repository (printf "%s/%s" $registry .repository) }}
 {{- if .digest }}
 {{- printf "%s@%s" $name .digest }}
 {{- else }}
 {{- printf "%s:%s" $name (.tag | default $.Chart.AppVersion) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Secrets to pull images with: those of all charts, then those of this chart. Empty if there are none. */}}
+{{- define "waflows-operator.imagePullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat ((.Values.global).imagePullSecrets | default list) .Values.imagePullSecrets }}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- with uniq $secrets }}
+{{- toYaml . }}
 {{- end }}
 {{- end }}
 
@@ -108,7 +138,7 @@ there. Nobody knows their ports in advance. */}}
 {{- $egress := .Values.networkPolicy.egress }}
 {{- if .Values.endpointProbes.enabled }}
 {{- $namespaces := dict }}
-{{- with .Values.scopedNamespaces }}
+{{- with (include "waflows-operator.watch" . | fromYaml).namespaces }}
 {{- $namespaces = dict "matchExpressions" (list (dict "key" "kubernetes.io/metadata.name" "operator" "In" "values" (uniq .))) }}
 {{- end }}
 {{- $pods := dict "to" (list (dict "namespaceSelector" $namespaces)) "ports" (list (dict "protocol" "TCP")) }}
@@ -120,14 +150,15 @@ there. Nobody knows their ports in advance. */}}
 {{- define "waflows-operator.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "waflows-operator.serviceAccountName" . | quote }}
-  namespace: {{ .Release.Namespace | quote }}
+  namespace: {{ include "waflows-operator.namespace" . | quote }}
 {{- end }}
 
 {{/* URL of the runbooks. Empty if neither the value nor the chart's repository is set: a relative path would be a dead link.
 A published chart has its repository. */}}
 {{- define "waflows-operator.runbookUrl" -}}
-{{- if .Values.prometheusRule.runbookUrl }}
-{{- .Values.prometheusRule.runbookUrl }}
+{{- $url := (include "waflows-operator.metrics" . | fromYaml).prometheusRule.runbookUrl }}
+{{- if $url }}
+{{- $url }}
 {{- else }}
 {{- with .Chart.Home | default (first (.Chart.Sources | default (list ""))) }}
 {{- printf "%s/blob/v%s/docs/runbooks.md" (trimSuffix "/" .) $.Chart.AppVersion }}

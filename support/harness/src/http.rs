@@ -5,8 +5,14 @@ use std::net::TcpStream;
 
 /// Status and body of a page. `None` where nobody answers.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    get_with(address, path, None)
+}
+
+/// The same with one more header.
+pub fn get_with(address: &str, path: &str, header: Option<&str>) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let header = header.map(|header| format!("{header}\r\n")).unwrap_or_default();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{header}\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

@@ -9,7 +9,8 @@ use waflows_core::api::crd::FlowsEncryptionKey;
 
 use super::verdict::Verdicts;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/argocd");
+/// Argo CD's scripts and their tests.
+pub(super) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/argocd");
 
 /// Compares a resource with its recording, which is named after Argo CD's verdict and the situation.
 pub(super) fn check(name: &str, resource: &FlowsEncryptionKey) {
@@ -38,7 +39,8 @@ fn the_list_of_tests_is_that_of_the_recordings() {
     compare("health_test.yaml", &list);
 }
 
-fn compare(file: &str, expected: &str) {
+/// Compares a file of the folder, or writes it.
+pub(super) fn compare(file: &str, expected: &str) {
     let path = PathBuf::from(FOLDER).join(file);
     if std::env::var_os("WAFLOWS_GENERATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use harness::process::output;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Argo CD's script.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/argocd/health.lua");
@@ -30,6 +31,11 @@ impl Verdicts {
         let said = output(Command::new(program()).arg(SCRIPT), object);
         serde_json::from_str(&said).unwrap()
     }
+}
+
+/// What a script of an action makes of an object, in JSON or YAML.
+pub(super) fn act(script: &Path, object: &str) -> Value {
+    serde_json::from_str(&output(Command::new(program()).arg("action").arg(script), object)).unwrap()
 }
 
 /// Built once in each run of the tests; Go keeps what it compiled.

@@ -1,9 +1,9 @@
 //! The conditions of a resource, with their messages. Pure.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
-use std::borrow::Cow;
 
 use super::input_condition::{Input, carried};
 use super::token::{self, has_same_credentials};
@@ -32,14 +32,13 @@ pub fn conditions(
     now: Timestamp,
 ) -> Vec<Condition> {
     let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let numbers = &*counted(&after.phone_numbers);
     let key = key_loaded(observation, before);
     let mut token = token_accepted(observation, outcomes, before);
     if let Some(verdict) = token::warning(observation, now).filter(|_| token.status == ConditionStatus::True) {
         token.verdict = verdict;
     }
     let ready = ready(observation, [&key, &token], after, progress, now);
-    list(observation, before, numbers, &ready, [key, token], now)
+    list(observation, before, &after.phone_numbers, &ready, [key, token], now)
 }
 
 /// `Ready` with what is beside it, the key, the token, and the endpoint if there is one.
@@ -52,7 +51,7 @@ fn list(
     now: Timestamp,
 ) -> Vec<Condition> {
     let inputs = [(ConditionType::KeyLoaded, key), (ConditionType::TokenAccepted, token)];
-    let endpoint = endpoint::conditions(observation, before, numbers);
+    let endpoint = endpoint::conditions(observation, before, &counted(numbers));
     let mut wanted = conditions::ready(ready);
     let further = inputs.iter().chain(endpoint.iter().flatten());
     wanted.extend(further.map(|(kind, input)| (*kind, input.status, &input.verdict)));

@@ -67,6 +67,9 @@ fn held(
             "Clients fail: the endpoint has given up key {from}, which the numbers hold. Key {to} is uploaded as soon as \
              every target opens it. {why}"
         ),
+        _ if is_open(observation, rotation) => {
+            awaited(rotation, "The endpoint opened the key when it was last asked, and is asked again now.")
+        }
         _ if is_foreign(observation, rotation) => format!(
             "The numbers hold key {from}, which is not of this resource, and the endpoint does not open key {to}. If the \
              key was changed by hand, put the private key of {from} into the Secret. {why}"
@@ -98,6 +101,12 @@ fn why(observation: &Observation, rotation: &RotationStatus) -> Option<String> {
     let to = rotation.to.parse().ok()?;
     let proof = observation.proof.as_deref().filter(|proof| proof.is_about(to))?;
     Some(opens(proof, to).message)
+}
+
+/// Whether the last proof allows the replacement, and is too old to count.
+fn is_open(observation: &Observation, rotation: &RotationStatus) -> bool {
+    let proof = observation.proof.as_deref().zip(rotation.to.parse().ok());
+    proof.is_some_and(|(proof, to)| proof.tally(to).is_open())
 }
 
 fn is_foreign(observation: &Observation, rotation: &RotationStatus) -> bool {

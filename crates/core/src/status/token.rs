@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::conditions::ConditionReason;
-use crate::api::crd::{FlowsEncryptionKey, ObservedSecret, SecretKeyRef, TokenStatus};
+use crate::api::crd::{FlowsEncryptionKey, ObservedSecret, SecretKeyRef, TokenInspection, TokenStatus};
 use crate::observation::Observation;
 use crate::schedule::due::spec_digest;
 use crate::token::{self, Inspection};
@@ -11,7 +11,7 @@ use crate::token::{self, Inspection};
 /// `status.token` after a reconcile. The stored one if nothing new is known of the same token.
 pub fn status(observation: &Observation) -> Option<TokenStatus> {
     if let Some(inspection) = &observation.token {
-        return Some(inspection.status(&observation.resource.spec));
+        return told(&observation.resource, inspection, observation.now);
     }
     let stored = observation.status()?.token.as_ref()?;
     let is_same = match &observation.inputs {
@@ -21,10 +21,22 @@ pub fn status(observation: &Observation) -> Option<TokenStatus> {
     is_same.then(|| stored.clone())
 }
 
+/// What a resource shows of an inspection. Nothing if the token is in order, unless the resource has accounts or an app:
+/// the status of every other resource stays as short as before there were inspections.
+fn told(resource: &FlowsEncryptionKey, inspection: &Inspection, now: Timestamp) -> Option<TokenStatus> {
+    let spec = &resource.spec;
+    let token = inspection.status(spec);
+    let is_told = spec.app_id.is_some()
+        || !spec.business_accounts.is_empty()
+        || token.inspection == TokenInspection::Invalid
+        || token::warning(&token, "", now).is_some();
+    is_told.then_some(token)
+}
+
 /// Whether an inspection says something that the stored status does not say yet.
-pub fn is_news(resource: &FlowsEncryptionKey, inspection: &Inspection) -> bool {
+pub fn is_news(resource: &FlowsEncryptionKey, inspection: &Inspection, now: Timestamp) -> bool {
     let stored = resource.status.as_ref().and_then(|status| status.token.as_ref());
-    !resource.spec.is_suspended() && stored != Some(&inspection.status(&resource.spec))
+    !resource.spec.is_suspended() && stored != told(resource, inspection, now).as_ref()
 }
 
 /// What the condition says of a token that Meta accepts, if there is more to say than that.

@@ -14,7 +14,8 @@ pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// The longest check interval, as in the CEL rule on `checkInterval`. With a longer interval a lost signature would
 /// stay unnoticed.
 pub const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Number of earlier keys in the status, which distinguish `Outdated` from `Foreign`.
+/// Number of earlier keys in the status, which distinguish `Outdated` from `Foreign`. A key that is older still counts
+/// as `Foreign`.
 pub const MAX_PREVIOUS_FINGERPRINTS: usize = 5;
 /// Number of foreign replacements of our key in the status of each number.
 pub const MAX_REPLACED_TIMES: usize = 3;

@@ -54,6 +54,7 @@ impl Target {
 type Asked = (Option<String>, Option<[String; 2]>, Option<i64>);
 
 /// Everything there is.
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) random: Rng,
     pub(super) now: Timestamp,
@@ -162,7 +163,11 @@ impl World {
         if self.stage.resource.spec.endpoint.is_none() {
             return;
         }
-        let Some(keys) = self.stage.resource.status.as_ref().and_then(ProbeKeys::of) else { return };
+        let Some(keys) = self.stage.resource.status.as_ref().and_then(ProbeKeys::of) else {
+            // Without a key nobody asks, until a reconcile stores one.
+            (self.proof, self.asked) = (None, None);
+            return;
+        };
         let number_of = |key: &PublicKey| (0..10).find(|n| fingerprint(*n) == *key.fingerprint());
         let targets = self.targets.iter().map(|target| TargetProof {
             target: target.name.clone(),

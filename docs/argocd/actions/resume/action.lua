@@ -1,0 +1,3 @@
+-- Starts the work on the resource again.
+obj.spec.suspend = nil
+return obj
