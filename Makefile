@@ -84,6 +84,10 @@ soak: tools ## the random tests with new seeds for longer (MINUTES=60: an hour o
 	WAFLOWS_SPEC_SECONDS=$$(($(or $(MINUTES),30) * 60)) WAFLOWS_SPEC_SEED=$(SEED) $(TEST) waflows-operator --test specs --test faults -- --nocapture
 	WAFLOWS_MODEL=wide $(TEST) waflows-operator --test model -- --nocapture
 
+.PHONY: rotations
+rotations: tools ## rotations under the traffic of simulated WhatsApp clients, with troubles from 200 seeds (SEEDS=20: fewer)
+	WAFLOWS_ROTATION_SEEDS=$(or $(SEEDS),200) cargo test --workspace --locked --test rotation gated -- --nocapture
+
 .PHONY: bench
 bench: ## measure speed and cost on this machine (docs/performance.md); ARGS="a b2k" runs some scenarios only
 	@support/control-plane/build etcd kubectl kube-controller-manager kube-apiserver

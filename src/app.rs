@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::util::MapResponseLayer;
-use waflows_core::api::crd::{MAX_CHECK_INTERVAL, MIN_CHECK_INTERVAL};
+use waflows_core::api::crd::{MAX_DURATION, MIN_CHECK_INTERVAL};
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::store::store::Store;
 
@@ -232,7 +232,7 @@ async fn finish(leadership: Option<Leadership>, server: JoinHandle<()>, traces: 
 /// Checks the flag against the limits of a resource's `checkInterval`. Tests that shorten the waits may go below.
 fn require_interval(args: &RunArgs) -> Result<(), StartError> {
     let interval = args.default_check_interval;
-    if interval > MAX_CHECK_INTERVAL || (interval < MIN_CHECK_INTERVAL && args.wait_scale >= 1.0) {
+    if interval > MAX_DURATION || (interval < MIN_CHECK_INTERVAL && args.wait_scale >= 1.0) {
         return Err(StartError::CheckInterval(interval));
     }
     Ok(())

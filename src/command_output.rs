@@ -2,12 +2,17 @@
 
 use std::io::{self, ErrorKind, Write};
 
+/// Exit code where a person must act.
+pub const ACTION_NEEDED: u8 = 1;
+/// Exit code where there is no verdict.
+pub const NO_VERDICT: u8 = 2;
+
 /// A text for standard output, and the exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandOutput {
     /// The text, with a line break at the end.
     pub text: String,
-    /// 0: nothing is wrong. 1: a person must act. 2: no verdict.
+    /// 0: nothing is wrong. Otherwise [`ACTION_NEEDED`] or [`NO_VERDICT`].
     pub exit_code: u8,
 }
 

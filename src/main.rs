@@ -88,6 +88,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Wait(args) => runtime()?.block_on(verbs::wait(&args))?,
         Command::Suspend(args) => runtime()?.block_on(verbs::suspend(&args))?,
         Command::Resume(args) => runtime()?.block_on(verbs::resume(&args))?,
+        Command::Rotate(args) => runtime()?.block_on(verbs::rotate(&args))?,
+        Command::Proceed(args) => runtime()?.block_on(verbs::proceed(&args))?,
+        Command::Abort(args) => runtime()?.block_on(verbs::abort(&args))?,
         Command::Version(args) => runtime()?.block_on(verbs::version(&args))?,
         Command::Report(args) => runtime()?.block_on(verbs::report(&args))?,
         Command::Crd(args) => CommandOutput::new(match args.format {

@@ -7,13 +7,13 @@
 use axum::body::{Body, Bytes, HttpBody};
 use futures::StreamExt;
 use http::Response;
-use waflows_core::api::crd::{MAX_SHORT_TEXT, SYNC_ANNOTATION};
+use waflows_core::api::crd::{MAX_SHORT_TEXT, REQUEST_ANNOTATIONS};
 
 /// Dropped members of an object's metadata, at any depth: no field of a resource has such a name.
 const DROPPED: [&[u8]; 4] = [b"managedFields", b"labels", b"ownerReferences", b"finalizers"];
-/// Of the annotations, only the sync annotation is kept.
+/// Of the annotations, only those are kept with which people ask for something.
 const ANNOTATIONS: &[u8] = b"annotations";
-/// Limit of the annotation's value, in bytes of JSON: one character takes six bytes at most.
+/// Limit of an annotation's value, in bytes of JSON: one character takes six bytes at most.
 const MAX_ANNOTATION: usize = 6 * MAX_SHORT_TEXT;
 
 /// Removes the dropped parts from an answer. An error answer stays unchanged.
@@ -133,7 +133,7 @@ impl Sieve {
         self.state = State::Kept;
         let Some(object) = self.open.last_mut() else { return };
         let is_kept = match object.is_annotations {
-            true => self.name == SYNC_ANNOTATION.as_bytes(),
+            true => REQUEST_ANNOTATIONS.iter().any(|kept| self.name == kept.as_bytes()),
             false => !DROPPED.contains(&self.name.as_slice()),
         };
         if !is_kept {
@@ -233,6 +233,7 @@ impl Escape {
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
+    use waflows_core::api::crd::SYNC_ANNOTATION;
 
     use super::*;
 
@@ -254,7 +255,7 @@ mod tests {
         match value {
             Value::Object(members) => {
                 let is_kept = |name: &str| match is_annotations {
-                    true => name == SYNC_ANNOTATION,
+                    true => REQUEST_ANNOTATIONS.contains(&name),
                     false => !DROPPED.contains(&name.as_bytes()),
                 };
                 let kept = members.iter().filter(|(name, _)| is_kept(name));
@@ -271,7 +272,7 @@ mod tests {
             Just("annotations".to_owned()),
             Just("labels".to_owned()),
             Just("managedFields".to_owned()),
-            Just(SYNC_ANNOTATION.to_owned()),
+            prop::sample::select(REQUEST_ANNOTATIONS.to_vec()).prop_map(str::to_owned),
             "[a-c\"\\\\{}\\[\\],: ]{0,3}",
         ];
         let leaf = prop_oneof![

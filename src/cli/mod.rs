@@ -33,8 +33,8 @@ pub use ping::PingArgs;
 pub use ready::ReadyArgs;
 pub use token::TokenArgs;
 pub use verbs::{
-    ChangeArgs, ClusterArgs, Color, CompletionShell, CrdArgs, CrdFormat, ListFormat, LookArgs, ReportArgs, SelectArgs,
-    StatusArgs, SyncArgs, VersionArgs, WaitArgs,
+    ChangeArgs, ClusterArgs, Color, CompletionShell, CrdArgs, CrdFormat, ListFormat, LookArgs, OneArgs, ReportArgs,
+    RotateArgs, SelectArgs, StatusArgs, SteerArgs, SyncArgs, VersionArgs, WaitArgs,
 };
 use words::{duration, log_level, name, namespace, selector};
 
@@ -167,6 +167,29 @@ Examples:
     /// Exit code: 0 if none is suspended any more, 2 if one cannot be changed.
     #[command(after_long_help = verbs::RESUME_EXAMPLES)]
     Resume(ChangeArgs),
+    /// Give the numbers of a resource another key, and follow the rotation.
+    ///
+    /// Shows the old and the new fingerprint, and asks before it writes. With --key-file, writes the key into the Secret that
+    /// the resource refers to; with --to, changes the reference. Then shows the phases until every number has the new key.
+    /// Give the key to your endpoint, too: see docs/rotation.md.
+    ///
+    /// Exit code: 0 if every number has the new key, or nothing had to be written; 1 if a person must act, or the operator
+    /// went back to the old key; 2 if nothing could be written, or the rotation is not over within --timeout.
+    #[command(after_long_help = verbs::ROTATE_EXAMPLES)]
+    Rotate(Box<RotateArgs>),
+    /// End the present wait of a rotation: the soak, the overlap, or the stop after a rollback.
+    ///
+    /// Sets the annotation `waflows.dev/proceed-requested-at`, and waits until the operator has seen it. Exit code: 0, or 1 if
+    /// no rotation is going on, or 2 if the operator does not react.
+    #[command(after_long_help = verbs::PROCEED_EXAMPLES)]
+    Proceed(SteerArgs),
+    /// Make a rotation go back to the old key.
+    ///
+    /// Sets the annotation `waflows.dev/abort-requested-at`, and waits until the operator has seen it. Exit code: 0 if the
+    /// numbers get the old key back; 1 if no rotation is going on, or the operator cannot go back; 2 if the operator does not
+    /// react.
+    #[command(after_long_help = verbs::ABORT_EXAMPLES)]
+    Abort(SteerArgs),
     /// Print the CustomResourceDefinition, or a JSON schema for editors.
     #[command(after_long_help = verbs::CRD_EXAMPLES)]
     Crd(CrdArgs),

@@ -11,7 +11,7 @@ use kube::Resource;
 use kube::core::ObjectMeta;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use waflows_core::api::crd::{FlowsEncryptionKey, SYNC_ANNOTATION};
+use waflows_core::api::crd::{FlowsEncryptionKey, REQUEST_ANNOTATIONS};
 
 /// A kind of object that is watched.
 pub trait Watchable: Resource<DynamicType = (), Scope = NamespaceResourceScope> {
@@ -77,14 +77,27 @@ struct Metadata {
 
 #[derive(Deserialize)]
 struct Annotations {
-    // Must equal `SYNC_ANNOTATION`. An attribute cannot refer to a constant.
+    // Must equal `REQUEST_ANNOTATIONS`. An attribute cannot refer to a constant.
     #[serde(rename = "waflows.dev/sync-requested-at")]
     sync_requested_at: Option<String>,
+    #[serde(rename = "waflows.dev/proceed-requested-at")]
+    proceed_requested_at: Option<String>,
+    #[serde(rename = "waflows.dev/abort-requested-at")]
+    abort_requested_at: Option<String>,
+}
+
+impl Annotations {
+    /// None if there are none, so that most resources have no map.
+    fn into_map(self) -> Option<BTreeMap<String, String>> {
+        let values = [self.sync_requested_at, self.proceed_requested_at, self.abort_requested_at];
+        let present = REQUEST_ANNOTATIONS.into_iter().zip(values);
+        let map: BTreeMap<_, _> = present.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        (!map.is_empty()).then_some(map)
+    }
 }
 
 impl From<Metadata> for ObjectMeta {
     fn from(metadata: Metadata) -> Self {
-        let annotations = metadata.annotations.and_then(|annotations| annotations.sync_requested_at);
         Self {
             name: metadata.name,
             namespace: metadata.namespace,
@@ -93,7 +106,7 @@ impl From<Metadata> for ObjectMeta {
             generation: metadata.generation,
             creation_timestamp: metadata.creation_timestamp,
             deletion_timestamp: metadata.deletion_timestamp,
-            annotations: annotations.map(|value| BTreeMap::from([(SYNC_ANNOTATION.to_owned(), value)])),
+            annotations: metadata.annotations.and_then(Annotations::into_map),
             ..Self::default()
         }
     }
@@ -143,6 +156,8 @@ mod tests {
     use super::*;
 
     fn object(spec: Value) -> Value {
+        let annotations = REQUEST_ANNOTATIONS.into_iter().chain(["kubectl.kubernetes.io/last-applied-configuration"]);
+        let annotations: BTreeMap<_, _> = annotations.map(|name| (name, "now")).collect();
         json!({
             "apiVersion": "waflows.dev/v1alpha1",
             "kind": "FlowsEncryptionKey",
@@ -154,7 +169,7 @@ mod tests {
                 "generation": 3,
                 "creationTimestamp": "2026-11-25T10:00:00Z",
                 "labels": {"team": "checkout"},
-                "annotations": {SYNC_ANNOTATION: "now", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+                "annotations": annotations,
                 "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {}}}],
             },
             "spec": spec,
@@ -176,7 +191,7 @@ mod tests {
         let mut whole: FlowsEncryptionKey = serde_json::from_value(object.clone()).unwrap();
         whole.metadata.labels = None;
         whole.metadata.managed_fields = None;
-        whole.metadata.annotations = Some([(SYNC_ANNOTATION.to_owned(), "now".to_owned())].into());
+        whole.metadata.annotations = Some(REQUEST_ANNOTATIONS.map(|name| (name.to_owned(), "now".to_owned())).into());
         assert_eq!(received(&object).into_resource().unwrap(), whole);
     }
 

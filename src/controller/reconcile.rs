@@ -51,7 +51,7 @@ fn with_rotation(
     due: Due,
     now: Timestamp,
 ) -> Due {
-    match resource.spec.endpoint.is_some() || resource.spec.rotation.is_some() {
+    match resource.spec.has_rotations() {
         true => Outlook::new(Arc::clone(resource), proof, reconciler.waits, now).due(due),
         false => due,
     }

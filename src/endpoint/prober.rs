@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret};
+use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret, RotationStatus};
 use waflows_core::proof::{EndpointProof, ProbeKeys};
 use waflows_core::queue::Urgency;
 use waflows_core::rollout::rotation::Outlook;
@@ -69,8 +69,7 @@ struct Asked {
 
 impl Asked {
     fn of(resource: &FlowsEncryptionKey) -> Self {
-        let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
-        let rotation = rotation.filter(|rotation| !rotation.phase.is_over());
+        let rotation = rotation_under_way(resource);
         Self {
             uid: resource.metadata.uid.clone(),
             generation: resource.metadata.generation,
@@ -113,7 +112,7 @@ impl Prober {
     /// A reconcile has looked at this resource and found nothing to do. If a rotation is under way and the endpoint was not
     /// asked since this process leads, it is asked at once.
     pub fn look(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        if is_rotating(resource) && !self.entries().contains_key(key) {
+        if rotation_under_way(resource).is_some() && !self.entries().contains_key(key) {
             self.follow(key, resource);
         }
     }
@@ -150,22 +149,20 @@ impl Prober {
         let interval = resource.spec.check_interval_or(self.default_check_interval);
         let interval = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
         let Some(Noted { proof, failures, is_news }) = self.note(key, &Asked::of(&resource), proof) else { return };
-        let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
-        let wait = proof.next_probe_after(failures, rotation, interval, &self.waits);
+        let wait = proof.next_probe_after(failures, rotation_under_way(&resource), interval, &self.waits);
         self.queue.add_at(key, Instant::now() + wait);
         self.tell(key, resource, proof, is_news);
     }
 
     /// Queues a resource if a proof says something new, or lets a rotation go on.
     fn tell(&self, key: &ObjectKey, resource: FlowsEncryptionKey, proof: Arc<EndpointProof>, is_news: bool) {
-        let holds_uploads = is_rotating(&resource) && !proof.is_complete();
-        let outlook = Outlook::new(Arc::new(resource), Some(proof), self.waits, Timestamp::now());
-        match is_news {
-            // The uploads under way rest on an earlier proof.
-            true if holds_uploads => self.cluster.queue.add(key, Urgency::Changed),
-            true => self.cluster.queue.add(key, Urgency::Due),
-            false if outlook.may_go_on() => self.cluster.queue.add(key, Urgency::Due),
-            false => {}
+        // The uploads under way rest on an earlier proof.
+        let holds_uploads = rotation_under_way(&resource).is_some() && !proof.is_complete();
+        let may_go_on = || Outlook::new(Arc::new(resource), Some(proof), self.waits, Timestamp::now()).may_go_on();
+        if is_news && holds_uploads {
+            self.cluster.queue.add(key, Urgency::Changed);
+        } else if is_news || may_go_on() {
+            self.cluster.queue.add(key, Urgency::Due);
         }
     }
 
@@ -191,10 +188,8 @@ impl Prober {
     }
 }
 
-/// Whether a rotation of the resource is under way.
-fn is_rotating(resource: &FlowsEncryptionKey) -> bool {
-    let rotation = resource.status.as_ref().and_then(|status| status.rotation.as_ref());
-    rotation.is_some_and(|rotation| !rotation.phase.is_over())
+fn rotation_under_way(resource: &FlowsEncryptionKey) -> Option<&RotationStatus> {
+    resource.status.as_ref()?.rotation_under_way()
 }
 
 /// Whether the endpoint of a resource is asked.

@@ -1,8 +1,8 @@
 //! The part of Meta's Graph API that handles the key of a phone number.
 //!
-//! [`Client`] makes all calls, [`Reader`] only those that change nothing. [`wire`] parses the answers, [`call_limiter`] decides whether a
-//! call may be made now, [`redact`] keeps credentials out of every text. [`waflows_core::meta`] defines the classes of
-//! failure.
+//! [`Client`] makes all calls, [`Reader`] only those that change nothing. [`wire`] parses the answers, [`call_limiter`]
+//! decides whether a call may be made now, [`redact`] keeps credentials out of every text. [`waflows_core::meta`] defines
+//! the classes of failure.
 //!
 //! Sources: Meta's guide "WhatsApp Flows: Encryption" and the reference page of
 //! `/{phone-number-id}/whatsapp_business_encryption`. They differ in the shape of answers; this module accepts both.

@@ -3,7 +3,7 @@
 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
-use waflows_core::api::crd::NumberState;
+use waflows_core::api::crd::{NumberState, RotationPhase};
 use waflows_core::endpoint::ProbeOutcome;
 use waflows_core::meta::{ErrorClass, HoldScope};
 use waflows_core::upload::UploadReason;
@@ -88,6 +88,11 @@ const fn open(name: &'static str, values: &'static str) -> Label {
     Label { name, values: Values::Open(values) }
 }
 
+/// The phases of a rotation that is not over.
+fn phases() -> Vec<&'static str> {
+    RotationPhase::ALL.into_iter().filter(|phase| !phase.is_over()).map(RotationPhase::as_str).collect()
+}
+
 const NAMESPACE: Label = open("namespace", "of the resource");
 const NAME: Label = open("name", "of the resource");
 /// A scrape may overwrite `namespace`, which is also a label of the target.
@@ -169,6 +174,12 @@ pub(crate) static SUSPENDED: Descriptor = seconds(
     &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
     "When the resource was suspended, in Unix time; absent while the resource is not suspended.",
 );
+pub(crate) static ROTATION_PHASE: Descriptor = seconds(
+    "waflows_resource_rotation_phase_start_timestamp",
+    MetricType::Gauge,
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE, one_of("phase", phases)],
+    "When the phase of the resource's rotation began, in Unix time; absent without a rotation, and once the rotation is over.",
+);
 pub(crate) static TOKEN_END: Descriptor = seconds(
     "waflows_resource_token_end_timestamp",
     MetricType::Gauge,
@@ -249,7 +260,7 @@ pub(crate) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
 /// All metrics, in the order of the page.
-pub static ALL: [&Descriptor; 31] = [
+pub static ALL: [&Descriptor; 32] = [
     &BUILD,
     &LEADER,
     &RECONCILE_DURATION,
@@ -266,6 +277,7 @@ pub static ALL: [&Descriptor; 31] = [
     &ENDPOINT_READY,
     &AVAILABLE,
     &ENDPOINT_RECOVERS,
+    &ROTATION_PHASE,
     &TOKEN_END,
     &TOKENS_REFUSED,
     &REFUSED_RESOURCES,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder, MetricEncoder};
 use waflows_core::api::conditions::ConditionStatus;
-use waflows_core::api::crd::NumberState;
+use waflows_core::api::crd::{NumberState, RotationPhase};
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::resource_summary::ResourceSummary;
 
@@ -33,6 +33,7 @@ impl Resources {
         self.condition(page, &catalog::ENDPOINT_READY, |summary| Some(summary.endpoint.as_ref()?.ready))?;
         self.condition(page, &catalog::AVAILABLE, |summary| Some(summary.endpoint.as_ref()?.available))?;
         self.recovers_clients(page)?;
+        self.rotations(page)?;
         self.times(page, &catalog::TOKEN_END, |summary| summary.token_end)?;
         page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))?;
         self.refused_resources(page)
@@ -109,6 +110,24 @@ impl Resources {
         }
         for (key, time) in times {
             family.encode_family(&Names(Some(key)))?.encode_gauge(&time)?;
+        }
+        Ok(())
+    }
+
+    /// The start of each rotation's phase, or the earliest start of each phase.
+    fn rotations(&self, page: &mut Page<'_>) -> fmt::Result {
+        let mut family = page.family(&catalog::ROTATION_PHASE)?;
+        let mut earliest: BTreeMap<RotationPhase, i64> = BTreeMap::new();
+        for (key, summary) in &self.summary {
+            let Some((phase, start)) = summary.rotation else { continue };
+            if self.per_resource {
+                family.encode_family(&(Names(Some(key)), [("phase", phase.as_str())]))?.encode_gauge(&start)?;
+            } else {
+                earliest.entry(phase).and_modify(|known| *known = start.min(*known)).or_insert(start);
+            }
+        }
+        for (phase, start) in earliest {
+            family.encode_family(&[("phase", phase.as_str())])?.encode_gauge(&start)?;
         }
         Ok(())
     }
@@ -205,6 +224,7 @@ mod tests {
             next_check: Some(3600),
             key_since: is_valid.then_some(60),
             suspended_since: is_valid.then_some(last_check + 1),
+            rotation: is_valid.then_some((RotationPhase::Canary, last_check + 2)),
             endpoint: None,
             token_end: None,
             refused_token: (!is_valid).then(|| Box::new(("meta-token".to_owned(), "token".to_owned()))),
@@ -234,6 +254,7 @@ mod tests {
                 format!("resource_next_check_timestamp_seconds{{{labels}}} 3600"),
                 format!("resource_key_timestamp_seconds{{{labels}}} 60"),
                 format!("resource_suspended_timestamp_seconds{{{labels}}} 1201"),
+                format!(r#"resource_rotation_phase_start_timestamp_seconds{{{labels},phase="Canary"}} 1202"#),
                 "tokens_refused 0".to_owned(),
             ]
         );
@@ -276,6 +297,7 @@ mod tests {
                 "resource_next_check_timestamp_seconds 3600",
                 "resource_key_timestamp_seconds 60",
                 "resource_suspended_timestamp_seconds 601",
+                r#"resource_rotation_phase_start_timestamp_seconds{phase="Canary"} 602"#,
                 "tokens_refused 1",
             ]
         );

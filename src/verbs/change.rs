@@ -17,15 +17,12 @@ use super::resource::Resource;
 use super::selection::Selection;
 use super::waiting::{self, End, Wanted};
 use crate::cli::{ChangeArgs, LookArgs, SelectArgs, SyncArgs, WaitArgs};
-use crate::command_output::CommandOutput;
+use crate::command_output::{ACTION_NEEDED, CommandOutput, NO_VERDICT};
 
 /// The field manager of what the command line writes.
-pub(super) const FIELD_MANAGER: &str = "kubectl-waflows";
+const FIELD_MANAGER: &str = "kubectl-waflows";
 /// Resources that are changed at the same time.
 const PARALLEL: usize = 8;
-/// Exit codes: a person must act; no verdict.
-const ACTION_NEEDED: u8 = 1;
-const NO_VERDICT: u8 = 2;
 
 /// A verb at work: where, on what, and how the result looks.
 struct Work {
@@ -49,9 +46,8 @@ impl Work {
     async fn patch(&self, targets: &[ObjectKey], patch: &Value, done: &str) -> Result<CommandOutput, VerbError> {
         let changes = targets.iter().map(|key| async move {
             let api: Api<FlowsEncryptionKey> = Api::namespaced(self.connection.client.clone(), &key.namespace);
-            let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
             // Only metadata come back: a resource that this version cannot read can be changed too.
-            (key, api.patch_metadata(&key.name, &params, &Patch::Merge(patch)).await)
+            (key, api.patch_metadata(&key.name, &patch_params(), &Patch::Merge(patch)).await)
         });
         let mut changes = stream::iter(changes).buffered(PARALLEL);
         let mut exit_code = 0;
@@ -113,6 +109,11 @@ impl Work {
         let resources = self.selection.read(Some).await?;
         Ok(CommandOutput { text: self.look.render(&resources, &[], Timestamp::now())?, ..changed })
     }
+}
+
+/// How the command line writes.
+pub(super) fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 /// The exit code for several results: a person who must act comes before a missing verdict.

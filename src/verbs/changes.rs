@@ -10,9 +10,7 @@ use waflows_core::store::object_key::ObjectKey;
 
 use super::error::VerbError;
 use super::resource::Resource;
-use super::selection::{Object, Selection};
-
-const PAGE: u32 = 250;
+use super::selection::{Object, PAGE, Selection};
 
 /// What the watch tells.
 #[derive(Debug)]

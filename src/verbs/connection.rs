@@ -75,11 +75,7 @@ async fn config(args: &ClusterArgs) -> Result<Config, ConnectError> {
         return Config::infer().await.map_err(ConnectError::NoCluster);
     }
     let refused = |source| ConnectError::Kubeconfig { file: args.kubeconfig.clone(), source };
-    let kubeconfig = match &args.kubeconfig {
-        Some(file) => Kubeconfig::read_from(file),
-        None => Kubeconfig::read(),
-    };
-    let kubeconfig = kubeconfig.map_err(refused)?;
+    let kubeconfig = kubeconfig(args).map_err(refused)?;
     if let Some(name) = &args.context {
         let known: Vec<_> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
         if !known.contains(&name.as_str()) {
@@ -90,11 +86,14 @@ async fn config(args: &ClusterArgs) -> Result<Config, ConnectError> {
     Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(refused)
 }
 
-/// The contexts of the kubeconfig, for completion. None on any failure.
-pub(crate) fn contexts(args: &ClusterArgs) -> Vec<String> {
-    let kubeconfig = match &args.kubeconfig {
+fn kubeconfig(args: &ClusterArgs) -> Result<Kubeconfig, KubeconfigError> {
+    match &args.kubeconfig {
         Some(file) => Kubeconfig::read_from(file),
         None => Kubeconfig::read(),
-    };
-    kubeconfig.map(|it| it.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
+    }
+}
+
+/// The contexts of the kubeconfig, for completion. None on any failure.
+pub(crate) fn contexts(args: &ClusterArgs) -> Vec<String> {
+    kubeconfig(args).map(|it| it.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
 }

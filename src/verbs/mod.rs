@@ -1,8 +1,8 @@
 //! The verbs that read and change resources in the cluster of a kubeconfig.
 //!
 //! [`connection`] finds the cluster, [`selection`] the resources, [`changes`] follows them. [`resource`] is a resource as
-//! the verbs show it, [`render`] prints resources in every format. A verb writes only what its name says: an annotation
-//! or `spec.suspend`.
+//! the verbs show it, [`render`] prints resources in every format. A verb writes only what its name says: an annotation,
+//! `spec.suspend`, or with `rotate` a key or a reference to one.
 
 mod change;
 mod changes;
@@ -13,6 +13,7 @@ mod paint;
 mod render;
 mod report;
 mod resource;
+mod rotate;
 pub(crate) mod selection;
 mod status;
 mod version;
@@ -22,5 +23,6 @@ pub use change::{resume, suspend, sync, wait};
 pub use connection::ConnectError;
 pub use error::VerbError;
 pub use report::report;
+pub use rotate::{RotateError, abort, proceed, rotate};
 pub use status::status;
 pub use version::version;

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use waflows_core::api::crd::RotationStatus;
+use waflows_core::api::text::utc;
 
 use super::error::VerbError;
 use super::operator::OperatorReport;
@@ -158,6 +160,9 @@ impl Look {
                 resource.key.name
             ));
         }
+        if let Some(rotation) = resource.rotation.as_ref().filter(|rotation| !rotation.phase.is_over()) {
+            lines.extend(wrapped(&rotation_text(rotation), 2));
+        }
         if self.has_numbers {
             lines.extend(aligned(&number_rows(&resource.numbers, now)));
         }
@@ -174,6 +179,13 @@ impl Look {
         }
         lines
     }
+}
+
+/// How far a rotation is.
+fn rotation_text(rotation: &RotationStatus) -> String {
+    let [from, to] = [&rotation.from, &rotation.to].map(|key| key.get(..SHORT_FINGERPRINT).unwrap_or(key));
+    let until = rotation.until.as_ref().map(|until| format!(", until {}", utc(until.0))).unwrap_or_default();
+    format!("Rotation: {}, from {from} to {to}{until}", rotation.phase.as_str())
 }
 
 /// What to do for a number. A text that stands above already is not repeated.

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use waflows_core::api::conditions::{ConditionType, find};
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, NumberState};
+use waflows_core::api::crd::{
+    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, NumberState, RotationStatus,
+};
 use waflows_core::store::object_key::ObjectKey;
 
 use crate::controller::partial_object::PartialObject;
@@ -36,6 +38,10 @@ pub(crate) struct Resource {
     pub(crate) last_handled_sync_request: Option<String>,
     pub(crate) valid: String,
     pub(crate) short_fingerprint: String,
+    /// Fingerprint of the key that the numbers must hold.
+    pub(crate) fingerprint: Option<String>,
+    /// How far the replacement of a key is, without the keys themselves.
+    pub(crate) rotation: Option<RotationStatus>,
     pub(crate) endpoint: String,
     pub(crate) last_check: Option<Timestamp>,
     /// The numbers that need a person.
@@ -78,6 +84,8 @@ impl Resource {
             last_handled_sync_request: None,
             valid: String::new(),
             short_fingerprint: String::new(),
+            fingerprint: None,
+            rotation: None,
             endpoint: String::new(),
             last_check: None,
             needy: Vec::new(),
@@ -107,6 +115,8 @@ impl Resource {
         self.last_handled_sync_request = status.last_handled_sync_request;
         self.valid = status.valid.unwrap_or_default();
         self.short_fingerprint = status.short_fingerprint.unwrap_or_default();
+        self.fingerprint = status.public_key_fingerprint;
+        self.rotation = status.rotation.map(|it| RotationStatus { from_public_key: None, to_public_key: None, ..it });
         self.endpoint = status.endpoint.and_then(|endpoint| endpoint.opens_key_in_use).unwrap_or_default();
         self.last_check = status.last_check_time.map(|time| time.0);
         let numbers = status.phone_numbers.into_iter();

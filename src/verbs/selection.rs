@@ -13,7 +13,7 @@ use crate::cli::SelectArgs;
 use crate::controller::partial_object::PartialObject;
 
 /// Resources of one answer. An answer is in memory as a whole, so that smaller pages need less memory.
-const PAGE: u32 = 250;
+pub(super) const PAGE: u32 = 250;
 /// Named resources that are read at the same time.
 const PARALLEL: usize = 8;
 /// What may stand before a name: how people and kubectl write the kind.

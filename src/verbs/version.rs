@@ -10,7 +10,7 @@ use super::error::VerbError;
 use super::operator::{OperatorReport, operators};
 use crate::apiserver::describe;
 use crate::cli::{OutputFormat, VersionArgs};
-use crate::command_output::CommandOutput;
+use crate::command_output::{CommandOutput, NO_VERDICT};
 
 const DEFINITION: &str = "flowsencryptionkeys.waflows.dev";
 const CLIENT: &str = env!("CARGO_PKG_VERSION");
@@ -126,5 +126,5 @@ pub async fn version(args: &VersionArgs) -> Result<CommandOutput, VerbError> {
         OutputFormat::Table => versions.lines().join("\n") + "\n",
         OutputFormat::Json => serde_json::to_string_pretty(&versions)? + "\n",
     };
-    Ok(CommandOutput { text, exit_code: if versions.problem.is_some() { 2 } else { 0 } })
+    Ok(CommandOutput { text, exit_code: if versions.problem.is_some() { NO_VERDICT } else { 0 } })
 }

@@ -23,11 +23,11 @@ async fn no_panel_is_empty() {
         let of_one = queries(&scene.namespace, "branch");
         let asked: Vec<_> = of_one.iter().filter(|query| query.contains("branch")).collect();
         assert!(asked.len() > 5, "{asked:?}");
-        let was_never_read = |query: &str| query.contains("last_check");
+        let is_missing = |query: &str| query.contains("last_check") || query.contains("rotation");
         scrapes.assert_queries(
             asked
                 .into_iter()
-                .map(|query| (query.as_str(), if was_never_read(query) { Expected::None } else { Expected::Some })),
+                .map(|query| (query.as_str(), if is_missing(query) { Expected::None } else { Expected::Some })),
         );
         scrapes.assert_firing(
             RULES,
@@ -72,6 +72,7 @@ async fn only_what_is_about_single_resources_is_empty_without_their_series() {
 /// A replica that works, with a number that is kept valid and one that Meta refuses, and one that stands by.
 fn work(scene: &Scene, per_resource: bool) -> Scrapes {
     scene.add_resource_with_endpoint("branch", &[UNKNOWN]);
+    scene.add_resource_with_rotation("storefront", &[NUMBER]);
     let values = json!({"scopedNamespaces": [scene.namespace], "metrics": {"perResource": per_resource}});
     let objects = scene.render(values);
     scene.install(&objects);

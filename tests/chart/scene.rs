@@ -49,6 +49,13 @@ impl Scene {
         self.apply_resource(name, spec);
     }
 
+    /// The same with rules for rotations.
+    pub(crate) fn add_resource_with_rotation(&self, name: &str, numbers: &[&str]) {
+        let mut spec = objects::spec(numbers);
+        spec["rotation"] = json!({"overlap": "24h"});
+        self.apply_resource(name, spec);
+    }
+
     fn apply_resource(&self, name: &str, spec: Value) {
         let mut resource = objects::resource(name, spec);
         // By this label the operator of this scene leaves those of others alone.

@@ -15,6 +15,8 @@ const NUMBERS: [&str; 5] =
 pub(crate) async fn accept_any_spec(control_plane: &control_plane::ControlPlane, world: &World) {
     let schema = "/spec/versions/0/schema/openAPIV3Schema";
     let patch = json!([
+        // A field selector needs a field of the schema.
+        {"op": "remove", "path": "/spec/versions/0/selectableFields"},
         {"op": "replace", "path": format!("{schema}/properties/spec"),
          "value": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
         {"op": "replace", "path": format!("{schema}/required"), "value": []},

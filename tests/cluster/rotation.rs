@@ -1,4 +1,4 @@
-//! "Rotate" of docs/keys.md, step by step and twice, while clients use the Flow.
+//! "Rotate by hand" of docs/rotation.md, step by step and twice, while clients use the Flow.
 
 use std::path::Path;
 use std::process::Command;
@@ -86,14 +86,15 @@ async fn keys_of_the_endpoint(world: &World) -> Vec<String> {
 /// The shell blocks of the section: the one that is run once, and the steps. They share a shell's variable, and have
 /// kubectl as the tests have it.
 fn blocks() -> (String, Vec<String>) {
-    let page = include_str!("../../docs/keys.md");
-    let rotate = page.split_once("\n## Rotate").expect("the section").1;
+    let page = include_str!("../../docs/rotation.md");
+    let rotate = page.split_once("\n## Rotate by hand\n").expect("the section").1;
     let rotate = rotate.split_once("\nAn encrypted key").expect("what follows the steps").0;
     let program = control_plane().kubectl().get_program().to_str().unwrap().to_owned();
-    let blocks = rotate.split("```sh ").skip(1).map(|block| block.split_once("```").expect("its end").0);
+    let blocks =
+        rotate.split("<!-- ").skip(1).map(|block| block.split_once("```sh\n").expect("a block behind its mark"));
     // What is said of the endpoint's own Deployment is for its owner.
-    let blocks = blocks.filter(|block| !block.starts_with("elsewhere")).map(|block| {
-        let commands = block.split_once('\n').expect("commands").1;
+    let blocks = blocks.filter(|(mark, _)| !mark.starts_with("elsewhere")).map(|(_, block)| {
+        let commands = block.split_once("```").expect("its end").0;
         format!(
             "kubectl() {{ {program} -n \"$NAMESPACE\" \"$@\"; }}\n[ ! -e shell ] || . ./shell\n{commands}\n\
              [ -z \"${{new-}}\" ] || declare -p new > shell"

@@ -259,31 +259,41 @@ fn assert_adopted(printed: &str, emulator: &Emulator) {
 }
 
 /// What the reader of a page has made before.
-fn before(page: &Path) -> &'static str {
+fn before(page: &Path) -> String {
     match page.file_stem().unwrap().to_str().unwrap() {
-        "README" => "export TOKEN=EAA...; cp examples/minimal.yaml storefront.yaml",
-        "keys" => {
-            "kubectl create secret generic meta-token --from-literal=token=EAA...
-             kubectl apply -f examples/minimal.yaml
+        "README" => "export TOKEN=EAA...; cp examples/minimal.yaml storefront.yaml".into(),
+        "keys" => KEYS.into(),
+        "adopt" => "export TOKEN=EAA...".into(),
+        "endpoint" => {
+            "openssl genrsa -out private.pem 2048; echo 0123456789abcdef0123456789abcdef > app-secret.txt".into()
+        }
+        "operations" | "policy" => String::new(),
+        "rotation" => {
+            STOREFRONT.to_owned()
+                + "
              openssl genrsa -out other.pem 2048
-             openssl req -x509 -key other.pem -subj /CN=flows -out tls.crt
-             echo secret > p12.txt
-             openssl pkcs12 -export -inkey other.pem -in tls.crt -passout file:p12.txt -out key.p12
              kubectl create secret generic flows-key-2 --from-file=private.pem=other.pem
-             if command -v ssh-keygen; then ssh-keygen -q -t rsa -b 2048 -N '' -f id_rsa; fi
-             if command -v node; then
-               node -p 'JSON.stringify(crypto.createPrivateKey(fs.readFileSync(\"other.pem\")).export({format: \"jwk\"}))' > key.jwk
-             fi"
+             kubectl create secret generic flows-key-encrypted --from-file=private.pem=other.pem"
         }
-        "adopt" => "export TOKEN=EAA...",
-        "endpoint" => "openssl genrsa -out private.pem 2048; echo 0123456789abcdef0123456789abcdef > app-secret.txt",
-        "operations" | "policy" => "",
-        _ => {
-            "openssl genrsa -out private.pem 2048
-             kubectl create secret generic flows-key --from-file=private.pem
-             kubectl create secret generic meta-token --from-literal=token=EAA...
-             kubectl apply -f examples/minimal.yaml
-             kubectl wait --for=condition=Ready fek/storefront --timeout=60s"
-        }
+        _ => STOREFRONT.into(),
     }
 }
+
+/// Keys in the forms that the page converts, and a resource for the key that the page makes.
+const KEYS: &str = "kubectl create secret generic meta-token --from-literal=token=EAA...
+     kubectl apply -f examples/minimal.yaml
+     openssl genrsa -out other.pem 2048
+     openssl req -x509 -key other.pem -subj /CN=flows -out tls.crt
+     echo secret > p12.txt
+     openssl pkcs12 -export -inkey other.pem -in tls.crt -passout file:p12.txt -out key.p12
+     if command -v ssh-keygen; then ssh-keygen -q -t rsa -b 2048 -N '' -f id_rsa; fi
+     if command -v node; then
+       node -p 'JSON.stringify(crypto.createPrivateKey(fs.readFileSync(\"other.pem\")).export({format: \"jwk\"}))' > key.jwk
+     fi";
+
+/// A resource whose numbers hold their key.
+const STOREFRONT: &str = "openssl genrsa -out private.pem 2048
+     kubectl create secret generic flows-key --from-file=private.pem
+     kubectl create secret generic meta-token --from-literal=token=EAA...
+     kubectl apply -f examples/minimal.yaml
+     kubectl wait --for=condition=Ready fek/storefront --timeout=60s";

@@ -28,7 +28,21 @@ fn the_definition_is_printed_for_clusters_and_for_editors() {
 fn every_verb_has_a_manual_page_and_an_example() {
     let folder = tempfile::tempdir().unwrap();
     print(&["man", folder.path().to_str().unwrap()]);
-    for verb in ["status", "sync", "wait", "suspend", "resume", "version", "report", "crd", "completion", "man"] {
+    for verb in [
+        "status",
+        "sync",
+        "wait",
+        "suspend",
+        "resume",
+        "rotate",
+        "proceed",
+        "abort",
+        "version",
+        "report",
+        "crd",
+        "completion",
+        "man",
+    ] {
         let page = std::fs::read_to_string(folder.path().join(format!("waflows-operator-{verb}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
         let help = print(&[verb, "--help"]);

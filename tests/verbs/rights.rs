@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harness::{World, control_plane, kubectl};
+use harness::{TestKey, World, control_plane, kubectl};
 use waflows_operator::cli::verbs::rights::{RIGHTS, Right};
 
 use crate::OPERATOR;
@@ -23,13 +23,16 @@ fn account(world: &World, name: &str, rights: &[Right]) -> PathBuf {
 }
 
 /// What each verb is run with. None for a verb whose rights another test shows.
-fn arguments<'a>(verb: &str, world: &'a World, file: &'a str) -> Option<Vec<&'a str>> {
+fn arguments<'a>(verb: &str, world: &'a World, file: &'a str, key: &'a str) -> Option<Vec<&'a str>> {
     Some(match verb {
         "status" => vec!["status"],
         "wait" => vec!["wait", "storefront"],
         "sync" => vec!["sync", "storefront", "--wait"],
         "suspend" => vec!["suspend", "storefront"],
         "resume" => vec!["resume", "storefront"],
+        "rotate" => vec!["rotate", "storefront", "--key-file", key, "--yes"],
+        // The same right as `sync`, on a rotation that goes on.
+        "proceed" | "abort" => return None,
         "check" => vec!["check", "--graph-url", world.emulator.base_url(), "--allow-http-graph-url"],
         "report" => vec!["report", "--file", file],
         // Shows what it may; and tests/endpoint asks endpoints with the rights of the operator.
@@ -44,9 +47,13 @@ async fn each_verb_works_with_its_rights_and_says_which_it_lacks() {
     world.set_default_secrets().await;
     world.roll_out("storefront", &NUMBERS[..1]).await;
     let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("new.pem");
+    std::fs::write(&key, TestKey::generate().private_pem).unwrap();
     for rights in RIGHTS {
         let file = folder.path().join(rights.verb);
-        let Some(arguments) = arguments(rights.verb, &world, file.to_str().unwrap()) else { continue };
+        let Some(arguments) = arguments(rights.verb, &world, file.to_str().unwrap(), key.to_str().unwrap()) else {
+            continue;
+        };
         let arguments = [arguments.as_slice(), &["-n", &world.namespace]].concat();
         let printed = verb_as(&account(&world, rights.verb, rights.needs), &arguments);
         assert_eq!(printed.code, 0, "{arguments:?}: {printed:?}");

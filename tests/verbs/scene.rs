@@ -25,7 +25,12 @@ pub(crate) fn verb_as(kubeconfig: &Path, arguments: &[&str]) -> Printed {
 
 /// Runs a verb in the namespace of the world.
 pub(crate) fn verb_in(world: &World, arguments: &[&str]) -> Printed {
-    verb(&[arguments, &["-n", &world.namespace]].concat())
+    verb_of(&world.namespace, arguments)
+}
+
+/// Runs a verb in a namespace.
+pub(crate) fn verb_of(namespace: &str, arguments: &[&str]) -> Printed {
+    verb(&[arguments, &["-n", namespace]].concat())
 }
 
 /// A world in a namespace with this name, so that golden files do not depend on the order of tests.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use waflows_key::{Fingerprint, PublicKey};
 
-use crate::api::crd::MAX_NUMBER_TEXT;
+use crate::api::crd::{MAX_NUMBER_TEXT, VALID};
 use crate::api::text::truncate;
 
 /// What Meta reports of a number's key.
@@ -47,8 +47,6 @@ impl ReportedKey {
 
 /// Value of `status.phoneNumbers[].keyFingerprint` if Meta's text is not a public key.
 pub const UNREADABLE: &str = "unreadable";
-/// The signature status of a key that clients accept.
-pub const VALID: &str = "VALID";
 
 /// Longest part of Meta's text in a message, in bytes. The number's `error` has more.
 const MAX_BRIEF: usize = 100;

@@ -14,9 +14,9 @@ use waflows_key::Fingerprint;
 use self::error::error_of;
 pub use self::error::{has_failed_upload, is_rate_limit, number_error};
 use self::failures::{Tally, count};
-use crate::api::crd::{FailedCall, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberState, PhoneNumberStatus};
+use crate::api::crd::{FailedCall, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberState, PhoneNumberStatus, VALID};
 use crate::api::text::truncate;
-use crate::meta::{GraphError, Reported, ReportedKey, VALID};
+use crate::meta::{GraphError, Reported, ReportedKey};
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{not_after, stale_at};
 use crate::upload::{UploadAnswer, UploadReason, Uploaded};
@@ -126,7 +126,7 @@ impl Criteria {
 
     /// Whether Meta shows the expected key with a valid signature. Ignores the owner of the number.
     pub fn is_in_place(&self, number: &PhoneNumberStatus) -> bool {
-        self.is_expected(number.key_fingerprint.as_deref()) && number.signature_status.as_deref() == Some(VALID)
+        self.is_expected(number.key_fingerprint.as_deref()) && number.is_signed()
     }
 
     /// Whether the number holds a valid key of somebody else that must stay. The key itself may be unreported: then it is
@@ -135,7 +135,7 @@ impl Criteria {
         let is_ours = number.uploaded_fingerprint.is_some()
             && (number.key_fingerprint.is_none() || number.key_fingerprint == number.uploaded_fingerprint);
         self.guarded.contains(&number.phone_number_id)
-            && number.signature_status.as_deref() == Some(VALID)
+            && number.is_signed()
             && matches!(number.state, NumberState::Foreign | NumberState::Unreported)
             && !is_ours
     }
@@ -375,7 +375,7 @@ pub fn upload_reason(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<
         NumberState::Outdated => Some(UploadReason::Outdated),
         NumberState::Foreign => Some(UploadReason::Foreign),
         NumberState::Unreported => {
-            let says_valid = number.key_fingerprint.is_none() && number.signature_status.as_deref() == Some("VALID");
+            let says_valid = number.key_fingerprint.is_none() && number.is_signed();
             (says_valid && !criteria.is_expected(number.uploaded_fingerprint.as_deref()))
                 .then_some(UploadReason::Unconfirmed)
         }

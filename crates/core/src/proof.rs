@@ -104,6 +104,9 @@ impl EndpointProof {
 
     /// The counts of what the targets did with a key.
     pub fn tally(&self, key: Fingerprint) -> Tally {
+        if !self.is_about(key) {
+            return Tally::default();
+        }
         let mut tally = Tally { targets: self.targets().len(), ..Tally::default() };
         for (_, finding) in self.findings(key) {
             tally.opened += usize::from(finding.outcome.is_proof());

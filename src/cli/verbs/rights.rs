@@ -26,6 +26,9 @@ pub const RIGHTS: &[Rights] = &[
     Rights { verb: "sync", needs: &[("get,list,watch,patch", RESOURCES)], helps: &[] },
     Rights { verb: "suspend", needs: &[("get,list,patch", RESOURCES)], helps: &[] },
     Rights { verb: "resume", needs: &[("get,list,patch", RESOURCES)], helps: &[] },
+    Rights { verb: "rotate", needs: &[("get,list,watch,patch", RESOURCES), ("get,patch", "secrets")], helps: &[] },
+    Rights { verb: "proceed", needs: &[("get,list,watch,patch", RESOURCES)], helps: &[] },
+    Rights { verb: "abort", needs: &[("get,list,watch,patch", RESOURCES)], helps: &[] },
     Rights { verb: "check", needs: &[("list", RESOURCES), ("get", "secrets")], helps: &[] },
     Rights {
         verb: "ping",

@@ -18,6 +18,9 @@ pub(crate) enum Error {
     #[error("cannot link {path} into the demo's scratch folder: {source}")]
     Link { path: PathBuf, source: io::Error },
 
+    #[error("cannot read {path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+
     #[error("the control plane did not start: {0}")]
     ControlPlane(#[from] control_plane::Error),
 
@@ -26,6 +29,15 @@ pub(crate) enum Error {
 
     #[error("the Graph API emulator did not start: {0}")]
     Emulator(#[from] graph_emulator::StartError),
+
+    #[error("the emulator of the Flow endpoint did not start: {0}")]
+    Endpoint(#[from] endpoint_emulator::StartError),
+
+    #[error("the emulator of the Flow endpoint did not take a key: {0}")]
+    EndpointKey(#[from] endpoint_emulator::KeyError),
+
+    #[error("the clients did not start: {0}")]
+    Clients(#[from] whatsapp_clients::StartError),
 
     #[error("the emulator does not know one of its numbers: {0}")]
     EmulatedNumber(#[from] graph_emulator::UnknownNumber),

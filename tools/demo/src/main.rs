@@ -2,14 +2,17 @@
 //! operator's binary, and the commands a user would type, with what they print.
 
 mod error;
+mod flow;
 mod latency;
 mod operator;
+mod rotation;
 mod scene;
 mod shell;
 mod story;
 mod wait;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -19,6 +22,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Error;
+use crate::flow::Flow;
 use crate::operator::Operator;
 use crate::scene::Scene;
 
@@ -62,12 +66,12 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     };
     let mut operator = Operator::start(&binary, &scene)?;
     let outcome = tokio::select! {
-        outcome = story::play(&scene, operator.address()) => outcome,
+        outcome = play(&scene, operator.address()) => outcome,
         error = operator.ended() => Err(error),
         () = &mut interruption => return Err(Error::Interrupted),
     };
     match &outcome {
-        Ok(()) => println!("\nEvery step happened, in {:.1} s.", start.elapsed().as_secs_f64()),
+        Ok(_) => println!("\nEvery step happened, in {:.1} s.", start.elapsed().as_secs_f64()),
         Err(error) => {
             eprintln!("\ndemo: {error}");
             scene.show_what_is_there().await;
@@ -80,6 +84,12 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     outcome?;
     operator.stop()
+}
+
+/// All steps. The customers go on as long as the result lives.
+async fn play(scene: &Scene, address: SocketAddr) -> Result<Flow, Error> {
+    story::play(scene, address).await?;
+    rotation::play(scene).await
 }
 
 /// Resolves at Ctrl-C, and at the polite requests to end.

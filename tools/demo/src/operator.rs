@@ -37,7 +37,8 @@ impl Operator {
         let address = free_address().map_err(failed)?;
         // Without the limit of requests per second: fifteen resources in a row would wait for the limit, and not show how long one takes.
         let flags = format!(
-            "run --graph-url {} --allow-http-graph-url --graph-requests-per-second 0 --http-address {address}",
+            "run --graph-url {} --allow-http-graph-url --graph-requests-per-second 0 --http-address {address} \
+             --endpoint-probes --endpoint-allow-loopback",
             scene.emulator.base_url()
         );
         println!("$ waflows-operator {flags} &");

@@ -49,6 +49,15 @@ impl Shell {
         &self.kubectl
     }
 
+    /// The text of a file in the scratch folder.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub(crate) fn read(&self, file: &str) -> Result<String, Error> {
+        let path = self.folder.path().join(file);
+        fs::read_to_string(&path).map_err(|source| Error::File { path, source })
+    }
+
     /// Prints a command line, runs it, prints what it says, and returns its standard output.
     ///
     /// # Errors

@@ -15,10 +15,10 @@ use crate::scene::{NUMBERS, Scene, TOKEN, title};
 use crate::wait;
 
 /// Name of the resource in `examples/minimal.yaml`.
-const RESOURCE: &str = "storefront";
+pub(crate) const RESOURCE: &str = "storefront";
 /// Resources that the latency is measured with; an odd number, so that the median is one of them.
 const MEASURED: usize = 15;
-const SHOW: &str = "kubectl get fek -o wide";
+pub(crate) const SHOW: &str = "kubectl get fek -o wide";
 const SHOW_NUMBERS: &str = r#"kubectl get fek storefront -o jsonpath='{range .status.phoneNumbers[*]}{.phoneNumberId}{"  "}{.state}{"  "}{.signatureStatus}{"  "}{.keyFingerprint}{"\n"}{end}'"#;
 
 /// Plays all steps.
@@ -79,9 +79,7 @@ async fn tell_latency(scene: &Scene, template: &FlowsEncryptionKeySpec) -> Resul
 async fn rotate(scene: &Scene) -> Result<(), Error> {
     title("4. A new key in the Secret: all three numbers follow");
     let fingerprint = generate_key(scene, "private-2.pem").await?;
-    let replace = "kubectl create secret generic flows-key --from-file=private.pem=private-2.pem \
-                   --dry-run=client -o yaml | kubectl replace -f -";
-    scene.shell.run(replace).await?;
+    replace_key(scene, "private-2.pem").await?;
     let start = Instant::now();
     let expected = format!("FlowsEncryptionKey {RESOURCE} reports {fingerprint} as VALID on all numbers");
     wait::for_resource(&scene.resources(), RESOURCE, expected, |resource| shows_everywhere(resource, &fingerprint))
@@ -116,12 +114,18 @@ async fn heal(scene: &Scene) -> Result<(), Error> {
 }
 
 /// Makes a key as a user would, and returns its fingerprint as `openssl` computes it.
-async fn generate_key(scene: &Scene, file: &str) -> Result<String, Error> {
+pub(crate) async fn generate_key(scene: &Scene, file: &str) -> Result<String, Error> {
     let generate = format!("openssl genrsa -out {file} 2048");
     scene.shell.run(&generate).await?;
     let digest = format!("openssl pkey -in {file} -pubout -outform DER | openssl dgst -sha256 -r");
     let digest = scene.shell.run(&digest).await?;
     Ok(format!("sha256:{}", digest.split_whitespace().next().unwrap_or_default()))
+}
+
+/// Puts the key in this file into the operator's Secret.
+pub(crate) async fn replace_key(scene: &Scene, file: &str) -> Result<(), Error> {
+    let create = format!("kubectl create secret generic flows-key --from-file=private.pem={file}");
+    scene.shell.run(&format!("{create} --dry-run=client -o yaml | kubectl replace -f -")).await.map(drop)
 }
 
 /// Shows the resource, and checks that it and the emulator agree on the key.
@@ -140,7 +144,7 @@ async fn show_key(scene: &Scene, fingerprint: &str) -> Result<FlowsEncryptionKey
 }
 
 /// Whether the resource is Ready and reports the key, with a valid signature, on every number.
-fn shows_everywhere(resource: &FlowsEncryptionKey, fingerprint: &str) -> bool {
+pub(crate) fn shows_everywhere(resource: &FlowsEncryptionKey, fingerprint: &str) -> bool {
     let Some(status) = &resource.status else { return false };
     let numbers = &status.phone_numbers;
     wait::is_ready(resource)
@@ -160,7 +164,7 @@ fn has_synced(resource: &FlowsEncryptionKey) -> bool {
 }
 
 /// The emulator is the judge of what the numbers hold, whatever the status says.
-fn check_emulator(scene: &Scene, fingerprint: &str) -> Result<(), Error> {
+pub(crate) fn check_emulator(scene: &Scene, fingerprint: &str) -> Result<(), Error> {
     for phone_number_id in NUMBERS {
         let number = scene.emulator.number(phone_number_id);
         let held = number.as_ref().map(|number| (number.fingerprint.as_deref(), number.signature_status()));
@@ -184,6 +188,6 @@ async fn wait_for_event(scene: &Scene, reason: &str) -> Result<(), Error> {
     .await
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(expected: String, found: T, wanted: T) -> Result<(), Error> {
+pub(crate) fn expect<T: PartialEq + std::fmt::Debug>(expected: String, found: T, wanted: T) -> Result<(), Error> {
     if found == wanted { Ok(()) } else { Err(Error::Differs { expected, found: format!("{found:?}") }) }
 }

@@ -389,7 +389,7 @@ impl Reconcile {
 /// Whether a status is stored before the first upload of a new key: `Ready` is still True for the old one, or the rotation
 /// is not in the status yet.
 fn needs_status_before_upload(observation: &Observation, plan: &Plan) -> bool {
-    let conditions = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let conditions = &observation.status_or_default().conditions;
     let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
     let is_replacing = is_ready && observation.has_new_key();
     let stored = observation.status().and_then(|status| status.rotation.as_ref());

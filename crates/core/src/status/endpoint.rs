@@ -12,7 +12,6 @@ use crate::api::crd::{
     RotationPhase,
 };
 use crate::endpoint::{ProbeFinding, ProbeOutcome};
-use crate::meta::VALID;
 use crate::observation::Observation;
 use crate::proof::{EndpointProof, TargetProof};
 
@@ -268,12 +267,11 @@ fn available(observation: &Observation, endpoint: &Input, numbers: &[PhoneNumber
 /// The key that clients encrypt with, if the number has one and its last state still counts.
 fn valid_key(number: &PhoneNumberStatus) -> Option<Fingerprint> {
     let counts = !matches!(number.state, NumberState::Unreachable | NumberState::Pending);
-    let is_valid = counts && number.signature_status.as_deref() == Some(VALID);
     let key = number.key_fingerprint.as_ref().or(number.uploaded_fingerprint.as_ref());
-    key.filter(|_| is_valid)?.parse().ok()
+    key.filter(|_| counts && number.is_signed())?.parse().ok()
 }
 
 /// Whether the number holds a VALID key with which the endpoint was not asked, or was never read.
 fn holds_unproven_key(number: &PhoneNumberStatus) -> bool {
-    number.state == NumberState::Pending || number.signature_status.as_deref() == Some(VALID)
+    number.state == NumberState::Pending || number.is_signed()
 }

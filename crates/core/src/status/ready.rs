@@ -31,7 +31,7 @@ pub fn conditions(
     progress: Progress,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let before = &observation.status_or_default().conditions;
     let key = key_loaded(observation, before);
     let mut token = token_accepted(observation, outcomes, before);
     if let Some(verdict) = token::warning(observation, now).filter(|_| token.status == ConditionStatus::True) {
@@ -218,8 +218,7 @@ fn ready(
     if let Some(verdict) = worst_account(observation, worst) {
         return verdict;
     }
-    let before = observation.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let waiting = rotation.and_then(|it| rotation::waiting(observation, it, before, now));
+    let waiting = rotation.and_then(|it| rotation::waiting(observation, it, now));
     let [_, token] = inputs;
     match (worst, waiting) {
         // While a rotation waits, the numbers that it holds have no other trouble.

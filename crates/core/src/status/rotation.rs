@@ -1,7 +1,6 @@
 //! What users read of a rotation: why `Ready` waits, and until when. Pure.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::endpoint::opens;
 use crate::api::conditions::{self, ConditionReason, ConditionType, Reason};
@@ -12,12 +11,7 @@ use crate::rollout::rotation::decision::Decision;
 use crate::rollout::rotation::{Direction, is_overdue};
 
 /// Why the rotation waits, as a reason for `Ready`. None while the rotation goes on.
-pub(super) fn waiting(
-    observation: &Observation,
-    rotation: &RotationStatus,
-    before: &[Condition],
-    now: Timestamp,
-) -> Option<ConditionReason> {
+pub(super) fn waiting(observation: &Observation, rotation: &RotationStatus, now: Timestamp) -> Option<ConditionReason> {
     let reason = match rotation.phase {
         Phase::RolledBack => {
             ConditionReason::new(Reason::RotationRolledBack, rolled_back(rotation, observation.course.direction))
@@ -26,7 +20,7 @@ pub(super) fn waiting(
             ConditionReason::new(Reason::RotationPaused, paused(rotation))
         }
         Phase::Canary if is_soaking(rotation, now) => ConditionReason::new(Reason::Soaking, soaking(rotation)),
-        Phase::Staged | Phase::Canary | Phase::RollingOut => held(observation, rotation, before, now)?,
+        Phase::Staged | Phase::Canary | Phase::RollingOut => held(observation, rotation, now)?,
         Phase::Overlap | Phase::Completed | Phase::Superseded => return None,
     };
     Some(reason)
@@ -37,17 +31,12 @@ fn is_soaking(rotation: &RotationStatus, now: Timestamp) -> bool {
 }
 
 /// The wait for the endpoint.
-fn held(
-    observation: &Observation,
-    rotation: &RotationStatus,
-    before: &[Condition],
-    now: Timestamp,
-) -> Option<ConditionReason> {
+fn held(observation: &Observation, rotation: &RotationStatus, now: Timestamp) -> Option<ConditionReason> {
     let decision = observation.course.decision.filter(|decision| !decision.allows())?;
     let overdue = is_overdue(rotation, now);
     let Some(why) = why(observation, rotation) else {
         // A new process has not asked yet. What is stored is the last that is known.
-        let stored = conditions::find(before, ConditionType::Ready);
+        let stored = conditions::find(&observation.status_or_default().conditions, ConditionType::Ready);
         let stored = stored.filter(|ready| ready.reason == Reason::WaitingForEndpoint.as_str() && !overdue);
         let text = stored.map_or_else(|| awaited(rotation, "The endpoint was not asked yet."), |it| it.message.clone());
         return Some(ConditionReason::new(Reason::WaitingForEndpoint, text));
@@ -76,7 +65,7 @@ fn held(
         ),
         _ => awaited(rotation, &why),
     };
-    let until = rotation.until.as_ref().map(|until| utc(until.0)).unwrap_or_default();
+    let until = until(rotation);
     let deadline = match reason {
         Reason::RotationPaused => {
             format!(" This has lasted longer than spec.rotation.progressDeadline, until {until}.")
@@ -114,7 +103,7 @@ fn is_foreign(observation: &Observation, rotation: &RotationStatus) -> bool {
 }
 
 fn soaking(rotation: &RotationStatus) -> String {
-    let until = rotation.until.as_ref().map(|until| utc(until.0)).unwrap_or_default();
+    let until = until(rotation);
     let (from, to) = (short(&rotation.from), short(&rotation.to));
     format!("Key {to} is valid on the first number. The others keep key {from} until {until}, the end of the soak.")
 }
@@ -140,6 +129,11 @@ fn rolled_back(rotation: &RotationStatus, direction: Direction) -> String {
          Secret.",
         stopped(rotation)
     )
+}
+
+/// The end of the present wait, for people.
+fn until(rotation: &RotationStatus) -> String {
+    rotation.until.as_ref().map(|until| utc(until.0)).unwrap_or_default()
 }
 
 /// Why nothing goes on by itself.

@@ -7,9 +7,9 @@ use kube_core::ObjectMeta;
 use waflows_key::Fingerprint;
 
 use crate::api::conditions::{self, ConditionType};
-use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode};
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, REQUEST_ANNOTATIONS};
 use crate::api::members;
-use crate::schedule::due::{is_altered, sync_request};
+use crate::schedule::due::{is_altered, request};
 use crate::store::resource_summary::ResourceSummary;
 
 /// A resource as last seen. Fields that every event is compared with are unpacked. The whole object, which only its own
@@ -22,7 +22,8 @@ pub struct CachedResource {
     /// `metadata.resourceVersion`, if it is a number.
     version: Option<u64>,
     is_being_deleted: bool,
-    sync_request: Option<Box<str>>,
+    /// The values of [`REQUEST_ANNOTATIONS`]; None if there are none.
+    requests: Option<Box<[Option<String>; REQUEST_ANNOTATIONS.len()]>>,
     /// Whether somebody else changed the conditions in the status.
     is_altered: bool,
     /// `metadata.creationTimestamp`
@@ -72,7 +73,7 @@ impl CachedResource {
             generation: metadata.generation,
             version: version(metadata),
             is_being_deleted: metadata.deletion_timestamp.is_some(),
-            sync_request: sync_request(resource).map(Box::from),
+            requests: requests(resource),
             is_altered: is_altered(resource),
             created: metadata.creation_timestamp.as_ref().map(|time| time.0),
             fingerprint: resource.status.as_ref().and_then(FlowsEncryptionKeyStatus::fingerprint),
@@ -106,13 +107,13 @@ impl CachedResource {
             && self.version.zip(version(metadata)).is_some_and(|(known, other)| other <= known)
     }
 
-    /// Whether someone recreated or deleted the object, changed its spec or the sync annotation, or altered the
+    /// Whether someone recreated or deleted the object, changed its spec or a request by annotation, or altered the
     /// conditions in the status. Other changes of status or metadata do not count.
     pub fn spec_changed(&self, before: &Self) -> bool {
         !self.is_same_object(before)
             || self.generation != before.generation
             || self.is_being_deleted != before.is_being_deleted
-            || self.sync_request != before.sync_request
+            || self.requests != before.requests
             || (self.is_altered && !before.is_altered)
     }
 
@@ -192,12 +193,18 @@ impl Packed {
     }
 }
 
+/// What people request by annotation.
+fn requests(resource: &FlowsEncryptionKey) -> Option<Box<[Option<String>; REQUEST_ANNOTATIONS.len()]>> {
+    let values = REQUEST_ANNOTATIONS.map(|annotation| request(resource, annotation));
+    values.iter().any(Option::is_some).then(|| Box::new(values))
+}
+
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
-    use crate::api::crd::{PhoneNumberStatus, SYNC_ANNOTATION};
+    use crate::api::crd::{ABORT_ANNOTATION, PhoneNumberStatus, SYNC_ANNOTATION};
 
     /// A resource as the API server returns it.
     fn resource() -> FlowsEncryptionKey {
@@ -224,7 +231,7 @@ mod tests {
     #[test]
     fn only_some_changes_ask_for_more() {
         type Change = fn(&mut FlowsEncryptionKey);
-        let changes: [(bool, &str, Change); 8] = [
+        let changes: [(bool, &str, Change); 9] = [
             (false, "nothing", |_| {}),
             (false, "a label", |it| it.metadata.labels = Some([("a".into(), "b".into())].into())),
             (false, "its status", |it| it.status = None),
@@ -234,8 +241,11 @@ mod tests {
             (true, "its spec", |it| it.metadata.generation = Some(2)),
             (true, "a deletion", |it| it.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH))),
             (true, "a new object", |it| it.metadata.uid = Some("b".into())),
-            (true, "the annotation", |it| {
+            (true, "a request for a check", |it| {
                 it.metadata.annotations = Some([(SYNC_ANNOTATION.into(), "now".into())].into());
+            }),
+            (true, "a request for the old key", |it| {
+                it.metadata.annotations = Some([(ABORT_ANNOTATION.into(), "now".into())].into());
             }),
         ];
         let before = CachedResource::of(&resource());

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{self, ConditionStatus, ConditionType, Reason};
-use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState};
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState, RotationPhase};
 use crate::api::members;
 
 /// The state of a resource, as metrics show it.
@@ -24,6 +24,8 @@ pub struct ResourceSummary {
     pub key_since: Option<i64>,
     /// Start of the suspension, in Unix time. None if the resource is not suspended.
     pub suspended_since: Option<i64>,
+    /// The phase of the rotation, and its start in Unix time. None without a rotation, and once the rotation is over.
+    pub rotation: Option<(RotationPhase, i64)>,
     /// The Flow endpoint. None without `spec.endpoint`.
     pub endpoint: Option<Box<EndpointSummary>>,
     /// When the access token ends, in Unix time. None if it never does, or if this is not known.
@@ -60,6 +62,7 @@ impl ResourceSummary {
             next_check: status.next_check_time.as_ref().map(unix),
             key_since: status.public_key_since.as_ref().map(unix),
             suspended_since: status.suspended_since.as_ref().filter(|_| resource.spec.is_suspended()).map(unix),
+            rotation: rotation(status),
             endpoint: resource.spec.endpoint.as_ref().map(|_| Box::new(endpoint(status))),
             token_end: status.token.as_ref().and_then(|token| token.expires_time.as_ref()).map(unix),
             refused_token: refuses_token(status).then(|| Box::new((token.name.clone(), token.key.clone()))),
@@ -79,6 +82,11 @@ fn count(asked_for: usize, status: &FlowsEncryptionKeyStatus) -> [u16; NumberSta
         counts[state as usize] += 1;
     }
     counts
+}
+
+fn rotation(status: &FlowsEncryptionKeyStatus) -> Option<(RotationPhase, i64)> {
+    let rotation = status.rotation_under_way()?;
+    Some((rotation.phase, unix(&rotation.phase_start_time)))
 }
 
 fn endpoint(status: &FlowsEncryptionKeyStatus) -> EndpointSummary {
@@ -174,6 +182,22 @@ mod tests {
             });
             let summary = ResourceSummary::of(&serde_json::from_value(resource).unwrap());
             assert_eq!(summary.suspended_since, expected, "{suspend:?}");
+        }
+    }
+
+    #[test]
+    fn a_rotation_is_told_until_it_is_over() {
+        for phase in RotationPhase::ALL {
+            let rotation = json!({
+                "phase": phase,
+                "from": "sha256:1",
+                "to": "sha256:2",
+                "startedTime": "1970-01-01T00:00:00Z",
+                "phaseStartTime": "1970-01-01T00:01:00Z",
+            });
+            let is_over = matches!(phase, RotationPhase::Completed | RotationPhase::Superseded);
+            let expected = (!is_over).then_some((phase, 60));
+            assert_eq!(summary(&["1"], json!({"rotation": rotation})).rotation, expected);
         }
     }
 

@@ -222,6 +222,7 @@ impl Meta for Model {
     }
 }
 
-fn number_of(key: &PublicKey) -> usize {
+/// The number of one of the ten keys.
+pub(super) fn number_of(key: &PublicKey) -> usize {
     (0..10).find(|n| fingerprint(*n) == *key.fingerprint()).expect("one of the ten keys")
 }

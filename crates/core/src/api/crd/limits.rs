@@ -9,11 +9,15 @@ pub const SYNC_ANNOTATION: &str = "waflows.dev/sync-requested-at";
 pub const PROCEED_ANNOTATION: &str = "waflows.dev/proceed-requested-at";
 /// Annotation whose change makes a rotation go back to the old key. Any value is allowed; a timestamp is usual.
 pub const ABORT_ANNOTATION: &str = "waflows.dev/abort-requested-at";
+/// The annotations with which people ask for something. The operator sees no other annotation.
+pub const REQUEST_ANNOTATIONS: [&str; 3] = [SYNC_ANNOTATION, PROCEED_ANNOTATION, ABORT_ANNOTATION];
+/// The signature status, in Meta's words, of a key that clients accept.
+pub const VALID: &str = "VALID";
 /// The shortest check interval, as in the CEL rule on `checkInterval`.
 pub const MIN_CHECK_INTERVAL: Duration = Duration::from_secs(60);
-/// The longest check interval, as in the CEL rule on `checkInterval`. With a longer interval a lost signature would
-/// stay unnoticed.
-pub const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The longest duration of the spec, as in the CEL rules. With a longer check interval a lost signature would stay
+/// unnoticed.
+pub const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Number of earlier keys in the status, which distinguish `Outdated` from `Foreign`. A key that is older still counts
 /// as `Foreign`.
 pub const MAX_PREVIOUS_FINGERPRINTS: usize = 5;
@@ -34,3 +38,8 @@ pub const MAX_BUSINESS_ACCOUNTS: usize = 20;
 pub const MAX_PHONE_NUMBER_ID: usize = 20;
 /// Limit of a condition's message, in bytes.
 pub const MAX_CONDITION_MESSAGE: usize = 1024;
+
+/// A duration of the spec. An invalid one, which the schema should have refused, counts as none.
+pub(super) fn duration(text: Option<&str>) -> Option<Duration> {
+    text?.parse::<kube_core::Duration>().ok().map(|duration| Duration::from(duration).min(MAX_DURATION))
+}

@@ -9,6 +9,8 @@ use kube_derive::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::duration;
+
 /// How long an earlier key stays needed after the last number has the new one, unless `overlap` says otherwise.
 const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// How long a phase may last before the resource is Stalled, unless `progressDeadline` says otherwise.
@@ -73,24 +75,18 @@ pub enum OnFailure {
 impl Rotation {
     /// The time that the first number must hold the new key.
     pub fn soak(&self) -> Duration {
-        parsed(self.soak.as_deref()).unwrap_or_default()
+        duration(self.soak.as_deref()).unwrap_or_default()
     }
 
     /// The time that the old key stays needed.
     pub fn overlap(&self) -> Duration {
-        parsed(self.overlap.as_deref()).unwrap_or(DEFAULT_OVERLAP)
+        duration(self.overlap.as_deref()).unwrap_or(DEFAULT_OVERLAP)
     }
 
     /// The time that a phase may last.
     pub fn progress_deadline(&self) -> Duration {
-        parsed(self.progress_deadline.as_deref()).unwrap_or(DEFAULT_PROGRESS_DEADLINE)
+        duration(self.progress_deadline.as_deref()).unwrap_or(DEFAULT_PROGRESS_DEADLINE)
     }
-}
-
-/// A duration of the spec. An invalid one, which the schema should have refused, counts as none.
-fn parsed(text: Option<&str>) -> Option<Duration> {
-    const MOST: Duration = Duration::from_secs(30 * 24 * 3600);
-    text?.parse::<kube_core::Duration>().ok().map(|duration| Duration::from(duration).min(MOST))
 }
 
 /// How far the replacement of a key is. Absent if no key was replaced.
@@ -190,6 +186,11 @@ impl RotationPhase {
             Self::RolledBack => "RolledBack",
             Self::Superseded => "Superseded",
         }
+    }
+
+    /// Whether the numbers hold the old key in this phase, and should.
+    pub fn keeps_old_key(self) -> bool {
+        matches!(self, Self::Staged | Self::RolledBack)
     }
 
     /// Whether nothing follows from the rotation any more.

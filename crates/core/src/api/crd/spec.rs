@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::business_account::BusinessAccount;
 use super::endpoint::{Endpoint, Gate};
 use super::limits::{
-    MAX_BUSINESS_ACCOUNTS, MAX_CHECK_INTERVAL, MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL,
+    MAX_BUSINESS_ACCOUNTS, MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL, duration,
 };
 use super::rotation::Rotation;
 use super::secret_key_ref::SecretKeyRef;
@@ -229,11 +229,7 @@ impl FlowsEncryptionKeySpec {
     /// The check interval of the resource, or `default` if the resource has none. An invalid value, which the schema
     /// should have refused, counts as none.
     pub fn check_interval_or(&self, default: Duration) -> Duration {
-        self.check_interval
-            .as_deref()
-            .and_then(|text| text.parse::<kube_core::Duration>().ok())
-            .map(Duration::from)
-            .map_or(default, |interval| interval.clamp(MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL))
+        duration(self.check_interval.as_deref()).map_or(default, |interval| interval.max(MIN_CHECK_INTERVAL))
     }
 
     /// All Secret references of the resource.
@@ -247,6 +243,11 @@ impl FlowsEncryptionKeySpec {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Whether the resource has rotations: with an endpoint or a policy. Otherwise a new key goes to every number at once.
+    pub fn has_rotations(&self) -> bool {
+        self.endpoint.is_some() || self.rotation.is_some()
     }
 
     /// What the endpoint means for rotations. None without an endpoint.

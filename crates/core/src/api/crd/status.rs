@@ -11,6 +11,7 @@ use waflows_key::Fingerprint;
 use super::business_account::BusinessAccountStatus;
 use super::endpoint::EndpointStatus;
 use super::error::NumberError;
+use super::limits::VALID;
 use super::rotation::RotationStatus;
 use super::token::TokenStatus;
 
@@ -128,6 +129,18 @@ impl FlowsEncryptionKeyStatus {
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.public_key_fingerprint.as_deref()?.parse().ok()
     }
+
+    /// The rotation, unless it is over.
+    pub fn rotation_under_way(&self) -> Option<&RotationStatus> {
+        self.rotation.as_ref().filter(|rotation| !rotation.phase.is_over())
+    }
+
+    /// Fingerprint of the key that the operator last read for the resource. While the numbers keep or get back another key,
+    /// the status is about that other key.
+    pub fn last_read_key(&self) -> Option<&str> {
+        let pending = self.rotation.as_ref().filter(|rotation| rotation.phase.keeps_old_key());
+        pending.map(|rotation| &rotation.to).or(self.public_key_fingerprint.as_ref()).map(String::as_str)
+    }
 }
 
 /// The version of a Secret that was read.
@@ -226,6 +239,13 @@ pub struct PhoneNumberStatus {
     /// The failed call to Meta; absent once the failure is resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<NumberError>,
+}
+
+impl PhoneNumberStatus {
+    /// Whether Meta reported a valid signature, over whatever key.
+    pub fn is_signed(&self) -> bool {
+        self.signature_status.as_deref() == Some(VALID)
+    }
 }
 
 /// State of a phone number.

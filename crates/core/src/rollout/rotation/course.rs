@@ -4,7 +4,6 @@ use waflows_key::PublicKey;
 
 use super::decision::Decision;
 use crate::api::crd::{PhoneNumberStatus, RotationStatus};
-use crate::meta::VALID;
 use crate::number::Criteria;
 use crate::upload::UploadReason;
 
@@ -38,8 +37,7 @@ pub enum Direction {
 impl Direction {
     /// Whether an upload may replace what the number holds. A number without a valid key has nothing to lose.
     pub fn allows(self, number: &PhoneNumberStatus, criteria: &Criteria) -> bool {
-        let is_valid = number.signature_status.as_deref() == Some(VALID);
-        self != Self::Hold || !is_valid || criteria.is_in_place(number)
+        self != Self::Hold || !number.is_signed() || criteria.is_in_place(number)
     }
 
     /// The reason for an upload, which without a rotation has this reason.

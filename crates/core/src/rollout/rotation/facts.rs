@@ -9,11 +9,11 @@ use super::decision::{Decision, Tally, decide};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{
     ABORT_ANNOTATION, FlowsEncryptionKeyStatus, Gate, Mode, NumberState, OnFailure, PROCEED_ANNOTATION,
-    PhoneNumberStatus, RotationPhase, RotationStatus,
+    PhoneNumberStatus, RotationStatus,
 };
-use crate::meta::VALID;
 use crate::number::{Ownership, Reading, UPLOADS_BEFORE_STALLED};
 use crate::observation::{NumberObservation, Observation};
+use crate::proof::EndpointProof;
 use crate::schedule::due::request;
 
 /// An older proof does not allow a replacement: the endpoint may have changed since.
@@ -61,8 +61,7 @@ impl<'a> Facts<'a> {
     /// The facts of a resource that may have rotations.
     pub(super) fn of(observation: &'a Observation) -> Option<Self> {
         let spec = &observation.resource.spec;
-        let has_rotations = spec.endpoint.is_some() || spec.rotation.is_some();
-        if !has_rotations || spec.mode != Mode::Enforce || spec.is_suspended() {
+        if !spec.has_rotations() || spec.mode != Mode::Enforce || spec.is_suspended() {
             return None;
         }
         let (to, to_public_key) = match observation.inputs.as_ref().map(|inputs| inputs.key.as_ref()) {
@@ -112,10 +111,13 @@ impl<'a> Facts<'a> {
         proof.map(|proof| proof.tally(key)).unwrap_or_default()
     }
 
-    /// What may happen to the numbers that hold another valid key than the new one.
+    /// What may happen to the numbers that hold another valid key than the new one. An earlier proof may be of the new key
+    /// alone, if the numbers held this key before. It does not say what the endpoint does since the numbers hold another.
     pub(super) fn decision(&self, rotation: &RotationStatus) -> Decision {
         let in_use = rotation.from.parse().map(|from| self.tally(from)).unwrap_or_default();
-        decide(self.gate, in_use, self.tally(self.to))
+        let is_earlier = rotation.from_public_key.is_some() && in_use.targets == 0;
+        let new = if is_earlier { Tally::default() } else { self.tally(self.to) };
+        decide(self.gate, in_use, new)
     }
 
     /// Whether a target has refused the new key three times over two minutes.
@@ -131,10 +133,12 @@ impl<'a> Facts<'a> {
         is_known && (is_open || self.gate != Some(Gate::Required))
     }
 
-    /// Whether clients with the old key find the new one: every target answers 421 to a key that nobody has.
-    pub(super) fn recovers_clients(&self) -> bool {
+    /// Whether clients do without the old key: every target opens the new one, and answers 421 to a key that nobody has, so
+    /// that clients find the new one.
+    pub(super) fn serves_without_old_key(&self) -> bool {
         let proof = self.observation.proof.as_deref();
-        self.gate.is_none() || proof.and_then(|proof| proof.recovers_clients()) == Some(true)
+        let serves = |proof: &EndpointProof| proof.tally(self.to).is_open() && proof.recovers_clients() == Some(true);
+        self.gate.is_none() || proof.is_some_and(serves)
     }
 
     /// The numbers that hold a valid key other than the new one.
@@ -184,7 +188,7 @@ impl Held {
     }
 
     fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
-        let is_valid = number.signature_status.as_deref() == Some(VALID);
+        let is_valid = number.is_signed();
         let uploaded = number.uploaded_fingerprint.clone().filter(|_| is_valid);
         use NumberState as S;
         let blocked = [S::Refused, S::Contested, S::Conflict, S::Unreachable, S::Unregistered];
@@ -206,12 +210,5 @@ impl Held {
 
 /// The key of the resource when its Secret was last read.
 fn stored_key(status: &FlowsEncryptionKeyStatus) -> Option<Fingerprint> {
-    let of_rotation = |rotation: &RotationStatus| rotation.to.parse().ok();
-    let rotation = status.rotation.as_ref().filter(|rotation| is_pending(rotation.phase));
-    rotation.and_then(of_rotation).or_else(|| status.fingerprint())
-}
-
-/// Whether the numbers hold the old key in this phase, and should.
-pub(super) fn is_pending(phase: RotationPhase) -> bool {
-    matches!(phase, RotationPhase::Staged | RotationPhase::RolledBack)
+    status.last_read_key().and_then(|key| key.parse().ok()).or_else(|| status.fingerprint())
 }

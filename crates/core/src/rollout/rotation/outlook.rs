@@ -9,7 +9,7 @@ use super::course::Direction;
 use super::facts::{Facts, Held};
 use super::phases::{advanced, direction, is_overdue};
 use crate::api::conditions::{self, ConditionType};
-use crate::api::crd::FlowsEncryptionKey;
+use crate::api::crd::{FlowsEncryptionKey, RotationStatus};
 use crate::observation::Observation;
 use crate::proof::EndpointProof;
 use crate::schedule::backoff::Waits;
@@ -51,28 +51,25 @@ impl Outlook {
 
     /// Whether a reconcile would change the rotation, or upload a key for the sake of the rotation.
     pub fn may_go_on(&self) -> bool {
-        self.is_other() || self.has_work() || self.is_newly_overdue()
+        let ahead = self.ahead();
+        ahead.is_some_and(|(facts, rotation)| self.changes(&rotation) || has_work(&facts, &rotation))
+            || self.is_newly_overdue()
     }
 
     /// Whether a reconcile would change the rotation.
     pub fn is_other(&self) -> bool {
-        let rotation = Facts::if_read(&self.0).and_then(|facts| advanced(&facts));
-        rotation.is_some() && rotation.as_ref() != self.0.status_or_default().rotation.as_ref()
+        self.ahead().is_some_and(|(_, rotation)| self.changes(&rotation))
     }
 
-    /// Whether a number waits for nothing but a reconcile. Other numbers have their own time of the next attempt.
-    fn has_work(&self) -> bool {
-        let Some(facts) = Facts::if_read(&self.0) else { return false };
-        let Some(rotation) = advanced(&facts) else { return false };
-        let waits = |number: &Held| number.is_workable && number.is_valid && number.is_due;
-        match direction(&facts, &rotation) {
-            Direction::Hold => false,
-            Direction::Forward | Direction::OneNumber => {
-                let is_canary_under_way = facts.has_new() && !facts.has_valid();
-                !is_canary_under_way && facts.others().any(waits)
-            }
-            Direction::Back => facts.numbers.iter().any(|it| waits(it) && it.key.as_deref() != Some(&*rotation.from)),
-        }
+    /// The rotation as a reconcile would find it now, and why.
+    fn ahead(&self) -> Option<(Facts<'_>, RotationStatus)> {
+        let facts = Facts::if_read(&self.0)?;
+        let rotation = advanced(&facts)?;
+        Some((facts, rotation))
+    }
+
+    fn changes(&self, rotation: &RotationStatus) -> bool {
+        self.0.status_or_default().rotation.as_ref() != Some(rotation)
     }
 
     /// Whether a wait has become too long, and the status does not say so yet.
@@ -80,5 +77,18 @@ impl Outlook {
         let status = self.0.status_or_default();
         let is_overdue = status.rotation.as_ref().is_some_and(|rotation| is_overdue(rotation, self.0.now));
         is_overdue && conditions::find(&status.conditions, ConditionType::Stalled).is_none()
+    }
+}
+
+/// Whether a number waits for nothing but a reconcile. Other numbers have their own time of the next attempt.
+fn has_work(facts: &Facts<'_>, rotation: &RotationStatus) -> bool {
+    let waits = |number: &Held| number.is_workable && number.is_valid && number.is_due;
+    match direction(facts, rotation) {
+        Direction::Hold => false,
+        Direction::Forward | Direction::OneNumber => {
+            let is_canary_under_way = facts.has_new() && !facts.has_valid();
+            !is_canary_under_way && facts.others().any(waits)
+        }
+        Direction::Back => facts.numbers.iter().any(|it| waits(it) && it.key.as_deref() != Some(&*rotation.from)),
     }
 }

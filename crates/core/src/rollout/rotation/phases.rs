@@ -6,7 +6,7 @@ use waflows_key::PublicKey;
 
 use super::course::{Course, Direction};
 use super::decision::Decision;
-use super::facts::{Facts, is_pending};
+use super::facts::Facts;
 use crate::api::crd::{OnFailure, PhoneNumberStatus, RotationPhase as Phase, RotationStatus, RotationStop};
 use crate::observation::Observation;
 
@@ -37,7 +37,7 @@ pub fn concluded(observation: &Observation, numbers: &[PhoneNumberStatus], now: 
     let mut facts = facts.with_numbers(numbers);
     facts.now = now;
     let after = next(&facts, before.clone());
-    let after = if is_pending(after.phase) == is_pending(before.phase) { after } else { before.clone() };
+    let after = if after.phase.keeps_old_key() == before.phase.keeps_old_key() { after } else { before.clone() };
     Some(after)
 }
 
@@ -137,7 +137,7 @@ fn next_phase(facts: &Facts<'_>, rotation: &mut RotationStatus) -> Option<Phase>
         Phase::Overlap if has_others() => Some(Phase::RollingOut),
         Phase::Overlap => {
             let is_over = rotation.phase_start_time.0 + facts.overlap <= facts.now;
-            (is_over && !facts.has_old(rotation) && facts.recovers_clients()).then_some(Phase::Completed)
+            (is_over && !facts.has_old(rotation) && facts.serves_without_old_key()).then_some(Phase::Completed)
         }
         Phase::Completed | Phase::RolledBack | Phase::Superseded => None,
     }

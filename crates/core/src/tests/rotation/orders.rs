@@ -4,8 +4,8 @@
 //! `WAFLOWS_ROTATION_DEPTH` is how many events follow each other.
 
 use super::super::*;
-use super::world::{IDS, NEW, OLD, World};
-use crate::api::crd::{ABORT_ANNOTATION, PROCEED_ANNOTATION, Rotation};
+use super::world::{IDS, NEW, OLD, World, policy};
+use crate::api::crd::{ABORT_ANNOTATION, PROCEED_ANNOTATION};
 
 const DEPTH: usize = 2;
 
@@ -60,27 +60,19 @@ impl Event {
             Self::LoseSignature => world.meta.line("2").status = Some("MISMATCH".to_owned()),
             Self::NewSecret => world.change(|stage| stage.set_key(Ok(key(NEW)))),
             Self::OldSecret => world.change(|stage| stage.set_key(Ok(key(OLD)))),
-            Self::Abort => annotate(world, ABORT_ANNOTATION, step),
-            Self::Proceed => annotate(world, PROCEED_ANNOTATION, step),
+            Self::Abort => world.annotate(ABORT_ANNOTATION, step),
+            Self::Proceed => world.annotate(PROCEED_ANNOTATION, step),
             Self::Time => world.pass(10 * MINUTE),
         }
         world.pass(Duration::from_secs(65));
     }
 }
 
-fn annotate(world: &mut World, annotation: &str, step: usize) {
-    let (annotation, value) = (annotation.to_owned(), step.to_string());
-    world.change(|stage| {
-        stage.resource.metadata.annotations.get_or_insert_default().insert(annotation, value);
-    });
-}
-
 #[test]
 fn every_order_of_events_keeps_the_rule_and_can_come_to_its_end() {
     let depth = std::env::var("WAFLOWS_ROTATION_DEPTH").ok();
     let depth = depth.map_or(DEPTH, |text| text.parse().expect("WAFLOWS_ROTATION_DEPTH is a number"));
-    let policy = Rotation { soak: Some("10m".into()), overlap: Some("20m".into()), ..Rotation::default() };
-    let mut world = World::new(1, Some(policy));
+    let mut world = World::new(1, policy());
     world.change(|stage| stage.set_key(Ok(key(NEW))));
     world.pass(MINUTE);
     let halves = EVENTS.split_at(EVENTS.len() / 2);
@@ -111,7 +103,7 @@ fn finish(mut world: World, history: &[Event]) {
     }
     world.change(|stage| stage.set_key(Ok(key(NEW))));
     world.pass(MINUTE);
-    annotate(&mut world, PROCEED_ANNOTATION, 99);
+    world.annotate(PROCEED_ANNOTATION, 99);
     world.failures.clear();
     world.pass(30 * MINUTE);
     assert_eq!(world.holds(NEW), IDS.len(), "{history:?}: {:#?}", world.stage.resource.status);

@@ -3,7 +3,7 @@
 //! `WAFLOWS_ROTATION_SEEDS` is how many seeds each story is played with.
 
 use super::super::*;
-use super::world::{IDS, NEW, OLD, World};
+use super::world::{IDS, NEW, OLD, World, policy};
 use crate::api::crd::{ABORT_ANNOTATION, Gate, OnFailure, PROCEED_ANNOTATION, Rotation, RotationPhase as Phase};
 use crate::rollout::rotation::Direction;
 
@@ -15,10 +15,6 @@ fn seeds() -> std::ops::Range<u64> {
     0..count.map_or(20, |text| text.parse().expect("WAFLOWS_ROTATION_SEEDS is a number"))
 }
 
-fn policy() -> Option<Rotation> {
-    Some(Rotation { soak: Some("10m".into()), overlap: Some("20m".into()), ..Rotation::default() })
-}
-
 fn begin(seed: u64) -> World {
     let mut world = World::new(seed, policy());
     world.change(|stage| stage.set_key(Ok(key(NEW))));
@@ -27,13 +23,6 @@ fn begin(seed: u64) -> World {
 
 fn load(world: &mut World, target: usize, new: usize) {
     world.targets[target].keys.push(new);
-}
-
-fn annotate(world: &mut World, annotation: &str, value: &str) {
-    let (annotation, value) = (annotation.to_owned(), value.to_owned());
-    world.change(|stage| {
-        stage.resource.metadata.annotations.get_or_insert_default().insert(annotation, value);
-    });
 }
 
 fn assert_unharmed(world: &World) {
@@ -145,7 +134,7 @@ fn an_abort_takes_the_key_back_and_harms_no_client() {
             world.meta.line("3").fault = Some(meta::Fault::UploadFails);
             world.pass_until("most numbers have the key", |world| world.holds(NEW) == 2);
         }
-        annotate(&mut world, ABORT_ANNOTATION, "now");
+        world.annotate(ABORT_ANNOTATION, "now");
         world.pass_until("the old key is back", |world| world.holds(OLD) == IDS.len());
         world.pass(HOUR);
         assert_eq!((world.phase(), world.stage.ready()), (Some(Phase::RolledBack), "RotationRolledBack"));
@@ -153,7 +142,7 @@ fn an_abort_takes_the_key_back_and_harms_no_client() {
         assert_unharmed(&world);
 
         world.meta.line("3").fault = None;
-        annotate(&mut world, PROCEED_ANNOTATION, "again");
+        world.annotate(PROCEED_ANNOTATION, "again");
         world.pass_until("it is over", |world| world.phase() == Some(Phase::Completed));
         assert_eq!(world.holds(NEW), IDS.len());
         assert_unharmed(&world);
@@ -256,6 +245,7 @@ fn without_the_gate_clients_fail() {
     world.pass(2 * HOUR);
     assert_eq!(world.holds(NEW), IDS.len(), "the endpoint does not have the key");
     assert!(!world.failures.is_empty(), "the stories above can fail");
+    assert_eq!(world.phase(), Some(Phase::Overlap), "the old private key is the only one that works");
 }
 
 #[test]
@@ -300,7 +290,7 @@ fn without_an_endpoint_a_rotation_goes_by_time_alone() {
 
     world.change(|stage| stage.set_key(Ok(key(OLD))));
     world.pass(MINUTE);
-    annotate(&mut world, ABORT_ANNOTATION, "now");
+    world.annotate(ABORT_ANNOTATION, "now");
     world.pass(MINUTE);
     assert_eq!(
         (world.phase(), world.holds(NEW)),

@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use super::super::meta::Model;
+use super::super::meta::{Model, number_of};
 use super::super::player;
 use super::super::*;
 use super::clients::Clients;
@@ -75,6 +75,11 @@ pub(super) struct World {
     wake_at: Option<Timestamp>,
 }
 
+/// A soak of ten minutes and an overlap of twenty.
+pub(super) fn policy() -> Option<Rotation> {
+    Some(Rotation { soak: Some("10m".into()), overlap: Some("20m".into()), ..Rotation::default() })
+}
+
 impl World {
     /// Two targets and three numbers with the old key, settled and proven.
     pub(super) fn new(seed: u64, rotation: Option<Rotation>) -> Self {
@@ -140,6 +145,14 @@ impl World {
         self.wake_at = Some(self.now);
     }
 
+    /// A person asks for something with an annotation.
+    pub(super) fn annotate(&mut self, annotation: &str, value: impl ToString) {
+        let (annotation, value) = (annotation.to_owned(), value.to_string());
+        self.change(|stage| {
+            stage.resource.metadata.annotations.get_or_insert_default().insert(annotation, value);
+        });
+    }
+
     /// The process ends, and another one takes over. It knows what is stored.
     pub(super) fn restart(&mut self) {
         (self.proof, self.asked, self.probe_at, self.failed_proofs) = (None, None, None, 0);
@@ -168,11 +181,10 @@ impl World {
             (self.proof, self.asked) = (None, None);
             return;
         };
-        let number_of = |key: &PublicKey| (0..10).find(|n| fingerprint(*n) == *key.fingerprint());
         let targets = self.targets.iter().map(|target| TargetProof {
             target: target.name.clone(),
-            finding: target.finding(number_of(&keys.key)),
-            other: keys.other.as_ref().map(|key| target.finding(number_of(key))),
+            finding: target.finding(Some(number_of(&keys.key))),
+            other: keys.other.as_ref().map(|key| target.finding(Some(number_of(key)))),
             unknown_key: (!target.is_silent).then(|| target.finding(None)),
             refusals: Default::default(),
         });
@@ -199,7 +211,8 @@ impl World {
         self.stage.now = self.now;
         match self.outlook().due(self.stage.due()) {
             Due::Later(next) => {
-                if self.rotation().is_some_and(|rotation| !rotation.phase.is_over()) && self.asked.is_none() {
+                let status = self.stage.resource.status.as_ref();
+                if status.is_some_and(|status| status.rotation_under_way().is_some()) && self.asked.is_none() {
                     self.follow();
                 }
                 self.wake_at = next;
@@ -252,8 +265,7 @@ impl World {
 
     /// A valid key is replaced by another only while every target opens the other.
     fn check_rule(&self, reconcile: &Reconcile, upload: &Upload) {
-        let key = reconcile.observation().key().expect("no upload without a key");
-        let uploaded = (0..10).find(|n| fingerprint(*n) == *key.fingerprint()).expect("one of the ten keys");
+        let uploaded = number_of(reconcile.observation().key().expect("no upload without a key"));
         let line = &self.meta.lines[&upload.phone_number_id];
         let replaces = line.key.is_some_and(|held| held != uploaded && line.is_valid(held));
         let is_gated = self.stage.resource.spec.gate() == Some(Gate::Required);
@@ -264,8 +276,7 @@ impl World {
     /// If the keys or the spec have changed, the endpoint is asked at once.
     fn follow(&mut self) {
         let status = self.stage.status();
-        let rotation = status.rotation.as_ref().filter(|rotation| !rotation.phase.is_over());
-        let rotation = rotation.map(|rotation| [rotation.from.clone(), rotation.to.clone()]);
+        let rotation = status.rotation_under_way().map(|rotation| [rotation.from.clone(), rotation.to.clone()]);
         let asked = (status.public_key_fingerprint.clone(), rotation, self.stage.resource.metadata.generation);
         if self.asked.as_ref() != Some(&asked) {
             (self.asked, self.probe_at, self.failed_proofs) = (Some(asked), Some(self.now), 0);

@@ -1,0 +1,188 @@
+//! `rotate`, `proceed` and `abort`: a new key for the numbers of a resource.
+//!
+//! [`plan`] says what would be written, this file asks and writes, [`follow`] shows the phases until the end.
+
+mod error;
+mod follow;
+mod plan;
+
+use std::io::{self, BufRead, IsTerminal, Write as _};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::Patch;
+use serde_json::{Value, json};
+use waflows_core::api::crd::{
+    ABORT_ANNOTATION, FlowsEncryptionKey, Gate, PROCEED_ANNOTATION, RotationPhase, RotationStatus,
+};
+use waflows_core::api::members;
+use waflows_core::store::object_key::ObjectKey;
+
+pub use error::RotateError;
+use follow::{Goal, follow};
+use plan::{Plan, Subject, Write};
+
+use super::change::patch_params;
+use super::connection::Connection;
+use super::error::{Doing, VerbError};
+use super::paint::Paint;
+use super::selection::Selection;
+use crate::apiserver::describe;
+use crate::cli::{OneArgs, RotateArgs, SelectArgs, SteerArgs};
+use crate::command_output::{ACTION_NEEDED, CommandOutput};
+use crate::table::wrapped;
+
+/// One resource, and how to follow it.
+struct Target {
+    connection: Connection,
+    selection: Selection,
+    key: ObjectKey,
+    resource: FlowsEncryptionKey,
+}
+
+impl Target {
+    async fn find(args: &OneArgs) -> Result<Self, VerbError> {
+        let connection = Connection::open(&args.cluster).await?;
+        let names = vec![args.name.clone()];
+        let select = SelectArgs { names, namespace: args.namespace.clone(), ..SelectArgs::default() };
+        let selection = Selection::of(&select, &connection)?;
+        // Says what is wrong if the resource cannot be read.
+        let found = selection.read(|resource| Some(resource.key)).await?;
+        let key = found.into_iter().next().ok_or_else(|| VerbError::NoName(args.name.clone()))?;
+        let api: Api<FlowsEncryptionKey> = Api::namespaced(connection.client.clone(), &key.namespace);
+        let resource = api.get(&key.name).await.map_err(|error| Doing::Read.failed(&error))?;
+        Ok(Self { connection, selection, key, resource })
+    }
+
+    fn rotation(&self) -> Option<&RotationStatus> {
+        self.resource.status.as_ref().and_then(|status| status.rotation.as_ref())
+    }
+
+    async fn patch(&self, patch: &Value) -> Result<(), VerbError> {
+        let api: Api<FlowsEncryptionKey> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
+        let patched = api.patch_metadata(&self.key.name, &patch_params(), &Patch::Merge(patch)).await;
+        patched.map(drop).map_err(|error| Doing::Change.failed(&error))
+    }
+
+    async fn write(&self, plan: &Plan) -> Result<(), RotateError> {
+        for write in &plan.writes {
+            match write {
+                Write::Resource { patch } => self.patch(patch).await?,
+                Write::Secret { name, patch } => {
+                    let api: Api<Secret> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
+                    let patch: Value = serde_json::from_str(patch).map_err(VerbError::from)?;
+                    let written = api.patch_metadata(name, &patch_params(), &Patch::Merge(&patch)).await;
+                    written.map_err(|error| RotateError::Secret {
+                        name: format!("{}/{name}", self.key.namespace),
+                        said: describe(&error),
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is about to happen.
+    fn summary(&self, plan: &Plan) -> String {
+        let old = plan.old.as_deref().unwrap_or("none yet");
+        let mut text = format!("FlowsEncryptionKey {}, {} numbers\n", self.key, members::count(&self.resource));
+        text += &format!("  old key  {old}\n  new key  {}, from {}\n", plan.new, plan.source);
+        for change in &plan.changes {
+            text += &format!("  write    {change}\n");
+        }
+        let endpoint = match self.resource.spec.gate() {
+            Some(Gate::Required) => "No number gets the new key before every target of the endpoint opens the key.",
+            Some(Gate::Report) => {
+                "With the gate Report, nobody waits for the endpoint. waflows-operator ping fek/NAME --key FILE says \
+                 whether the endpoint has the new key."
+            }
+            None => {
+                "The resource has no spec.endpoint, so nobody can see whether the endpoint has the new key. If the \
+                 endpoint lacks the key, every Flow fails."
+            }
+        };
+        let endpoint: Vec<_> = wrapped(endpoint, 2).into_iter().map(|line| line + "\n").collect();
+        text + &endpoint.concat()
+    }
+}
+
+/// Replaces the key of a resource, and follows the rotation.
+///
+/// # Errors
+/// If the new key cannot be used, or something cannot be read or written.
+pub async fn rotate(args: &RotateArgs) -> Result<CommandOutput, RotateError> {
+    let target = Target::find(&args.one).await?;
+    let subject = Subject { client: &target.connection.client, key: &target.key, resource: &target.resource };
+    let plan = subject.plan(args).await?;
+    if plan.old.as_ref() == Some(&plan.new) {
+        let is_back = target.rotation().is_some_and(|rotation| rotation.phase == RotationPhase::RolledBack);
+        let next = if is_back {
+            format!(" The numbers got the old key back; next: waflows-operator proceed {}", target.key.name)
+        } else {
+            String::new()
+        };
+        let text =
+            format!("{}: the resource has this key already: {}. Nothing was written.{next}\n", target.key, plan.new);
+        return Ok(CommandOutput::new(text));
+    }
+    for write in &plan.writes {
+        if let Write::Secret { name, .. } = write {
+            subject.require_writable(name).await?;
+        }
+    }
+    CommandOutput::new(target.summary(&plan)).print().map_err(VerbError::from)?;
+    if args.dry_run {
+        return Ok(CommandOutput::new("Nothing was written (--dry-run).\n".to_owned()));
+    }
+    if !args.yes && !is_agreed()? {
+        return Ok(CommandOutput::new("Nothing was written.\n".to_owned()));
+    }
+    target.write(&plan).await?;
+    let former = target.rotation().filter(|rotation| rotation.to == plan.new);
+    let former = former.map(|rotation| rotation.started_time.clone());
+    let goal = Goal::Key { fingerprint: plan.new, through_overlap: args.through_overlap, former };
+    Ok(follow(&target.selection, &goal, args.timeout, Paint::of(args.color)).await?)
+}
+
+/// Asks the person at the terminal.
+fn is_agreed() -> Result<bool, RotateError> {
+    if !io::stdin().is_terminal() {
+        return Err(RotateError::NobodyToAsk);
+    }
+    print!("Go on? [y/N] ");
+    io::stdout().flush().map_err(VerbError::from)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(VerbError::from)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Ends the present wait of a rotation.
+///
+/// # Errors
+/// If the resource cannot be read or changed.
+pub async fn proceed(args: &SteerArgs) -> Result<CommandOutput, RotateError> {
+    steer(args, PROCEED_ANNOTATION, Goal::Proceeded).await
+}
+
+/// Makes a rotation go back to the old key.
+///
+/// # Errors
+/// If the resource cannot be read or changed.
+pub async fn abort(args: &SteerArgs) -> Result<CommandOutput, RotateError> {
+    steer(args, ABORT_ANNOTATION, Goal::Aborted).await
+}
+
+async fn steer(args: &SteerArgs, annotation: &str, goal: fn(String) -> Goal) -> Result<CommandOutput, RotateError> {
+    let target = Target::find(&args.one).await?;
+    if target.resource.status.as_ref().and_then(|status| status.rotation_under_way()).is_none() {
+        let text = format!(
+            "{}: no rotation is going on; begin one with waflows-operator rotate {}\n",
+            target.key, target.key.name
+        );
+        return Ok(CommandOutput { text, exit_code: ACTION_NEEDED });
+    }
+    let request = Timestamp::now().to_string();
+    target.patch(&json!({"metadata": {"annotations": {annotation: request}}})).await?;
+    Ok(follow(&target.selection, &goal(request), args.timeout, Paint::of(args.color)).await?)
+}
