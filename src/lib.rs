@@ -10,7 +10,7 @@
 //! - [`check`], [`inspect`], [`numbers`], [`ping`], [`ready`] and [`token`]: the subcommands that change nothing
 //! - [`verbs`]: the subcommands for every day, which read and change resources
 //! - [`completion`], [`json_schema`], [`plugin`]: shells, editors and kubectl
-//! - [`app`], [`cli`], [`command_output`], [`credential_files`], [`selector`], [`server`], [`telemetry`]: the process
+//! - [`app`], [`cli`], [`command_output`], [`given_credentials`], [`selector`], [`server`], [`telemetry`]: the process
 
 mod apiserver;
 pub mod app;
@@ -19,8 +19,8 @@ pub mod cli;
 pub mod command_output;
 pub mod completion;
 pub mod controller;
-pub mod credential_files;
 pub mod endpoint;
+pub mod given_credentials;
 pub mod graph;
 pub mod health;
 mod input_file;

@@ -62,6 +62,7 @@ Examples:
   waflows-operator check -f storefront.yaml -f secrets.yaml
   waflows-operator inspect private.pem
   waflows-operator ping https://flows.example.com/flows --key private.pem
+  waflows-operator token storefront
   source <(waflows-operator completion bash)
 
 `waflows-operator COMMAND --help` explains each command.";
@@ -112,18 +113,20 @@ Examples:
     Ping(PingArgs),
     /// List the numbers of a WhatsApp Business Account, and what each holds.
     ///
-    /// Asks Meta with the token, and changes nothing. Prints a table, JSON, or a FlowsEncryptionKey for the account.
+    /// Asks Meta with a token from a file or of a resource in the cluster, and changes nothing. Prints a table, JSON, or a
+    /// FlowsEncryptionKey for the account.
     ///
     /// Exit code: 0 if all numbers were read; 1 if a person must correct the ID, the token or a permission; 2 if Meta does
-    /// not answer, or the command line or a file is wrong.
+    /// not answer, or the command line, a file or a Secret is wrong.
     #[command(after_long_help = numbers::EXAMPLES)]
     Numbers(Box<NumbersArgs>),
     /// Say what an access token may do, and until when.
     ///
-    /// Asks Meta with the token, or with the app's own token, and changes nothing. Never prints the token.
+    /// Asks Meta about a token from a file or of a resource in the cluster, with the token itself or with the app's own
+    /// token, and changes nothing. Never prints the token.
     ///
     /// Exit code: 0 if the token can upload keys for more than two weeks; 1 if a person must act; 2 if Meta tells nothing,
-    /// or the command line or a file is wrong.
+    /// or the command line, a file or a Secret is wrong.
     #[command(after_long_help = token::EXAMPLES)]
     Token(Box<TokenArgs>),
     /// Ask a running operator whether it is ready.

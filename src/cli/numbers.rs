@@ -11,6 +11,9 @@ Examples:
   # Which numbers does the account have, and what do they hold?
   waflows-operator numbers --business-account 102290129340398 --token-file token.txt
 
+  # The same with the token of a resource in the cluster:
+  waflows-operator numbers --business-account 102290129340398 storefront -n messaging
+
   # A FlowsEncryptionKey for all of them:
   waflows-operator numbers --business-account 102290129340398 --token-file token.txt -o manifest > numbers.yaml
 
@@ -23,7 +26,7 @@ pub struct NumbersArgs {
     #[arg(long = "business-account", value_name = "ID", value_parser = meta_id)]
     pub business_account: String,
 
-    /// The files of the credentials.
+    /// The credentials.
     #[command(flatten)]
     pub credentials: CredentialArgs,
 

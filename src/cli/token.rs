@@ -12,6 +12,9 @@ Examples:
   # What may this token do, and until when?
   waflows-operator token --token-file token.txt
 
+  # The token of a resource in the cluster:
+  waflows-operator token storefront -n messaging
+
   # Meta lets some tokens be inspected only by their app:
   waflows-operator token --token-file token.txt --app-id 1234567890 --app-secret-file app-secret.txt
 
@@ -20,12 +23,13 @@ docs/meta-setup.md says which permissions a token needs.";
 /// Flags of `token`.
 #[derive(Debug, Clone, Args)]
 pub struct TokenArgs {
-    /// The files of the credentials.
+    /// The credentials.
     #[command(flatten)]
     pub credentials: CredentialArgs,
 
-    /// ID of the app that issued the token. With the app secret, the app itself asks where the token may not.
-    #[arg(long, value_name = "ID", value_parser = meta_id, requires = "app_secret_file")]
+    /// ID of the app that issued the token. With the app secret, the app itself asks where the token may not. Default: the
+    /// `appId` of the resource.
+    #[arg(long, value_name = "ID", value_parser = meta_id)]
     pub app_id: Option<String>,
 
     /// Output format.

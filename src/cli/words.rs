@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use waflows_core::api::crd::is_meta_id;
+
 use crate::selector::LabelSelector;
 use crate::telemetry;
 
@@ -61,10 +63,8 @@ pub(super) fn endpoint_host(text: &str) -> Result<String, String> {
 /// An ID of an object at Meta.
 pub(super) fn meta_id(text: &str) -> Result<String, String> {
     let id = text.trim();
-    if (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(id.to_owned());
-    }
-    Err("is no ID of Meta's: these have only digits, at most 20 of them, such as 102290129340398".to_owned())
+    let digits = "is no ID of Meta's: these have only digits, at most 20 of them, such as 102290129340398";
+    is_meta_id(id).then(|| id.to_owned()).ok_or_else(|| digits.to_owned())
 }
 
 pub(super) fn selector(text: &str) -> Result<String, String> {

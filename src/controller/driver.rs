@@ -173,7 +173,7 @@ impl<'a> Driver<'a> {
             let resource = self.reconcile.observation().resource_name();
             self.caller = opened.credentials.map(|credentials| Arc::new(Caller { credentials, resource }));
             let (resource, secrets) = (&self.reconcile.observation().resource, &opened.inputs.secrets);
-            let known = self.reconciler.inspector.follow(self.key, resource, secrets, self.caller.as_ref());
+            let known = self.reconciler.inspector.follow(self.key, resource, secrets, self.caller.as_ref(), self.fence);
             self.reconcile.note_token(known);
             self.handle(Event::SecretsRead(opened.inputs));
             self.checkpoints = checkpoints(&self.reconcile);

@@ -42,9 +42,7 @@ pub(super) async fn concerns(
     }
     let api = Api::namespaced(reconciler.client.clone(), &key.namespace);
     match fence.run(secrets::read_credentials(resource, &api)).await {
-        Some(Ok(credentials)) => {
-            Ok(credentials.is_some_and(|it| reconciler.graph.limiter().refusal(it.id()).is_some()))
-        }
+        Some(Ok(credentials)) => Ok(credentials.is_ok_and(|it| reconciler.graph.limiter().refusal(it.id()).is_some())),
         Some(Err(error)) => {
             reconciler.cluster.store().keep_in_doubt(key);
             Err(error)

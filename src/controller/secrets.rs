@@ -151,21 +151,21 @@ async fn fetch_needed(
     futures::future::try_join_all(fetching).await
 }
 
-/// Reads only the credentials. None if they are missing or invalid.
+/// Reads only the credentials.
 ///
 /// # Errors
-/// If the API server does not answer.
+/// If the API server does not answer. The inner error says what is wrong with the Secrets.
 pub async fn read_credentials(
     resource: &FlowsEncryptionKey,
     api: &Api<Secret>,
-) -> Result<Option<Credentials>, ReadSecretError> {
+) -> Result<Result<Credentials, ConditionReason>, ReadSecretError> {
     let spec = resource.spec.clone();
     let mut names: Vec<_> =
         std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).map(|to| to.name.clone()).collect();
     names.dedup();
     let secrets = fetch_needed(resource, api, names).await?;
     let namespace = resource.metadata.namespace.clone().unwrap_or_default();
-    Ok(Sources { namespace, spec, secrets }.credentials().ok())
+    Ok(Sources { namespace, spec, secrets }.credentials())
 }
 
 /// Reads one entry of a Secret, for `use_value`. `field` is the field of the spec that refers to the entry, and `what` the

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use futures::StreamExt;
 use waflows_core::discovery::account::remedy;
 use waflows_core::discovery::listing::ListedNumber;
-use waflows_core::meta::{ErrorClass, GraphError, Reported};
+use waflows_core::meta::{GraphError, Reported};
 
 use crate::app::{StartError, graph_client};
 use crate::cli::NumbersArgs;
-use crate::command_output::CommandOutput;
-use crate::credential_files::{CredentialFileError, CredentialFiles};
-use crate::graph::{self, CallError, Credentials, HoldCause};
+use crate::command_output::{ACTION_NEEDED, CommandOutput};
+use crate::given_credentials::{GivenCredentials, GivenCredentialsError};
+use crate::graph::{self, Credentials};
 use report::{Held, NumberReport, Report};
 
 /// Numbers that are read at the same time.
@@ -27,9 +27,9 @@ const CALLER: &str = "numbers";
 /// The reasons for which the numbers are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum NumbersError {
-    /// A file cannot be used.
+    /// There are no credentials.
     #[error(transparent)]
-    Credentials(#[from] CredentialFileError),
+    Credentials(#[from] GivenCredentialsError),
     /// The Graph client cannot be set up.
     #[error(transparent)]
     Graph(#[from] StartError),
@@ -49,14 +49,14 @@ pub enum NumbersError {
 /// Lists the numbers, and reads each one that is connected.
 ///
 /// # Errors
-/// If a file is wrong, or Meta does not answer.
+/// If there are no credentials, or Meta does not answer.
 pub async fn run(args: &NumbersArgs) -> Result<CommandOutput, NumbersError> {
-    let CredentialFiles { credentials, .. } = CredentialFiles::read(&args.credentials, None)?;
+    let GivenCredentials { credentials, .. } = GivenCredentials::read(&args.credentials, None).await?;
     let graph = graph_client(&args.graph, WAIT_SCALE, Arc::default())?.reader();
     let account = &args.business_account;
     let listed = match graph.list_numbers(&credentials, CALLER, account).await {
         Ok(listed) => listed,
-        Err(error) => return refused(account, failure(error)),
+        Err(error) => return refused(account, error.into()),
     };
     let reading = listed.into_iter().map(|number| report_of(&graph, &credentials, number));
     let numbers = futures::stream::iter(reading).buffered(PARALLEL_READS).collect().await;
@@ -67,7 +67,7 @@ async fn report_of(graph: &graph::Reader, credentials: &Credentials, number: Lis
     let held = if number.is_connected() {
         Some(match graph.read(credentials, CALLER, &number.id).await {
             Ok(reported) => Held::of(&reported),
-            Err(error) => Held::Unknown(failure(error)),
+            Err(error) => Held::Unknown(error.into()),
         })
     } else {
         None
@@ -87,19 +87,8 @@ fn refused(account: &str, error: GraphError) -> Result<CommandOutput, NumbersErr
     match remedy(&error).or(credentials.map(str::to_owned)) {
         Some(remedy) => {
             let text = format!("WhatsApp Business Account {account}: {remedy}. {}\n", error.brief());
-            Ok(CommandOutput { text, exit_code: 1 })
+            Ok(CommandOutput { text, exit_code: ACTION_NEEDED })
         }
         None => Err(NumbersError::NoAnswer { account: account.to_owned(), error: Box::new(error) }),
-    }
-}
-
-pub(crate) fn failure(error: CallError) -> GraphError {
-    match error {
-        CallError::Failed(error) => error,
-        CallError::Held(hold) => match hold.cause {
-            HoldCause::CredentialsRefused(error) | HoldCause::RateLimited(error) => (*error).clone(),
-        },
-        // Only an upload can be withdrawn.
-        CallError::Withdrawn => GraphError::on_the_way(ErrorClass::Unexpected, None, "the call was withdrawn"),
     }
 }

@@ -9,7 +9,7 @@ use waflows_core::meta::{GraphError, ReportedKey};
 
 use super::NumbersError;
 use crate::cli::NumbersFormat;
-use crate::command_output::CommandOutput;
+use crate::command_output::{ACTION_NEEDED, CommandOutput, NO_VERDICT};
 use crate::table::aligned;
 
 /// Longest text of Meta's in a cell or a comment, in bytes.
@@ -64,7 +64,8 @@ struct NumberSummary<'a> {
 }
 
 impl Report {
-    /// The text, and the exit code: 2 if some number could not be read.
+    /// The text, and the exit code: 1 if Meta refuses some number, 2 if some number could not be read. A manifest needs no
+    /// read.
     pub(super) fn printout(&self, format: NumbersFormat) -> Result<CommandOutput, NumbersError> {
         let text = match format {
             NumbersFormat::Table => self.table(),
@@ -74,8 +75,8 @@ impl Report {
             }
             NumbersFormat::Manifest => self.manifest(),
         };
-        let is_incomplete = self.numbers.iter().any(|number| matches!(number.held, Some(Held::Unknown(_))));
-        let exit_code = if is_incomplete && format != NumbersFormat::Manifest { 2 } else { 0 };
+        let unread = self.numbers.iter().filter(|_| format != NumbersFormat::Manifest);
+        let exit_code = unread.filter_map(NumberReport::problem).min().unwrap_or_default();
         Ok(CommandOutput { text, exit_code })
     }
 
@@ -123,6 +124,13 @@ impl Report {
 }
 
 impl NumberReport {
+    /// The exit code, if the number could not be read.
+    fn problem(&self) -> Option<u8> {
+        let Some(Held::Unknown(error)) = &self.held else { return None };
+        let needs_person = error.class.refuses_number() || error.class.refuses_credentials();
+        Some(if needs_person { ACTION_NEEDED } else { NO_VERDICT })
+    }
+
     fn row(&self) -> [String; 6] {
         let cell = |text: &Option<String>| truncate(text.as_deref().unwrap_or("-"), MAX_CELL);
         let connected = match (&self.held, &self.number.status) {

@@ -10,9 +10,8 @@ use waflows_core::meta::GraphError;
 use crate::app::{StartError, graph_client};
 use crate::cli::TokenArgs;
 use crate::command_output::CommandOutput;
-use crate::credential_files::{CredentialFileError, CredentialFiles};
+use crate::given_credentials::{GivenCredentials, GivenCredentialsError};
 use crate::graph::is_not_its_own_judge;
-use crate::numbers::failure;
 use report::Report;
 
 const WAIT_SCALE: f64 = 1.0;
@@ -22,15 +21,16 @@ const CALLER: &str = "token";
 /// The reasons for which nothing is known of the token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// A file cannot be used.
+    /// There are no credentials.
     #[error(transparent)]
-    Credentials(#[from] CredentialFileError),
+    Credentials(#[from] GivenCredentialsError),
     /// The Graph client cannot be set up.
     #[error(transparent)]
     Graph(#[from] StartError),
     /// Meta lets only the app ask.
     #[error(
-        "Meta does not let this token ask about itself: give --app-id and --app-secret-file, and the app asks. {}",
+        "Meta does not let this token ask about itself: give --app-id and --app-secret-file, or set appId and appSecretRef in \
+         the resource, and the app asks. {}",
         .0.brief()
     )]
     NotItsOwnJudge(GraphError),
@@ -45,15 +45,16 @@ pub enum TokenError {
 /// Asks Meta about the token.
 ///
 /// # Errors
-/// If a file is wrong, or Meta tells nothing.
+/// If there are no credentials, or Meta tells nothing.
 pub async fn run(args: &TokenArgs) -> Result<CommandOutput, TokenError> {
-    let CredentialFiles { credentials, app } = CredentialFiles::read(&args.credentials, args.app_id.as_deref())?;
+    let app_id = args.app_id.as_deref();
+    let GivenCredentials { credentials, app } = GivenCredentials::read(&args.credentials, app_id).await?;
     let graph = graph_client(&args.graph, WAIT_SCALE, Arc::default())?.reader();
     match graph.inspect_token(&credentials, app.as_ref(), CALLER).await {
         Ok(facts) => Ok(Report::new(facts, Timestamp::now()).printout(args.output)?),
-        Err(error) if is_not_its_own_judge(&error) => Err(TokenError::NotItsOwnJudge(failure(error))),
+        Err(error) if is_not_its_own_judge(&error) => Err(TokenError::NotItsOwnJudge(error.into())),
         Err(error) => {
-            let error = failure(error);
+            let error = GraphError::from(error);
             if error.class.refuses_credentials() {
                 return Ok(report::refused(&error, args.output)?);
             }

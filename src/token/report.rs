@@ -4,14 +4,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use waflows_core::api::text::{truncate, utc};
 use waflows_core::meta::GraphError;
-use waflows_core::token::{MANAGEMENT, MESSAGING, TokenFacts};
+use waflows_core::token::{MANAGEMENT, MESSAGING, TokenFacts, warned_of};
 
 use crate::cli::OutputFormat;
-use crate::command_output::CommandOutput;
+use crate::command_output::{ACTION_NEEDED, CommandOutput};
 
 const DAY: i64 = 24 * 3600;
-/// From here on a token needs a person.
-const SOON: i64 = 14;
 /// Longest list of objects in the text, in bytes.
 const MAX_TARGETS: usize = 200;
 
@@ -48,7 +46,7 @@ impl Report {
             OutputFormat::Table => self.text(),
             OutputFormat::Json => serde_json::to_string_pretty(&self.summary())? + "\n",
         };
-        Ok(CommandOutput { text, exit_code: u8::from(self.problem().is_some()) })
+        Ok(CommandOutput { text, exit_code: if self.problem().is_some() { ACTION_NEEDED } else { 0 } })
     }
 
     /// What a person must do.
@@ -66,7 +64,7 @@ impl Report {
                 "Make a token with the permission {MESSAGING}: without it no key can be read or set."
             ));
         }
-        let end = facts.end().filter(|end| self.days_until(*end) < SOON)?;
+        let end = facts.end().filter(|end| warned_of(*end, self.now).is_some())?;
         Some(format!("Put a new token into the Secret before {}.", utc(end)))
     }
 

@@ -101,6 +101,10 @@ impl Observation {
                 if has_given_up {
                     before.owned_since = None;
                 }
+                if members::account_of(&resource.spec, &before).is_none() {
+                    // The account is not in the spec any more.
+                    (before.business_account_id, before.unlisted_since) = (None, None);
+                }
                 if before.state == NumberState::Unregistered && resource.spec.phone_number_ids.contains(id) {
                     // It was in an account only, and is listed now.
                     before.state = NumberState::Pending;
@@ -161,6 +165,11 @@ impl Observation {
             }
         }
         self.guard();
+    }
+
+    /// Whether the number must keep a valid key of somebody else.
+    pub fn is_guarded(&self, phone_number_id: &str) -> bool {
+        self.guarded.contains(phone_number_id)
     }
 
     /// Notes which numbers must keep a valid key of somebody else.

@@ -99,12 +99,17 @@ pub fn warning(token: &TokenStatus, place: &str, now: Timestamp) -> Option<Condi
         return Some(ConditionReason::new(Reason::ScopeMissing, message));
     }
     let end = token.expires_time.as_ref()?.0;
-    let left = end.as_second().saturating_sub(now.as_second());
-    let days = WARNING_DAYS.into_iter().find(|days| left < days * DAY)?;
+    let days = warned_of(end, now)?;
     let within = if days == 1 { "one day".to_owned() } else { format!("{days} days") };
     let message =
         format!("{place}: the access token ends at {}, in less than {within}. Put a new one there.", utc(end));
     Some(ConditionReason::new(Reason::TokenExpiring, message))
+}
+
+/// The smallest number of [`WARNING_DAYS`] within which the token ends. None if it does not end soon.
+pub fn warned_of(end: Timestamp, now: Timestamp) -> Option<i64> {
+    let left = end.as_second().saturating_sub(now.as_second());
+    WARNING_DAYS.into_iter().find(|days| left < days * DAY)
 }
 
 #[cfg(test)]

@@ -210,6 +210,7 @@ fn largest_status(ids: &[String], from_meta: &str) -> Value {
         "lastHandledSyncRequest": text(MAX_SHORT_TEXT), "publicKeyFingerprint": fingerprint,
         "shortFingerprint": fingerprint[..19], "previousFingerprints": vec![fingerprint.as_str(); 5],
         "observedSecrets": vec![json!({"name": "n".repeat(253), "uid": "u".repeat(64), "resourceVersion": "1".repeat(64)}); 8],
+        "token": {"inspection": "Invalid", "expiresTime": time, "missingScopes": [text(MAX_SHORT_TEXT), text(MAX_SHORT_TEXT)], "inspectedTime": time},
         "valid": "0/500", "businessAccounts": vec![account; 20], "lastCheckTime": time, "lastSuccessfulCheckTime": time, "nextCheckTime": time,
         "phoneNumbers": numbers.collect::<Vec<_>>(),
         "conditions": (0..8).map(condition).collect::<Vec<_>>(),

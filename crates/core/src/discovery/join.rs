@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::account::AccountObservation;
 use super::listing::Listing;
 use crate::api::crd::{
-    AccountState, FlowsEncryptionKeySpec, MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS, NumberState, PhoneNumberStatus,
+    AccountState, FlowsEncryptionKeySpec, MAX_PHONE_NUMBERS, NumberState, PhoneNumberStatus, is_meta_id,
 };
 use crate::api::members::may_join;
 
@@ -79,7 +79,7 @@ fn found<'a>(spec: &FlowsEncryptionKeySpec, accounts: &'a [AccountObservation]) 
     let mut found: BTreeMap<&str, Found<'_>> = BTreeMap::new();
     for (of_spec, account) in spec.business_accounts.iter().zip(accounts) {
         let Listing::Complete { numbers, .. } = &account.listing else { continue };
-        for number in numbers.iter().filter(|number| is_id(&number.id) && may_join(of_spec, &number.id)) {
+        for number in numbers.iter().filter(|number| is_meta_id(&number.id) && may_join(of_spec, &number.id)) {
             let is_connected = number.is_connected();
             let known = found.entry(&number.id).or_insert(Found { account: &account.before.id, is_connected });
             // A list may have a number twice, on two pages.
@@ -87,11 +87,6 @@ fn found<'a>(spec: &FlowsEncryptionKeySpec, accounts: &'a [AccountObservation]) 
         }
     }
     found
-}
-
-/// Whether the text can be a phone number ID. Any other text in an answer would make the status unwritable.
-fn is_id(id: &str) -> bool {
-    (1..=MAX_PHONE_NUMBER_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn note_found(number: &mut PhoneNumberStatus, found: &Found<'_>, is_listed: bool) {
@@ -111,7 +106,7 @@ fn note_found(number: &mut PhoneNumberStatus, found: &Found<'_>, is_listed: bool
 /// A number of the spec is in no list any more. It stays, because the spec has it.
 fn note_absent(number: &mut PhoneNumberStatus, accounts: &[AccountObservation]) {
     if listed_without(number, accounts).is_some() {
-        number.business_account_id = None;
+        (number.business_account_id, number.unlisted_since) = (None, None);
     }
 }
 

@@ -386,8 +386,9 @@ impl Reconcile {
     }
 }
 
-/// Whether a status is stored before the first upload of a new key: `Ready` is still True for the old one, or the rotation
-/// is not in the status yet.
+/// Whether a status is stored before the first upload of a new key: `Ready` is still True for the old one, the rotation is
+/// not in the status yet, or the key goes to a number that keeps keys of others. If the process ended after such an upload,
+/// and the key changed before the next reconcile, nobody would know that the key was ours, and it would stay.
 fn needs_status_before_upload(observation: &Observation, plan: &Plan) -> bool {
     let conditions = &observation.status_or_default().conditions;
     let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
@@ -396,5 +397,7 @@ fn needs_status_before_upload(observation: &Observation, plan: &Plan) -> bool {
     let known = |rotation: &RotationStatus| (rotation.from.clone(), rotation.to.clone());
     // The old key must be known for a rollback.
     let is_unknown = observation.course.status.as_ref().map(known) != stored.map(known);
-    !plan.uploads.is_empty() && (is_replacing || is_unknown)
+    let mut ids = plan.uploads.iter().map(|upload| &upload.phone_number_id);
+    let could_stay = observation.has_new_key() && ids.any(|id| observation.is_guarded(id));
+    !plan.uploads.is_empty() && (is_replacing || is_unknown || could_stay)
 }

@@ -47,14 +47,26 @@ impl Stage {
         Some(self.finish(reconcile, meta))
     }
 
+    /// The uploads, with the status that is stored before them. The next action; the final status is not stored yet.
+    pub(super) fn upload(&mut self, reconcile: &mut Reconcile, meta: &mut impl Meta) -> Action {
+        loop {
+            match play(reconcile, self, meta) {
+                Action::WriteStatus(write) if !write.is_final => self.write(reconcile, &write.status),
+                action => return action,
+            }
+        }
+    }
+
+    fn write(&mut self, reconcile: &mut Reconcile, status: &FlowsEncryptionKeyStatus) {
+        self.store(status);
+        reconcile.handle(Event::StatusStored(Arc::new(self.resource.clone())), self.now);
+    }
+
     /// The uploads and the final status.
     pub(super) fn finish(&mut self, mut reconcile: Reconcile, meta: &mut impl Meta) -> Reconciled {
         loop {
-            match play(&mut reconcile, self, meta) {
-                Action::WriteStatus(write) => {
-                    self.store(&write.status);
-                    reconcile.handle(Event::StatusStored(Arc::new(self.resource.clone())), self.now);
-                }
+            match self.upload(&mut reconcile, meta) {
+                Action::WriteStatus(write) => self.write(&mut reconcile, &write.status),
                 Action::Publish(_) => {
                     let summary = reconcile.summary().expect("the reconcile is summed up").clone();
                     return Reconciled {

@@ -78,7 +78,7 @@ pub fn manifest() -> Result<String, serde_saphyr::ser::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::limits::{MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS};
+    use super::super::limits::{MAX_META_ID, MAX_PHONE_NUMBERS};
     use super::super::spec::FlowsEncryptionKeySpec;
     use super::*;
 
@@ -88,20 +88,20 @@ mod tests {
         let schema = serde_json::to_value(version.schema.unwrap().open_api_v3_schema).unwrap();
         let numbers = &schema["properties"]["spec"]["properties"]["phoneNumberIds"];
         let bounds = [&numbers["minItems"], &numbers["maxItems"], &numbers["items"]["maxLength"]];
-        assert_eq!(bounds.map(|bound| bound.as_u64().unwrap() as usize), [1, MAX_PHONE_NUMBERS, MAX_PHONE_NUMBER_ID]);
+        assert_eq!(bounds.map(|bound| bound.as_u64().unwrap() as usize), [1, MAX_PHONE_NUMBERS, MAX_META_ID]);
 
         let fault = |ids: Vec<String>| {
             let token = serde_json::json!({"name": "meta-token", "key": "token"});
             let spec = serde_json::json!({"accessTokenSecretRef": token, "phoneNumberIds": ids});
             serde_json::from_value::<FlowsEncryptionKeySpec>(spec).unwrap().fault()
         };
-        let distinct = |count| (0..count).map(|n| format!("{n:0MAX_PHONE_NUMBER_ID$}")).collect::<Vec<_>>();
+        let distinct = |count| (0..count).map(|n| format!("{n:0MAX_META_ID$}")).collect::<Vec<_>>();
         assert_eq!(fault(distinct(MAX_PHONE_NUMBERS)), None);
         assert!(fault(Vec::new()).unwrap().contains("0 items"));
         assert!(fault(distinct(MAX_PHONE_NUMBERS + 1)).unwrap().contains("501 items"));
         assert_eq!(numbers["x-kubernetes-list-type"], "set");
         assert!(fault(["2", "1", "2"].map(String::from).into()).unwrap().contains("has 2 more than once"));
-        for wrong in ["1".repeat(MAX_PHONE_NUMBER_ID + 1), String::new(), "1a".into(), "+1".into(), "1/2".into()] {
+        for wrong in ["1".repeat(MAX_META_ID + 1), String::new(), "1a".into(), "+1".into(), "1/2".into()] {
             assert!(fault(vec!["1".into(), wrong.clone()]).unwrap().contains("phoneNumberIds[1]"), "{wrong}");
         }
     }

@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::business_account::BusinessAccount;
 use super::endpoint::{Endpoint, Gate};
-use super::limits::{
-    MAX_BUSINESS_ACCOUNTS, MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL, duration,
-};
+use super::limits::{MAX_BUSINESS_ACCOUNTS, MAX_META_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL, duration, is_meta_id};
 use super::rotation::Rotation;
 use super::secret_key_ref::SecretKeyRef;
 use super::status::FlowsEncryptionKeyStatus;
@@ -264,10 +262,8 @@ impl FlowsEncryptionKeySpec {
 /// An ID that is not digits, or that is there twice.
 fn fault_of_ids<'a>(list: &str, field: &str, ids: impl Iterator<Item = &'a String>) -> Option<String> {
     let mut ids: Vec<_> = ids.collect();
-    let is_fine =
-        |id: &&String| (1..=MAX_PHONE_NUMBER_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-    if let Some(position) = ids.iter().position(|id| !is_fine(id)) {
-        return Some(format!("{list}[{position}]{field} is not 1 to {MAX_PHONE_NUMBER_ID} digits"));
+    if let Some(position) = ids.iter().position(|id| !is_meta_id(id)) {
+        return Some(format!("{list}[{position}]{field} is not 1 to {MAX_META_ID} digits"));
     }
     ids.sort_unstable();
     let twice = ids.windows(2).find(|pair| pair[0] == pair[1])?[0];
