@@ -41,9 +41,9 @@ pub enum NumbersError {
         /// Meta's answer.
         error: Box<GraphError>,
     },
-    /// The output cannot be written as JSON or YAML. Never in practice.
-    #[error("writing the output: {0}")]
-    Output(String),
+    /// The JSON cannot be written. Never in practice.
+    #[error("writing JSON: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 /// Lists the numbers, and reads each one that is connected.
@@ -60,7 +60,7 @@ pub async fn run(args: &NumbersArgs) -> Result<CommandOutput, NumbersError> {
     };
     let reading = listed.into_iter().map(|number| report_of(&graph, &credentials, number));
     let numbers = futures::stream::iter(reading).buffered(PARALLEL_READS).collect().await;
-    Report { business_account_id: account.clone(), numbers }.printout(args.output)
+    Ok(Report { business_account_id: account.clone(), numbers }.printout(args.output)?)
 }
 
 async fn report_of(graph: &graph::Reader, credentials: &Credentials, number: ListedNumber) -> NumberReport {

@@ -7,7 +7,6 @@ use waflows_core::api::text::truncate;
 use waflows_core::discovery::listing::ListedNumber;
 use waflows_core::meta::{GraphError, ReportedKey};
 
-use super::NumbersError;
 use crate::cli::NumbersFormat;
 use crate::command_output::{ACTION_NEEDED, CommandOutput, NO_VERDICT};
 use crate::table::aligned;
@@ -66,13 +65,10 @@ struct NumberSummary<'a> {
 impl Report {
     /// The text, and the exit code: 1 if Meta refuses some number, 2 if some number could not be read. A manifest needs no
     /// read.
-    pub(super) fn printout(&self, format: NumbersFormat) -> Result<CommandOutput, NumbersError> {
+    pub(super) fn printout(&self, format: NumbersFormat) -> Result<CommandOutput, serde_json::Error> {
         let text = match format {
             NumbersFormat::Table => self.table(),
-            NumbersFormat::Json => {
-                let json = serde_json::to_string_pretty(&self.summary());
-                json.map_err(|error| NumbersError::Output(error.to_string()))? + "\n"
-            }
+            NumbersFormat::Json => serde_json::to_string_pretty(&self.summary())? + "\n",
             NumbersFormat::Manifest => self.manifest(),
         };
         let unread = self.numbers.iter().filter(|_| format != NumbersFormat::Manifest);

@@ -92,22 +92,13 @@ impl Observation {
     ) -> Self {
         let stored = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
         let has_given_up = is_resumed(&resource);
+        let before = |id: &String| known(&resource, stored.iter().find(|number| number.phone_number_id == *id), id);
         let numbers = members::phone_number_ids(&resource)
             .into_iter()
             .map(|id| {
-                let before = stored.iter().find(|number| &number.phone_number_id == id).cloned();
-                let mut before =
-                    before.unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..Default::default() });
+                let mut before = before(id);
                 if has_given_up {
                     before.owned_since = None;
-                }
-                if members::account_of(&resource.spec, &before).is_none() {
-                    // The account is not in the spec any more.
-                    (before.business_account_id, before.unlisted_since) = (None, None);
-                }
-                if before.state == NumberState::Unregistered && resource.spec.phone_number_ids.contains(id) {
-                    // It was in an account only, and is listed now.
-                    before.state = NumberState::Pending;
                 }
                 NumberObservation::of(before)
             })
@@ -315,6 +306,22 @@ impl Observation {
         let part = |text: &Option<String>| text.clone().unwrap_or_default();
         format!("{}/{}", part(&metadata.namespace), part(&metadata.name))
     }
+}
+
+/// What the status knows of a number of the resource, as far as it holds for the present spec.
+fn known(resource: &FlowsEncryptionKey, stored: Option<&PhoneNumberStatus>, id: &String) -> PhoneNumberStatus {
+    let mut known = stored
+        .cloned()
+        .unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..PhoneNumberStatus::default() });
+    if members::account_of(&resource.spec, &known).is_none() {
+        // The account is not in the spec any more.
+        (known.business_account_id, known.unlisted_since) = (None, None);
+    }
+    if known.state == NumberState::Unregistered && resource.spec.phone_number_ids.contains(id) {
+        // The number was in an account only, and is listed now.
+        known.state = NumberState::Pending;
+    }
+    known
 }
 
 impl NumberObservation {

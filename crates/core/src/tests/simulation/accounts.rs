@@ -224,3 +224,14 @@ fn every_history_of_accounts_ends_well() {
         history.come_to_rest();
     });
 }
+
+#[test]
+fn a_key_that_only_a_lost_process_uploaded_is_known_as_ours() {
+    let mut history = History::new(0);
+    history.meta.numbers.get_mut(ACCOUNTS[0]).unwrap().insert(IDS[0], true);
+    history.reconcile(true);
+    assert!(history.meta.model.lines[IDS[0]].is_valid(1));
+    history.stage.set_key(Ok(key(2)));
+    history.reconcile(false);
+    assert_eq!(history.stage.number(IDS[0]).state, NumberState::Valid);
+}
