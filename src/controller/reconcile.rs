@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
-use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret};
 use waflows_core::proof::EndpointProof;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
@@ -57,23 +57,20 @@ fn with_rotation(
     }
 }
 
+/// The resource, and the versions of its Secrets. None if the resource is gone, or is being deleted.
+fn cached(reconciler: &Reconciler, key: &ObjectKey) -> Option<(Arc<FlowsEncryptionKey>, Vec<ObservedSecret>)> {
+    let store = reconciler.cluster.store();
+    let resource = store.resource(key).filter(|resource| resource.metadata.deletion_timestamp.is_none())?;
+    let secrets = store.referenced_secrets(&resource);
+    Some((Arc::new(resource), secrets))
+}
+
 async fn next_reconcile(
     reconciler: &Reconciler,
     key: &ObjectKey,
     fence: &WriteFence,
 ) -> Result<Option<Timestamp>, ReconcileError> {
-    let (resource, secrets) = {
-        let store = reconciler.cluster.store();
-        let Some(resource) = store.resource(key) else {
-            return Ok(None);
-        };
-        let secrets = store.referenced_secrets(&resource);
-        (resource, secrets)
-    };
-    if resource.metadata.deletion_timestamp.is_some() {
-        return Ok(None);
-    }
-    let resource = Arc::new(resource);
+    let Some((resource, secrets)) = cached(reconciler, key) else { return Ok(None) };
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(reconciler.default_check_interval);
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };

@@ -55,6 +55,7 @@ async fn a_token_that_may_not_ask_about_itself_is_left_at_that() {
     let mut spec = World::spec(&NUMBERS[..1]);
     spec["appId"] = "670000000000001".into();
     world.apply("storefront", spec).await.unwrap();
+    world.wait_until("asked again, because the app may be able to", || inspections() == 2).await;
     let told = |resource: &FlowsEncryptionKey| token_of(resource).is_some();
     let resource = world.wait("storefront", "told that nothing is known", told).await;
     assert_eq!(token_of(&resource).unwrap().inspection, TokenInspection::Unavailable);

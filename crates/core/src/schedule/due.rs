@@ -39,8 +39,8 @@ pub fn jitter(uid: &str, interval: Duration) -> Duration {
     interval / 10 * u32::from(u16::from_be_bytes([digest[0], digest[1]])) / (u32::from(u16::MAX) + 1)
 }
 
-/// Digest of the fields that affect every number: key, credentials, mode, endpoint, rotation. Does not include the list of numbers, the
-/// interval, and `suspend`.
+/// Digest of the fields that affect every number: key, credentials, app, mode, endpoint, rotation. Does not include the
+/// numbers and accounts, the interval, and `suspend`.
 pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
     let parts = (
         &spec.private_key_secret_ref,
@@ -51,9 +51,11 @@ pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
         &spec.app_secret_ref,
         spec.mode,
     );
-    let text = match (&spec.endpoint, &spec.rotation) {
-        (None, None) => serde_json::to_vec(&parts),
-        rotation => serde_json::to_vec(&(parts, rotation)),
+    let text = match ((&spec.endpoint, &spec.rotation), &spec.app_id) {
+        ((None, None), None) => serde_json::to_vec(&parts),
+        (rotation, None) => serde_json::to_vec(&(parts, rotation)),
+        // The app may be able to inspect a token that may not inspect itself.
+        (rotation, Some(app)) => serde_json::to_vec(&(parts, rotation, app)),
     };
     let text = text.unwrap_or_default();
     let digest: [u8; 32] = Sha256::digest(text).into();

@@ -65,7 +65,10 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
     let generation = observation.resource.metadata.generation.unwrap_or_default();
     let same_numbers =
         before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(members::phone_number_ids(&observation.resource));
-    let is_as_reconciled = same_numbers && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
+    let accounts = before.business_accounts.iter().map(|account| &account.id);
+    let same_accounts = accounts.eq(spec.business_accounts.iter().map(|account| &account.id));
+    let is_as_reconciled =
+        same_numbers && same_accounts && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
     let shown = conditions::find(&before.conditions, ConditionType::Ready);
     let can_stay = shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str())
         && !conditions::are_altered(&before.conditions);
