@@ -21,6 +21,10 @@ use waflows_core::store::object_key::ObjectKey;
 
 use super::report::{AccountReport, Action, NumberReport, Outcome, ResourceReport};
 
+/// `check` sends no request to the endpoint.
+const AWAITS_ENDPOINT: &str = "The number holds another valid key. The operator replaces it once every target of the endpoint \
+                              opens the key of the Secret; whether they do: waflows-operator ping.";
+
 /// The unknown inputs of an observation, and how they count.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unknowns {
@@ -207,13 +211,23 @@ impl Assessment<'_> {
         let may_upload = self.criteria.mode == Mode::Enforce
             && self.observation.key().is_some()
             && observed.ownership == Ownership::Uncontested;
+        let is_called_for = was_read && may_upload && upload_reason(number, &self.criteria).is_some();
         if is_planned {
             Action::Upload
-        } else if was_read && may_upload && upload_reason(number, &self.criteria).is_some() {
+        } else if self.awaits_endpoint(number) || is_called_for {
             Action::UploadLater
         } else {
             Action::None
         }
+    }
+
+    /// Whether the number keeps another valid key until the endpoint opens the new one.
+    fn awaits_endpoint(&self, number: &PhoneNumberStatus) -> bool {
+        let new = self.observation.inputs.as_ref().and_then(|inputs| inputs.key.as_ref().ok());
+        let is_other =
+            new.is_some_and(|new| !new.fingerprint().is_written(number.key_fingerprint.as_deref().unwrap_or_default()));
+        let is_held = self.observation.course.decision.is_some_and(|decision| !decision.allows());
+        is_held && is_other && number.is_signed() && !self.criteria.keeps_foreign_key(number)
     }
 
     fn finding(&self, observed: &NumberObservation, number: &PhoneNumberStatus, action: Action) -> Option<Finding> {
@@ -224,6 +238,13 @@ impl Assessment<'_> {
         if self.gaps.offline && number.state == NumberState::Pending {
             let message = "Meta was not asked.".to_owned();
             return Some(Finding { reason: Reason::NotAsked, message, outcome: Outcome::Fine });
+        }
+        if self.awaits_endpoint(number) {
+            return Some(Finding {
+                reason: Reason::WaitingForEndpoint,
+                message: AWAITS_ENDPOINT.to_owned(),
+                outcome: Outcome::Fine,
+            });
         }
         let reason = match trouble(number, &self.criteria) {
             Some(reason) => reason,

@@ -9,7 +9,7 @@ use waflows_core::api::text::utc;
 use super::error::VerbError;
 use super::operator::OperatorReport;
 use super::paint::Paint;
-use super::resource::{Number, Resource};
+use super::resource::{Number, NumbersText, Resource};
 use crate::cli::{ListFormat, LookArgs};
 use crate::table::{age, aligned, line, widths, wrapped};
 
@@ -164,7 +164,7 @@ impl Look {
             lines.extend(wrapped(&rotation_text(rotation), 2));
         }
         if self.has_numbers {
-            lines.extend(aligned(&number_rows(&resource.numbers, now)));
+            lines.extend(aligned(&number_rows(&resource.numbers.parsed(), now)));
         }
         let shown = if self.is_unabridged { usize::MAX } else { MAX_SHOWN };
         let mut before = None;
@@ -242,7 +242,9 @@ struct Entry<'a> {
     message: &'a str,
     suspended: bool,
     valid: &'a str,
-    phone_numbers: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<&'a RotationStatus>,
+    phone_numbers: &'a NumbersText,
 }
 
 impl<'a> List<'a> {
@@ -255,6 +257,7 @@ impl<'a> List<'a> {
             message: &resource.message,
             suspended: resource.is_suspended,
             valid: &resource.valid,
+            rotation: resource.rotation.as_ref(),
             phone_numbers: &resource.numbers,
         };
         Self { resources: resources.iter().map(entry).collect(), operators }

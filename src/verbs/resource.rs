@@ -1,6 +1,7 @@
 //! A resource as the verbs show it.
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use waflows_core::api::conditions::{ConditionType, find};
 use waflows_core::api::crd::{
@@ -47,8 +48,12 @@ pub(crate) struct Resource {
     /// The numbers that need a person.
     pub(crate) needy: Vec<Number>,
     /// All numbers, as in the status.
-    pub(crate) numbers: Value,
+    pub(crate) numbers: NumbersText,
 }
+
+/// The numbers of a status as JSON text. Parsed, thousands of them would take most of the memory of `status`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NumbersText(Box<str>);
 
 /// A number that needs a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +66,29 @@ pub(crate) struct Number {
     pub(crate) trace: Option<String>,
 }
 
+impl NumbersText {
+    fn of(numbers: Option<&Value>) -> Self {
+        Self(numbers.map(Value::to_string).unwrap_or_default().into())
+    }
+
+    /// The numbers. An empty list if there are none.
+    pub(crate) fn parsed(&self) -> Value {
+        serde_json::from_str(&self.0).unwrap_or(Value::Array(Vec::new()))
+    }
+}
+
+impl Serialize for NumbersText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.parsed().serialize(serializer)
+    }
+}
+
 impl Resource {
     /// The view of an object from the API server. Parts that cannot be read are empty, so that one bad object does not
     /// hide the others.
     pub(crate) fn of(object: PartialObject<FlowsEncryptionKey>) -> Self {
         let (metadata, spec, status) = object.into_parts();
-        let numbers = status.get("phoneNumbers").cloned().unwrap_or(Value::Array(Vec::new()));
+        let numbers = NumbersText::of(status.get("phoneNumbers"));
         let is_suspended = spec["suspend"] == true;
         let mode = spec["mode"].as_str().unwrap_or_default().to_owned();
         let generation = metadata.generation.unwrap_or_default();

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::error::VerbError;
 use super::operator::{OperatorReport, operators};
 use super::render::{Look, Table};
-use super::resource::Resource;
+use super::resource::{NumbersText, Resource};
 use super::selection::Selection;
 use crate::cli::StatusArgs;
 use crate::command_output::CommandOutput;
@@ -32,7 +32,7 @@ pub async fn status(args: &StatusArgs) -> Result<CommandOutput, VerbError> {
         needs_person |= resource.needs_person();
         if !look.needs_numbers() {
             // The largest part of a resource, which a table does not show.
-            resource.numbers.take();
+            resource.numbers = NumbersText::default();
         }
         (!args.only_bad || !resource.is_ready()).then_some(resource)
     });

@@ -1,7 +1,7 @@
 //! What Meta says, and what the operator would do about it.
 
-use graph_emulator::{Fault, FaultAction, GraphError, RateLimit, RetryAfter};
-use harness::TOKEN;
+use graph_emulator::{Fault, FaultAction, GraphError, NumberSettings, RateLimit, RetryAfter};
+use harness::{TOKEN, TestKey};
 use serde_json::json;
 
 use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, resource, resource_with, secret, token_secret};
@@ -28,6 +28,25 @@ messaging/storefront  110200345501442  Missing   upload: KeyMissing     The numb
     );
     assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
     assert_eq!(scene.emulator.counters().calls.reads, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_keeps_a_valid_key_until_the_endpoint_opens_the_new_one() {
+    let scene = Scene::with_secrets().await;
+    let endpoint = json!({"service": {"name": "flows", "path": "/flows"}});
+    scene.write("storefront.yaml", &[resource_with(&NUMBERS[..3], json!({"endpoint": endpoint}))]);
+    scene.holds_our_key(NUMBERS[0], "VALID");
+    let other = NumberSettings { public_key: Some(TestKey::generate().public_pem()), ..NumberSettings::default() };
+    scene.emulator.set_number(NUMBERS[1], other);
+    let (code, report) = scene.report(&FILES, &[]);
+    let numbers = &report["resources"][0]["phoneNumbers"];
+    let told = |number: usize| (&numbers[number]["action"], &numbers[number]["reason"]);
+    assert_eq!(told(0), (&json!("None"), &json!(null)));
+    assert_eq!(told(1), (&json!("UploadLater"), &json!("WaitingForEndpoint")), "{report}");
+    assert!(numbers[1]["message"].as_str().unwrap().contains("waflows-operator ping"), "{report}");
+    // A first key waits for nobody.
+    assert_eq!(told(2), (&json!("Upload"), &json!("KeyMissing")));
+    assert_eq!(code, 0, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

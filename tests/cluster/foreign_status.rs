@@ -25,7 +25,8 @@ async fn interfere(world: &World, status: Value) {
 }
 
 fn types(resource: &FlowsEncryptionKey) -> Vec<&str> {
-    resource.status.as_ref().unwrap().conditions.iter().map(|condition| condition.type_.as_str()).collect()
+    let conditions = resource.status.iter().flat_map(|status| &status.conditions);
+    conditions.map(|condition| condition.type_.as_str()).collect()
 }
 
 #[tokio::test]
@@ -51,6 +52,18 @@ async fn conditions_that_contradict_the_operator_s_go_at_once() {
     interfere(&world, json!({"conditions": [theirs("Reconciling"), theirs("Stalled")]})).await;
     world.wait("storefront", "the operator's alone", |resource| types(resource) == types(&before)).await;
     assert_eq!(world.emulator.counters().calls.reads, reads);
+}
+
+#[tokio::test]
+async fn a_status_that_is_deleted_is_back_at_once_without_an_upload() {
+    let world = World::new(OPERATOR, &NUMBERS).await;
+    world.set_default_secrets().await;
+    let before = world.roll_out("storefront", &NUMBERS).await;
+    let nothing = Patch::Merge(json!({"status": null}));
+    world.resources().patch_status("storefront", &PatchParams::default(), &nothing).await.unwrap();
+    let resource = world.wait("storefront", "observed", |it| types(it) == types(&before)).await;
+    assert_eq!(condition_of(&resource, ConditionType::Ready).0, "True");
+    assert_eq!(world.emulator.counters().calls.uploads, 2);
 }
 
 #[tokio::test]

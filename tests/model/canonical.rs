@@ -7,15 +7,20 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, PhoneNumberStatus};
+use waflows_core::api::crd::{
+    EndpointStatus, FlowsEncryptionKey, FlowsEncryptionKeyStatus, PhoneNumberStatus, RotationStatus,
+};
 use waflows_core::number::{Ownership, Reading};
 use waflows_core::observation::NumberObservation;
+use waflows_core::proof::{EndpointProof, TargetProof};
 use waflows_core::rollout::outcome::Outcome;
 use waflows_core::rollout::uploads::Uploads;
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::upload::{UploadAnswer, Uploaded};
 
+use crate::endpoint::Probing;
 use crate::history::{Effort, longest_wait};
+use crate::objects::LONGEST_PHASE;
 use crate::world::{Replica, Round, World};
 
 const SECOND: i64 = 1000;
@@ -24,6 +29,8 @@ const DAY: i64 = 25 * 3600 * SECOND;
 /// Backoff has reached its ceiling.
 const MOST_ATTEMPTS: i32 = 10;
 const MOST_FAILURES: i32 = 8;
+/// More refusals in a row count as so many.
+const MOST_REFUSALS: u32 = 3;
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap()
@@ -73,6 +80,7 @@ impl World {
             let stale = line.stale.map(|(key, signed, since)| (key, signed, self.age(since)));
             (line.key, line.signed, stale, line.is_down, line.is_unregistered).hash(state);
         }
+        self.targets.hash(state);
         self.hash_claims(state);
         for replica in &self.replicas {
             self.hash_replica(replica, state);
@@ -120,6 +128,7 @@ impl World {
             if !is_current {
                 self.hash_resource(known.as_deref(), state);
             }
+            self.hash_probing(&replica.probing[x], state);
             let entry = replica.queue[x];
             (entry.queued.map(|urgency| urgency as u8), entry.timer.map(|timer| self.due_in(timer))).hash(state);
             let released = replica.released[x].as_ref().filter(|(at, _)| self.age(*at) < patience);
@@ -215,23 +224,67 @@ impl World {
             last_check_time: _,
             last_successful_check_time: _,
             next_check_time: _,
-            // No resource of the model has an endpoint, so none has a rotation.
-            endpoint: _,
-            // Nor are tokens inspected.
-            token: _,
-            // Nor accounts.
+            endpoint,
+            rotation,
+            // No resource of the model has an account, and no token is inspected.
             business_accounts: _,
-            rotation: _,
+            token: _,
             phone_numbers,
             conditions,
         } = status;
         (observed_generation, observed_spec_digest, last_handled_sync_request).hash(state);
         suspended_since.is_some().hash(state);
+        hash_endpoint(endpoint.as_ref(), state);
+        self.hash_rotation(rotation.as_ref(), state);
         (public_key_fingerprint, previous_fingerprints).hash(state);
         observed_secrets.iter().for_each(|secret| (&secret.name, &secret.resource_version).hash(state));
         phone_numbers.iter().for_each(|number| self.hash_number(number, state));
         for condition in conditions {
             (&condition.type_, &condition.status, &condition.reason, condition.observed_generation).hash(state);
+        }
+    }
+
+    fn hash_rotation<H: Hasher>(&self, rotation: Option<&RotationStatus>, state: &mut H) {
+        let Some(rotation) = rotation else { return 0.hash(state) };
+        let RotationStatus {
+            phase,
+            from,
+            to,
+            from_public_key,
+            to_public_key,
+            started_time: _,
+            phase_start_time,
+            canary_valid_time,
+            until,
+            stopped,
+            last_handled_proceed_request,
+            last_handled_abort_request,
+        } = rotation;
+        (phase, from, to, from_public_key.is_some(), to_public_key.is_some()).hash(state);
+        self.age(phase_start_time.0).min(millis(LONGEST_PHASE) + SECOND).hash(state);
+        (canary_valid_time.is_some(), until.as_ref().map(|until| self.due_in(until.0))).hash(state);
+        (format!("{stopped:?}"), last_handled_proceed_request, last_handled_abort_request).hash(state);
+    }
+
+    fn hash_probing<H: Hasher>(&self, probing: &Probing, state: &mut H) {
+        let Probing { proof, asked, failures, timer } = probing;
+        (asked, (*failures).min(MOST_FAILURES), timer.map(|timer| self.due_in(timer))).hash(state);
+        proof.is_some().hash(state);
+        if let Some(proof) = proof {
+            self.hash_proof(proof, state);
+        }
+    }
+
+    fn hash_proof<H: Hasher>(&self, proof: &EndpointProof, state: &mut H) {
+        let most = millis(Waits::default().before_key_is_lost());
+        (proof.key.to_string(), proof.other_key.map(|key| key.to_string())).hash(state);
+        for TargetProof { target: _, finding, other, unknown_key: _, refusals } in proof.targets() {
+            (finding.outcome.is_proof(), other.map(|other| other.outcome.is_proof())).hash(state);
+            for refusals in refusals {
+                let age = |time: Timestamp| self.age(time).min(most + SECOND);
+                let lasted = refusals.since.map(|since| millis(proof.at.duration_since(since).unsigned_abs()) >= most);
+                (refusals.count.min(MOST_REFUSALS), refusals.since.map(age), lasted).hash(state);
+            }
         }
     }
 
@@ -272,4 +325,23 @@ impl World {
         }
         error.as_ref().map(|error| (error.call, error.http_status)).hash(state);
     }
+}
+
+/// Times do not count.
+fn hash_endpoint<H: Hasher>(endpoint: Option<&EndpointStatus>, state: &mut H) {
+    let Some(endpoint) = endpoint else { return 0.hash(state) };
+    let EndpointStatus {
+        public_key_fingerprint,
+        targets,
+        opens_key_in_use,
+        opens_new_key,
+        recovers_clients,
+        outcome,
+        http_status,
+        failing,
+        last_probe_time: _,
+    } = endpoint;
+    (public_key_fingerprint, targets, opens_key_in_use, opens_new_key, recovers_clients).hash(state);
+    (format!("{outcome:?}"), http_status).hash(state);
+    failing.iter().for_each(|it| (&it.target, format!("{:?}", it.outcome)).hash(state));
 }

@@ -9,6 +9,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use crate::environment::{Fate, STEP};
 use crate::history::Violation;
+use crate::objects::second_key;
 use crate::rest::{CachedResource, steps_to_rest};
 use crate::setup::Setup;
 use crate::world::{CALL_TIMEOUT, World};
@@ -19,29 +20,94 @@ pub(crate) const COMES_TO_REST: &str = "comes to rest";
 /// One step. Numbers stand for a process, a resource (`x`) or a phone number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    Begin { replica: usize, x: usize },
-    Send { replica: usize, x: usize },
-    Arrive { replica: usize, x: usize, lags: bool },
-    GiveUp { replica: usize, x: usize },
-    Answer { replica: usize, x: usize },
-    Finish { replica: usize, x: usize },
-    Crash { replica: usize },
-    Elect { replica: usize, fate: Fate },
-    Learn { replica: usize, x: usize },
+    Begin {
+        replica: usize,
+        x: usize,
+    },
+    Send {
+        replica: usize,
+        x: usize,
+    },
+    Arrive {
+        replica: usize,
+        x: usize,
+        lags: bool,
+    },
+    GiveUp {
+        replica: usize,
+        x: usize,
+    },
+    Answer {
+        replica: usize,
+        x: usize,
+    },
+    Finish {
+        replica: usize,
+        x: usize,
+    },
+    Probe {
+        replica: usize,
+        x: usize,
+    },
+    Crash {
+        replica: usize,
+    },
+    Elect {
+        replica: usize,
+        fate: Fate,
+    },
+    Learn {
+        replica: usize,
+        x: usize,
+    },
     ArriveLate,
     Vanish,
     Pass,
-    CatchUp { number: usize },
-    WriteForeign { number: usize },
-    LoseSignature { number: usize },
-    Outage { number: usize },
-    Recover { number: usize },
-    Deregister { number: usize },
-    SetKey { x: usize, key: Option<usize> },
-    ToggleSuspend { x: usize },
-    ToggleMode { x: usize },
-    RequestSync { x: usize },
-    Delete { x: usize },
+    CatchUp {
+        number: usize,
+    },
+    WriteForeign {
+        number: usize,
+    },
+    LoseSignature {
+        number: usize,
+    },
+    Outage {
+        number: usize,
+    },
+    Recover {
+        number: usize,
+    },
+    Deregister {
+        number: usize,
+    },
+    /// With the first key of the resource, and with the second.
+    ChangeKeys {
+        target: usize,
+        keys: [bool; 2],
+    },
+    Abort {
+        x: usize,
+    },
+    Proceed {
+        x: usize,
+    },
+    SetKey {
+        x: usize,
+        key: Option<usize>,
+    },
+    ToggleSuspend {
+        x: usize,
+    },
+    ToggleMode {
+        x: usize,
+    },
+    RequestSync {
+        x: usize,
+    },
+    Delete {
+        x: usize,
+    },
 }
 
 /// The model of a setup.
@@ -87,6 +153,9 @@ impl Operator {
     fn moves_of_process(&self, world: &World, replica: usize, actions: &mut Vec<Action>) {
         for x in 0..world.resources.len() {
             self.moves_of_round(world, replica, x, actions);
+            if world.replicas[replica].probing[x].is_due(world.now) {
+                actions.push(Action::Probe { replica, x });
+            }
             if world.is_behind(replica, x) {
                 actions.push(Action::Learn { replica, x });
             }
@@ -121,6 +190,17 @@ impl Operator {
         }
     }
 
+    fn moves_of_endpoint(world: &World, actions: &mut Vec<Action>) {
+        if world.budget.key_changes == 0 {
+            return;
+        }
+        for (target, opened) in world.targets.iter().enumerate() {
+            let now = [0, second_key(0)].map(|key| opened.contains(&key));
+            let others = [[true, false], [false, true], [true, true]].into_iter().filter(|keys| *keys != now);
+            actions.extend(others.map(|keys| Action::ChangeKeys { target, keys }));
+        }
+    }
+
     fn moves_of_people(&self, world: &World, actions: &mut Vec<Action>) {
         let budget = &world.budget;
         for (x, resource) in world.resources.iter().enumerate() {
@@ -132,11 +212,13 @@ impl Operator {
                 (budget.mode_changes > 0, Action::ToggleMode { x }),
                 (budget.sync_requests > 0, Action::RequestSync { x }),
                 (budget.deletions > 0, Action::Delete { x }),
+                (budget.aborts > 0, Action::Abort { x }),
+                (budget.proceeds > 0, Action::Proceed { x }),
             ];
             actions.extend(possible.into_iter().filter(|(is_so, _)| *is_so).map(|(_, action)| action));
             // Its own first key, its own second key, and what the other resource has.
             let mut keys: Vec<_> =
-                [x, x + 2].into_iter().chain(world.keys.iter().filter_map(|(key, _)| *key)).collect();
+                [x, second_key(x)].into_iter().chain(world.keys.iter().filter_map(|(key, _)| *key)).collect();
             keys.sort_unstable();
             keys.dedup();
             match world.keys[x].0 {
@@ -182,6 +264,7 @@ impl Operator {
                 }
                 world.answer(setup, replica, x);
             }
+            Action::Probe { replica, x } => world.probe(setup, replica, x),
             Action::Finish { replica, x } => world.finish(setup, replica, x),
             Action::Crash { replica } => {
                 world.budget.crashes -= 1;
@@ -220,6 +303,9 @@ impl Operator {
             Action::ToggleMode { .. } => &mut budget.mode_changes,
             Action::RequestSync { .. } => &mut budget.sync_requests,
             Action::Delete { .. } => &mut budget.deletions,
+            Action::ChangeKeys { .. } => &mut budget.key_changes,
+            Action::Abort { .. } => &mut budget.aborts,
+            Action::Proceed { .. } => &mut budget.proceeds,
             _ => &mut 1,
         };
         *left -= 1;
@@ -235,6 +321,9 @@ impl Operator {
             Action::ToggleMode { x } => world.toggle_mode(x),
             Action::RequestSync { x } => world.request_sync(x),
             Action::Delete { x } => world.delete(x),
+            Action::ChangeKeys { target, keys } => world.change_keys(target, keys),
+            Action::Abort { x } => world.abort(x),
+            Action::Proceed { x } => world.proceed(x),
             _ => unreachable!("no disturbance: {action:?}"),
         }
     }
@@ -268,6 +357,7 @@ impl Model for Operator {
             actions.push(Action::Pass);
         }
         self.moves_of_meta(world, actions);
+        Self::moves_of_endpoint(world, actions);
         self.moves_of_people(world, actions);
     }
 
@@ -284,6 +374,7 @@ impl Model for Operator {
             UploadOfOther,
             ForbiddenUpload,
             UploadOfOldKey,
+            UnprovenKey,
             NeedlessUpload,
             UntriedKey,
             FalseReady,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{RoundMode, TimestampRound, Unit};
-use waflows_core::api::crd::{FlowsEncryptionKey, Mode, SYNC_ANNOTATION};
+use jiff::{RoundMode, TimestampRound};
+use waflows_core::api::crd::{ABORT_ANNOTATION, FlowsEncryptionKey, Mode, PROCEED_ANNOTATION, SYNC_ANNOTATION};
 use waflows_core::queue::Urgency;
 use waflows_operator::leader::election::{Action as Step, Outcome};
 use waflows_operator::leader::record::{Claim, Record};
 
-use crate::objects::{FOREIGN, key_secret, secret_metadata, secrets};
+use crate::objects::{FOREIGN, key_secret, second_key, secret_metadata, secrets};
 use crate::round::{renew_version, uploaded_key};
 use crate::setup::Setup;
 use crate::world::{Entry, Ghost, LATEST_ARRIVAL, LONGEST_LAG, World};
@@ -85,10 +85,28 @@ impl World {
     }
 
     pub(crate) fn request_sync(&mut self, x: usize) {
-        let value = self.budget.sync_requests.to_string();
+        self.annotate(x, SYNC_ANNOTATION, self.budget.sync_requests);
+    }
+
+    pub(crate) fn abort(&mut self, x: usize) {
+        self.annotate(x, ABORT_ANNOTATION, self.budget.aborts);
+    }
+
+    pub(crate) fn proceed(&mut self, x: usize) {
+        self.annotate(x, PROCEED_ANNOTATION, self.budget.proceeds);
+    }
+
+    fn annotate(&mut self, x: usize, annotation: &str, value: u8) {
         self.edit(x, |resource| {
-            resource.metadata.annotations.get_or_insert_default().insert(SYNC_ANNOTATION.into(), value);
+            resource.metadata.annotations.get_or_insert_default().insert(annotation.into(), value.to_string());
         });
+    }
+
+    /// A pod of the endpoint is replaced by one with other keys.
+    pub(crate) fn change_keys(&mut self, target: usize, keys: [bool; 2]) {
+        let keys = [0, second_key(0)].into_iter().zip(keys).filter(|(_, has)| *has).map(|(key, _)| key);
+        self.targets[target] = keys.collect();
+        self.history.call_for_all();
     }
 
     pub(crate) fn delete(&mut self, x: usize) {
@@ -143,13 +161,13 @@ impl World {
         let timers = self.replicas.iter().flat_map(|replica| replica.queue.iter().filter_map(|entry| entry.timer));
         let ghost = self.ghost.iter().map(|ghost| ghost.sent + LATEST_ARRIVAL);
         let lags = self.lines.iter().filter_map(|line| Some(line.stale?.2 + LONGEST_LAG));
-        timers.chain(ghost).chain(lags).filter(|at| *at > self.now).min()
+        let probes = self.replicas.iter().flat_map(|replica| replica.probing.iter().filter_map(|it| it.timer));
+        timers.chain(probes).chain(ghost).chain(lags).filter(|at| *at > self.now).min()
     }
 
     /// Time goes by.
     pub(crate) fn pass_until(&mut self, time: jiff::Timestamp) {
-        // Stored times have no fractions of a second, so the model's have none.
-        let round = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
+        let round = TimestampRound::new().smallest(self.grain).mode(RoundMode::Ceil);
         let now = time.round(round).unwrap();
         self.now = now;
         for line in &mut self.lines {
@@ -166,7 +184,8 @@ impl World {
     pub(crate) fn is_busy(&self) -> bool {
         self.replicas.iter().any(|replica| {
             let is_ready = replica.queue.iter().any(|entry| entry.is_ready(self.now));
-            is_ready || replica.rounds.iter().any(Option::is_some)
+            let has_probe = replica.probing.iter().any(|probing| probing.is_due(self.now));
+            is_ready || has_probe || replica.rounds.iter().any(Option::is_some)
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::objects::FOREIGN;
+use crate::objects::{FOREIGN, key_number};
 use crate::setup::Setup;
 use crate::world::{Shown, World};
 
@@ -24,6 +24,8 @@ pub(crate) enum Violation {
     UploadOfOldKey,
     /// An upload began that nothing called for, or too soon after the one before.
     NeedlessUpload,
+    /// A valid key was replaced by a key that the endpoint was not proven to open.
+    UnprovenKey,
     /// A key went to a second number while the first one that held it was not VALID.
     UntriedKey,
     /// Ready was written as True, and some number's last answer was another.
@@ -113,7 +115,8 @@ impl World {
             (self.is_follower(replica), Violation::UploadOfFollower),
             (self.owner(number).is_some_and(|owner| owner != x), Violation::UploadOfOther),
             (!self.is_permitted(x), Violation::ForbiddenUpload),
-            (self.keys[x].0 != Some(key), Violation::UploadOfOldKey),
+            (self.keys[x].0 != Some(key) && !self.keeps_old_key(x, key), Violation::UploadOfOldKey),
+            (self.is_unproven(replica, x, number, key), Violation::UnprovenKey),
             (self.is_needless(x, number, key), Violation::NeedlessUpload),
             (self.is_untried(x, number, key), Violation::UntriedKey),
         ];
@@ -148,6 +151,18 @@ impl World {
         });
         // Names are in the order of the resources.
         claims.min().map(|(_, x)| x)
+    }
+
+    /// Whether the numbers should hold this key for now, whatever is in the Secret.
+    fn keeps_old_key(&self, x: usize, key: usize) -> bool {
+        let rotation = self.resources[x].as_ref().and_then(|resource| resource.status.as_ref()?.rotation.as_ref());
+        rotation.is_some_and(|it| it.phase.keeps_old_key() && key_number(&it.from) == Some(key))
+    }
+
+    /// Whether the number last showed another valid key, and the process has no proof that the endpoint opens this key.
+    fn is_unproven(&self, replica: usize, x: usize, number: usize, key: usize) -> bool {
+        let has_other = self.history.told[x][number].is_some_and(|(told, signed)| signed && told != Some(key));
+        !self.targets.is_empty() && has_other && !self.replicas[replica].probing[x].has_proven(key)
     }
 
     fn is_needless(&self, x: usize, number: usize, key: usize) -> bool {
@@ -188,7 +203,7 @@ impl World {
         let Some(resource) = &self.resources[x] else { return };
         let Some(status) = &resource.status else { return };
         let is = |kind: &str| status.conditions.iter().any(|c| c.type_ == kind && c.status == "True");
-        let shows = status.public_key_fingerprint.as_deref().and_then(crate::objects::key_number);
+        let shows = status.public_key_fingerprint.as_deref().and_then(key_number);
         let is_told = |id: &String| {
             let number = id.parse::<usize>().unwrap();
             shows.is_some_and(|key| key != FOREIGN && self.history.told[x][number] == Some((Some(key), true)))

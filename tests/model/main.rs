@@ -1,7 +1,7 @@
 //! Exhaustive model checking of the operator's decisions: every order of everything that may happen, within bounds.
 //!
 //! A [`world::World`] is what the API server stores, what Meta holds, and what each process has in memory. [`environment`]
-//! has what may happen in it. [`round`] drives the operator's own `Reconcile`, `Store` and `Election`, one step at a time.
+//! has what may happen in it, and [`endpoint`] what answers with which keys. [`round`] drives the operator's own `Reconcile`, `Store` and `Election`, one step at a time.
 //! The `stateright` crate visits every state, breadth first, so that a trace is a shortest one. In each state it asks for
 //!
 //! - safety: no [`history::Violation`] happened;
@@ -20,6 +20,7 @@
 
 mod canonical;
 mod checker;
+mod endpoint;
 mod environment;
 mod history;
 mod objects;
@@ -63,6 +64,12 @@ hold! {
     late_uploads,
     unregistered,
     rotation,
+    endpoint,
+    endpoint_crash,
+    endpoint_drift,
+    endpoint_two_numbers,
+    endpoint_people,
+    endpoint_rotations,
     missing_secret,
     modes,
     contested,
@@ -94,6 +101,8 @@ mod broken {
         rotation_is_noticed_late: rotation, IgnoreChanges => "UploadOfOldKey";
         no_lease_expires: replicas, IgnoreExpiry => "UploadOfFollower";
         followers_write: replicas, WriteAsFollower => "WriteOfFollower";
+        nobody_asks_the_endpoint: endpoint_crash, IgnoreEndpoint => "UnprovenKey";
+        the_endpoint_is_asked_once: endpoint_crash, ProbeOnce => COMES_TO_REST;
         no_key_is_tried: rotation, SkipCanary => "UntriedKey";
         success_is_valid: unregistered, TrustUploads => "FalseReady";
         ready_stays: drift, KeepReady => "FalseReady";

@@ -1,12 +1,15 @@
 //! The objects of the model: two resources, their Secrets, and keys.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use harness::objects::typed_spec;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
-use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, ObservedSecret, SecretKeyRef};
+use waflows_core::api::crd::{
+    Endpoint, EndpointService, FlowsEncryptionKey, FlowsEncryptionKeyStatus, ObservedSecret, Rotation, SecretKeyRef,
+};
 use waflows_core::meta::{ErrorClass, GraphError, Reported, ReportedKey};
 use waflows_core::store::object_key::ObjectKey;
 use waflows_key::PublicKey;
@@ -18,6 +21,10 @@ const NAMESPACE: &str = "messaging";
 const NAMES: [&str; 2] = ["storefront", "support"];
 const KEY_SECRETS: [&str; 2] = ["storefront-key", "support-key"];
 const TOKEN_SECRET: &str = "meta-token";
+const OVERLAP: &str = "2m";
+const PROGRESS_DEADLINE: &str = "2m";
+/// Nothing follows from how much longer ago a phase began.
+pub(crate) const LONGEST_PHASE: Duration = Duration::from_secs(2 * 60);
 
 /// `{}` stands for two characters in the middle of the modulus.
 const PEM: &str = include_str!("../../crates/core/tests/key-template.pem");
@@ -29,6 +36,11 @@ static KEYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
 /// The n-th of ten keys.
 pub(crate) fn key(n: usize) -> &'static PublicKey {
     &KEYS[n]
+}
+
+/// The key that a resource's Secret may get in place of its first one, which has the number of the resource.
+pub(crate) fn second_key(resource: usize) -> usize {
+    resource + 2
 }
 
 /// Which of the ten keys has this fingerprint.
@@ -57,10 +69,16 @@ pub(crate) fn resource_number(key: &ObjectKey) -> usize {
 }
 
 /// A new resource that lists some numbers.
-pub(crate) fn resource(resource: usize, numbers: &[usize]) -> FlowsEncryptionKey {
+pub(crate) fn resource(resource: usize, numbers: &[usize], has_endpoint: bool) -> FlowsEncryptionKey {
     let reference = |name: &str| SecretKeyRef { name: name.into(), key: "value".into() };
     let numbers = numbers.iter().map(|number| id(*number)).collect();
-    let spec = typed_spec(reference(KEY_SECRETS[resource]), reference(TOKEN_SECRET), numbers);
+    let mut spec = typed_spec(reference(KEY_SECRETS[resource]), reference(TOKEN_SECRET), numbers);
+    if has_endpoint {
+        let service = EndpointService { name: "flows".into(), ..EndpointService::default() };
+        spec.endpoint = Some(Endpoint { service: Some(service), ..Endpoint::default() });
+        let (overlap, progress_deadline) = (Some(OVERLAP.into()), Some(PROGRESS_DEADLINE.into()));
+        spec.rotation = Some(Rotation { overlap, progress_deadline, ..Rotation::default() });
+    }
     let mut object = FlowsEncryptionKey::new(NAMES[resource], spec);
     object.metadata.namespace = Some(NAMESPACE.into());
     // Decides on the jitter. With the same for both, their checks do not drift apart for ever.

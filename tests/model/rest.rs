@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
-use waflows_core::api::crd::{FlowsEncryptionKey, Mode, NumberState, PhoneNumberStatus};
+use waflows_core::api::crd::{FlowsEncryptionKey, Mode, NumberState, PhoneNumberStatus, RotationStatus};
 
 use crate::environment::{Fate, STEP};
+use crate::objects::key_number;
 use crate::setup::Setup;
 use crate::world::World;
 
@@ -110,6 +111,10 @@ fn settle(setup: &Setup, world: &mut World, replica: usize) {
 
 /// The next round, or the next wait.
 fn advance(setup: &Setup, world: &mut World) -> Result<(), String> {
+    if let Some(x) = (0..world.resources.len()).find(|x| world.replicas[0].probing[*x].is_due(world.now)) {
+        world.probe(setup, 0, x);
+        return Ok(());
+    }
     match (0..world.resources.len()).find(|x| world.replicas[0].queue[*x].is_ready(world.now)) {
         Some(x) => {
             world.begin(setup, 0, x);
@@ -181,12 +186,46 @@ fn is_at_rest(setup: &Setup, world: &World) -> Result<(), String> {
         for number in &status.phone_numbers {
             check_number(setup, world, x, resource, number)?;
         }
+        if let Some(rotation) = awaited(resource) {
+            check_wait(world, x, rotation)?;
+            continue;
+        }
         let all_valid = status.phone_numbers.iter().all(|number| number.state == NumberState::Valid);
         if all_valid != (ready.status == "True") {
             return Err(format!("resource {x}: all valid is {all_valid} and Ready is {}", ready.status));
         }
     }
     Ok(())
+}
+
+/// The numbers keep the old key only where the endpoint does not open the new one, or where the rotation was stopped.
+fn check_wait(world: &World, x: usize, rotation: &RotationStatus) -> Result<(), String> {
+    let is_open = world.keys[x].0.is_some_and(|key| world.targets.iter().all(|opened| opened.contains(&key)));
+    match is_open && rotation.stopped.is_none() {
+        true => Err(format!("resource {x} is {:?} though the endpoint opens the new key", rotation.phase)),
+        false => Ok(()),
+    }
+}
+
+/// Whether the number keeps what it holds, because the endpoint does not open what the number should hold.
+fn must_stay(world: &World, number: &PhoneNumberStatus, rotation: &RotationStatus) -> bool {
+    let opens = |key: &str| key_number(key).is_some_and(|key| world.targets.iter().all(|opened| opened.contains(&key)));
+    match number.key_fingerprint.as_ref() {
+        Some(held) if *held == rotation.from => true,
+        Some(held) => *held == rotation.to && !opens(&rotation.from),
+        None => false,
+    }
+}
+
+/// The rotation of a resource whose numbers keep the old key.
+fn awaited(resource: &FlowsEncryptionKey) -> Option<&RotationStatus> {
+    resource.status.as_ref()?.rotation_under_way().filter(|rotation| rotation.phase.keeps_old_key())
+}
+
+/// The key that the numbers should hold for now.
+fn expected(world: &World, x: usize, resource: &FlowsEncryptionKey) -> Option<usize> {
+    let kept = awaited(resource).map(|rotation| key_number(&rotation.from));
+    kept.unwrap_or(world.keys[x].0)
 }
 
 fn check_number(
@@ -198,7 +237,7 @@ fn check_number(
 ) -> Result<(), String> {
     let n: usize = number.phone_number_id.parse().unwrap();
     let line = &world.lines[n];
-    let is_valid = world.keys[x].0.is_some_and(|key| line.is_valid(key));
+    let is_valid = expected(world, x, resource).is_some_and(|key| line.is_valid(key));
     let is_so = match number.state {
         NumberState::Valid => is_valid,
         NumberState::Conflict => world.owner(n).is_some_and(|owner| owner != x),
@@ -207,7 +246,8 @@ fn check_number(
             !is_valid && setup.budget.foreign_writes - world.budget.foreign_writes >= WRITES_OF_A_CONTEST
         }
         NumberState::Missing | NumberState::Foreign | NumberState::Outdated | NumberState::Mismatch => {
-            resource.spec.mode == Mode::Observe && !is_valid
+            let is_kept = awaited(resource).is_some_and(|it| must_stay(world, number, it));
+            is_kept || (resource.spec.mode == Mode::Observe && !is_valid)
         }
         NumberState::Pending
         | NumberState::Unreported

@@ -17,6 +17,7 @@ use waflows_core::schedule::due::Due;
 use waflows_core::store::store::Change;
 use waflows_core::upload::{UploadAnswer, UploadReason};
 
+use crate::endpoint::open_everything;
 use crate::objects::{key, key_number, object_key, reported, resource_number, secrets, transient};
 use crate::setup::{Mutation, Setup};
 use crate::world::{CALL_TIMEOUT, Entry, InFlight, Replica, Round, World};
@@ -46,6 +47,7 @@ impl World {
         // The same as `store.resource`, and far faster than to unpack it.
         let Some(resource) = self.replicas[replica].known[x].clone() else { return };
         let due = work_due(&store, &resource, &store.referenced_secrets(&resource), setup.interval, self.now);
+        let due = self.due_with_endpoint(setup, replica, x, due);
         let work = match due {
             Due::Later(next) => {
                 self.replicas[replica].queue[x].timer = next;
@@ -54,7 +56,11 @@ impl World {
             Due::Now(work) => work,
         };
         let settings = Settings { interval: setup.interval, waits: setup.waits(), owes_status: false };
-        let reconcile = Reconcile::new(resource, work, settings, self.now);
+        let mut proof = self.replicas[replica].probing[x].proof.clone();
+        if setup.has(Mutation::IgnoreEndpoint) {
+            proof.iter_mut().for_each(|proof| open_everything(Arc::make_mut(proof)));
+        }
+        let reconcile = Reconcile::new(resource, work, settings, self.now).with_proof(proof);
         let round = Round { reconcile, in_flight: None, is_revoked: false, is_orphaned: false };
         self.replicas[replica].rounds[x] = Some(round);
         while let Some(action) = self.next_before_uploads(replica, x) {
@@ -205,7 +211,8 @@ impl World {
             uploaded.iter().for_each(|id| self.history.call_for(id.parse().unwrap()));
         }
         self.end(replica, x);
-        if is_stored && next.is_some() {
+        if is_stored {
+            self.follow(setup, replica, x);
             self.replicas[replica].queue[x].timer = next;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Unit;
 use waflows_core::schedule::backoff::Waits;
 use waflows_operator::leader::Timing;
 
@@ -14,8 +15,12 @@ pub(crate) struct Setup {
     pub(crate) numbers: usize,
     /// Two compete for the Lease; one is alone.
     pub(crate) replicas: usize,
+    /// Pods of the Flow endpoint; none for resources without `endpoint`.
+    pub(crate) targets: usize,
     /// The check interval.
     pub(crate) interval: Duration,
+    /// Time goes by in whole units of this. A coarse one keeps the states few where there are many timers.
+    pub(crate) grain: Unit,
     pub(crate) budget: Budget,
     /// What is broken on purpose.
     pub(crate) mutation: Option<Mutation>,
@@ -54,6 +59,12 @@ pub(crate) struct Budget {
     pub(crate) late_arrivals: u8,
     /// A renewal of the Lease fails, with or without effect.
     pub(crate) failed_renewals: u8,
+    /// A pod of the endpoint gets a key, loses one, or exchanges one for the other.
+    pub(crate) key_changes: u8,
+    /// The annotation asks to stop the rotation.
+    pub(crate) aborts: u8,
+    /// The annotation asks to go on with the rotation.
+    pub(crate) proceeds: u8,
     /// Steps of five seconds that go by while processes have work to do; only with two of them.
     pub(crate) steps: u8,
 }
@@ -71,6 +82,10 @@ pub(crate) enum Mutation {
     IgnoreExpiry,
     /// A leader that lost the Lease still writes.
     WriteAsFollower,
+    /// Every answer of the endpoint is taken for a proof.
+    IgnoreEndpoint,
+    /// The endpoint is asked once in the life of a process.
+    ProbeOnce,
     /// A new key goes to all numbers at once.
     SkipCanary,
     /// An upload that was answered counts as VALID.
@@ -96,8 +111,11 @@ impl Setup {
             resources: resources.iter().map(|numbers| numbers.to_vec()).collect(),
             numbers,
             replicas: 1,
+            targets: 0,
             // The window in which replaced keys count is then four intervals, not 24.
             interval: Duration::from_secs(6 * 3600),
+            // Stored times have no fractions of a second.
+            grain: Unit::Second,
             budget: Budget::default(),
             mutation: None,
         }
@@ -126,11 +144,14 @@ impl Setup {
             lost_answers,
             late_arrivals,
             failed_renewals,
+            key_changes,
+            aborts,
+            proceeds,
             steps,
         } = &mut self.budget;
         let faults = [foreign_writes, lost_signatures, rotations, removals, suspensions, mode_changes, sync_requests];
         let ends = [deletions, crashes, outages, deregistrations, lags, lost_answers, late_arrivals];
-        for count in faults.into_iter().chain(ends).chain([failed_renewals, steps]) {
+        for count in faults.into_iter().chain(ends).chain([failed_renewals, key_changes, aborts, proceeds, steps]) {
             *count += u8::from(*count > 0);
         }
         self

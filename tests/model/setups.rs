@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Unit;
+
 use crate::setup::{Budget, Setup};
 
 const NONE: Budget = Budget {
@@ -20,6 +22,9 @@ const NONE: Budget = Budget {
     lost_answers: 0,
     late_arrivals: 0,
     failed_renewals: 0,
+    key_changes: 0,
+    aborts: 0,
+    proceeds: 0,
     steps: 0,
 };
 
@@ -61,6 +66,48 @@ pub(crate) fn unregistered() -> Setup {
 pub(crate) fn rotation() -> Setup {
     let budget = Budget { rotations: 1, crashes: 1, deregistrations: 1, ..NONE };
     Setup::new("rotation", &[&[0, 1]]).within(budget)
+}
+
+/// Numbers whose endpoint is asked before a valid key is replaced.
+fn with_endpoint(name: &'static str, numbers: &[usize], targets: usize, budget: Budget) -> Setup {
+    let interval = Duration::from_secs(3 * 60);
+    Setup { targets, interval, grain: Unit::Minute, ..Setup::new(name, &[numbers]).within(budget) }
+}
+
+/// Two pods get a new key by and by, or in place of the old one, or lose one again.
+pub(crate) fn endpoint() -> Setup {
+    let budget = Budget { rotations: 1, key_changes: 2, ..NONE };
+    with_endpoint("endpoint", &[0], 2, budget)
+}
+
+/// The endpoint and the Secret change under a process that crashes.
+pub(crate) fn endpoint_crash() -> Setup {
+    let budget = Budget { rotations: 1, key_changes: 1, crashes: 1, ..NONE };
+    with_endpoint("endpoint and a crash", &[0], 1, budget)
+}
+
+/// A number loses its signature while the endpoint changes.
+pub(crate) fn endpoint_drift() -> Setup {
+    let budget = Budget { rotations: 1, key_changes: 1, lost_signatures: 1, ..NONE };
+    with_endpoint("endpoint and a lost signature", &[0], 1, budget)
+}
+
+/// Two numbers, between which the endpoint may change.
+pub(crate) fn endpoint_two_numbers() -> Setup {
+    let budget = Budget { rotations: 1, key_changes: 2, ..NONE };
+    with_endpoint("endpoint of two numbers", &[0, 1], 1, budget)
+}
+
+/// People stop a rotation, and let one go on.
+pub(crate) fn endpoint_people() -> Setup {
+    let budget = Budget { rotations: 1, key_changes: 1, aborts: 1, proceeds: 1, ..NONE };
+    with_endpoint("endpoint and people", &[0], 1, budget)
+}
+
+/// The key changes again, or comes back, while the endpoint follows.
+pub(crate) fn endpoint_rotations() -> Setup {
+    let budget = Budget { rotations: 2, key_changes: 1, ..NONE };
+    with_endpoint("endpoint and two rotations", &[0], 1, budget)
 }
 
 /// The Secret goes and comes back while the key changes.

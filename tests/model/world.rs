@@ -1,10 +1,11 @@
 //! A state of the model: what the API server stores, what Meta holds, and what every process of the operator has in
 //! its memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::queue::Urgency;
 use waflows_core::reconcile::machine::Reconcile;
@@ -14,6 +15,7 @@ use waflows_core::store::store::Store;
 use waflows_operator::leader::election::Election;
 use waflows_operator::leader::record::Record;
 
+use crate::endpoint::Probing;
 use crate::environment::Fate;
 use crate::history::History;
 use crate::objects::{id, origin, resource, secret_metadata, secrets};
@@ -33,11 +35,15 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     /// The check interval.
     pub(crate) interval: Duration,
+    /// Time goes by in whole units of this.
+    pub(crate) grain: Unit,
     /// The resources as the API server has them; none once deleted.
     pub(crate) resources: Vec<Option<Arc<FlowsEncryptionKey>>>,
     /// The key in each resource's Secret, and the Secret's version.
     pub(crate) keys: Vec<(Option<usize>, u32)>,
     pub(crate) lines: Vec<Line>,
+    /// The pods of the Flow endpoint, with the keys that each opens.
+    pub(crate) targets: Vec<BTreeSet<usize>>,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) lease: Option<Record>,
     /// An upload whose sender does not wait for it any more.
@@ -82,6 +88,8 @@ pub(crate) struct Replica {
     pub(crate) known: Vec<Option<Arc<FlowsEncryptionKey>>>,
     /// When each resource last lost numbers that others list, and its key then: what the index keeps of it is private.
     pub(crate) released: Vec<Option<(Timestamp, Option<String>)>>,
+    /// What is known of each resource's endpoint.
+    pub(crate) probing: Vec<Probing>,
     /// By resource.
     pub(crate) queue: Vec<Entry>,
     /// By resource.
@@ -127,14 +135,17 @@ pub(crate) struct InFlight {
 impl World {
     /// New resources, numbers without keys, processes that have just listed everything.
     pub(crate) fn new(setup: &Setup) -> Self {
-        let resources: Vec<_> =
-            setup.resources.iter().enumerate().map(|(x, numbers)| Some(Arc::new(resource(x, numbers)))).collect();
+        let made = |(x, numbers): (usize, &Vec<usize>)| Some(Arc::new(resource(x, numbers, setup.targets > 0)));
+        let resources: Vec<_> = setup.resources.iter().enumerate().map(made).collect();
         let mut world = Self {
             now: origin(),
             interval: setup.interval,
+            grain: setup.grain,
             keys: (0..resources.len()).map(|x| (Some(x), 1)).collect(),
             resources,
             lines: vec![Line::default(); setup.numbers],
+            // The endpoint was given the key before the resource was.
+            targets: vec![BTreeSet::from([0]); setup.targets],
             replicas: Vec::new(),
             lease: None,
             ghost: None,
@@ -168,6 +179,7 @@ impl World {
             store: Arc::new(store),
             known: self.resources.clone(),
             released: vec![None; self.resources.len()],
+            probing: vec![Probing::default(); self.resources.len()],
             queue: vec![Entry { queued: Some(Urgency::Due), timer: None }; self.resources.len()],
             rounds: vec![None; self.resources.len()],
         }

@@ -62,7 +62,7 @@ impl Scenario {
             let after = Duration::from_millis(random.gen_range(0..1200));
             (after, Trouble::draw(&mut random, &NUMBERS[..numbers]))
         });
-        let troubles = troubles.collect();
+        let troubles = without_losses_after_deletion(troubles);
         let setup = Setup { seed, numbers, replicas, spare: replicas, gate: Some("Required"), rotation };
         Self { setup, lags, operator_first: random.gen_bool(0.7), troubles }
     }
@@ -93,6 +93,17 @@ impl Trouble {
             _ => Self::DeletedStatus,
         }
     }
+}
+
+/// The troubles, without signatures that are lost after the status was deleted. A number without a signature gets the key of
+/// the Secret, whatever the endpoint says; only the status tells that the key which the number holds is the resource's own.
+fn without_losses_after_deletion(troubles: impl Iterator<Item = (Duration, Trouble)>) -> Vec<(Duration, Trouble)> {
+    let mut is_deleted = false;
+    let is_possible = |(_, trouble): &(Duration, Trouble)| {
+        is_deleted |= matches!(trouble, Trouble::DeletedStatus);
+        !(is_deleted && matches!(trouble, Trouble::LostSignature(_)))
+    };
+    troubles.filter(is_possible).collect()
 }
 
 /// A fault of the operator's calls to Meta that passes.

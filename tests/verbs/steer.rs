@@ -56,6 +56,10 @@ async fn a_rotation_waits_for_the_endpoint_and_obeys() {
     let shown = verb_in(&world, &["status", "storefront", "-o", "wide"]).stdout;
     let line = shown.lines().find(|line| line.starts_with("  Rotation: Staged, from sha256:"));
     assert!(line.is_some_and(|line| line.len() <= 100), "{shown}");
+    let listed = verb_in(&world, &["status", "storefront", "-o", "json"]).json();
+    let rotation = &listed["resources"][0]["rotation"];
+    assert_eq!((&rotation["phase"], &rotation["from"]), (&json!("Staged"), &json!(old.fingerprint)), "{listed}");
+    assert!(rotation.get("fromPublicKey").is_none(), "{listed}");
     let aborted = verb_in(&world, &["abort", "storefront"]);
     assert!(aborted.code == 0 && aborted.stdout.contains("RolledBack, 2/2 valid"), "{aborted:?}");
     let ended = waiting.join().unwrap();

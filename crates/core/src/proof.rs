@@ -46,8 +46,10 @@ pub struct TargetProof {
 /// Answers in a row that a target lacks a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Refusals {
-    count: u32,
-    since: Option<Timestamp>,
+    /// Count of these answers.
+    pub count: u32,
+    /// Time of the first one. None if there is none.
+    pub since: Option<Timestamp>,
 }
 
 impl Refusals {

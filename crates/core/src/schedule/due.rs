@@ -80,11 +80,15 @@ pub fn is_resumed(resource: &FlowsEncryptionKey) -> bool {
     was_suspended && !resource.spec.is_suspended()
 }
 
+/// Whether the status is about the present generation.
+pub fn is_observed(resource: &FlowsEncryptionKey) -> bool {
+    resource.status.as_ref().and_then(|status| status.observed_generation) == resource.metadata.generation
+}
+
 /// Whether somebody else altered the conditions in the status.
 pub fn is_altered(resource: &FlowsEncryptionKey) -> bool {
-    resource.status.as_ref().is_some_and(|status| {
-        status.observed_generation == resource.metadata.generation && conditions::are_altered(&status.conditions)
-    })
+    let are_altered = |status: &FlowsEncryptionKeyStatus| conditions::are_altered(&status.conditions);
+    is_observed(resource) && resource.status.as_ref().is_some_and(are_altered)
 }
 
 /// The work of a reconcile that is needed now. By default nothing is read, and the reconcile only writes the status.
@@ -149,7 +153,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let nothing_yet = FlowsEncryptionKeyStatus::default();
     let status = resource.status.as_ref().unwrap_or(&nothing_yet);
     let spec = &resource.spec;
-    let is_observed = status.observed_generation == resource.metadata.generation;
+    let is_observed = is_observed(resource);
     if spec.is_suspended() {
         let is_told = is_observed && status.suspended_since.is_some() && !is_altered(resource);
         return if is_told { Due::Later(None) } else { Due::Now(Work::default()) };

@@ -9,7 +9,7 @@ use waflows_key::Fingerprint;
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, REQUEST_ANNOTATIONS};
 use crate::api::members;
-use crate::schedule::due::{is_altered, request};
+use crate::schedule::due::{is_altered, is_observed, request};
 use crate::store::resource_summary::ResourceSummary;
 
 /// A resource as last seen. Fields that every event is compared with are unpacked. The whole object, which only its own
@@ -24,6 +24,8 @@ pub struct CachedResource {
     is_being_deleted: bool,
     /// The values of [`REQUEST_ANNOTATIONS`]; None if there are none.
     requests: Option<Box<[Option<String>; REQUEST_ANNOTATIONS.len()]>>,
+    /// Whether the status is about this generation. False also if somebody deleted the status.
+    is_observed: bool,
     /// Whether somebody else changed the conditions in the status.
     is_altered: bool,
     /// `metadata.creationTimestamp`
@@ -74,6 +76,7 @@ impl CachedResource {
             version: version(metadata),
             is_being_deleted: metadata.deletion_timestamp.is_some(),
             requests: requests(resource),
+            is_observed: is_observed(resource),
             is_altered: is_altered(resource),
             created: metadata.creation_timestamp.as_ref().map(|time| time.0),
             fingerprint: resource.status.as_ref().and_then(FlowsEncryptionKeyStatus::fingerprint),
@@ -107,13 +110,14 @@ impl CachedResource {
             && self.version.zip(version(metadata)).is_some_and(|(known, other)| other <= known)
     }
 
-    /// Whether someone recreated or deleted the object, changed its spec or a request by annotation, or altered the
-    /// conditions in the status. Other changes of status or metadata do not count.
+    /// Whether someone recreated or deleted the object, changed its spec or a request by annotation, deleted the status,
+    /// or altered the conditions in the status. Other changes of status or metadata do not count.
     pub fn spec_changed(&self, before: &Self) -> bool {
         !self.is_same_object(before)
             || self.generation != before.generation
             || self.is_being_deleted != before.is_being_deleted
             || self.requests != before.requests
+            || (!self.is_observed && before.is_observed)
             || (self.is_altered && !before.is_altered)
     }
 
@@ -254,6 +258,20 @@ mod tests {
             change(&mut resource);
             assert_eq!(CachedResource::of(&resource).spec_changed(&before), asks, "{name}");
         }
+    }
+
+    /// The API server puts the default of the definition in the place of a deleted status.
+    #[test]
+    fn a_deleted_status_asks_for_more() {
+        let observed = |generation| {
+            let mut resource = resource();
+            let status = FlowsEncryptionKeyStatus { observed_generation: generation, ..Default::default() };
+            resource.status = Some(status);
+            CachedResource::of(&resource)
+        };
+        let (written, default) = (observed(Some(1)), observed(Some(-1)));
+        assert!(default.spec_changed(&written) && !default.spec_changed(&default));
+        assert!(!CachedResource { is_altered: false, ..written }.spec_changed(&default), "the operator's first status");
     }
 
     #[test]

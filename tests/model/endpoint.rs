@@ -1,0 +1,146 @@
+//! The Flow endpoint, and what a process knows of it. A proof is taken at one moment, so that the endpoint may change at
+//! any moment after it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret};
+use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
+use waflows_core::proof::{EndpointProof, ProbeKeys, TargetProof};
+use waflows_core::queue::Urgency;
+use waflows_core::rollout::rotation::Outlook;
+use waflows_core::schedule::due::Due;
+
+use crate::objects::{key, key_number};
+use crate::setup::{Mutation, Setup};
+use crate::world::World;
+
+/// What a process knows of the endpoint of one resource.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Probing {
+    pub(crate) proof: Option<Arc<EndpointProof>>,
+    pub(crate) asked: Option<Asked>,
+    /// Incomplete proofs in a row.
+    pub(crate) failures: i32,
+    pub(crate) timer: Option<Timestamp>,
+}
+
+/// What a proof rests on. If any of it changes, the endpoint is asked at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    generation: Option<i64>,
+    key: Option<String>,
+    rotation: Option<[String; 2]>,
+    /// Names and versions.
+    secrets: Vec<(String, String)>,
+}
+
+impl Asked {
+    fn of(resource: &FlowsEncryptionKey) -> Option<Self> {
+        let status = resource.status.as_ref().filter(|status| status.public_key.is_some())?;
+        let rotation = status.rotation_under_way();
+        Some(Self {
+            generation: resource.metadata.generation,
+            key: status.public_key_fingerprint.clone(),
+            rotation: rotation.map(|rotation| [rotation.from.clone(), rotation.to.clone()]),
+            secrets: status.observed_secrets.iter().map(version).collect(),
+        })
+    }
+}
+
+impl Probing {
+    /// Whether the endpoint is to be asked now.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.timer.is_some_and(|timer| timer <= now)
+    }
+
+    /// Whether every target opened the key when it was last asked.
+    pub(crate) fn has_proven(&self, number: usize) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.tally(*key(number).fingerprint()).is_open())
+    }
+}
+
+fn version(secret: &ObservedSecret) -> (String, String) {
+    (secret.name.clone(), secret.resource_version.clone())
+}
+
+fn finding(keys: &BTreeSet<usize>, asked: Option<usize>) -> ProbeFinding {
+    match asked.is_some_and(|key| keys.contains(&key)) {
+        true => ProbeFinding::answered(ProbeOutcome::Proven, 200),
+        false => ProbeFinding::answered(ProbeOutcome::WrongKey, 421),
+    }
+}
+
+/// As if every target opened every key.
+pub(crate) fn open_everything(proof: &mut EndpointProof) {
+    for target in proof.targets.iter_mut().flatten() {
+        target.finding = ProbeFinding::answered(ProbeOutcome::Proven, 200);
+        target.other = target.other.map(|_| target.finding);
+    }
+}
+
+impl World {
+    /// What there is to do for a resource, where the resource and its Secrets alone call for `due`.
+    pub(crate) fn due_with_endpoint(&mut self, setup: &Setup, replica: usize, x: usize, due: Due) -> Due {
+        let Some(resource) = self.replicas[replica].known[x].clone().filter(|it| it.spec.has_rotations()) else {
+            return due;
+        };
+        let proof = self.replicas[replica].probing[x].proof.clone();
+        let due = Outlook::new(Arc::clone(&resource), proof, setup.waits(), self.now).due(due);
+        let is_rotating = resource.status.as_ref().is_some_and(|status| status.rotation_under_way().is_some());
+        if matches!(due, Due::Later(_)) && is_rotating && self.replicas[replica].probing[x].asked.is_none() {
+            self.follow(setup, replica, x);
+        }
+        due
+    }
+
+    /// A reconcile has stored the resource. If what a proof rests on has changed, the endpoint is asked at once.
+    pub(crate) fn follow(&mut self, setup: &Setup, replica: usize, x: usize) {
+        if setup.targets == 0 {
+            return;
+        }
+        let asked = self.replicas[replica].known[x].as_deref().and_then(Asked::of);
+        let now = self.now;
+        let probing = &mut self.replicas[replica].probing[x];
+        if asked.is_none() {
+            *probing = Probing::default();
+        } else if probing.asked != asked {
+            let is_first = probing.asked.is_none() || !setup.has(Mutation::ProbeOnce);
+            (probing.asked, probing.failures, probing.timer) = (asked, 0, is_first.then_some(now));
+        }
+    }
+
+    /// The process asks the endpoint.
+    pub(crate) fn probe(&mut self, setup: &Setup, replica: usize, x: usize) {
+        let now = self.now;
+        self.replicas[replica].probing[x].timer = None;
+        let Some(resource) = self.replicas[replica].known[x].clone() else { return };
+        let Some(status) = &resource.status else { return };
+        let Some(keys) = ProbeKeys::of(status) else { return };
+        let number = |key: &waflows_key::PublicKey| key_number(&key.fingerprint().to_string());
+        let targets = self.targets.iter().enumerate().map(|(target, opened)| TargetProof {
+            target: format!("pod/flows-{target}"),
+            finding: finding(opened, number(&keys.key)),
+            other: keys.other.as_ref().map(|other| finding(opened, number(other))),
+            unknown_key: Some(finding(opened, None)),
+            refusals: Default::default(),
+        });
+        let other_key = keys.other.as_ref().map(|other| *other.fingerprint());
+        let proof = EndpointProof { key: *keys.key.fingerprint(), other_key, targets: Ok(targets.collect()), at: now };
+        let probing = &mut self.replicas[replica].probing[x];
+        let proof = Arc::new(proof.after(probing.proof.as_deref()));
+        probing.failures = if proof.is_complete() { 0 } else { probing.failures.saturating_add(1) };
+        let is_news = probing.proof.as_ref().is_none_or(|before| !before.agrees_with(&proof));
+        let rotation = status.rotation_under_way();
+        let wait = proof.next_probe_after(probing.failures, rotation, setup.interval, &setup.waits());
+        probing.timer = (!setup.has(Mutation::ProbeOnce)).then_some(now + wait);
+        probing.proof = Some(Arc::clone(&proof));
+        let holds_uploads = rotation.is_some() && !proof.is_complete();
+        if is_news && holds_uploads {
+            self.enqueue(replica, x, Urgency::Changed);
+        } else if is_news || Outlook::new(resource, Some(proof), setup.waits(), now).may_go_on() {
+            self.enqueue(replica, x, Urgency::Due);
+        }
+    }
+}
