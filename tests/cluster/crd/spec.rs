@@ -120,7 +120,7 @@ async fn accounts_are_up_to_twenty_ids_each_of_them_once() {
     assert_refused(vec![
         (accounts(json!([])), "spec.businessAccounts", "should have at least 1 items"),
         (accounts(many(21)), "spec.businessAccounts", "must have at most 20 items"),
-        (accounts(json!([{"id": "1"}, {"id": "1"}])), "spec.businessAccounts", "duplicate entries for key"),
+        (accounts(json!([{"id": "1"}, {"id": "1"}])), "spec.businessAccounts", "Duplicate value"),
         (accounts(json!([{"id": "+1"}])), "spec.businessAccounts[0].id", "should match"),
         (accounts(json!([{"id": "1", "adopt": "Some"}])), "spec.businessAccounts[0].adopt", "Unsupported value"),
         (with(json!({"appId": "an app"})), "spec.appId", "should match"),

@@ -7,7 +7,7 @@ use fastrand::Rng;
 
 use super::super::meta::{Line, Meta, Model};
 use super::super::*;
-use crate::api::crd::{AccountState, Adopt, BusinessAccount};
+use crate::api::crd::{AccountState, Adopt, BusinessAccount, Rotation};
 use crate::api::members;
 use crate::discovery::listing::{ListedNumber, Listing};
 
@@ -234,4 +234,17 @@ fn a_key_that_only_a_lost_process_uploaded_is_known_as_ours() {
     history.stage.set_key(Ok(key(2)));
     history.reconcile(false);
     assert_eq!(history.stage.number(IDS[0]).state, NumberState::Valid);
+}
+
+#[test]
+fn a_key_of_somebody_else_that_stays_begins_no_rotation() {
+    let mut history = History::new(0);
+    history.stage.edit(|spec| spec.rotation = Some(Rotation::default()));
+    history.meta.numbers.get_mut(ACCOUNTS[0]).unwrap().extend([(IDS[0], true), (IDS[1], true)]);
+    history.meta.model.line(IDS[0]).set(Some(FOREIGN), Some("VALID"));
+    history.reconcile(false);
+    assert_eq!(history.stage.status().rotation, None);
+    let states = [IDS[0], IDS[1]].map(|id| history.stage.number(id).state);
+    assert_eq!(states, [NumberState::Foreign, NumberState::Valid]);
+    assert_eq!(history.stage.ready(), "NumberNotAdopted");
 }
