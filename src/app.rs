@@ -15,6 +15,7 @@ use waflows_core::store::store::Store;
 
 use crate::cli::{EndpointArgs, GraphArgs, RunArgs};
 use crate::controller::event_publisher::EventPublisher;
+use crate::controller::inspector::Inspector;
 use crate::controller::shared_secrets::SecretReader;
 use crate::controller::status_writer::FIELD_MANAGER;
 use crate::controller::watch::Scope;
@@ -175,7 +176,9 @@ fn controller(
     let inquirer =
         Inquirer { client: client.clone(), policy: endpoint_policy(args), waits, metrics: Arc::clone(&metrics) };
     let prober = Prober::new(Arc::clone(&cluster), inquirer, waits, args.default_check_interval);
+    let inspector = Inspector::new(Arc::clone(&cluster), graph.reader(), args.token_inspection);
     let reconciler = Reconciler {
+        inspector: Arc::new(inspector),
         prober: Arc::new(prober),
         secrets: SecretReader::new(client.clone(), Arc::clone(&cluster)),
         cluster,

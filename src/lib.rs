@@ -7,10 +7,10 @@
 //! - [`leader`]: leader election, so that only one replica writes
 //! - [`health`]: liveness and readiness; [`metrics`]: the counters for Prometheus
 //! - [`endpoint`]: the client of Flow endpoints, and the words for their answers
+//! - [`check`], [`inspect`], [`numbers`], [`ping`], [`ready`] and [`token`]: the subcommands that change nothing
 //! - [`verbs`]: the subcommands for every day, which read and change resources
-//! - [`check`], [`inspect`], [`ping`] and [`ready`]: the subcommands that change nothing
 //! - [`completion`], [`json_schema`], [`plugin`]: shells, editors and kubectl
-//! - [`app`], [`cli`], [`command_output`], [`selector`], [`server`], [`telemetry`]: the process
+//! - [`app`], [`cli`], [`command_output`], [`given_credentials`], [`selector`], [`server`], [`telemetry`]: the process
 
 mod apiserver;
 pub mod app;
@@ -20,6 +20,7 @@ pub mod command_output;
 pub mod completion;
 pub mod controller;
 pub mod endpoint;
+pub mod given_credentials;
 pub mod graph;
 pub mod health;
 mod input_file;
@@ -27,6 +28,7 @@ pub mod inspect;
 pub mod json_schema;
 pub mod leader;
 pub mod metrics;
+pub mod numbers;
 mod outbound;
 pub mod ping;
 pub mod plugin;
@@ -36,4 +38,5 @@ pub mod server;
 mod sieve;
 mod table;
 pub mod telemetry;
+pub mod token;
 pub mod verbs;

@@ -11,7 +11,7 @@ use waflows_operator::command_output::CommandOutput;
 use waflows_operator::completion;
 use waflows_operator::json_schema::json_schema;
 use waflows_operator::plugin::CalledAs;
-use waflows_operator::{app, check, inspect, ping, ready, verbs};
+use waflows_operator::{app, check, inspect, numbers, ping, ready, token, verbs};
 
 /// Exit code for wrong usage, the same as clap's. Also the exit code of a command that reached no verdict.
 const WRONG_USAGE: u8 = 2;
@@ -79,8 +79,10 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Check(args) => runtime()?.block_on(check::run(&args))?,
         Command::Inspect(args) => inspect::run(&args)?,
+        Command::Numbers(args) => runtime()?.block_on(numbers::run(&args))?,
         Command::Ping(args) => runtime()?.block_on(ping::run(&args))?,
         Command::Ready(args) => runtime()?.block_on(ready::run(&args))?,
+        Command::Token(args) => runtime()?.block_on(token::run(&args))?,
         Command::Status(args) => runtime()?.block_on(verbs::status(&args))?,
         Command::Sync(args) => runtime()?.block_on(verbs::sync(&args))?,
         Command::Wait(args) => runtime()?.block_on(verbs::wait(&args))?,

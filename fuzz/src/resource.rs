@@ -7,10 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use waflows_core::api::conditions::{ConditionReason, ConditionType, Reason, are_altered};
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, ObservedSecret};
+use waflows_core::api::members;
 use waflows_core::api::text::truncate;
+use waflows_core::discovery::listing::{ListedNumber, Listing};
 use waflows_core::meta::{ErrorClass, GraphError, RateLimitScope, Reported, ReportedKey};
 use waflows_core::number::{Ownership, Reading};
-use waflows_core::observation::{Inputs, NumberReading, Observation};
+use waflows_core::observation::{AccountListing, Inputs, NumberReading, Observation};
 use waflows_core::reconcile::action::{Action, End, Event};
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::rollout::plan::{Plan, Upload, plan};
@@ -73,7 +75,14 @@ fn parse(text: &[u8]) -> Option<FlowsEncryptionKey> {
 /// What the schema asks of `phoneNumberIds`: the bound of a status rests upon it.
 fn is_admitted(resource: &FlowsEncryptionKey) -> bool {
     let ids = &resource.spec.phone_number_ids;
-    (1..=500).contains(&ids.len())
+    let accounts = &resource.spec.business_accounts;
+    let stored = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
+    let has_accounts = !accounts.is_empty();
+    let is_id = |id: &String| id.len() <= 20;
+    (usize::from(!has_accounts)..=500).contains(&ids.len())
+        && accounts.len() <= 20
+        && accounts.iter().all(|account| is_id(&account.id))
+        && (!has_accounts || stored.iter().all(|number| is_id(&number.phone_number_id)))
         && ids.iter().all(|id| id.len() <= 20)
         && ids.iter().collect::<BTreeSet<_>>().len() == ids.len()
 }
@@ -83,7 +92,7 @@ fn check_known(resource: &FlowsEncryptionKey) {
     let value = |resource: &FlowsEncryptionKey| serde_json::to_value(resource).expect("JSON");
     assert_eq!(value(&known.resource()), value(resource), "a resource is remembered as it is");
     assert!(!known.spec_changed(&known));
-    assert_eq!(known.numbers.len(), resource.spec.phone_number_ids.len());
+    assert_eq!(known.numbers.len(), members::count(resource));
     known.owned().for_each(|id| assert!(known.owned_since(id).is_some()));
 }
 
@@ -136,6 +145,9 @@ impl Driver<'_, '_> {
                 let credentials = if choices.one_in(8) { Err(choices.verdict()) } else { Ok(()) };
                 Event::SecretsRead(Inputs { key, credentials, secrets: self.secrets.clone() })
             }
+            Action::ListAccount { position, .. } => {
+                Event::AccountListed(AccountListing { position, listing: choices.listing(now), refusal })
+            }
             Action::ReadNumber { position, .. } => {
                 Event::NumberRead(NumberReading { position, reading: choices.reading(now), refusal })
             }
@@ -186,7 +198,8 @@ fn check_plan(observation: &Observation, plan: &Plan) {
 
 fn check_status(observation: &Observation, status: &FlowsEncryptionKeyStatus) {
     let ids = status.phone_numbers.iter().map(|number| &number.phone_number_id);
-    assert!(ids.eq(&observation.resource.spec.phone_number_ids), "every number of the spec, in its order");
+    let known = observation.numbers.iter().map(|number| &number.before.phone_number_id);
+    assert!(ids.eq(known), "every number of the resource, in its order");
     let count = |kind: ConditionType| status.conditions.iter().filter(|c| c.type_ == kind.as_str()).count();
     for kind in [ConditionType::Ready, ConditionType::KeyLoaded, ConditionType::TokenAccepted] {
         assert_eq!(count(kind), 1, "{kind:?}");
@@ -262,6 +275,27 @@ impl Choices<'_> {
             _ => return Reading::Failed { error: self.error(), at },
         };
         Reading::Answered { reported: Reported { key, signature_status: status, public_key: None }, at }
+    }
+
+    fn listing(&mut self, at: Timestamp) -> Listing {
+        match self.next() % 4 {
+            0 => Listing::NotAsked,
+            1 => Listing::Failed { error: self.error(), at },
+            2 => Listing::Held { limit: self.one_in(2).then(|| self.error()), until: at + HOUR },
+            _ => {
+                // Up to twice as many numbers as a resource may have, some of them with an ID that is none.
+                let count = usize::from(self.next()) * 4;
+                let status = ["CONNECTED", "PENDING", ""][usize::from(self.next() % 3)];
+                let number = |n: usize| ListedNumber {
+                    id: if n % 50 == 49 { "<html>".repeat(n) } else { n.to_string() },
+                    display_phone_number: None,
+                    verified_name: None,
+                    status: Some(status.to_owned()).filter(|status| !status.is_empty()),
+                    host_platform: None,
+                };
+                Listing::Complete { numbers: (0..count).map(number).collect(), at }
+            }
+        }
     }
 
     fn upload_answer(&mut self, now: Timestamp) -> UploadAnswer {

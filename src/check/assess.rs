@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use waflows_core::api::conditions::{self, ConditionType, ReadyEffect, Reason};
 use waflows_core::api::crd::{
-    FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus, SecretKeyRef,
+    BusinessAccountStatus, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus,
+    SecretKeyRef,
 };
+use waflows_core::discovery::account;
 use waflows_core::number::{Criteria, Ownership, Reading, upload_reason};
 use waflows_core::observation::{NumberObservation, Observation};
 use waflows_core::reconcile::machine::Reconcile;
@@ -17,7 +19,7 @@ use waflows_core::status::summarize::summarize;
 use waflows_core::status::trouble::trouble;
 use waflows_core::store::object_key::ObjectKey;
 
-use super::report::{Action, NumberReport, Outcome, ResourceReport};
+use super::report::{AccountReport, Action, NumberReport, Outcome, ResourceReport};
 
 /// `check` sends no request to the endpoint.
 const AWAITS_ENDPOINT: &str = "The number holds another valid key. The operator replaces it once every target of the endpoint \
@@ -55,13 +57,16 @@ pub(super) fn assess(reconcile: &Reconcile, origin: &str, gaps: &Unknowns) -> Re
     let numbers = if is_suspended { stored() } else { status.phone_numbers };
     let phone_numbers: Vec<_> =
         observation.numbers.iter().zip(numbers).map(|(observed, number)| assessment.number(observed, number)).collect();
+    let business_accounts: Vec<_> = status.business_accounts.iter().map(|known| assessment.account(known)).collect();
+    let of_accounts = business_accounts.iter().map(|account| account.outcome);
     let key = ObjectKey::of(&observation.resource.metadata);
     ResourceReport {
         namespace: key.namespace.to_string(),
         name: key.name.to_string(),
         origin: origin.to_owned(),
-        outcome: phone_numbers.iter().map(|number| number.outcome).max().unwrap_or_default(),
+        outcome: phone_numbers.iter().map(|number| number.outcome).chain(of_accounts).max().unwrap_or_default(),
         public_key_fingerprint: observation.key().map(|key| key.fingerprint().to_string()),
+        business_accounts,
         phone_numbers,
     }
 }
@@ -173,6 +178,33 @@ impl Assessment<'_> {
         }
     }
 
+    /// An account whose list says something, or that could not be listed because of the Secrets.
+    fn account(&self, status: &BusinessAccountStatus) -> AccountReport {
+        let Observation { interval, now, resource, .. } = self.observation;
+        let trouble = account::trouble(status, *interval, *now).filter(|_| !resource.spec.is_suspended());
+        let finding = match (&self.general, trouble) {
+            (_, None) => None,
+            (Some(general), Some(_)) => Some(general.clone()),
+            (None, Some(_)) if self.gaps.offline => Some(Finding {
+                reason: Reason::NotAsked,
+                message: "Meta was not asked.".to_owned(),
+                outcome: Outcome::Fine,
+            }),
+            (None, Some(trouble)) => Some(Finding {
+                reason: trouble.reason,
+                message: status.message.clone(),
+                outcome: outcome_of(trouble.reason),
+            }),
+        };
+        AccountReport {
+            id: status.id.clone(),
+            state: status.state,
+            reason: finding.as_ref().map(|finding| finding.reason.as_str()),
+            outcome: finding.as_ref().map_or(Outcome::Fine, |finding| finding.outcome),
+            message: finding.map(|finding| finding.message).unwrap_or_default(),
+        }
+    }
+
     fn action(&self, observed: &NumberObservation, number: &PhoneNumberStatus) -> Action {
         let is_planned = self.plan.uploads.iter().any(|upload| upload.phone_number_id == number.phone_number_id);
         let was_read = matches!(observed.reading, Reading::Answered { .. });
@@ -195,7 +227,7 @@ impl Assessment<'_> {
         let is_other =
             new.is_some_and(|new| !new.fingerprint().is_written(number.key_fingerprint.as_deref().unwrap_or_default()));
         let is_held = self.observation.course.decision.is_some_and(|decision| !decision.allows());
-        is_held && is_other && number.is_signed()
+        is_held && is_other && number.is_signed() && !self.criteria.keeps_foreign_key(number)
     }
 
     fn finding(&self, observed: &NumberObservation, number: &PhoneNumberStatus, action: Action) -> Option<Finding> {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use waflows_core::api::conditions::Reason;
 use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::api::members;
 use waflows_core::number::Reading;
 use waflows_core::observation::Observation;
 use waflows_core::reconcile::action::{Action, Event};
@@ -28,7 +29,7 @@ use super::manifests::SecretManifest;
 use super::progress::Progress;
 use super::report::{Problem, ResourceReport};
 use crate::controller::fence::WriteFence;
-use crate::controller::reads::{Caller, read_number};
+use crate::controller::reads::{Caller, list_account, read_number};
 use crate::controller::secrets::{self, Fetched, Opened};
 use crate::graph;
 use crate::leader::Leader;
@@ -77,8 +78,8 @@ struct Observed {
 /// Examines every subject; without asking Meta where there is no reader.
 pub(super) async fn examine(input: &CheckInput, graph: Option<&graph::Reader>, progress: &Progress<'_>) -> Examined {
     let fence = WriteFence::new(CancellationToken::new(), Leader::alone().acquired().await);
-    let specs = input.subjects.iter().map(|subject| &subject.resource.spec).filter(|spec| !spec.is_suspended());
-    progress.begin(specs.map(|spec| spec.phone_number_ids.len()).sum());
+    let resources = input.subjects.iter().map(|subject| &subject.resource).filter(|it| !it.spec.is_suspended());
+    progress.begin(resources.map(|resource| members::count(resource)).sum());
     let observing = input.subjects.iter().map(|subject| observe(input, subject, graph, &fence, progress));
     let mut observed: Vec<Observed> = futures::stream::iter(observing).buffered(PARALLEL_RESOURCES).collect().await;
     settle_owners(input, &mut observed);
@@ -126,15 +127,15 @@ async fn observe(
     match graph.zip(credentials).filter(|_| reconcile.observation().can_ask()) {
         Some((graph, credentials)) => {
             let caller = Caller { credentials, resource: reconcile.observation().resource_name() };
-            read_numbers(&mut reconcile, graph, &Arc::new(caller), fence, progress).await;
+            ask(&mut reconcile, graph, &Arc::new(caller), fence, progress).await;
         }
-        None => progress.leave_out(resource.spec.phone_number_ids.len()),
+        None => progress.leave_out(members::count(resource)),
     }
     Observed { reconcile, gaps, problems }
 }
 
-/// Asks Meta for all numbers. Everything that follows is foreseen, and not done.
-async fn read_numbers(
+/// Asks Meta for all accounts and numbers. Everything that follows is foreseen, and not done.
+async fn ask(
     reconcile: &mut Reconcile,
     graph: &graph::Reader,
     caller: &Arc<Caller>,
@@ -142,13 +143,29 @@ async fn read_numbers(
     progress: &Progress<'_>,
 ) {
     let mut under_way = FuturesUnordered::new();
+    let mut known = reconcile.observation().numbers.len();
     loop {
-        while let Some(Action::ReadNumber { position, phone_number_id }) = reconcile.next(Timestamp::now()) {
-            under_way.push(read_number(graph.clone(), Some(Arc::clone(caller)), fence, position, phone_number_id));
+        while let Some(action) = reconcile.next(Timestamp::now()) {
+            let (graph, caller) = (graph.clone(), Some(Arc::clone(caller)));
+            let call = match action {
+                Action::ListAccount { position, account_id } => {
+                    list_account(graph, caller, fence, position, account_id).map(Event::AccountListed).boxed()
+                }
+                Action::ReadNumber { position, phone_number_id } => {
+                    read_number(graph, caller, fence, position, phone_number_id).map(Event::NumberRead).boxed()
+                }
+                _ => break,
+            };
+            under_way.push(call);
         }
-        let Some(reading) = under_way.next().await else { return };
-        progress.step();
-        reconcile.handle(Event::NumberRead(reading), Timestamp::now());
+        let found = reconcile.observation().numbers.len();
+        progress.more(found.saturating_sub(known));
+        known = known.max(found);
+        let Some(event) = under_way.next().await else { return };
+        if let Event::NumberRead(_) = event {
+            progress.step();
+        }
+        reconcile.handle(event, Timestamp::now());
     }
 }
 

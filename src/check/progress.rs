@@ -35,6 +35,11 @@ impl<'a> Progress<'a> {
         self.change(|line| line.total = numbers);
     }
 
+    /// Adds numbers that were found on the way.
+    pub(super) fn more(&self, numbers: usize) {
+        self.change(|line| line.total += numbers);
+    }
+
     /// Counts a number as done.
     pub(super) fn step(&self) {
         self.change(|line| line.answered += 1);
@@ -92,11 +97,19 @@ mod tests {
             progress.begin(3);
             progress.step();
             progress.leave_out(1);
+            progress.more(2);
         });
         let lines: Vec<_> = lines.split(CLEAR).collect();
         assert_eq!(
             lines,
-            ["", "asking Meta: 0 of 3 numbers", "asking Meta: 1 of 3 numbers", "asking Meta: 1 of 2 numbers", ""]
+            [
+                "",
+                "asking Meta: 0 of 3 numbers",
+                "asking Meta: 1 of 3 numbers",
+                "asking Meta: 1 of 2 numbers",
+                "asking Meta: 1 of 4 numbers",
+                ""
+            ]
         );
     }
 

@@ -1,7 +1,8 @@
 //! The report of `check`, printed as a table or as JSON. docs/check.md describes both.
 
 use serde::Serialize;
-use waflows_core::api::crd::{FlowsEncryptionKey, NumberError, NumberState};
+use waflows_core::api::crd::{AccountState, FlowsEncryptionKey, NumberError, NumberState};
+use waflows_core::api::members;
 use waflows_core::store::object_key::ObjectKey;
 
 /// The reason for resources that the operator does not select. Not a condition reason: the status of such a resource
@@ -65,13 +66,34 @@ pub struct ResourceReport {
     pub name: String,
     /// File and document, or `cluster`.
     pub origin: String,
-    /// The worst outcome of the resource's numbers.
+    /// The worst outcome of the resource's numbers and accounts.
     pub outcome: Outcome,
     /// Fingerprint of the key that the numbers must hold. Absent if the key could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_key_fingerprint: Option<String>,
-    /// Every number, in the order of the spec.
+    /// Every WhatsApp Business Account, in the order of the spec. Absent if the resource has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub business_accounts: Vec<AccountReport>,
+    /// Every number: the listed ones in the order of the spec, then those that were found in an account.
     pub phone_numbers: Vec<NumberReport>,
+}
+
+/// One WhatsApp Business Account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountReport {
+    /// The ID of the account.
+    pub id: String,
+    /// The state that the status would show now.
+    pub state: AccountState,
+    /// A reason of docs/conditions.md. Absent if nothing is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// The verdict about the account.
+    pub outcome: Outcome,
+    /// What to know or do. Absent if empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// One phone number.
@@ -143,7 +165,8 @@ impl ResourceReport {
             origin,
             outcome: Outcome::ActionNeeded,
             public_key_fingerprint: None,
-            phone_numbers: resource.spec.phone_number_ids.iter().map(number).collect(),
+            business_accounts: Vec::new(),
+            phone_numbers: members::phone_number_ids(resource).into_iter().map(number).collect(),
         }
     }
 }
@@ -209,6 +232,7 @@ pub(super) mod tests {
             origin: "a.yaml, document 1".into(),
             outcome: numbers.iter().map(|number| number.outcome).max().unwrap_or_default(),
             public_key_fingerprint: None,
+            business_accounts: Vec::new(),
             phone_numbers: numbers,
         };
         Report::new(vec![resource], problems)

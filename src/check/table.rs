@@ -1,6 +1,6 @@
 //! Prints a report as a table. Several numbers of a resource with the same result share a row.
 
-use super::report::{Action, NumberReport, Outcome, Problem, Report, ResourceReport};
+use super::report::{AccountReport, Action, NumberReport, Outcome, Problem, Report, ResourceReport};
 use crate::table::aligned;
 
 /// Number of phone number IDs that a row names.
@@ -23,7 +23,16 @@ fn resource_rows(resource: &ResourceReport) -> Vec<[String; 5]> {
             None => groups.push(vec![number]),
         }
     }
-    groups.iter().filter_map(|group| row(resource, group)).collect()
+    let accounts = resource.business_accounts.iter().filter(|account| account.reason.is_some());
+    let numbers = groups.iter().filter_map(|group| row(resource, group));
+    accounts.map(|account| account_row(resource, account)).chain(numbers).collect()
+}
+
+/// An account about which there is something to say.
+fn account_row(resource: &ResourceReport, account: &AccountReport) -> [String; 5] {
+    let name = format!("{}/{}", resource.namespace, resource.name);
+    let action = format!("none: {}", account.reason.unwrap_or_default());
+    [name, format!("account {}", account.id), format!("{:?}", account.state), action, account.message.clone()]
 }
 
 /// Whether both numbers have the same result and can share a row.

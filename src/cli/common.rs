@@ -5,7 +5,7 @@ use clap::ValueEnum;
 /// Group heading in `--help`.
 pub(super) const KUBERNETES: &str = "Kubernetes";
 
-/// Output formats of `check`, `inspect` and `ping`.
+/// Output formats of `inspect`, `ping`, `token` and `version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// For people.

@@ -2,11 +2,14 @@
 
 mod check;
 mod common;
+mod credentials;
 mod endpoint;
 mod graph;
 mod inspect;
+mod numbers;
 mod ping;
 mod ready;
+mod token;
 pub mod verbs;
 mod words;
 
@@ -21,11 +24,14 @@ use clap_complete::Shell;
 pub use check::{CheckArgs, CheckFormat};
 use common::KUBERNETES;
 pub use common::{LogFormat, OutputFormat};
+pub use credentials::CredentialArgs;
 pub use endpoint::EndpointArgs;
 pub use graph::GraphArgs;
 pub use inspect::InspectArgs;
+pub use numbers::{NumbersArgs, NumbersFormat};
 pub use ping::PingArgs;
 pub use ready::ReadyArgs;
+pub use token::TokenArgs;
 pub use verbs::{
     ChangeArgs, ClusterArgs, Color, CompletionShell, CrdArgs, CrdFormat, ListFormat, LookArgs, OneArgs, ReportArgs,
     RotateArgs, SelectArgs, StatusArgs, SteerArgs, SyncArgs, VersionArgs, WaitArgs,
@@ -56,6 +62,7 @@ Examples:
   waflows-operator check -f storefront.yaml -f secrets.yaml
   waflows-operator inspect private.pem
   waflows-operator ping https://flows.example.com/flows --key private.pem
+  waflows-operator token storefront
   source <(waflows-operator completion bash)
 
 `waflows-operator COMMAND --help` explains each command.";
@@ -104,6 +111,24 @@ Examples:
     /// endpoint cannot be reached or takes more than 10 seconds, or because the command line or a file is wrong.
     #[command(after_long_help = ping::EXAMPLES)]
     Ping(PingArgs),
+    /// List the numbers of a WhatsApp Business Account, and what each holds.
+    ///
+    /// Asks Meta with a token from a file or of a resource in the cluster, and changes nothing. Prints a table, JSON, or a
+    /// FlowsEncryptionKey for the account.
+    ///
+    /// Exit code: 0 if all numbers were read; 1 if a person must correct the ID, the token or a permission; 2 if Meta does
+    /// not answer, or the command line, a file or a Secret is wrong.
+    #[command(after_long_help = numbers::EXAMPLES)]
+    Numbers(Box<NumbersArgs>),
+    /// Say what an access token may do, and until when.
+    ///
+    /// Asks Meta about a token from a file or of a resource in the cluster, with the token itself or with the app's own
+    /// token, and changes nothing. Never prints the token.
+    ///
+    /// Exit code: 0 if the token can upload keys for more than two weeks; 1 if a person must act; 2 if Meta tells nothing,
+    /// or the command line, a file or a Secret is wrong.
+    #[command(after_long_help = token::EXAMPLES)]
+    Token(Box<TokenArgs>),
     /// Ask a running operator whether it is ready.
     ///
     /// Prints what `/readyz` says. For `helm test` and for health checks of containers: the image has no other program.
@@ -224,6 +249,10 @@ pub struct RunArgs {
     /// How often the operator checks a number, if the resource does not set an interval; at least 1m, at most 720h.
     #[arg(long, env = "WAFLOWS_DEFAULT_CHECK_INTERVAL", default_value = "1h", value_parser = duration, value_name = "DURATION", help_heading = WORK)]
     pub default_check_interval: Duration,
+
+    /// Whether the operator asks Meta once a day when each access token expires, and what it lacks.
+    #[arg(long, env = "WAFLOWS_TOKEN_INSPECTION", default_value_t = true, action = ArgAction::Set, value_name = "BOOL", help_heading = WORK)]
+    pub token_inspection: bool,
 
     /// Namespaces to watch, separated by commas. Default: all.
     #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_parser = namespace, value_name = "NAMES", help_heading = KUBERNETES)]

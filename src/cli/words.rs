@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use waflows_core::api::crd::is_meta_id;
+
 use crate::selector::LabelSelector;
 use crate::telemetry;
 
@@ -56,6 +58,13 @@ pub(super) fn endpoint_host(text: &str) -> Result<String, String> {
     Err("is no host: give a name such as flows.example.com, or *.example.com for all names below example.com, without \
          https:// and port"
         .to_owned())
+}
+
+/// An ID of an object at Meta.
+pub(super) fn meta_id(text: &str) -> Result<String, String> {
+    let id = text.trim();
+    let digits = "is no ID of Meta's: these have only digits, at most 20 of them, such as 102290129340398";
+    is_meta_id(id).then(|| id.to_owned()).ok_or_else(|| digits.to_owned())
 }
 
 pub(super) fn selector(text: &str) -> Result<String, String> {

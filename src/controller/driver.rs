@@ -16,7 +16,7 @@ use super::cluster_state::ClusterState;
 use super::error::ReconcileError;
 use super::fence::WriteFence;
 use super::hearsay;
-use super::reads::{Caller, read_number};
+use super::reads::{Caller, list_account, read_number};
 use super::reconciler::Reconciler;
 use super::report::report;
 use super::status_writer::{StatusWriter, WriteStatusError, Written};
@@ -113,6 +113,11 @@ impl<'a> Driver<'a> {
     async fn act(&mut self, action: Action) -> Result<(), ReconcileError> {
         match action {
             Action::ReadSecrets => self.read_secrets().await?,
+            Action::ListAccount { position, account_id } => {
+                let (graph, caller) = (self.reconciler.graph.reader(), self.caller.clone());
+                let listing = list_account(graph, caller, self.fence, position, account_id);
+                self.start(listing.map(Event::AccountListed));
+            }
             Action::ReadNumber { position, phone_number_id } => {
                 let (graph, caller) = (self.reconciler.graph.reader(), self.caller.clone());
                 let reading = read_number(graph, caller, self.fence, position, phone_number_id);
@@ -165,6 +170,9 @@ impl<'a> Driver<'a> {
             let opened = opened?;
             let resource = self.reconcile.observation().resource_name();
             self.caller = opened.credentials.map(|credentials| Arc::new(Caller { credentials, resource }));
+            let (resource, secrets) = (&self.reconcile.observation().resource, &opened.inputs.secrets);
+            let known = self.reconciler.inspector.follow(self.key, resource, secrets, self.caller.as_ref(), self.fence);
+            self.reconcile.note_token(known);
             self.handle(Event::SecretsRead(opened.inputs));
             if self.caller.as_deref().is_some_and(|caller| self.is_trusted(caller)) {
                 self.reconcile.trust_credentials();

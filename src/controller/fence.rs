@@ -21,6 +21,11 @@ impl WriteFence {
         Self { reconcile, term }
     }
 
+    /// The permission for what outlives the reconcile. Only the end of the term revokes it.
+    pub fn of_term(&self) -> Self {
+        Self { reconcile: self.term.lost().clone(), term: self.term.clone() }
+    }
+
     /// Whether something new may begin.
     ///
     /// Asks the clock as well: a process that was paused may find itself in the middle of a reconcile long after its term.

@@ -13,6 +13,7 @@ mod error;
 pub mod event_publisher;
 pub mod fence;
 pub mod hearsay;
+pub mod inspector;
 pub mod partial_object;
 pub mod queue;
 pub mod reads;

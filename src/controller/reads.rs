@@ -1,11 +1,12 @@
-//! Asks Meta what a number holds.
+//! Asks Meta what a number holds, and which numbers an account has.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use waflows_core::discovery::listing::{ListedNumber, Listing};
 use waflows_core::meta::{GraphError, Reported};
 use waflows_core::number::Reading;
-use waflows_core::observation::NumberReading;
+use waflows_core::observation::{AccountListing, NumberReading};
 
 use super::fence::WriteFence;
 use crate::graph::{self, CallError, Credentials, Hold, HoldCause};
@@ -33,6 +34,36 @@ pub async fn read_number(
     };
     let (reading, refusal) = answer.map_or((Reading::NotAsked, None), reading_of);
     NumberReading { position, reading, refusal }
+}
+
+/// Lists the numbers of one account, unless the fence is revoked before the list is complete, or there are no credentials.
+pub async fn list_account(
+    graph: graph::Reader,
+    caller: Option<Arc<Caller>>,
+    fence: &WriteFence,
+    position: usize,
+    account: String,
+) -> AccountListing {
+    let answer = match caller.as_deref() {
+        Some(Caller { credentials, resource }) => fence.run(graph.list_numbers(credentials, resource, &account)).await,
+        None => None,
+    };
+    let (listing, refusal) = answer.map_or((Listing::NotAsked, None), listing_of);
+    AccountListing { position, listing, refusal }
+}
+
+/// What a list tells: of the account, and of the credentials where they are refused.
+fn listing_of(answer: Result<Vec<ListedNumber>, CallError>) -> (Listing, Option<GraphError>) {
+    let at = Timestamp::now();
+    match answer {
+        Ok(numbers) => (Listing::Complete { numbers, at }, None),
+        Err(CallError::Failed(error)) => (Listing::Failed { error, at }, None),
+        Err(CallError::Withdrawn) => (Listing::NotAsked, None),
+        Err(CallError::Held(hold)) => {
+            let (limit, refusal) = cause_of(&hold);
+            (Listing::Held { limit, until: end_of(&hold) }, refusal)
+        }
+    }
 }
 
 /// What an answer tells: of the number, and of the credentials where they are refused.

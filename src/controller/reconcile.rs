@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
-use waflows_core::api::crd::FlowsEncryptionKey;
+use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret};
 use waflows_core::proof::EndpointProof;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
@@ -14,6 +14,7 @@ use waflows_core::reconcile::ownership::work_due;
 use waflows_core::rollout::rotation::Outlook;
 use waflows_core::schedule::due::{Due, Work};
 use waflows_core::status::summarize::MIN_PAUSE;
+use waflows_core::status::token;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::driver::Driver;
@@ -56,34 +57,34 @@ fn with_rotation(
     }
 }
 
+/// The resource, and the versions of its Secrets. None if the resource is gone, or is being deleted.
+fn cached(reconciler: &Reconciler, key: &ObjectKey) -> Option<(Arc<FlowsEncryptionKey>, Vec<ObservedSecret>)> {
+    let store = reconciler.cluster.store();
+    let resource = store.resource(key).filter(|resource| resource.metadata.deletion_timestamp.is_none())?;
+    let secrets = store.referenced_secrets(&resource);
+    Some((Arc::new(resource), secrets))
+}
+
 async fn next_reconcile(
     reconciler: &Reconciler,
     key: &ObjectKey,
     fence: &WriteFence,
 ) -> Result<Option<Timestamp>, ReconcileError> {
-    let (resource, secrets) = {
-        let store = reconciler.cluster.store();
-        let Some(resource) = store.resource(key) else {
-            return Ok(None);
-        };
-        let secrets = store.referenced_secrets(&resource);
-        (resource, secrets)
-    };
-    if resource.metadata.deletion_timestamp.is_some() {
-        return Ok(None);
-    }
-    let resource = Arc::new(resource);
+    let Some((resource, secrets)) = cached(reconciler, key) else { return Ok(None) };
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(reconciler.default_check_interval);
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
     let has_heard = reconciler.cluster.store().take_doubt(key);
     let proof = reconciler.prober.proof(key);
+    let token = reconciler.inspector.known(key);
+    let has_news = token.as_deref().is_some_and(|inspection| token::is_news(&resource, inspection, begun));
     let due = with_rotation(reconciler, &resource, proof.clone(), due, begun);
     let work = match due {
         Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
             // Asks for all numbers, and gets no answer.
             Work::everything(&resource)
         }
+        Due::Later(_) if has_news => Work::default(),
         Due::Later(next) => {
             reconciler.prober.look(key, &resource);
             return Ok(next);
@@ -94,7 +95,7 @@ async fn next_reconcile(
     let span = spans::reconcile(&key.namespace, &key.name);
     let settings =
         Settings { interval, waits: reconciler.waits, owes_status: reconciler.cluster.queue.has_failed(key) };
-    let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(proof);
+    let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(proof).with_token(token);
     // Boxed, so that a reconcile takes memory only while it runs.
     let end = Box::pin(Driver::new(reconciler, key, fence, reconcile, begun).run()).instrument(span).await;
     if has_heard && !fence.is_valid() {

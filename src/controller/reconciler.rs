@@ -8,6 +8,7 @@ use waflows_core::schedule::backoff::Waits;
 
 use super::cluster_state::ClusterState;
 use super::event_publisher::EventPublisher;
+use super::inspector::Inspector;
 use super::shared_secrets::SecretReader;
 use crate::endpoint::prober::Prober;
 use crate::graph;
@@ -25,6 +26,8 @@ pub struct Reconciler {
     pub graph: graph::Client,
     /// Publishes events.
     pub publisher: EventPublisher,
+    /// Asks what the access tokens may do.
+    pub inspector: Arc<Inspector>,
     /// Asks the Flow endpoints.
     pub prober: Arc<Prober>,
     /// Counts reconciles and uploads.

@@ -148,6 +148,22 @@ pub(super) fn credentials(
     Sources::new(resource, secrets).credentials().ok()
 }
 
+/// Reads only the credentials, for the command line.
+///
+/// # Errors
+/// If the API server does not answer. The inner error says what is wrong with the Secrets.
+pub async fn read_credentials(
+    resource: &FlowsEncryptionKey,
+    api: &Api<Secret>,
+) -> Result<Result<Arc<Credentials>, ConditionReason>, ReadSecretError> {
+    let mut secrets = Vec::new();
+    for name in credential_secret_names(resource) {
+        let fetched = fetch(api, &name).await?;
+        secrets.push((name, Arc::new(fetched)));
+    }
+    Ok(Sources::new(resource, secrets).credentials())
+}
+
 /// Reads one entry of a Secret, for `use_value`. `field` is the field of the spec that refers to the entry, and `what` the
 /// noun for its content in messages.
 ///

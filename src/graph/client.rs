@@ -1,4 +1,4 @@
-//! The two calls to Meta: read a number's key, upload a key.
+//! Calls to Meta: read a number's key, upload a key. `list.rs` has the list of an account's numbers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,16 +67,22 @@ impl Client {
         let mut attempt = 0;
         loop {
             match self.read_once(credentials, resource, number).await {
-                Err(CallError::Failed(error)) if error.class == ErrorClass::Transient && attempt < READ_RETRIES => {
-                    attempt += 1;
-                    // Jitter between half and all of the delay, so that callers that failed together do not retry
-                    // together.
-                    let share = (0.5 + fastrand::f64() / 2.0) * f64::from(attempt) * self.limiter.wait_scale();
-                    tokio::time::sleep(READ_RETRY_DELAY.mul_f64(share)).await;
-                }
+                Err(CallError::Failed(error)) if self.retries(&error, &mut attempt).await => {}
                 result => return result,
             }
         }
+    }
+
+    /// Whether a GET that failed is sent again, after the pause that belongs to it.
+    pub(super) async fn retries(&self, error: &GraphError, attempt: &mut u32) -> bool {
+        if error.class != ErrorClass::Transient || *attempt >= READ_RETRIES {
+            return false;
+        }
+        *attempt += 1;
+        // Jitter between half and all of the delay, so that callers that failed together do not retry together.
+        let share = (0.5 + fastrand::f64() / 2.0) * f64::from(*attempt) * self.limiter.wait_scale();
+        tokio::time::sleep(READ_RETRY_DELAY.mul_f64(share)).await;
+        true
     }
 
     /// Like [`read`](Self::read), but without retries, for callers that retry themselves.
@@ -89,7 +95,8 @@ impl Client {
         resource: &str,
         number: &str,
     ) -> Result<Reported, CallError> {
-        let reported = self.call(Operation::Read, credentials, resource, number, Some, wire::read_answer).await?;
+        let edge = Edge::of_key(Operation::Read, number);
+        let reported = self.call(&edge, credentials, resource, Some, wire::read_answer).await?;
         Ok(redacted(reported, credentials))
     }
 
@@ -109,7 +116,8 @@ impl Client {
     ) -> Result<(), CallError> {
         let form = [("business_public_key", key.pem())];
         let prepare = |request: RequestBuilder| may_begin().then(|| request.form(&form));
-        let took = self.call(Operation::Upload, credentials, resource, number, prepare, wire::upload_succeeded).await?;
+        let edge = Edge::of_key(Operation::Upload, number);
+        let took = self.call(&edge, credentials, resource, prepare, wire::upload_succeeded).await?;
         if took {
             return Ok(());
         }
@@ -117,27 +125,29 @@ impl Client {
         Err(CallError::Failed(GraphError::on_the_way(ErrorClass::Transient, Some(200), message)))
     }
 
-    async fn call<T>(
+    pub(super) async fn call<T>(
         &self,
-        operation: Operation,
+        edge: &Edge<'_>,
         credentials: &Credentials,
         resource: &str,
-        number: &str,
         prepare: impl FnOnce(RequestBuilder) -> Option<RequestBuilder>,
         decode: fn(&[u8]) -> Result<T, wire::UnknownShape>,
     ) -> Result<T, CallError> {
         let caller =
-            Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: number };
+            Caller { credentials: credentials.id(), token: credentials.origin(), resource, phone_number_id: edge.id };
         let permit = self.limiter.enter(caller).await.map_err(CallError::Held)?;
-        let url = extended(&self.base, &[number, "whatsapp_business_encryption"]);
+        let segments = if edge.name.is_empty() { &[edge.id][..] } else { &[edge.id, edge.name] };
+        let url = extended(&self.base, segments);
         let path = url.path().to_owned();
-        let method = match operation {
-            Operation::Read => Method::GET,
+        let method = match edge.operation {
+            Operation::Read | Operation::List | Operation::Inspect => Method::GET,
             Operation::Upload => Method::POST,
         };
-        let request = prepare(self.request(method.clone(), url, credentials)).ok_or(CallError::Withdrawn)?;
-        let timer = self.metrics.request(operation);
-        let span = spans::call(operation, self.base.host_str().unwrap_or_default(), number);
+        let request = self.request(method.clone(), url, credentials);
+        let request = if edge.query.is_empty() { request } else { request.query(edge.query) };
+        let request = prepare(request).ok_or(CallError::Withdrawn)?;
+        let timer = self.metrics.request(edge.operation);
+        let span = spans::call(edge.operation, self.base.host_str().unwrap_or_default(), edge.id);
         let exchanged = exchange(request, &credentials.redactor(), decode).instrument(span.clone()).await;
         let error = exchanged.result.as_ref().err();
         spans::record_answer(&span, exchanged.status, exchanged.trace_id.as_deref(), error);
@@ -152,6 +162,10 @@ impl Client {
             "called the Graph API"
         );
         timer.end(error);
+        if edge.operation == Operation::Inspect && !error.is_some_and(GraphError::is_rate_limit) {
+            // Work on numbers must not depend on what an inspection tells.
+            return exchanged.result.map_err(CallError::Failed);
+        }
         match permit.finish(error, &exchanged.usage) {
             Some(hold) => Err(CallError::Held(hold)),
             None => exchanged.result.map_err(CallError::Failed),
@@ -167,6 +181,24 @@ impl Client {
             Some(proof) => request.query(&[("appsecret_proof", proof)]),
             None => request,
         }
+    }
+}
+
+/// An edge of the API, and the parameters of a call to it.
+pub(super) struct Edge<'a> {
+    pub(super) operation: Operation,
+    /// The phone number ID, or the ID of the account.
+    pub(super) id: &'a str,
+    /// Empty for an edge without an object, whose name is in `id`.
+    pub(super) name: &'static str,
+    /// The query, without the app secret proof.
+    pub(super) query: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Edge<'a> {
+    /// The key of a number.
+    fn of_key(operation: Operation, number: &'a str) -> Self {
+        Self { operation, id: number, name: "whatsapp_business_encryption", query: &[] }
     }
 }
 

@@ -90,6 +90,9 @@ pub struct Credentials {
     proof: Option<SecretString>,
     id: CredentialsId,
     origin: Arc<str>,
+    app_secret: Option<AppSecret>,
+    /// Other secrets that a call with these credentials holds.
+    beside: Vec<SecretString>,
 }
 
 /// An ID that does not reveal the credentials: a hash with a random key of this process.
@@ -104,7 +107,7 @@ impl Credentials {
         let proof = app_secret.map(|secret| proof(&token, secret));
         let id =
             CredentialsId(KEY.hash_one((token.0.expose_secret(), proof.as_ref().map(ExposeSecret::expose_secret))));
-        Self { token, proof, id, origin: Arc::default() }
+        Self { token, proof, id, origin: Arc::default(), app_secret: app_secret.cloned(), beside: Vec::new() }
     }
 
     /// Sets the origin for messages: Secret and entry.
@@ -116,6 +119,11 @@ impl Credentials {
     /// The origin for messages: Secret and entry. Unchanged if the Secret gets a new token.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The app with this ID and the app secret, if there is one.
+    pub fn app(&self, id: &str) -> Option<AppCredentials> {
+        self.app_secret.as_ref().map(|secret| AppCredentials::new(id, secret))
     }
 
     /// The ID by which the rate limiter knows these credentials.
@@ -135,7 +143,44 @@ impl Credentials {
     }
 
     pub(super) fn redactor(&self) -> Redactor<'_> {
-        Redactor::new([Some(self.token.0.expose_secret()), self.proof()])
+        let app_secret = self.app_secret.as_ref().map(|secret| &secret.0);
+        let beside = self.beside.iter().chain(app_secret).map(|secret| Some(secret.expose_secret()));
+        Redactor::new([Some(self.token.0.expose_secret()), self.proof()].into_iter().chain(beside))
+    }
+
+    /// The token itself, for the parameter of an inspection.
+    pub(super) fn exposed_token(&self) -> &str {
+        self.token.0.expose_secret()
+    }
+
+    /// The same, with the other token among the secrets that no text may hold.
+    #[must_use]
+    pub(super) fn redacting(mut self, other: &Self) -> Self {
+        self.beside.push(other.token.0.clone());
+        self
+    }
+}
+
+/// An app, which may inspect all of its tokens.
+#[derive(Debug, Clone)]
+pub struct AppCredentials {
+    id: String,
+    secret: AppSecret,
+}
+
+impl AppCredentials {
+    /// The app with this ID and secret.
+    pub fn new(id: &str, secret: &AppSecret) -> Self {
+        Self { id: id.to_owned(), secret: secret.clone() }
+    }
+
+    /// The app's own access token: `APP_ID|APP_SECRET` (Meta, "Access tokens").
+    pub(super) fn token(&self) -> Credentials {
+        let secret = &self.secret.0;
+        let token = Zeroizing::new(format!("{}|{}", self.id, secret.expose_secret()));
+        let mut credentials = Credentials::new(AccessToken(token.as_str().into()), None);
+        credentials.beside.push(secret.clone());
+        credentials
     }
 }
 

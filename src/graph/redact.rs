@@ -10,20 +10,20 @@ const TOKEN_MIN_TAIL: usize = 20;
 
 /// Removes known secrets, and every word that looks like a Graph token.
 pub(super) struct Redactor<'a> {
-    secrets: [Option<&'a str>; 2],
+    secrets: Vec<&'a str>,
 }
 
 impl<'a> Redactor<'a> {
-    pub(super) fn new(secrets: [Option<&'a str>; 2]) -> Self {
-        Self { secrets }
+    pub(super) fn new(secrets: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        Self { secrets: secrets.into_iter().flatten().collect() }
     }
 
     /// Removes the secrets and replaces control characters with blanks.
     pub(super) fn redact(&self, text: &str) -> String {
         let mut text = Cow::Borrowed(text);
-        for secret in self.secrets.iter().flatten() {
-            if text.contains(secret) {
-                text = Cow::Owned(text.replace(secret, REDACTED));
+        for secret in &self.secrets {
+            if text.contains(*secret) {
+                text = Cow::Owned(text.replace(*secret, REDACTED));
             }
         }
         redact_tokens(&text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()

@@ -1,6 +1,7 @@
 //! Parses Meta's answers, in every documented or observed shape.
 
 use serde_json::{Map, Value};
+use waflows_core::discovery::listing::ListedNumber;
 use waflows_core::meta::{Reported, ReportedKey};
 use waflows_key::{Fingerprint, PublicKey};
 
@@ -38,6 +39,51 @@ pub fn upload_succeeded(body: &[u8]) -> Result<bool, UnknownShape> {
         return Err(UnknownShape);
     };
     answer.get("success").and_then(Value::as_bool).ok_or(UnknownShape)
+}
+
+/// A page of an account's numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPage {
+    /// The numbers, in Meta's order.
+    pub numbers: Vec<ListedNumber>,
+    /// The cursor of the next page. None on the last page.
+    pub after: Option<String>,
+}
+
+/// Parses a page of an account's numbers.
+///
+/// An empty account has no `paging`. A last page has cursors and no `next`. `next` itself is a URL that holds the access
+/// token, so only its presence counts.
+pub fn list_answer(body: &[u8]) -> Result<ListPage, UnknownShape> {
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+        return Err(UnknownShape);
+    };
+    if answer.get("error").is_some_and(|error| !error.is_null()) {
+        return Err(UnknownShape);
+    }
+    let Some(Value::Array(items)) = answer.get("data") else { return Err(UnknownShape) };
+    let numbers = items.iter().map(listed_number).collect::<Result<_, _>>()?;
+    let paging = answer.get("paging").filter(|paging| !paging.is_null());
+    let has_next = paging.and_then(|paging| paging.get("next")).is_some_and(|next| !next.is_null());
+    let after = paging.and_then(|paging| paging.get("cursors")?.get("after")?.as_str()).map(str::to_owned);
+    match (has_next, after) {
+        (false, _) => Ok(ListPage { numbers, after: None }),
+        (true, Some(after)) => Ok(ListPage { numbers, after: Some(after) }),
+        // A part of the list would be taken for the whole list.
+        (true, None) => Err(UnknownShape),
+    }
+}
+
+fn listed_number(item: &Value) -> Result<ListedNumber, UnknownShape> {
+    let Value::Object(fields) = item else { return Err(UnknownShape) };
+    let text = |name| Ok::<_, UnknownShape>(text(fields, name)?.map(str::to_owned));
+    Ok(ListedNumber {
+        id: text("id")?.ok_or(UnknownShape)?,
+        display_phone_number: text("display_phone_number")?,
+        verified_name: text("verified_name")?,
+        status: text("status")?,
+        host_platform: text("host_platform")?,
+    })
 }
 
 fn first_object(first: Option<&Value>) -> Result<Option<&Map<String, Value>>, UnknownShape> {
@@ -129,6 +175,34 @@ mod tests {
             r#"{"data":[{"business_public_key":["x"]}]}"#,
         ] {
             assert_eq!(read(body), Err(UnknownShape), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_the_last_one_where_nothing_says_that_another_follows() {
+        let page =
+            |paging: &str| list_answer(format!(r#"{{"data":[{{"id":"1","status":"CONNECTED"}}]{paging}}}"#).as_bytes());
+        let cursors = r#""cursors":{"before":"a","after":"b"}"#;
+        for last in ["", r#","paging":null"#, &format!(r#","paging":{{{cursors}}}"#), r#","paging":{"next":null}"#] {
+            let page = page(last).unwrap();
+            assert_eq!(
+                (page.numbers[0].id.as_str(), page.numbers[0].is_connected(), page.after),
+                ("1", true, None),
+                "{last}"
+            );
+        }
+        let next = page(&format!(r#","paging":{{{cursors},"next":"https://graph.example/?access_token=x"}}"#)).unwrap();
+        assert_eq!(next.after.as_deref(), Some("b"));
+        assert_eq!(
+            page(r#","paging":{"next":"https://graph.example/"}"#),
+            Err(UnknownShape),
+            "no cursor to go on with"
+        );
+        assert_eq!(list_answer(br#"{"data":[]}"#).unwrap(), ListPage { numbers: Vec::new(), after: None });
+        for other in
+            ["{}", r#"{"data":{}}"#, r#"{"data":[{}]}"#, r#"{"data":[1]}"#, r#"{"data":[],"error":{"code":1}}"#]
+        {
+            assert_eq!(list_answer(other.as_bytes()), Err(UnknownShape), "{other}");
         }
     }
 

@@ -98,7 +98,7 @@ const NAME: Label = open("name", "of the resource");
 /// A scrape may overwrite `namespace`, which is also a label of the target.
 const RESOURCE_NAMESPACE: Label = open("resource_namespace", "the same as `namespace`; no scrape overwrites it");
 const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
-const OPERATION: Label = one_of("operation", || vec!["read", "upload"]);
+const OPERATION: Label = one_of("operation", || super::Operation::ALL.map(super::Operation::as_str).to_vec());
 const SCOPE: Label = one_of("scope", || HoldScope::ALL.map(HoldScope::as_str).to_vec());
 
 pub(crate) static BUILD: Descriptor = Descriptor {
@@ -180,6 +180,12 @@ pub(crate) static ROTATION_PHASE: Descriptor = seconds(
     &[NAMESPACE, NAME, RESOURCE_NAMESPACE, one_of("phase", phases)],
     "When the phase of the resource's rotation began, in Unix time; absent without a rotation, and once the rotation is over.",
 );
+pub(crate) static TOKEN_END: Descriptor = seconds(
+    "waflows_resource_token_end_timestamp",
+    MetricType::Gauge,
+    &[NAMESPACE, NAME, RESOURCE_NAMESPACE],
+    "When the resource's access token ends, in Unix time; absent if the resource has no `status.token`, if the token never ends, or if Meta does not tell.",
+);
 pub(crate) static TOKENS_REFUSED: Descriptor = gauge(
     "waflows_tokens_refused",
     &[],
@@ -254,7 +260,7 @@ pub(crate) static START_TIME: Descriptor =
     seconds("process_start_time", MetricType::Gauge, &[], "When the process started, in Unix time.");
 
 /// All metrics, in the order of the page.
-pub static ALL: [&Descriptor; 31] = [
+pub static ALL: [&Descriptor; 32] = [
     &BUILD,
     &LEADER,
     &RECONCILE_DURATION,
@@ -272,6 +278,7 @@ pub static ALL: [&Descriptor; 31] = [
     &AVAILABLE,
     &ENDPOINT_RECOVERS,
     &ROTATION_PHASE,
+    &TOKEN_END,
     &TOKENS_REFUSED,
     &REFUSED_RESOURCES,
     &GRAPH_PAUSED,

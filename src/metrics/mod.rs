@@ -96,6 +96,10 @@ label_values! {
         Read => "read",
         /// Upload a key to a number.
         Upload => "upload",
+        /// List the numbers of an account.
+        List => "list",
+        /// Ask what an access token may do.
+        Inspect => "inspect",
     }
 }
 

@@ -34,6 +34,7 @@ impl Resources {
         self.condition(page, &catalog::AVAILABLE, |summary| Some(summary.endpoint.as_ref()?.available))?;
         self.recovers_clients(page)?;
         self.rotations(page)?;
+        self.times(page, &catalog::TOKEN_END, |summary| summary.token_end)?;
         page.gauge(&catalog::TOKENS_REFUSED, &(self.refused_tokens() as u64))?;
         self.refused_resources(page)
     }
@@ -225,6 +226,7 @@ mod tests {
             suspended_since: is_valid.then_some(last_check + 1),
             rotation: is_valid.then_some((RotationPhase::Canary, last_check + 2)),
             endpoint: None,
+            token_end: None,
             refused_token: (!is_valid).then(|| Box::new(("meta-token".to_owned(), "token".to_owned()))),
         };
         (ObjectKey::new("messaging", name), summary)

@@ -1,6 +1,6 @@
 //! The spans of traces. They contain only public data: names and numbers, never the contents of a Secret.
 //!
-//! `round` (one resource) → `observe` → `graph read`; → `execute` → `graph upload`, `graph read`; → `write status`.
+//! `round` (one resource) → `observe` → `graph list`, `graph read`; → `execute` → `graph upload`, `graph read`; → `write status`.
 
 use tracing::Span;
 use tracing::field::Empty;
@@ -32,10 +32,19 @@ pub fn write_status() -> Span {
 }
 
 /// The span of a call to Meta.
-pub fn call(operation: Operation, host: &str, phone_number_id: &str) -> Span {
+///
+/// `id` is the phone number ID, or the ID of the account.
+pub fn call(operation: Operation, host: &str, id: &str) -> Span {
     let (name, method) = match operation {
         Operation::Read => ("graph read", "GET"),
         Operation::Upload => ("graph upload", "POST"),
+        Operation::List => ("graph list", "GET"),
+        Operation::Inspect => ("graph inspect", "GET"),
+    };
+    let (number, account) = match operation {
+        Operation::Read | Operation::Upload => (Some(id), None),
+        Operation::List => (None, Some(id)),
+        Operation::Inspect => (None, None),
     };
     tracing::info_span!(
         target: TARGET,
@@ -44,7 +53,8 @@ pub fn call(operation: Operation, host: &str, phone_number_id: &str) -> Span {
         otel.kind = "client",
         http.request.method = method,
         server.address = host,
-        waflows.phone_number_id = phone_number_id,
+        waflows.phone_number_id = number,
+        waflows.business_account_id = account,
         http.response.status_code = Empty,
         meta.fbtrace_id = Empty,
         error.r#type = Empty,

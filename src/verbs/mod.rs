@@ -1,6 +1,6 @@
 //! The verbs that read and change resources in the cluster of a kubeconfig.
 //!
-//! [`connection`] finds the cluster, [`selection`] the resources, [`changes`] follows them. [`resource`] is a resource as
+//! [`connection`] finds the cluster, [`selection`] the resources, [`target`] a single one, [`changes`] follows them. [`resource`] is a resource as
 //! the verbs show it, [`render`] prints resources in every format. A verb writes only what its name says: an annotation,
 //! `spec.suspend`, or with `rotate` a key or a reference to one.
 
@@ -16,6 +16,7 @@ mod resource;
 mod rotate;
 pub(crate) mod selection;
 mod status;
+pub(crate) mod target;
 mod version;
 mod waiting;
 

@@ -159,7 +159,7 @@ impl Resource {
 /// Whether a number needs a person. Other states are healed by the operator, unless the resource is Stalled.
 fn needs_person(state: NumberState, is_stalled: bool) -> bool {
     match state {
-        NumberState::Valid | NumberState::Pending => false,
+        NumberState::Valid | NumberState::Pending | NumberState::Unregistered => false,
         NumberState::Refused | NumberState::Conflict | NumberState::Contested => true,
         NumberState::Mismatch
         | NumberState::Missing

@@ -10,12 +10,13 @@ use crate::tools;
 
 /// The rules, as a file that Prometheus reads.
 pub(crate) const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/waflows-operator/files/rules.yaml");
-const TESTS: [(&str, &str); 5] = [
+const TESTS: [(&str, &str); 6] = [
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/collapsed.yaml"), include_str!("alerts/collapsed.yaml")),
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/endpoint.yaml"), include_str!("alerts/endpoint.yaml")),
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/numbers.yaml"), include_str!("alerts/numbers.yaml")),
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/operator.yaml"), include_str!("alerts/operator.yaml")),
     (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/rotation.yaml"), include_str!("alerts/rotation.yaml")),
+    (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/alerts/token.yaml"), include_str!("alerts/token.yaml")),
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod accounts;
 mod bad_inputs;
 mod findings;
 mod inspect;

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
+mod accounts;
 mod behaviour;
 mod check;
 mod checkpoints;
@@ -42,6 +43,7 @@ mod rotation;
 mod scope;
 mod shutdown;
 mod suspension;
+mod tokens;
 mod traces;
 mod transitions;
 mod troubles;

@@ -8,13 +8,17 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use graph_emulator::{Fault, GraphError};
-use harness::{Operator, TOKEN, World};
+use graph_emulator::{Expiry, Fault, GraphError, Inspection, Token, appsecret_proof};
+use harness::secrecy::{plain_and_encoded, texts, told};
+use harness::{Operator, TOKEN, World, condition_of, many_numbers};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use serde_json::json;
+use waflows_core::api::conditions::ConditionType;
+use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::OPERATOR;
 
@@ -158,6 +162,49 @@ async fn a_collector_that_is_away_costs_one_line_and_one_that_is_misdescribed_th
     let mut operator = with_traces(&world, "http://127.0.0.1:1", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
     assert_eq!(operator.wait(), Some(1));
     assert!(operator.log().contains("OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not supported"), "{}", operator.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_list_nor_an_inspection_tells_a_token_in_any_place() {
+    const ACCOUNT: &str = "200000000000001";
+    const APP: &str = "1234567890";
+    const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let mut world = World::new(OPERATOR, &[]).await;
+    let (collector, endpoint) = Collector::start().await;
+    world.operator = with_traces(&world, &endpoint, &[("WAFLOWS_TOKEN_INSPECTION", "true")]);
+    // The app asks about the token, with a token of its own. A list of two pages has the token in `paging.next`.
+    let end = jiff::Timestamp::now().as_second() + 6 * 86_400;
+    let inspection = Inspection { allows_itself: false, expires_at: Expiry::At(end), ..Inspection::default() };
+    let worth = Token { app_secret: Some(APP_SECRET.to_owned()), inspection, ..Token::default() };
+    world.emulator.set_token(TOKEN, worth);
+    world.emulator.set_app(APP, APP_SECRET);
+    world.emulator.add_numbers_to(ACCOUNT, many_numbers(120));
+    world.set_default_secrets().await;
+    world.set_secret("meta-app", "secret", APP_SECRET).await;
+    let mut spec = World::spec(&[]);
+    spec.as_object_mut().unwrap().remove("phoneNumberIds");
+    spec["businessAccounts"] = json!([{"id": ACCOUNT}]);
+    spec["appSecretRef"] = json!({"name": "meta-app", "key": "secret"});
+    spec["appId"] = json!(APP);
+    world.apply("storefront", spec).await.unwrap();
+    world.wait_ready("storefront").await;
+    let is_told =
+        |resource: &FlowsEncryptionKey| condition_of(resource, ConditionType::TokenAccepted).1 == "TokenExpiring";
+    world.wait("storefront", "told of the end of the token", is_told).await;
+    // Meta's refusals repeat what they were asked.
+    let leaking = format!("Malformed access token {TOKEN} of {APP}|{APP_SECRET}");
+    world.emulator.inject(Fault::error(GraphError::new(400, 100, leaking)).lists());
+    world.request_sync("storefront", "1").await;
+    world.wait_reason("storefront", "AccountRefused").await;
+    let has = |name: &str, count| collector.spans().iter().filter(|span| span.name == name).count() >= count;
+    world.wait_until("the calls arrive", || has("graph list", 3) && has("graph inspect", 2)).await;
+
+    let hidden = [TOKEN, APP_SECRET, &appsecret_proof(TOKEN, APP_SECRET)].map(str::to_owned);
+    let in_urls = ["input_token", "access_token="].map(str::to_owned);
+    let secrets = [plain_and_encoded(hidden), in_urls.to_vec()].concat();
+    assert_eq!(told(&texts(&world).await, &secrets), None);
+    assert_eq!(secrets.iter().find(|secret| collector.has(secret)), None, "in a trace");
+    assert_eq!(world.emulator.counters().tokens_in_urls, 0);
 }
 
 fn is_child(span: &Span, parent: &Span) -> bool {

@@ -7,10 +7,11 @@ use waflows_operator::cli::Cli;
 use waflows_operator::cli::verbs::rights::{RIGHTS, Right};
 
 /// The commands, in the order in which the page explains them.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Every day", &["status", "sync", "wait", "suspend", "resume"]),
     ("A new key", &["rotate", "proceed", "abort"]),
     ("Before a change", &["check", "inspect", "ping"]),
+    ("At Meta", &["numbers", "token"]),
     ("Help with problems", &["version", "ready", "report"]),
     ("Set up", &["crd", "completion", "man", "run"]),
 ];

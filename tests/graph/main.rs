@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
+mod accounts;
 mod errors;
 mod limits;
 mod network;

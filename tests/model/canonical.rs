@@ -226,6 +226,9 @@ impl World {
             next_check_time: _,
             endpoint,
             rotation,
+            // No resource of the model has an account, and no token is inspected.
+            business_accounts: _,
+            token: _,
             phone_numbers,
             conditions,
         } = status;
@@ -288,6 +291,8 @@ impl World {
     fn hash_number<H: Hasher>(&self, number: &PhoneNumberStatus, state: &mut H) {
         let PhoneNumberStatus {
             phone_number_id,
+            business_account_id: _,
+            unlisted_since: _,
             state: number_state,
             signature_status,
             key_fingerprint,

@@ -249,7 +249,11 @@ fn check_number(
             let is_kept = awaited(resource).is_some_and(|it| must_stay(world, number, it));
             is_kept || (resource.spec.mode == Mode::Observe && !is_valid)
         }
-        NumberState::Pending | NumberState::Unreported | NumberState::Refused | NumberState::Unreachable => false,
+        NumberState::Pending
+        | NumberState::Unreported
+        | NumberState::Refused
+        | NumberState::Unreachable
+        | NumberState::Unregistered => false,
     };
     if is_so && number.next_attempt_time.is_none() {
         Ok(())

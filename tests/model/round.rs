@@ -93,7 +93,10 @@ impl World {
                 false => Event::StatusDropped,
             },
             Action::Done(_) => return self.end(replica, x),
-            Action::Upload(_) | Action::ReadBack(_) | Action::Publish(_) => panic!("{action:?} before the uploads"),
+            // No resource of the model has an account.
+            Action::ListAccount { .. } | Action::Upload(_) | Action::ReadBack(_) | Action::Publish(_) => {
+                panic!("{action:?} before the uploads")
+            }
         };
         self.handle(replica, x, event);
     }

@@ -37,6 +37,8 @@ fn every_verb_has_a_manual_page_and_an_example() {
         "rotate",
         "proceed",
         "abort",
+        "numbers",
+        "token",
         "version",
         "report",
         "crd",

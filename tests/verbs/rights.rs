@@ -22,8 +22,13 @@ fn account(world: &World, name: &str, rights: &[Right]) -> PathBuf {
     control_plane().kubeconfig_for_token(token.trim()).unwrap()
 }
 
+/// The account that has the numbers of the emulator.
+const ACCOUNT: &str = "102290129340398";
+
 /// What each verb is run with. None for a verb whose rights another test shows.
 fn arguments<'a>(verb: &str, world: &'a World, file: &'a str, key: &'a str) -> Option<Vec<&'a str>> {
+    let at_meta =
+        |verb: &[&'a str]| [verb, &["--graph-url", world.emulator.base_url(), "--allow-http-graph-url"]].concat();
     Some(match verb {
         "status" => vec!["status"],
         "wait" => vec!["wait", "storefront"],
@@ -33,7 +38,9 @@ fn arguments<'a>(verb: &str, world: &'a World, file: &'a str, key: &'a str) -> O
         "rotate" => vec!["rotate", "storefront", "--key-file", key, "--yes"],
         // The same right as `sync`, on a rotation that goes on.
         "proceed" | "abort" => return None,
-        "check" => vec!["check", "--graph-url", world.emulator.base_url(), "--allow-http-graph-url"],
+        "check" => at_meta(&["check"]),
+        "numbers" => at_meta(&["numbers", "storefront", "--business-account", ACCOUNT]),
+        "token" => at_meta(&["token", "storefront"]),
         "report" => vec!["report", "--file", file],
         // Shows what it may; and tests/endpoint asks endpoints with the rights of the operator.
         "version" | "ping" => return None,

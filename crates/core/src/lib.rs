@@ -8,8 +8,10 @@
 //! - [`queue`]: which resource is reconciled next
 //! - [`store`]: the cached resources, the versions of Secrets, and which resource claims which number
 //! - [`observation`]: the inputs of a reconcile
+//! - [`discovery`]: which numbers of WhatsApp Business Accounts join a resource and leave it
 //! - [`proof`]: what the probes of one resource's endpoint found
 //! - [`number`]: the next status of one number
+//! - [`token`]: what Meta tells of an access token
 //! - [`upload`]: the reason and the result of an upload
 //! - [`schedule`]: when work is due, and the backoff
 //! - [`meta`]: Meta's answers
@@ -17,6 +19,7 @@
 //! - [`endpoint`]: the possible outcomes of a probe of a Flow endpoint
 
 pub mod api;
+pub mod discovery;
 pub mod endpoint;
 pub mod meta;
 pub mod number;
@@ -28,6 +31,7 @@ pub mod rollout;
 pub mod schedule;
 pub mod status;
 pub mod store;
+pub mod token;
 pub mod upload;
 
 #[cfg(test)]

@@ -254,6 +254,11 @@ impl GraphError {
         self
     }
 
+    /// Whether calls have to wait because there were too many.
+    pub fn is_rate_limit(&self) -> bool {
+        matches!(self.class, ErrorClass::RateLimited { .. })
+    }
+
     /// Meta's answer in short, for the end of a message.
     pub fn brief(&self) -> String {
         let is_explained = self.http_status.is_none_or(|status| self.message != unexplained(status));

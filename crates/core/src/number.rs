@@ -3,6 +3,8 @@
 mod error;
 mod failures;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -84,6 +86,8 @@ pub struct Criteria {
     pub interval: Duration,
     /// The backoffs.
     pub waits: Waits,
+    /// The numbers whose valid key of somebody else must stay: nobody has consented to a replacement.
+    pub guarded: Arc<BTreeSet<String>>,
     /// A person changed something: stored backoffs and foreign replacements no longer count.
     pub reset_backoff: bool,
     /// The current time.
@@ -123,6 +127,17 @@ impl Criteria {
     /// Whether Meta shows the expected key with a valid signature. Ignores the owner of the number.
     pub fn is_in_place(&self, number: &PhoneNumberStatus) -> bool {
         self.is_expected(number.key_fingerprint.as_deref()) && number.is_signed()
+    }
+
+    /// Whether the number holds a valid key of somebody else that must stay. The key itself may be unreported: then it is
+    /// somebody else's where this resource never uploaded one.
+    pub fn keeps_foreign_key(&self, number: &PhoneNumberStatus) -> bool {
+        let is_ours = number.uploaded_fingerprint.is_some()
+            && (number.key_fingerprint.is_none() || number.key_fingerprint == number.uploaded_fingerprint);
+        self.guarded.contains(&number.phone_number_id)
+            && number.is_signed()
+            && matches!(number.state, NumberState::Foreign | NumberState::Unreported)
+            && !is_ours
     }
 
     /// Whether another resource may be handing the number over to this resource: the number holds the expected key, and
@@ -354,6 +369,7 @@ struct Shown {
 /// The reason for an upload to the number. None if no upload is needed.
 pub fn upload_reason(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<UploadReason> {
     match number.state {
+        _ if criteria.keeps_foreign_key(number) => None,
         NumberState::Missing => Some(UploadReason::Missing),
         NumberState::Mismatch => Some(UploadReason::SignatureLost),
         NumberState::Outdated => Some(UploadReason::Outdated),
@@ -368,6 +384,7 @@ pub fn upload_reason(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<
         | NumberState::Conflict
         | NumberState::Contested
         | NumberState::Refused
-        | NumberState::Unreachable => None,
+        | NumberState::Unreachable
+        | NumberState::Unregistered => None,
     }
 }

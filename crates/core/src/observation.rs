@@ -1,6 +1,6 @@
 //! The inputs of a reconcile in one value: from Meta and from the Secrets. Never contains a credential.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -9,15 +9,20 @@ use waflows_key::{Fingerprint, PublicKey};
 
 use crate::api::conditions::ConditionReason;
 use crate::api::crd::{
-    FlowsEncryptionKey, FlowsEncryptionKeyStatus, MAX_PREVIOUS_FINGERPRINTS, NumberState, ObservedSecret,
-    PhoneNumberStatus,
+    BusinessAccountStatus, FlowsEncryptionKey, FlowsEncryptionKeyStatus, MAX_PREVIOUS_FINGERPRINTS, NumberState,
+    ObservedSecret, PhoneNumberStatus,
 };
+use crate::api::members;
+use crate::discovery::account::{self, AccountObservation};
+use crate::discovery::join::join;
+use crate::discovery::listing::Listing;
 use crate::meta::GraphError;
 use crate::number::{Criteria, Ownership, Reading};
 use crate::proof::EndpointProof;
 use crate::rollout::rotation::Course;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
+use crate::token::Inspection;
 use crate::upload::Uploaded;
 
 /// The inputs of a reconcile.
@@ -29,12 +34,21 @@ pub struct Observation {
     pub work: Work,
     /// What the Secrets hold; none where nothing called for reading them.
     pub inputs: Option<Inputs>,
-    /// The numbers, in the order of the spec.
+    /// The numbers: the listed ones in the order of the spec, then those that were found in an account.
     pub numbers: Vec<NumberObservation>,
+    /// The accounts, in the order of the spec.
+    pub accounts: Vec<AccountObservation>,
+    /// Whether the numbers are those of the lists in `accounts`. None before the lists are complete. Otherwise whether the
+    /// resource would have too many numbers.
+    joined: Option<bool>,
+    /// The numbers whose valid key of somebody else must stay.
+    guarded: Arc<BTreeSet<String>>,
     /// Meta's answer, if it refused the credentials.
     pub refusal: Option<GraphError>,
     /// What the Flow endpoint last answered. None if it was not asked since this process leads.
     pub proof: Option<Arc<EndpointProof>>,
+    /// What Meta told about the access token. None if the token was not inspected since this process leads.
+    pub token: Option<Arc<Inspection>>,
     /// The rotation of the key: what it allows in this reconcile.
     pub course: Course,
     /// The check interval.
@@ -78,22 +92,93 @@ impl Observation {
     ) -> Self {
         let stored = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
         let has_given_up = is_resumed(&resource);
-        let numbers = resource
-            .spec
-            .phone_number_ids
-            .iter()
+        let before = |id: &String| known(&resource, stored.iter().find(|number| number.phone_number_id == *id), id);
+        let numbers = members::phone_number_ids(&resource)
+            .into_iter()
             .map(|id| {
-                let before = stored.iter().find(|number| &number.phone_number_id == id).cloned();
-                let mut before =
-                    before.unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..Default::default() });
+                let mut before = before(id);
                 if has_given_up {
                     before.owned_since = None;
                 }
-                NumberObservation { before, reading: Reading::NotAsked, ownership: Ownership::Uncontested }
+                NumberObservation::of(before)
             })
             .collect();
+        let accounts = account::observations(&resource);
+        let (inputs, refusal, proof, token) = (None, None, None, None);
         let course = Course::default();
-        Self { resource, work, inputs: None, numbers, refusal: None, proof: None, course, interval, waits, now }
+        let (joined, guarded) = (None, Arc::default());
+        let mut observation = Self {
+            resource,
+            work,
+            inputs,
+            numbers,
+            accounts,
+            joined,
+            guarded,
+            refusal,
+            proof,
+            token,
+            course,
+            interval,
+            waits,
+            now,
+        };
+        observation.guard();
+        observation
+    }
+
+    /// Takes in what a list of an account told.
+    pub fn note_list(&mut self, AccountListing { position, listing, refusal }: AccountListing) {
+        if let Some(account) = self.accounts.get_mut(position) {
+            account.listing = listing;
+        }
+        self.refusal = self.refusal.take().or(refusal);
+    }
+
+    /// The positions of the accounts that are to be listed.
+    pub fn unlisted(&self) -> VecDeque<usize> {
+        let accounts = self.accounts.iter().enumerate().filter(|_| self.can_ask());
+        let due = accounts.filter(|(_, account)| {
+            account.listing == Listing::NotAsked && self.work.accounts.contains(&account.before.id)
+        });
+        due.map(|(position, _)| position).collect()
+    }
+
+    /// Makes the numbers those that the lists show. New ones are read in this reconcile.
+    pub fn join(&mut self) {
+        let before = std::mem::take(&mut self.numbers).into_iter().map(|number| number.before);
+        let joined = join(&self.resource.spec, before, &self.accounts);
+        self.numbers = joined.numbers.into_iter().map(NumberObservation::of).collect();
+        self.joined = Some(joined.is_too_large);
+        for id in joined.unknown {
+            if !self.work.numbers.contains(&id) {
+                self.work.numbers.push(id);
+            }
+        }
+        self.guard();
+    }
+
+    /// Whether the number must keep a valid key of somebody else.
+    pub fn is_guarded(&self, phone_number_id: &str) -> bool {
+        self.guarded.contains(phone_number_id)
+    }
+
+    /// Notes which numbers must keep a valid key of somebody else.
+    fn guard(&mut self) {
+        let spec = &self.resource.spec;
+        let guarded =
+            self.numbers.iter().map(|number| &number.before).filter(|number| members::is_guarded(spec, number));
+        self.guarded = Arc::new(guarded.map(|number| number.phone_number_id.clone()).collect());
+    }
+
+    /// The accounts after this reconcile, in the order of the spec.
+    pub fn account_statuses(&self) -> Vec<BusinessAccountStatus> {
+        let after = |account: &AccountObservation| match self.joined {
+            Some(is_too_large) => account.status(is_too_large, self.work.reset_backoff, &self.waits),
+            // Their numbers have not joined yet.
+            None => account.before.clone(),
+        };
+        self.accounts.iter().map(after).collect()
     }
 
     /// The inputs about one number.
@@ -187,6 +272,7 @@ impl Observation {
             mode: self.resource.spec.mode,
             interval: self.interval,
             waits: self.waits,
+            guarded: Arc::clone(&self.guarded),
             reset_backoff: self.work.reset_backoff || self.has_new_key(),
             now: self.now,
         }
@@ -196,6 +282,7 @@ impl Observation {
     pub fn was_skipped(&self, number: &NumberObservation) -> bool {
         self.can_ask()
             && number.reading == Reading::NotAsked
+            && number.before.state != NumberState::Unregistered
             && self.work.numbers.contains(&number.before.phone_number_id)
     }
 
@@ -221,7 +308,28 @@ impl Observation {
     }
 }
 
+/// What the status knows of a number of the resource, as far as it holds for the present spec.
+fn known(resource: &FlowsEncryptionKey, stored: Option<&PhoneNumberStatus>, id: &String) -> PhoneNumberStatus {
+    let mut known = stored
+        .cloned()
+        .unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..PhoneNumberStatus::default() });
+    if members::account_of(&resource.spec, &known).is_none() {
+        // The account is not in the spec any more.
+        (known.business_account_id, known.unlisted_since) = (None, None);
+    }
+    if known.state == NumberState::Unregistered && resource.spec.phone_number_ids.contains(id) {
+        // The number was in an account only, and is listed now.
+        known.state = NumberState::Pending;
+    }
+    known
+}
+
 impl NumberObservation {
+    /// A number before it is read.
+    fn of(before: PhoneNumberStatus) -> Self {
+        Self { before, reading: Reading::NotAsked, ownership: Ownership::Uncontested }
+    }
+
     /// The number's status after the read, without uploads.
     pub fn as_read(&self, criteria: &Criteria) -> PhoneNumberStatus {
         let number = criteria.rebase(&self.before);
@@ -234,7 +342,7 @@ impl NumberObservation {
         match (&self.ownership, number.state) {
             // The owner has gone, and the number was not read yet.
             (Ownership::Uncontested, NumberState::Conflict) => number.state = NumberState::Pending,
-            (Ownership::Uncontested, _) | (_, NumberState::Pending) => {}
+            (Ownership::Uncontested, _) | (_, NumberState::Pending | NumberState::Unregistered) => {}
             (Ownership::Other { .. } | Ownership::Vacant { .. }, _) => number.state = NumberState::Conflict,
         }
         number
@@ -246,10 +354,21 @@ impl NumberObservation {
     }
 }
 
+/// The result of listing the numbers of one account in a reconcile.
+#[derive(Debug, Clone)]
+pub struct AccountListing {
+    /// Position of the account in the spec.
+    pub position: usize,
+    /// The result.
+    pub listing: Listing,
+    /// Meta's answer, if it refused the credentials.
+    pub refusal: Option<GraphError>,
+}
+
 /// The result of reading one number in a reconcile.
 #[derive(Debug, Clone)]
 pub struct NumberReading {
-    /// Position of the number in the spec.
+    /// Position of the number among the numbers of the resource.
     pub position: usize,
     /// The result.
     pub reading: Reading,

@@ -30,6 +30,8 @@ pub const RIGHTS: &[Rights] = &[
     Rights { verb: "proceed", needs: &[("get,list,watch,patch", RESOURCES)], helps: &[] },
     Rights { verb: "abort", needs: &[("get,list,watch,patch", RESOURCES)], helps: &[] },
     Rights { verb: "check", needs: &[("list", RESOURCES), ("get", "secrets")], helps: &[] },
+    Rights { verb: "numbers", needs: &[("get", RESOURCES), ("get", "secrets")], helps: &[] },
+    Rights { verb: "token", needs: &[("get", RESOURCES), ("get", "secrets")], helps: &[] },
     Rights {
         verb: "ping",
         needs: &[

@@ -16,44 +16,22 @@ use serde_json::{Value, json};
 use waflows_core::api::crd::{
     ABORT_ANNOTATION, FlowsEncryptionKey, Gate, PROCEED_ANNOTATION, RotationPhase, RotationStatus,
 };
-use waflows_core::store::object_key::ObjectKey;
+use waflows_core::api::members;
 
 pub use error::RotateError;
 use follow::{Goal, follow};
 use plan::{Plan, Subject, Write};
 
 use super::change::patch_params;
-use super::connection::Connection;
 use super::error::{Doing, VerbError};
 use super::paint::Paint;
-use super::selection::Selection;
+use super::target::Target;
 use crate::apiserver::describe;
-use crate::cli::{OneArgs, RotateArgs, SelectArgs, SteerArgs};
+use crate::cli::{RotateArgs, SteerArgs};
 use crate::command_output::{ACTION_NEEDED, CommandOutput};
 use crate::table::wrapped;
 
-/// One resource, and how to follow it.
-struct Target {
-    connection: Connection,
-    selection: Selection,
-    key: ObjectKey,
-    resource: FlowsEncryptionKey,
-}
-
 impl Target {
-    async fn find(args: &OneArgs) -> Result<Self, VerbError> {
-        let connection = Connection::open(&args.cluster).await?;
-        let names = vec![args.name.clone()];
-        let select = SelectArgs { names, namespace: args.namespace.clone(), ..SelectArgs::default() };
-        let selection = Selection::of(&select, &connection)?;
-        // Says what is wrong if the resource cannot be read.
-        let found = selection.read(|resource| Some(resource.key)).await?;
-        let key = found.into_iter().next().ok_or_else(|| VerbError::NoName(args.name.clone()))?;
-        let api: Api<FlowsEncryptionKey> = Api::namespaced(connection.client.clone(), &key.namespace);
-        let resource = api.get(&key.name).await.map_err(|error| Doing::Read.failed(&error))?;
-        Ok(Self { connection, selection, key, resource })
-    }
-
     fn rotation(&self) -> Option<&RotationStatus> {
         self.resource.status.as_ref().and_then(|status| status.rotation.as_ref())
     }
@@ -85,8 +63,7 @@ impl Target {
     /// What is about to happen.
     fn summary(&self, plan: &Plan) -> String {
         let old = plan.old.as_deref().unwrap_or("none yet");
-        let mut text =
-            format!("FlowsEncryptionKey {}, {} numbers\n", self.key, self.resource.spec.phone_number_ids.len());
+        let mut text = format!("FlowsEncryptionKey {}, {} numbers\n", self.key, members::count(&self.resource));
         text += &format!("  old key  {old}\n  new key  {}, from {}\n", plan.new, plan.source);
         for change in &plan.changes {
             text += &format!("  write    {change}\n");

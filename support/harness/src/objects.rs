@@ -55,6 +55,8 @@ pub fn typed_spec(private_key: SecretKeyRef, token: SecretKeyRef, numbers: Vec<S
         passphrase_secret_ref: None,
         access_token_secret_ref: token,
         app_secret_ref: None,
+        app_id: None,
+        business_accounts: Vec::new(),
         phone_number_ids: numbers,
         mode: Mode::Enforce,
         check_interval: None,

@@ -36,15 +36,17 @@ impl Launch {
         self.start_in(namespaces, flags, &[])
     }
 
-    /// The same, with further variables in its environment.
+    /// The same, with further variables in its environment. Tokens are not inspected, unless a flag or a variable says so: most
+    /// tests count calls.
     pub fn start_in(&self, namespaces: &str, flags: &[&str], variables: &[(&str, &str)]) -> Operator {
         let arguments = [
             &["run", "--namespaces", namespaces, "--graph-url", &self.graph_url, "--allow-http-graph-url"],
             ["--http-address", "127.0.0.1:0", "--log-level", "debug", "--graph-requests-per-second", "0"].as_slice(),
             flags,
         ];
-        let variables = variables.iter().map(|(name, value)| (*name, OsStr::new(*value)));
-        let environment: Vec<_> = variables.chain([("KUBECONFIG", self.kubeconfig.as_os_str())]).collect();
+        let given = variables.iter().map(|(name, value)| (*name, OsStr::new(*value)));
+        let always = [("KUBECONFIG", self.kubeconfig.as_os_str()), ("WAFLOWS_TOKEN_INSPECTION", OsStr::new("false"))];
+        let environment: Vec<_> = always.into_iter().chain(given).collect();
         Operator::new(Process::start(&self.program, arguments.concat(), &environment).unwrap())
     }
 }

@@ -102,9 +102,28 @@ async fn what_is_required_is_asked_for() {
     assert_refused(vec![
         (without("accessTokenSecretRef"), "spec.accessTokenSecretRef", required),
         (with(json!({"accessTokenSecretRef": null})), "spec.accessTokenSecretRef", required),
-        (without("phoneNumberIds"), "spec.phoneNumberIds", required),
+        (without("phoneNumberIds"), "spec.phoneNumberIds", "phoneNumberIds or businessAccounts must be set"),
         (with(json!({"appSecretRef": {"key": "secret"}})), "spec.appSecretRef.name", required),
         (with(json!({"appSecretRef": {"name": "meta-app"}})), "spec.appSecretRef.key", required),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn accounts_are_up_to_twenty_ids_each_of_them_once() {
+    let accounts = |accounts: Value| with(json!({"businessAccounts": accounts}));
+    let mut only_accounts = without("phoneNumberIds");
+    only_accounts["businessAccounts"] =
+        json!([{"id": "102290129340398", "excludePhoneNumberIds": ["1"], "adopt": "All"}]);
+    let many = |count: usize| json!((0..count).map(|n| json!({"id": n.to_string()})).collect::<Vec<_>>());
+    assert_accepted(vec![only_accounts, accounts(many(20))]).await;
+    assert_refused(vec![
+        (accounts(json!([])), "spec.businessAccounts", "should have at least 1 items"),
+        (accounts(many(21)), "spec.businessAccounts", "must have at most 20 items"),
+        (accounts(json!([{"id": "1"}, {"id": "1"}])), "spec.businessAccounts", "Duplicate value"),
+        (accounts(json!([{"id": "+1"}])), "spec.businessAccounts[0].id", "should match"),
+        (accounts(json!([{"id": "1", "adopt": "Some"}])), "spec.businessAccounts[0].adopt", "Unsupported value"),
+        (with(json!({"appId": "an app"})), "spec.appId", "should match"),
     ])
     .await;
 }

@@ -185,10 +185,14 @@ fn largest_status(ids: &[String], from_meta: &str) -> Value {
         "message": text(MAX_NUMBER_TEXT), "traceId": text(MAX_SHORT_TEXT),
     });
     let number = json!({
-        "state": "Unreachable", "signatureStatus": text(MAX_SHORT_TEXT), "keyFingerprint": fingerprint,
+        "state": "Unreachable", "businessAccountId": "9".repeat(20), "unlistedSince": time, "signatureStatus": text(MAX_SHORT_TEXT), "keyFingerprint": fingerprint,
         "ownedSince": time, "lastReadTime": time, "nextAttemptTime": time, "lastUploadTime": time,
         "lastTransitionTime": time, "replacedTimes": [time, time, time], "failures": i32::MAX,
         "uploadAttempts": i32::MAX, "uploadedFingerprint": fingerprint, "message": text(MAX_NUMBER_TEXT), "error": error,
+    });
+    let account = json!({
+        "id": "9".repeat(20), "state": "TooLarge", "phoneNumbers": 500, "lastListTime": time, "nextAttemptTime": time,
+        "failures": i32::MAX, "message": text(MAX_NUMBER_TEXT), "error": error,
     });
     let numbers = ids.iter().map(|id| {
         let mut number = number.clone();
@@ -206,7 +210,8 @@ fn largest_status(ids: &[String], from_meta: &str) -> Value {
         "lastHandledSyncRequest": text(MAX_SHORT_TEXT), "publicKeyFingerprint": fingerprint,
         "shortFingerprint": fingerprint[..19], "previousFingerprints": vec![fingerprint.as_str(); 5],
         "observedSecrets": vec![json!({"name": "n".repeat(253), "uid": "u".repeat(64), "resourceVersion": "1".repeat(64)}); 8],
-        "valid": "0/500", "lastCheckTime": time, "lastSuccessfulCheckTime": time, "nextCheckTime": time,
+        "token": {"inspection": "Invalid", "expiresTime": time, "missingScopes": [text(MAX_SHORT_TEXT), text(MAX_SHORT_TEXT)], "inspectedTime": time},
+        "valid": "0/500", "businessAccounts": vec![account; 20], "lastCheckTime": time, "lastSuccessfulCheckTime": time, "nextCheckTime": time,
         "phoneNumbers": numbers.collect::<Vec<_>>(),
         "conditions": (0..8).map(condition).collect::<Vec<_>>(),
     })

@@ -132,6 +132,10 @@ reasons! {
     KeyLoaded => Ready,
     /// Meta accepts the access token. Nothing to do.
     TokenAccepted => Ready,
+    /// Meta accepts the access token, and the token ends within 14 days. Put a new token into the Secret.
+    TokenExpiring => Ready,
+    /// Meta accepts the access token, and the token lacks a permission that the resource needs. Make a new token.
+    ScopeMissing => Ready,
 
     /// The resource is new or was changed, and its first reconcile is not finished. Wait.
     Progressing => Underway,
@@ -204,6 +208,15 @@ reasons! {
     TokenRefused => Stalled,
     /// Meta refuses the app secret proof. Set appSecretRef, or correct its Secret.
     AppSecretRefused => Stalled,
+    /// Meta refuses to list the numbers of a WhatsApp Business Account, because of its ID or a permission. Work on listed
+    /// numbers goes on. See the account's message in `status.businessAccounts`.
+    AccountRefused => Stalled,
+    /// With the numbers of its accounts the resource would have more than 500 numbers. The operator works on those in
+    /// `phoneNumberIds` only. Spread the accounts over several resources, or exclude numbers.
+    AccountTooLarge => Stalled,
+    /// Some number of an account holds a valid key of somebody else. The key stays. List the number in `phoneNumberIds`, or
+    /// set `adopt: All` for the account, to replace the key; or exclude the number.
+    NumberNotAdopted => Stalled,
     /// Meta refuses some number, because of its ID, a permission, its registration, or a policy. See the number's
     /// error.
     NumberRefused => Stalled,

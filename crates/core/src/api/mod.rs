@@ -2,4 +2,5 @@
 
 pub mod conditions;
 pub mod crd;
+pub mod members;
 pub mod text;

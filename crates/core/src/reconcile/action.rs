@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use crate::meta::GraphError;
 use crate::number::Reading;
-use crate::observation::{Inputs, NumberReading};
+use crate::observation::{AccountListing, Inputs, NumberReading};
 use crate::rollout::plan::Upload;
 use crate::rollout::uploads::{ReadBack, Step, UploadCall};
 use crate::status::events::Note;
@@ -17,9 +17,16 @@ use crate::status::events::Note;
 pub enum Action {
     /// Read the Secrets of the resource. Result: [`Event::SecretsRead`].
     ReadSecrets,
+    /// Ask Meta for all numbers of one WhatsApp Business Account. Result: [`Event::AccountListed`].
+    ListAccount {
+        /// The position of the account in the spec.
+        position: usize,
+        /// The ID of the account.
+        account_id: String,
+    },
     /// Ask Meta for one number. Result: [`Event::NumberRead`].
     ReadNumber {
-        /// The position of the number in the spec.
+        /// The position of the number among the numbers of the resource.
         position: usize,
         /// The phone number ID.
         phone_number_id: String,
@@ -79,6 +86,9 @@ pub enum End {
 pub enum Event {
     /// What the Secrets hold, or what is wrong with them.
     SecretsRead(Inputs),
+    /// What Meta said of one account. [`Listing::NotAsked`](crate::discovery::listing::Listing::NotAsked) where the calls were
+    /// cancelled.
+    AccountListed(AccountListing),
     /// What Meta said of one number. [`Reading::NotAsked`] where the call was cancelled.
     NumberRead(NumberReading),
     /// What came of an upload.

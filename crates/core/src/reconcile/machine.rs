@@ -6,7 +6,7 @@
 //! [`Reconcile::status_so_far`] is a checkpoint, possible at any time.
 //!
 //! ```text
-//! ReadSecrets ─► ReadNumber … ─► ClaimNumbers ─► (WriteStatus) ─► Upload, ReadBack … ─► WriteStatus ─► Publish ─► Done
+//! ReadSecrets ─► (ListAccount …) ─► ReadNumber … ─► ClaimNumbers ─► (WriteStatus) ─► Upload, ReadBack … ─► WriteStatus ─► Publish ─► Done
 //!                one, then         decides the     where users       the canary alone,      final
 //!                8 side by side    uploads         must see it       then 8 side by side
 //!                                                  before uploads
@@ -15,17 +15,17 @@
 //! The operator, `check`, the model checker, the simulation, the fuzz target and the stories in
 //! `crates/core/tests/stories` drive this one loop.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::action::{Action, End, Event, StatusWrite};
+use super::announcement::needs_status_before_upload;
 use super::ownership::claim_numbers;
-use crate::api::conditions::{self, ConditionType};
-use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, RotationStatus};
-use crate::observation::Observation;
+use super::reads::{PARALLEL_CALLS, Reads};
+use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
+use crate::observation::{Inputs, Observation};
 use crate::proof::EndpointProof;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, plan};
@@ -36,10 +36,7 @@ use crate::schedule::backoff::Waits;
 use crate::schedule::due::Work;
 use crate::status::summarize::{Summary, summarize, with_transition_times};
 use crate::store::store::Store;
-
-/// Calls to Meta for one resource that run side by side. A call takes a quarter of a second, so that a resource of 500
-/// numbers is read in 15 s; more would let one resource use up the connections and the rate limit of all.
-pub const PARALLEL_CALLS: usize = 8;
+use crate::token::Inspection;
 
 /// A long reconcile stores its status this often: users see how far it is, and little is lost with the process.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -76,6 +73,7 @@ pub struct Reconcile {
 #[derive(Debug, Clone)]
 enum Phase {
     Secrets,
+    Listing(Reads),
     Reading(Reads),
     Claiming,
     /// The status is stored before the first upload.
@@ -84,32 +82,6 @@ enum Phase {
     Concluding(Arc<Summary>),
     Publishing(Arc<Summary>),
     Ended(End),
-}
-
-/// The numbers to read.
-#[derive(Debug, Clone, Default)]
-struct Reads {
-    /// Their positions in the spec.
-    waiting: VecDeque<usize>,
-    under_way: usize,
-    /// Unless the credentials are trusted, the first call goes alone: what refuses the first would refuse all.
-    has_answer: bool,
-}
-
-impl Reads {
-    fn next(&mut self, is_revoked: bool) -> Option<usize> {
-        let limit = if self.has_answer { PARALLEL_CALLS } else { 1 };
-        if is_revoked || self.under_way >= limit {
-            return None;
-        }
-        let position = self.waiting.pop_front()?;
-        self.under_way += 1;
-        Some(position)
-    }
-
-    fn is_over(&self, is_revoked: bool) -> bool {
-        self.under_way == 0 && (is_revoked || self.waiting.is_empty())
-    }
 }
 
 impl Reconcile {
@@ -138,6 +110,18 @@ impl Reconcile {
         observation.proof = proof;
         observation.course = course(observation);
         self
+    }
+
+    /// The same with what Meta told about the access token.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<Arc<Inspection>>) -> Self {
+        self.note_token(token);
+        self
+    }
+
+    /// Takes in what Meta told about the token that was just read.
+    pub fn note_token(&mut self, token: Option<Arc<Inspection>>) {
+        Arc::make_mut(&mut self.observation).token = token;
     }
 
     /// What the reconcile knows.
@@ -210,8 +194,8 @@ impl Reconcile {
     /// Lets all reads begin together. For credentials that Meta has just accepted: a refusal is unlikely now, and the
     /// resource is Ready one round trip earlier.
     pub fn trust_credentials(&mut self) {
-        if let Phase::Reading(reads) = &mut self.phase {
-            reads.has_answer = true;
+        if let Phase::Listing(reads) | Phase::Reading(reads) = &mut self.phase {
+            reads.trust();
         }
     }
 
@@ -223,16 +207,16 @@ impl Reconcile {
             }
             match &mut self.phase {
                 Phase::Secrets => return Some(self.await_result(Action::ReadSecrets)),
-                Phase::Reading(reads) => {
-                    if let Some(position) = reads.next(self.is_revoked) {
-                        let phone_number_id = self.observation.numbers[position].before.phone_number_id.clone();
-                        return Some(Action::ReadNumber { position, phone_number_id });
-                    }
-                    if !reads.is_over(self.is_revoked) {
-                        return None;
-                    }
-                    self.phase = Phase::Claiming;
-                }
+                Phase::Listing(lists) => match lists.next(self.is_revoked) {
+                    Some(position) => return Some(self.list_account(position)),
+                    None if lists.is_over(self.is_revoked) => self.join(now),
+                    None => return None,
+                },
+                Phase::Reading(reads) => match reads.next(self.is_revoked) {
+                    Some(position) => return Some(self.read_number(position)),
+                    None if reads.is_over(self.is_revoked) => self.phase = Phase::Claiming,
+                    None => return None,
+                },
                 Phase::Claiming => return Some(self.await_result(Action::ClaimNumbers)),
                 Phase::Announcing => {
                     if !self.is_revoked {
@@ -269,14 +253,13 @@ impl Reconcile {
     /// Takes in a result. The outcome of an upload, if this result completes one.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Option<&Outcome> {
         match (event, &mut self.phase) {
-            (Event::SecretsRead(inputs), Phase::Secrets) => {
-                let observation = Arc::make_mut(&mut self.observation);
-                (observation.inputs, observation.now) = (Some(inputs), now);
-                let waiting = observation.unread();
-                self.enter(Phase::Reading(Reads { waiting, ..Reads::default() }));
+            (Event::SecretsRead(inputs), Phase::Secrets) => self.ask(inputs, now),
+            (Event::AccountListed(listing), Phase::Listing(lists)) => {
+                lists.note_result();
+                Arc::make_mut(&mut self.observation).note_list(listing);
             }
             (Event::NumberRead(reading), Phase::Reading(reads)) => {
-                (reads.under_way, reads.has_answer) = (reads.under_way.saturating_sub(1), true);
+                reads.note_result();
                 Arc::make_mut(&mut self.observation).note(reading);
             }
             (Event::Uploaded { phone_number_id, call }, Phase::Uploading(uploads)) => {
@@ -339,6 +322,38 @@ impl Reconcile {
         observation
     }
 
+    fn read_number(&self, position: usize) -> Action {
+        let phone_number_id = self.observation.numbers[position].before.phone_number_id.clone();
+        Action::ReadNumber { position, phone_number_id }
+    }
+
+    fn list_account(&self, position: usize) -> Action {
+        Action::ListAccount { position, account_id: self.observation.accounts[position].before.id.clone() }
+    }
+
+    /// Every account is listed that could be: the numbers are those of the lists.
+    fn join(&mut self, now: Timestamp) {
+        self.observation_at(now).join();
+        self.read();
+    }
+
+    /// What the Secrets hold is known: the accounts are listed, if there are any, and then the numbers are read.
+    fn ask(&mut self, inputs: Inputs, now: Timestamp) {
+        let observation = Arc::make_mut(&mut self.observation);
+        (observation.inputs, observation.now) = (Some(inputs), now);
+        let waiting = observation.unlisted();
+        if waiting.is_empty() {
+            self.read();
+        } else {
+            self.enter(Phase::Listing(Reads::of(waiting)));
+        }
+    }
+
+    fn read(&mut self) {
+        let waiting = self.observation.unread();
+        self.enter(Phase::Reading(Reads::of(waiting)));
+    }
+
     fn decide(&mut self, plan: Plan) {
         let owes_status = self.owes_status && !plan.uploads.is_empty();
         let must_store = needs_status_before_upload(&self.observation, &plan) || owes_status;
@@ -377,17 +392,4 @@ impl Reconcile {
     fn end(&mut self, end: End) {
         self.enter(Phase::Ended(end));
     }
-}
-
-/// Whether a status is stored before the first upload of a new key: `Ready` is still True for the old one, or the rotation
-/// is not in the status yet.
-fn needs_status_before_upload(observation: &Observation, plan: &Plan) -> bool {
-    let conditions = &observation.status_or_default().conditions;
-    let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-    let is_replacing = is_ready && observation.has_new_key();
-    let stored = observation.status().and_then(|status| status.rotation.as_ref());
-    let known = |rotation: &RotationStatus| (rotation.from.clone(), rotation.to.clone());
-    // The old key must be known for a rollback.
-    let is_unknown = observation.course.status.as_ref().map(known) != stored.map(known);
-    !plan.uploads.is_empty() && (is_replacing || is_unknown)
 }

@@ -1,5 +1,7 @@
 //! What a reconcile is about: [`machine`] takes it from the first read to the last write.
 
 pub mod action;
+mod announcement;
 pub mod machine;
 pub mod ownership;
+pub(crate) mod reads;

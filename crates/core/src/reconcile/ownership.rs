@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::crd::{FlowsEncryptionKey, Mode, NumberState, ObservedSecret};
+use crate::api::members;
 use crate::number::{Ownership, Reading};
 use crate::observation::{NumberObservation, Observation};
 use crate::schedule::due::{Due, Work, due};
@@ -28,9 +29,10 @@ pub(crate) fn unowned_numbers(
 ) -> Unowned {
     let mut unowned = Unowned::default();
     let Some(status) = &resource.status else { return unowned };
+    let members = members::phone_number_ids(resource);
     for number in status.phone_numbers.iter().filter(|number| number.state == NumberState::Conflict) {
         let id = &number.phone_number_id;
-        if resource.spec.is_suspended() || !resource.spec.phone_number_ids.contains(id) {
+        if resource.spec.is_suspended() || !members.contains(&id) {
             continue;
         }
         match store.owner(id, key, status.fingerprint(), now) {
@@ -58,7 +60,7 @@ pub fn work_due(
 fn with_unowned(due: Due, unowned: Unowned) -> Due {
     match due {
         Due::Later(next) if unowned.free.is_empty() => Due::Later([next, unowned.next].into_iter().flatten().min()),
-        Due::Later(_) => Due::Now(Work { inputs: true, numbers: unowned.free, reset_backoff: false }),
+        Due::Later(_) => Due::Now(Work { inputs: true, numbers: unowned.free, ..Work::default() }),
         Due::Now(mut work) => {
             work.inputs |= !unowned.free.is_empty();
             work.numbers.extend(unowned.free);
@@ -107,7 +109,9 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let numbers = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
         let free = |ids: &[&str], next| Unowned { free: numbers(ids), next };
-        let due = |inputs, ids: &[&str], reset_backoff| Due::Now(Work { inputs, numbers: numbers(ids), reset_backoff });
+        let due = |inputs, ids: &[&str], reset_backoff| {
+            Due::Now(Work { inputs, numbers: numbers(ids), reset_backoff, ..Work::default() })
+        };
         let table = [
             (Due::Later(None), free(&[], None), Due::Later(None)),
             (Due::Later(Some(at(9))), free(&[], Some(at(5))), Due::Later(Some(at(5)))),

@@ -72,7 +72,8 @@ pub fn canary_until(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<T
         | NumberState::Valid
         | NumberState::Conflict
         | NumberState::Contested
-        | NumberState::Refused => None,
+        | NumberState::Refused
+        | NumberState::Unregistered => None,
         NumberState::Mismatch
         | NumberState::Missing
         | NumberState::Outdated

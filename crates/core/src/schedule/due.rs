@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest, Sha256};
 
 use crate::api::conditions::{self, ConditionType, Reason};
 use crate::api::crd::{
-    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, MAX_SHORT_TEXT, NumberState, ObservedSecret,
-    PhoneNumberStatus, SYNC_ANNOTATION,
+    AccountState, FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, MAX_SHORT_TEXT, NumberState,
+    ObservedSecret, PhoneNumberStatus, SYNC_ANNOTATION,
 };
+use crate::api::members;
 use crate::api::text::truncate;
+
+/// States of which it does not matter how old the last answer is.
+const NEVER_STALE: [NumberState; 4] =
+    [NumberState::Unreachable, NumberState::Conflict, NumberState::Refused, NumberState::Unregistered];
 
 /// The longest wait. A longer stored wait comes from a wrong clock.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -33,8 +39,8 @@ pub fn jitter(uid: &str, interval: Duration) -> Duration {
     interval / 10 * u32::from(u16::from_be_bytes([digest[0], digest[1]])) / (u32::from(u16::MAX) + 1)
 }
 
-/// Digest of the fields that affect every number: key, credentials, mode, endpoint, rotation. Does not include the list of numbers, the
-/// interval, and `suspend`.
+/// Digest of the fields that affect every number: key, credentials, app, mode, endpoint, rotation. Does not include the
+/// numbers and accounts, the interval, and `suspend`.
 pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
     let parts = (
         &spec.private_key_secret_ref,
@@ -45,9 +51,11 @@ pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
         &spec.app_secret_ref,
         spec.mode,
     );
-    let text = match (&spec.endpoint, &spec.rotation) {
-        (None, None) => serde_json::to_vec(&parts),
-        rotation => serde_json::to_vec(&(parts, rotation)),
+    let text = match ((&spec.endpoint, &spec.rotation), &spec.app_id) {
+        ((None, None), None) => serde_json::to_vec(&parts),
+        (rotation, None) => serde_json::to_vec(&(parts, rotation)),
+        // The app may be able to inspect a token that may not inspect itself.
+        (rotation, Some(app)) => serde_json::to_vec(&(parts, rotation, app)),
     };
     let text = text.unwrap_or_default();
     let digest: [u8; 32] = Sha256::digest(text).into();
@@ -90,14 +98,18 @@ pub struct Work {
     pub inputs: bool,
     /// The phone number IDs to read, in the order of the spec.
     pub numbers: Vec<String>,
+    /// The WhatsApp Business Accounts whose numbers are to be listed, in the order of the spec.
+    pub accounts: Vec<String>,
     /// A person caused the work: contested numbers and stored backoffs are reset.
     pub reset_backoff: bool,
 }
 
 impl Work {
-    /// Reads the Secrets and every number of the resource.
+    /// Reads the Secrets and every number of the resource, and lists every account.
     pub fn everything(resource: &FlowsEncryptionKey) -> Self {
-        Self { inputs: true, numbers: resource.spec.phone_number_ids.clone(), reset_backoff: false }
+        let accounts = resource.spec.business_accounts.iter().map(|account| account.id.clone()).collect();
+        let numbers = members::phone_number_ids(resource).into_iter().cloned().collect();
+        Self { inputs: true, numbers, accounts, reset_backoff: false }
     }
 }
 
@@ -131,6 +143,9 @@ pub enum Due {
 /// | the generation is new, and nothing above applies | no | none: only the status | no |
 /// | the last answer about a number becomes too old | no | none: only the status | no |
 ///
+/// The numbers of an account are listed wherever all numbers are read, where a list or a retry of one is due, and where the
+/// generation is new.
+///
 /// While the status says that Meta cannot be called because of the Secrets, the times of the numbers make nothing due:
 /// only a change of a Secret or of the resource can help. A forbidden Secret is read again all the same, because a
 /// changed permission sends no event.
@@ -153,31 +168,37 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let wants_second_try = has_reason(status, ConditionType::KeyLoaded, &[Reason::PassphraseRejected]);
 
     let pace = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
-    let attempts: Vec<_> = spec.phone_number_ids.iter().map(|id| (id, next_attempt(status, id, pace, now))).collect();
+    let is_listed = |id: &String| spec.phone_number_ids.contains(id);
+    let attempts: Vec<_> = members::phone_number_ids(resource)
+        .into_iter()
+        .filter_map(|id| Some((id, next_attempt(status, id, is_listed, pace, now)?)))
+        .collect();
+    let lists = next_lists(resource, status, is_observed, pace, now);
     let can_ask = !lacks_inputs(status);
-    let something = everything || wants_second_try || (can_ask && attempts.iter().any(|(_, next)| next.at <= now));
+    let times = || attempts.iter().chain(&lists).map(|(_, next)| next.at);
+    let something = everything || wants_second_try || (can_ask && times().any(|at| at <= now));
     let turns_stale = status
         .phone_numbers
         .iter()
-        .filter(|number| {
-            !matches!(number.state, NumberState::Unreachable | NumberState::Conflict | NumberState::Refused)
-        })
+        .filter(|number| !NEVER_STALE.contains(&number.state))
         .filter_map(|number| stale_at(number, interval, now))
         .min()
         .filter(|_| can_ask);
     if !something && is_observed && turns_stale.is_none_or(|at| at > now) {
-        let next = attempts.iter().map(|(_, next)| next.at).chain(turns_stale).min();
+        let next = times().chain(turns_stale).min();
         return Due::Later(next.filter(|_| can_ask));
     }
     // Include checks that are almost due, so that the checks of one resource stay together.
     let horizon = now + interval / 20;
-    let numbers: Vec<_> = attempts
-        .into_iter()
-        .filter(|(_, next)| everything || wants_second_try || next.at <= now || (next.is_check && next.at <= horizon))
-        .filter(|_| something)
-        .map(|(id, _)| id.clone())
-        .collect();
-    Due::Now(Work { inputs: !numbers.is_empty(), numbers, reset_backoff })
+    let is_due = |next: &Attempt| {
+        something && (everything || wants_second_try || next.at <= now || (next.is_check && next.at <= horizon))
+    };
+    let (numbers, accounts) = (due_ids(attempts, is_due), due_ids(lists, is_due));
+    Due::Now(Work { inputs: !numbers.is_empty() || !accounts.is_empty(), numbers, accounts, reset_backoff })
+}
+
+fn due_ids(attempts: Vec<(&String, Attempt)>, is_due: impl Fn(&Attempt) -> bool) -> Vec<String> {
+    attempts.into_iter().filter(|(_, next)| is_due(next)).map(|(id, _)| id.clone()).collect()
 }
 
 struct Attempt {
@@ -185,13 +206,55 @@ struct Attempt {
     is_check: bool,
 }
 
-fn next_attempt(status: &FlowsEncryptionKeyStatus, id: &str, pace: Duration, now: Timestamp) -> Attempt {
-    let stored = status.phone_numbers.iter().find(|number| number.phone_number_id == id);
-    match stored.map(|number| (&number.next_attempt_time, &number.last_read_time)) {
-        Some((Some(time), _)) if time.0 <= now + MAX_WAIT => Attempt { at: time.0, is_check: false },
-        Some((_, Some(time))) if time.0 <= now => Attempt { at: time.0 + pace, is_check: true },
-        // Never read, or read at a time in the future: the clock was wrong, and waiting could take years.
+/// When the number is read next. None while it is not connected: only a list of its account can tell that it is.
+fn next_attempt(
+    status: &FlowsEncryptionKeyStatus,
+    id: &String,
+    is_listed: impl Fn(&String) -> bool,
+    pace: Duration,
+    now: Timestamp,
+) -> Option<Attempt> {
+    let stored = status.phone_numbers.iter().find(|number| number.phone_number_id == *id);
+    match stored {
+        Some(number) if number.state == NumberState::Unregistered => {
+            is_listed(id).then_some(Attempt { at: now, is_check: false })
+        }
+        Some(number) => Some(attempt(number.next_attempt_time.as_ref(), number.last_read_time.as_ref(), pace, now)),
+        None => Some(attempt(None, None, pace, now)),
+    }
+}
+
+/// When the numbers of each account are listed next. If the resource has too many numbers, all accounts are listed together:
+/// only then their sum is known.
+fn next_lists<'a>(
+    resource: &'a FlowsEncryptionKey,
+    status: &FlowsEncryptionKeyStatus,
+    is_observed: bool,
+    pace: Duration,
+    now: Timestamp,
+) -> Vec<(&'a String, Attempt)> {
+    let next = |id: &String| match status.business_accounts.iter().find(|account| account.id == *id) {
+        Some(account) if is_observed => {
+            attempt(account.next_attempt_time.as_ref(), account.last_list_time.as_ref(), pace, now)
+        }
         Some(_) | None => Attempt { at: now, is_check: false },
+    };
+    let mut lists: Vec<_> =
+        resource.spec.business_accounts.iter().map(|account| (&account.id, next(&account.id))).collect();
+    let are_too_many = status.business_accounts.iter().any(|account| account.state == AccountState::TooLarge);
+    if let Some(first) = lists.iter().map(|(_, next)| next.at).min().filter(|_| are_too_many) {
+        lists.iter_mut().for_each(|(_, next)| next.at = first);
+    }
+    lists
+}
+
+/// The next attempt: at the time of a retry, or one pace after the last success.
+fn attempt(retry: Option<&Time>, last: Option<&Time>, pace: Duration, now: Timestamp) -> Attempt {
+    match (retry, last) {
+        (Some(time), _) if time.0 <= now + MAX_WAIT => Attempt { at: time.0, is_check: false },
+        (_, Some(time)) if time.0 <= now => Attempt { at: time.0 + pace, is_check: true },
+        // Never read, or read at a time in the future: the clock was wrong, and waiting could take years.
+        _ => Attempt { at: now, is_check: false },
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! One event for each kind of change, however many numbers it affects. This avoids a flood of events.
 
-use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason};
+use std::collections::HashSet;
+
+use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason, find};
 use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus, RotationPhase};
-use crate::api::text::{phone_numbers, utc};
+use crate::api::text::{capitalized, phone_numbers, utc};
 use crate::number::has_failed_upload;
 use crate::rollout::outcome::Outcome;
 use crate::status::number_message as message;
@@ -36,6 +38,8 @@ impl Note {
 const UPLOAD: &str = "Upload";
 const RECONCILE: &str = "Reconcile";
 const PROBE: &str = "Probe";
+const LIST: &str = "List";
+const INSPECT: &str = "Inspect";
 const ROTATE: &str = "Rotate";
 
 /// The events of a reconcile.
@@ -69,10 +73,40 @@ pub fn notes(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus
     })
     .collect();
     notes.extend(failed_uploads(before, after, key));
+    notes.extend(membership(before, after));
     notes.extend(trouble(before, after).or_else(|| recovery(before, after)));
     notes.extend(endpoint(before, after));
+    notes.extend(token(before, after));
     notes.extend(rotation(before, after));
     notes
+}
+
+/// An event for a token that ends soon, at each step, or that lacks a permission.
+fn token(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Option<Note> {
+    let accepted = |status: &FlowsEncryptionKeyStatus| find(&status.conditions, ConditionType::TokenAccepted).cloned();
+    let now = accepted(after)?;
+    let reason =
+        [Reason::TokenExpiring, Reason::ScopeMissing].into_iter().find(|reason| now.reason == reason.as_str())?;
+    let is_news = accepted(before).is_none_or(|then| (then.reason, then.message) != (now.reason, now.message.clone()));
+    let (text, gist) = (now.message.clone(), now.message);
+    is_news.then_some(Note { is_warning: true, reason: reason.as_str(), action: INSPECT, text, gist })
+}
+
+/// Events for numbers of an account that join the resource, or leave.
+fn membership(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatus) -> Vec<Note> {
+    let new_in = |here: &FlowsEncryptionKeyStatus, there: &FlowsEncryptionKeyStatus| -> Vec<String> {
+        let known: HashSet<_> = there.phone_numbers.iter().map(|number| &number.phone_number_id).collect();
+        let discovered = here.phone_numbers.iter().filter(|number| number.business_account_id.is_some());
+        discovered.map(|number| &number.phone_number_id).filter(|id| !known.contains(id)).cloned().collect()
+    };
+    let note = |reason, ids: Vec<String>, what: &str| {
+        let gist = format!("{} {what}.", capitalized(&phone_numbers(&ids)));
+        let text = gist.clone();
+        (!ids.is_empty()).then_some(Note { is_warning: false, reason, action: LIST, text, gist })
+    };
+    let joined = note("NumbersJoined", new_in(after, before), "found in the WhatsApp Business Accounts of the spec");
+    let left = note("NumbersLeft", new_in(before, after), "no longer in the WhatsApp Business Accounts of the spec");
+    joined.into_iter().chain(left).collect()
 }
 
 /// An event for an endpoint that begins to fail, fails in another way, or opens the key again.

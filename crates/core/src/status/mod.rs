@@ -8,4 +8,5 @@ pub mod ready;
 mod rotation;
 pub mod secrets;
 pub mod summarize;
+pub mod token;
 pub mod trouble;

@@ -23,6 +23,14 @@ pub fn for_number(
             "Meta reports a valid signature but not the key itself; this key was the last one uploaded.".to_owned()
         }
         NumberState::Valid | NumberState::Pending => String::new(),
+        NumberState::Unregistered => {
+            "The number is not connected to the Cloud API, so that it holds no key; the operator looks again at each check."
+                .to_owned()
+        }
+        NumberState::Foreign | NumberState::Unreported if criteria.keeps_foreign_key(number) => {
+            "The number holds a valid key of somebody else, which stays: to replace it, list the number in phoneNumberIds, or set adopt: All for its account."
+                .to_owned()
+        }
         NumberState::Mismatch => drift("Meta has lost its signature over the key"),
         NumberState::Missing => drift("The number holds no key"),
         NumberState::Outdated => drift("The number holds an earlier key"),
@@ -31,25 +39,8 @@ pub fn for_number(
             "Meta reports the signature status {:?}, which does not tell whether the number holds this key.",
             number.signature_status.as_deref().unwrap_or_default()
         ),
-        NumberState::Conflict => match &observed.ownership {
-            Ownership::Other { owner } if criteria.is_handed_over(number) => {
-                let owner = owner.as_ref().map_or_else(
-                    || "A FlowsEncryptionKey in another namespace".to_owned(),
-                    |owner| format!("FlowsEncryptionKey {owner}"),
-                );
-                format!("{owner} owns this number with the same key; once it is gone, this resource takes over.")
-            }
-            Ownership::Other { owner: Some(owner) } => {
-                format!("FlowsEncryptionKey {owner} owns this number; remove the number from one of the two.")
-            }
-            Ownership::Other { owner: None } => {
-                "A FlowsEncryptionKey in another namespace owns this number; remove the number from one of the two.".to_owned()
-            }
-            Ownership::Vacant { .. } => {
-                "The former owner of this number has just gone; if it does not come back, this resource takes over.".to_owned()
-            }
-            Ownership::Uncontested => return number.message.clone(),
-        },
+        NumberState::Conflict if observed.ownership == Ownership::Uncontested => return number.message.clone(),
+        NumberState::Conflict => conflict(number, observed, criteria),
         NumberState::Contested => {
             "Someone else replaced the key three times; find the other writer, then set the annotation waflows.dev/sync-requested-at."
                 .to_owned()
@@ -60,6 +51,31 @@ pub fn for_number(
     };
     let parts = std::iter::once(text).chain(failure_of(number)).filter(|part| !part.is_empty());
     truncate(&parts.collect::<Vec<_>>().join(" "), MAX_NUMBER_TEXT)
+}
+
+/// The message for a number that another resource owns, or has just given up.
+fn conflict(number: &PhoneNumberStatus, observed: &NumberObservation, criteria: &Criteria) -> String {
+    match &observed.ownership {
+        Ownership::Other { owner } if criteria.is_handed_over(number) => {
+            let owner = owner.as_ref().map_or_else(
+                || "A FlowsEncryptionKey in another namespace".to_owned(),
+                |owner| format!("FlowsEncryptionKey {owner}"),
+            );
+            format!("{owner} owns this number with the same key; once it is gone, this resource takes over.")
+        }
+        Ownership::Other { owner: Some(owner) } => {
+            format!("FlowsEncryptionKey {owner} owns this number; remove the number from one of the two.")
+        }
+        Ownership::Other { owner: None } => {
+            "A FlowsEncryptionKey in another namespace owns this number; remove the number from one of the two."
+                .to_owned()
+        }
+        Ownership::Vacant { .. } => {
+            "The former owner of this number has just gone; if it does not come back, this resource takes over."
+                .to_owned()
+        }
+        Ownership::Uncontested => String::new(),
+    }
 }
 
 /// The message for a state that an upload would repair.
@@ -81,7 +97,7 @@ fn drift(what: &str, number: &PhoneNumberStatus, criteria: &Criteria) -> String 
 fn failure_of(number: &PhoneNumberStatus) -> Option<String> {
     let error = number.error.as_ref()?;
     let is_current = match number.state {
-        NumberState::Valid | NumberState::Pending | NumberState::Unreachable => false,
+        NumberState::Valid | NumberState::Pending | NumberState::Unreachable | NumberState::Unregistered => false,
         NumberState::Mismatch
         | NumberState::Missing
         | NumberState::Outdated

@@ -1,14 +1,20 @@
 //! The conditions of a resource, with their messages. Pure.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::input_condition::{Input, carried};
+use super::token::{self, has_same_credentials};
 use super::trouble::{STALLED, rank, sentence, trouble};
 use super::{endpoint, rotation};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
-use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus, SecretKeyRef};
+use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
+use crate::api::members;
 use crate::api::text::{clock, phone_numbers, utc};
+use crate::discovery::account;
+use crate::discovery::listing::Listing;
 use crate::meta::{ErrorClass, GraphError};
 use crate::number::{Reading, is_rate_limit};
 use crate::observation::Observation;
@@ -27,7 +33,10 @@ pub fn conditions(
 ) -> Vec<Condition> {
     let before = &observation.status_or_default().conditions;
     let key = key_loaded(observation, before);
-    let token = token_accepted(observation, outcomes, before);
+    let mut token = token_accepted(observation, outcomes, before);
+    if let Some(verdict) = token::warning(observation, now).filter(|_| token.status == ConditionStatus::True) {
+        token.verdict = verdict;
+    }
     let ready = ready(observation, [&key, &token], after, progress, now);
     list(observation, before, &after.phone_numbers, &ready, [key, token], now)
 }
@@ -42,7 +51,7 @@ fn list(
     now: Timestamp,
 ) -> Vec<Condition> {
     let inputs = [(ConditionType::KeyLoaded, key), (ConditionType::TokenAccepted, token)];
-    let endpoint = endpoint::conditions(observation, before, numbers);
+    let endpoint = endpoint::conditions(observation, before, &counted(numbers));
     let mut wanted = conditions::ready(ready);
     let further = inputs.iter().chain(endpoint.iter().flatten());
     wanted.extend(further.map(|(kind, input)| (*kind, input.status, &input.verdict)));
@@ -54,8 +63,12 @@ fn list(
 pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, now: Timestamp) -> Vec<Condition> {
     let spec = &observation.resource.spec;
     let generation = observation.resource.metadata.generation.unwrap_or_default();
-    let same_numbers = before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(&spec.phone_number_ids);
-    let is_as_reconciled = same_numbers && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
+    let same_numbers =
+        before.phone_numbers.iter().map(|n| &n.phone_number_id).eq(members::phone_number_ids(&observation.resource));
+    let accounts = before.business_accounts.iter().map(|account| &account.id);
+    let same_accounts = accounts.eq(spec.business_accounts.iter().map(|account| &account.id));
+    let is_as_reconciled =
+        same_numbers && same_accounts && before.observed_spec_digest.as_deref() == Some(&spec_digest(spec));
     let shown = conditions::find(&before.conditions, ConditionType::Ready);
     let can_stay = shown.is_some_and(|ready| ready.reason != Reason::Suspended.as_str())
         && !conditions::are_altered(&before.conditions);
@@ -122,16 +135,22 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     if let Some(error) = observation.refusal.as_ref().or_else(refused_later) {
         return Input { status: ConditionStatus::False, verdict: refusal(observation, error) };
     }
-    let answered = observation.numbers.iter().any(|number| match &number.reading {
-        Reading::Answered { .. } => true,
-        Reading::Failed { error, .. } => error.class.refuses_number(),
-        Reading::NotAsked | Reading::Held { .. } => false,
+    let has_listed = observation.accounts.iter().any(|account| match &account.listing {
+        Listing::Complete { .. } => true,
+        Listing::Failed { error, .. } => error.class.refuses_number(),
+        Listing::NotAsked | Listing::Held { .. } => false,
     });
+    let answered = has_listed
+        || observation.numbers.iter().any(|number| match &number.reading {
+            Reading::Answered { .. } => true,
+            Reading::Failed { error, .. } => error.class.refuses_number(),
+            Reading::NotAsked | Reading::Held { .. } => false,
+        });
     if answered {
         let verdict = ConditionReason::new(Reason::TokenAccepted, "Meta accepts the access token.");
         Input { status: ConditionStatus::True, verdict }
     } else {
-        let before = if has_same_credentials(observation, &inputs.secrets) { before } else { &[] };
+        let before = if has_same_credentials(&observation.resource, &inputs.secrets) { before } else { &[] };
         let known = carried(before, ConditionType::TokenAccepted, not_asked);
         if known.status != ConditionStatus::Unknown {
             return known;
@@ -144,19 +163,6 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
             None => known,
         }
     }
-}
-
-/// Whether token and app secret are the same as in the last reconcile: the same Secrets in the same versions, with the
-/// same references.
-fn has_same_credentials(observation: &Observation, secrets: &[ObservedSecret]) -> bool {
-    let spec = &observation.resource.spec;
-    let Some(status) = observation.status() else { return false };
-    let is_same = |reference: &SecretKeyRef| {
-        let of = |secrets: &[ObservedSecret]| secrets.iter().find(|secret| secret.name == reference.name).cloned();
-        of(secrets) == of(&status.observed_secrets)
-    };
-    status.observed_spec_digest.as_deref() == Some(&spec_digest(spec))
-        && std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).all(is_same)
 }
 
 fn refusal(observation: &Observation, error: &GraphError) -> ConditionReason {
@@ -194,7 +200,7 @@ fn ready(
     progress: Progress,
     now: Timestamp,
 ) -> ConditionReason {
-    let numbers = after.phone_numbers.as_slice();
+    let numbers = &*counted(&after.phone_numbers);
     let rotation = after.rotation.as_ref();
     let holds = observation.course.direction == Direction::Hold;
     if progress == Progress::Underway && observation.changed_since_last() && !holds {
@@ -212,6 +218,9 @@ fn ready(
     let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
     // Among reasons of the same rank the first number in the spec wins, so the order of calls does not matter.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
+    if let Some(verdict) = worst_account(observation, worst) {
+        return verdict;
+    }
     let waiting = rotation.and_then(|it| rotation::waiting(observation, it, now));
     let [_, token] = inputs;
     match (worst, waiting) {
@@ -230,6 +239,24 @@ fn ready(
     }
 }
 
+/// The trouble of an account that is worse than the worst of the numbers.
+fn worst_account(observation: &Observation, numbers: Option<Reason>) -> Option<ConditionReason> {
+    let of_numbers = numbers.map_or(0, rank);
+    let accounts = observation.account_statuses();
+    let troubles =
+        accounts.iter().filter_map(|account| account::trouble(account, observation.interval, observation.now));
+    let worst = troubles.reduce(|a, b| if rank(b.reason) > rank(a.reason) { b } else { a })?;
+    (rank(worst.reason) > of_numbers).then_some(worst)
+}
+
+/// The numbers that count. See [`members::counts`].
+fn counted(numbers: &[PhoneNumberStatus]) -> Cow<'_, [PhoneNumberStatus]> {
+    if numbers.iter().all(members::counts) {
+        return Cow::Borrowed(numbers);
+    }
+    Cow::Owned(numbers.iter().filter(|number| members::counts(number)).cloned().collect())
+}
+
 /// Whether a rotation explains the reason.
 fn is_held(reason: Reason) -> bool {
     matches!(reason, Reason::KeyOutdated | Reason::KeyForeign | Reason::UploadsWithoutEffect)
@@ -237,6 +264,7 @@ fn is_held(reason: Reason) -> bool {
 
 fn all_valid(numbers: &[PhoneNumberStatus]) -> String {
     let all = match numbers.len() {
+        0 => return "The accounts have no connected number yet.".to_owned(),
         1 => "The number holds the key with a valid signature".to_owned(),
         count => format!("All {count} numbers hold the key with a valid signature"),
     };

@@ -9,6 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{self, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus};
+use crate::api::members;
+use crate::discovery::listing::Listing;
 use crate::number::{Criteria, Ownership, Reading, upload_reason};
 use crate::observation::{NumberObservation, Observation};
 use crate::rollout::canary::{Canary, canary_until};
@@ -17,7 +19,7 @@ use crate::rollout::progress::Progress;
 use crate::rollout::rotation::{self, Outlook};
 use crate::schedule::due::{self, Due, spec_digest, sync_request};
 use crate::status::events::{self, Note};
-use crate::status::{endpoint, number_message, ready};
+use crate::status::{endpoint, number_message, ready, token};
 
 /// The result of a reconcile.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,10 +46,12 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
 
     status.suspended_since = None;
     status.phone_numbers = numbers(observation, outcomes, now);
-    let reads = status.phone_numbers.iter().filter_map(|number| number.last_read_time.as_ref());
-    status.last_successful_check_time = reads.min().cloned();
-    let valid = status.phone_numbers.iter().filter(|number| number.state == NumberState::Valid).count();
-    status.valid = Some(format!("{valid}/{}", status.phone_numbers.len()));
+    status.token = token::status(observation);
+    status.business_accounts = observation.account_statuses();
+    let counted = || status.phone_numbers.iter().filter(|number| members::counts(number));
+    status.last_successful_check_time = counted().filter_map(|number| number.last_read_time.as_ref()).min().cloned();
+    let valid = counted().filter(|number| number.state == NumberState::Valid).count();
+    status.valid = Some(format!("{valid}/{}", counted().count()));
     status.observed_spec_digest = Some(spec_digest(spec));
     status.previous_fingerprints = observation.previous_fingerprints();
     if let Some(key) = observation.key() {
@@ -113,6 +117,10 @@ pub fn with_transition_times(
 
 fn asked_meta(observation: &Observation) -> bool {
     observation.refusal.is_some()
+        || observation
+            .accounts
+            .iter()
+            .any(|account| matches!(account.listing, Listing::Complete { .. } | Listing::Failed { .. }))
         || observation
             .numbers
             .iter()
@@ -194,7 +202,9 @@ fn settle(
     criteria: &Criteria,
     number: &mut PhoneNumberStatus,
 ) {
-    if criteria.is_stale(number) && !matches!(number.state, NumberState::Conflict | NumberState::Refused) {
+    if criteria.is_stale(number)
+        && !matches!(number.state, NumberState::Conflict | NumberState::Refused | NumberState::Unregistered)
+    {
         number.state = NumberState::Unreachable;
     }
     if is_forbidden(observation) && matches!(observed.reading, Reading::NotAsked) {
@@ -209,7 +219,7 @@ fn settle(
         number.next_attempt_time = Some(Time(criteria.now));
     }
     let owns = match number.state {
-        NumberState::Conflict | NumberState::Refused => false,
+        NumberState::Conflict | NumberState::Refused | NumberState::Unregistered => false,
         _ if criteria.mode == Mode::Observe || has_bad_key(observation) => false,
         _ => number.owned_since.is_some() || matches!(observed.reading, Reading::Answered { .. }),
     };

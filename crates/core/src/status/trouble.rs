@@ -13,7 +13,8 @@ pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason
         Mode::Enforce => reason,
     };
     match number.state {
-        NumberState::Valid => None,
+        NumberState::Valid | NumberState::Unregistered => None,
+        _ if criteria.keeps_foreign_key(number) => Some(Reason::NumberNotAdopted),
         NumberState::Pending => Some(match &number.error {
             Some(error) if is_rate_limit(error) => Reason::RateLimited,
             Some(_) => Reason::GraphUnreachable,

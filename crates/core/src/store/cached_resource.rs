@@ -8,6 +8,7 @@ use waflows_key::Fingerprint;
 
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, REQUEST_ANNOTATIONS};
+use crate::api::members;
 use crate::schedule::due::{is_altered, is_observed, request};
 use crate::store::resource_summary::ResourceSummary;
 
@@ -35,7 +36,7 @@ pub struct CachedResource {
     pub upload_capability: UploadCapability,
     /// Names of the Secrets that the resource refers to.
     pub secrets: Box<[Box<str>]>,
-    /// The numbers of the spec, ordered by phone number ID.
+    /// The numbers of the resource, ordered by phone number ID.
     pub numbers: Box<[CachedNumber]>,
     /// The facts that metrics show.
     pub summary: ResourceSummary,
@@ -163,10 +164,8 @@ fn numbers(resource: &FlowsEncryptionKey) -> Box<[CachedNumber]> {
         .filter_map(|number| Some((number.phone_number_id.as_str(), number.owned_since.as_ref()?.0)))
         .collect();
     owned.sort_unstable();
-    let mut numbers: Vec<_> = resource
-        .spec
-        .phone_number_ids
-        .iter()
+    let mut numbers: Vec<_> = members::phone_number_ids(resource)
+        .into_iter()
         .map(|id| {
             let position = owned.binary_search_by(|(owned, _)| (*owned).cmp(id)).ok();
             CachedNumber { id: id.as_str().into(), owned_since: position.map(|position| owned[position].1) }

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::conditions::{self, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState, RotationPhase};
+use crate::api::members;
 
 /// The state of a resource, as metrics show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct ResourceSummary {
     pub rotation: Option<(RotationPhase, i64)>,
     /// The Flow endpoint. None without `spec.endpoint`.
     pub endpoint: Option<Box<EndpointSummary>>,
+    /// When the access token ends, in Unix time. None if it never does, or if this is not known.
+    pub token_end: Option<i64>,
     /// Secret and key of the access token, if Meta refuses the token.
     pub refused_token: Option<Box<(String, String)>>,
 }
@@ -48,10 +51,11 @@ impl ResourceSummary {
         let nothing_yet = FlowsEncryptionKeyStatus::default();
         let status = resource.status.as_ref().unwrap_or(&nothing_yet);
         let (ready, reason) = condition(status, ConditionType::Ready, Reason::Progressing);
-        let reads = status.phone_numbers.iter().map(|number| number.last_read_time.as_ref().map(unix));
+        let counted = status.phone_numbers.iter().filter(|number| members::counts(number));
+        let reads = counted.map(|number| number.last_read_time.as_ref().map(unix));
         let token = &resource.spec.access_token_secret_ref;
         Self {
-            numbers: count(resource.spec.phone_number_ids.len(), status),
+            numbers: count(members::count(resource), status),
             ready,
             reason,
             last_check: reads.min().flatten(),
@@ -60,6 +64,7 @@ impl ResourceSummary {
             suspended_since: status.suspended_since.as_ref().filter(|_| resource.spec.is_suspended()).map(unix),
             rotation: rotation(status),
             endpoint: resource.spec.endpoint.as_ref().map(|_| Box::new(endpoint(status))),
+            token_end: status.token.as_ref().and_then(|token| token.expires_time.as_ref()).map(unix),
             refused_token: refuses_token(status).then(|| Box::new((token.name.clone(), token.key.clone()))),
         }
     }

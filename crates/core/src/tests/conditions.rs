@@ -42,7 +42,7 @@ fn conflict(owner: Option<&str>, lasts: Duration) -> Stage {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     for wait in [Duration::ZERO, lasts] {
         stage = stage.after(wait);
-        let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
+        let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false, ..Work::default() };
         let mut observation = stage.observe(work, &mut meta);
         observation.numbers[0].ownership = Ownership::Other { owner: owner.map(str::to_owned) };
         stage.sum_up(&observation, Progress::Finished);
@@ -414,7 +414,7 @@ fn the_conditions_about_inputs_say_which_is_at_fault() {
 
 /// What a reconcile finds in which nothing was read but the Secrets.
 fn look(stage: &Stage) -> Observation {
-    stage.look(Work { inputs: true, numbers: Vec::new(), reset_backoff: false })
+    stage.look(Work { inputs: true, numbers: Vec::new(), reset_backoff: false, ..Work::default() })
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn without_key() -> (Stage, Model) {
 
 /// In a reconcile that reads and does not upload.
 fn read(stage: &mut Stage, meta: &mut Model) {
-    let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
+    let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false, ..Work::default() };
     let observation = stage.observe(work, meta);
     stage.sum_up(&observation, Progress::Finished);
 }
@@ -114,7 +114,7 @@ fn what_meta_refuses_is_told_once() {
 #[test]
 fn a_failure_says_what_was_last_known_and_when_it_is_tried_again() {
     let unexplained = |stage: &mut Stage, meta: &mut Model| {
-        let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false };
+        let work = Work { inputs: true, numbers: vec!["1".into()], reset_backoff: false, ..Work::default() };
         let mut observation = stage.observe(work, meta);
         let failure = GraphError { message: "Meta answers HTTP 503".into(), ..error(ErrorClass::Transient) };
         observation.numbers[0].reading = Reading::Failed { error: failure, at: stage.now };
@@ -127,7 +127,7 @@ fn a_failure_says_what_was_last_known_and_when_it_is_tried_again() {
     assert!(stage.number("1").message.starts_with(told), "{}", stage.number("1").message);
     let before = stage.status().clone();
     stage.now += Duration::from_secs(70);
-    let nothing = Work { inputs: false, numbers: vec![], reset_backoff: false };
+    let nothing = Work { inputs: false, numbers: vec![], reset_backoff: false, ..Work::default() };
     let look = stage.look(nothing);
     stage.sum_up(&look, Progress::Underway);
     assert_eq!(stage.status().phone_numbers, before.phone_numbers, "time alone changes nothing");
@@ -183,7 +183,7 @@ fn a_new_token_during_a_rate_limit_is_told_to_wait_for_it_until_it_was_tried() {
         assert_eq!(of(&stage, ConditionType::Ready), pair("False", "RateLimited"));
         stage.advance(&mut meta).unwrap();
     }
-    let nothing = Work { inputs: false, numbers: vec![], reset_backoff: false };
+    let nothing = Work { inputs: false, numbers: vec![], reset_backoff: false, ..Work::default() };
     let look = stage.look(nothing);
     stage.sum_up(&look, Progress::Finished);
     assert_eq!(of(&stage, ConditionType::Ready), pair("False", "RateLimited"), "nothing new was learnt");

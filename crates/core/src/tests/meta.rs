@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use waflows_key::PublicKey;
 
 use super::{MINUTE, error, fingerprint, rate_limit, reported};
+use crate::discovery::listing::Listing;
 use crate::meta::{ErrorClass, GraphError};
 use crate::number::Reading;
 use crate::upload::UploadAnswer;
@@ -17,6 +18,10 @@ pub(super) trait Meta {
     fn read(&mut self, id: &str, now: Timestamp) -> (Reading, Option<GraphError>);
     /// The answer to a POST, and the refusal of the credentials if that was it.
     fn upload(&mut self, id: &str, key: &PublicKey, now: Timestamp) -> (UploadAnswer, Option<GraphError>);
+    /// The numbers of an account, and the refusal of the credentials if that was it.
+    fn list(&mut self, _account: &str, _now: Timestamp) -> (Listing, Option<GraphError>) {
+        (Listing::NotAsked, None)
+    }
     /// Whether an upload of a former process may still arrive.
     fn may_be_crossed(&self) -> bool {
         false

@@ -95,6 +95,8 @@ fn resource(numbers: &[&str]) -> FlowsEncryptionKey {
         passphrase_secret_ref: None,
         access_token_secret_ref: secret_ref("meta-token", "token"),
         app_secret_ref: None,
+        app_id: None,
+        business_accounts: Vec::new(),
         phone_number_ids: numbers.iter().map(ToString::to_string).collect(),
         mode: Mode::Enforce,
         check_interval: None,
@@ -153,6 +155,7 @@ fn criteria(now: i64) -> Criteria {
         mode: Mode::Enforce,
         interval: HOUR,
         waits: Waits::default(),
+        guarded: Arc::default(),
         reset_backoff: false,
         now: at(now),
     }

@@ -12,7 +12,7 @@ fn planned(stage: &Stage, meta: &mut Model) -> Plan {
 
 fn observed(stage: &Stage, meta: &mut Model) -> Observation {
     let numbers = stage.resource.spec.phone_number_ids.clone();
-    stage.observe(Work { inputs: true, numbers, reset_backoff: false }, meta)
+    stage.observe(Work { inputs: true, numbers, reset_backoff: false, ..Work::default() }, meta)
 }
 
 fn ids(plan: &Plan) -> Vec<&str> {

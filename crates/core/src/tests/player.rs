@@ -2,6 +2,7 @@
 
 use super::meta::Meta;
 use super::*;
+use crate::observation::AccountListing;
 use crate::reconcile::action::{Action, Event};
 use crate::reconcile::machine::{Reconcile, Settings};
 use crate::rollout::uploads::UploadCall;
@@ -46,14 +47,26 @@ impl Stage {
         Some(self.finish(reconcile, meta))
     }
 
+    /// The uploads, with the status that is stored before them. The next action; the final status is not stored yet.
+    pub(super) fn upload(&mut self, reconcile: &mut Reconcile, meta: &mut impl Meta) -> Action {
+        loop {
+            match play(reconcile, self, meta) {
+                Action::WriteStatus(write) if !write.is_final => self.write(reconcile, &write.status),
+                action => return action,
+            }
+        }
+    }
+
+    fn write(&mut self, reconcile: &mut Reconcile, status: &FlowsEncryptionKeyStatus) {
+        self.store(status);
+        reconcile.handle(Event::StatusStored(Arc::new(self.resource.clone())), self.now);
+    }
+
     /// The uploads and the final status.
     pub(super) fn finish(&mut self, mut reconcile: Reconcile, meta: &mut impl Meta) -> Reconciled {
         loop {
-            match play(&mut reconcile, self, meta) {
-                Action::WriteStatus(write) => {
-                    self.store(&write.status);
-                    reconcile.handle(Event::StatusStored(Arc::new(self.resource.clone())), self.now);
-                }
+            match self.upload(&mut reconcile, meta) {
+                Action::WriteStatus(write) => self.write(&mut reconcile, &write.status),
                 Action::Publish(_) => {
                     let summary = reconcile.summary().expect("the reconcile is summed up").clone();
                     return Reconciled {
@@ -92,6 +105,10 @@ pub(super) fn call(
     now: Timestamp,
 ) -> Result<Event, Action> {
     Ok(match action {
+        Action::ListAccount { position, account_id } => {
+            let (listing, refusal) = meta.list(&account_id, now);
+            Event::AccountListed(AccountListing { position, listing, refusal })
+        }
         Action::ReadNumber { position, phone_number_id } => {
             let (reading, refusal) = meta.read(&phone_number_id, now);
             Event::NumberRead(NumberReading { position, reading, refusal })

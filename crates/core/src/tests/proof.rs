@@ -169,7 +169,8 @@ fn available_needs_every_number() {
         let (mut stage, mut meta) = with_endpoint();
         stage.edit(|spec| spec.mode = Mode::Observe);
         meta.line("2").set(key, status);
-        let work = Work { inputs: true, numbers: vec!["1".into(), "2".into()], reset_backoff: false };
+        let work =
+            Work { inputs: true, numbers: vec!["1".into(), "2".into()], reset_backoff: false, ..Work::default() };
         let mut observation = stage.observe(work, &mut meta);
         observation.proof = Some(Arc::new(proof(1, vec![target("a", found(ProbeOutcome::Proven))], 5)));
         stage.sum_up(&observation, Progress::Finished);

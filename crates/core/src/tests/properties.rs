@@ -91,7 +91,7 @@ proptest! {
             (line.fault, line.is_unsigned, line.lag) = (None, false, 0);
         }
         stage.advance(&mut meta);
-        let work = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false };
+        let work = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false, ..Work::default() };
         prop_assert_eq!(plan(&stage.observe(work, &mut meta)).uploads, []);
     }
 
@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn a_status_is_the_same_after_it_was_stored((mut stage, mut meta) in world()) {
         stage.advance(&mut meta);
-        let work = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false };
+        let work = Work { inputs: true, numbers: IDS.map(str::to_owned).into(), reset_backoff: false, ..Work::default() };
         stage.now += Duration::from_millis(1700);
         let observation = stage.observe(work, &mut meta);
         let status = summarize(&observation, &[], Progress::Finished, stage.now).status;

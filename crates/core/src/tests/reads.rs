@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::reconcile::action::{Action, Event};
-use crate::reconcile::machine::PARALLEL_CALLS;
+use crate::reconcile::reads::PARALLEL_CALLS;
 
 /// The reads that may start before any answer, of a resource with so many numbers.
 fn started(numbers: usize, is_trusted: bool) -> usize {

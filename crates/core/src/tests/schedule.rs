@@ -8,7 +8,12 @@ use crate::schedule::due::sync_request;
 const NOTHING: &[&str] = &[];
 
 fn work(inputs: bool, numbers: &[&str], reset_backoff: bool) -> Due {
-    Due::Now(Work { inputs, numbers: numbers.iter().map(ToString::to_string).collect(), reset_backoff })
+    Due::Now(Work {
+        inputs,
+        numbers: numbers.iter().map(ToString::to_string).collect(),
+        reset_backoff,
+        ..Work::default()
+    })
 }
 
 fn seconds(waits: impl Fn(i32) -> Duration, attempts: std::ops::RangeInclusive<i32>) -> Vec<u64> {

@@ -4,7 +4,12 @@ use super::meta::Fault;
 use super::*;
 
 fn work(inputs: bool, numbers: &[&str]) -> Due {
-    Due::Now(Work { inputs, numbers: numbers.iter().map(ToString::to_string).collect(), reset_backoff: false })
+    Due::Now(Work {
+        inputs,
+        numbers: numbers.iter().map(ToString::to_string).collect(),
+        reset_backoff: false,
+        ..Work::default()
+    })
 }
 
 fn suspended(numbers: &[&str]) -> (Stage, meta::Model) {

@@ -50,6 +50,8 @@ pub(crate) fn resource(name: &str, numbers: &[&str], now: Timestamp) -> FlowsEnc
         passphrase_secret_ref: None,
         access_token_secret_ref: reference("meta-token", "token"),
         app_secret_ref: None,
+        app_id: None,
+        business_accounts: Vec::new(),
         phone_number_ids: Vec::new(),
         mode: Default::default(),
         check_interval: None,

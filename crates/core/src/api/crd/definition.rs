@@ -78,7 +78,7 @@ pub fn manifest() -> Result<String, serde_saphyr::ser::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::limits::{MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS};
+    use super::super::limits::{MAX_META_ID, MAX_PHONE_NUMBERS};
     use super::super::spec::FlowsEncryptionKeySpec;
     use super::*;
 
@@ -88,22 +88,48 @@ mod tests {
         let schema = serde_json::to_value(version.schema.unwrap().open_api_v3_schema).unwrap();
         let numbers = &schema["properties"]["spec"]["properties"]["phoneNumberIds"];
         let bounds = [&numbers["minItems"], &numbers["maxItems"], &numbers["items"]["maxLength"]];
-        assert_eq!(bounds.map(|bound| bound.as_u64().unwrap() as usize), [1, MAX_PHONE_NUMBERS, MAX_PHONE_NUMBER_ID]);
+        assert_eq!(bounds.map(|bound| bound.as_u64().unwrap() as usize), [1, MAX_PHONE_NUMBERS, MAX_META_ID]);
 
         let fault = |ids: Vec<String>| {
             let token = serde_json::json!({"name": "meta-token", "key": "token"});
             let spec = serde_json::json!({"accessTokenSecretRef": token, "phoneNumberIds": ids});
             serde_json::from_value::<FlowsEncryptionKeySpec>(spec).unwrap().fault()
         };
-        let distinct = |count| (0..count).map(|n| format!("{n:0MAX_PHONE_NUMBER_ID$}")).collect::<Vec<_>>();
+        let distinct = |count| (0..count).map(|n| format!("{n:0MAX_META_ID$}")).collect::<Vec<_>>();
         assert_eq!(fault(distinct(MAX_PHONE_NUMBERS)), None);
         assert!(fault(Vec::new()).unwrap().contains("0 items"));
         assert!(fault(distinct(MAX_PHONE_NUMBERS + 1)).unwrap().contains("501 items"));
         assert_eq!(numbers["x-kubernetes-list-type"], "set");
         assert!(fault(["2", "1", "2"].map(String::from).into()).unwrap().contains("has 2 more than once"));
-        for wrong in ["1".repeat(MAX_PHONE_NUMBER_ID + 1), String::new(), "1a".into(), "+1".into(), "1/2".into()] {
+        for wrong in ["1".repeat(MAX_META_ID + 1), String::new(), "1a".into(), "+1".into(), "1/2".into()] {
             assert!(fault(vec!["1".into(), wrong.clone()]).unwrap().contains("phoneNumberIds[1]"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_operator_of_the_version_before_cannot_read_a_resource_without_phone_number_ids() {
+        /// What that version requires of a spec. It leaves a resource alone that it cannot read, and logs the error.
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct SpecBefore {
+            #[expect(dead_code, reason = "only read")]
+            access_token_secret_ref: serde_json::Value,
+            #[expect(dead_code, reason = "only read")]
+            phone_number_ids: Vec<String>,
+        }
+        let accounts = serde_json::json!([{"id": "102290129340398"}]);
+        let token = serde_json::json!({"name": "meta-token", "key": "token"});
+        let spec = serde_json::json!({"accessTokenSecretRef": token, "businessAccounts": accounts});
+        let now: FlowsEncryptionKeySpec = serde_json::from_value(spec.clone()).unwrap();
+        assert_eq!((now.business_accounts.len(), now.fault()), (1, None));
+        let before = serde_json::from_value::<SpecBefore>(spec).unwrap_err();
+        assert_eq!(before.to_string(), "missing field `phoneNumberIds`");
+        // What it wrote itself, it reads again.
+        let listed = serde_json::json!({"accessTokenSecretRef": {"name": "a", "key": "b"}, "phoneNumberIds": ["1"]});
+        let spec: FlowsEncryptionKeySpec = serde_json::from_value(listed).unwrap();
+        let written = serde_json::to_value(spec).unwrap();
+        assert!(written.get("businessAccounts").is_none() && written.get("appId").is_none(), "{written}");
+        serde_json::from_value::<SpecBefore>(written).unwrap();
     }
 
     #[test]

@@ -32,10 +32,17 @@ pub const MAX_NUMBER_TEXT: usize = 256;
 pub const MAX_SHORT_TEXT: usize = 64;
 /// Limit of numbers in a resource. The size limits of the status depend on it.
 pub const MAX_PHONE_NUMBERS: usize = 500;
-/// Limit of a phone number ID, in digits.
-pub const MAX_PHONE_NUMBER_ID: usize = 20;
+/// Limit of WhatsApp Business Accounts in a resource.
+pub const MAX_BUSINESS_ACCOUNTS: usize = 20;
+/// Limit of an ID of Meta's, such as a phone number ID or an account ID, in digits.
+pub const MAX_META_ID: usize = 20;
 /// Limit of a condition's message, in bytes.
 pub const MAX_CONDITION_MESSAGE: usize = 1024;
+
+/// Whether the text can be an ID of an object at Meta. Any other text would make the status unwritable.
+pub fn is_meta_id(text: &str) -> bool {
+    (1..=MAX_META_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 /// A duration of the spec. An invalid one, which the schema should have refused, counts as none.
 pub(super) fn duration(text: Option<&str>) -> Option<Duration> {

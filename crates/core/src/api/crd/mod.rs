@@ -2,18 +2,24 @@
 //!
 //! The doc comments of `spec` and `status` are the text of `kubectl explain` and of docs/reference.md.
 
+mod business_account;
 mod definition;
 mod endpoint;
+mod error;
 mod limits;
 mod rotation;
 mod secret_key_ref;
 mod spec;
 mod status;
+mod token;
 
+pub use business_account::{AccountState, Adopt, BusinessAccount, BusinessAccountStatus};
 pub use definition::{definition, manifest};
 pub use endpoint::{Endpoint, EndpointService, EndpointStatus, FailingTarget, Gate, Scheme};
+pub use error::{FailedCall, NumberError};
 pub use limits::*;
 pub use rotation::{OnFailure, Rotation, RotationPhase, RotationStatus, RotationStop};
 pub use secret_key_ref::SecretKeyRef;
 pub use spec::{FlowsEncryptionKey, FlowsEncryptionKeySpec, Mode};
-pub use status::{FailedCall, FlowsEncryptionKeyStatus, NumberError, NumberState, ObservedSecret, PhoneNumberStatus};
+pub use status::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus};
+pub use token::{TokenInspection, TokenStatus};

@@ -9,8 +9,9 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::business_account::BusinessAccount;
 use super::endpoint::{Endpoint, Gate};
-use super::limits::{MAX_PHONE_NUMBER_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL, duration};
+use super::limits::{MAX_BUSINESS_ACCOUNTS, MAX_META_ID, MAX_PHONE_NUMBERS, MIN_CHECK_INTERVAL, duration, is_meta_id};
 use super::rotation::Rotation;
 use super::secret_key_ref::SecretKeyRef;
 use super::status::FlowsEncryptionKeyStatus;
@@ -112,6 +113,9 @@ use super::status::FlowsEncryptionKeyStatus;
     validation = Rule::new("!has(self.publicKey) || !self.publicKey.matches('PRIVATE ?KEY|^[[:space:]]*MII[EF]')")
         .message("publicKey must not hold a private key, which would be stored with the resource: put it into a Secret that privateKeySecretRef names, or set what `openssl pkey -in private.pem -pubout` prints")
         .field_path(".publicKey"),
+    validation = Rule::new("has(self.phoneNumberIds) || has(self.businessAccounts)")
+        .message("phoneNumberIds or businessAccounts must be set: without both there is no number to put the key on")
+        .field_path(".phoneNumberIds"),
 )]
 pub struct FlowsEncryptionKeySpec {
     /// Entry of a Secret that holds the RSA-2048 private key: PEM or DER, PKCS#1 or PKCS#8, encrypted or not. The
@@ -134,15 +138,22 @@ pub struct FlowsEncryptionKeySpec {
     pub passphrase_secret_ref: Option<SecretKeyRef>,
 
     /// Entry of a Secret that holds the access token of a system user with the permission `whatsapp_business_messaging` on
-    /// every listed number. White space around the token is ignored.
+    /// every number. `businessAccounts` also needs `whatsapp_business_management`. White space around the token is ignored.
     pub access_token_secret_ref: SecretKeyRef,
 
     /// Entry of a Secret that holds the Meta app's secret. If set, every call has an `appsecret_proof`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_secret_ref: Option<SecretKeyRef>,
 
+    /// ID of the Meta app that issued the access token. With this ID and the app secret, the operator can ask Meta when the
+    /// token expires, also where the token may not ask about itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[0-9]+$"))]
+    pub app_id: Option<String>,
+
     /// Phone number IDs (not the phone numbers themselves) that must hold the key. Quote the IDs: an unquoted number is
     /// not a string in YAML.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 500), inner(length(min = 1, max = 20), regex(pattern = r"^[0-9]+$")))]
     #[x_kube(
         merge_strategy = ListMerge::Set,
@@ -150,6 +161,13 @@ pub struct FlowsEncryptionKeySpec {
             .message("phoneNumberIds takes phone number IDs, which are digits only, not the phone numbers themselves"),
     )]
     pub phone_number_ids: Vec<String>,
+
+    /// WhatsApp Business Accounts all of whose connected numbers must hold the key. The operator finds the numbers: one that
+    /// is added to an account gets the key within one check interval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub business_accounts: Vec<BusinessAccount>,
 
     /// Enforce uploads the key to every number and keeps it there. Observe reads and reports, and never uploads.
     #[serde(default)]
@@ -187,18 +205,18 @@ impl FlowsEncryptionKeySpec {
     /// it. The API server might refuse every status for such numbers.
     pub fn fault(&self) -> Option<String> {
         let count = self.phone_number_ids.len();
-        if !(1..=MAX_PHONE_NUMBERS).contains(&count) {
+        let fewest = usize::from(self.business_accounts.is_empty());
+        if !(fewest..=MAX_PHONE_NUMBERS).contains(&count) {
             return Some(format!("spec.phoneNumberIds has {count} items; 1 to {MAX_PHONE_NUMBERS} can be worked on"));
         }
-        let is_fine =
-            |id: &String| (1..=MAX_PHONE_NUMBER_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-        if let Some(position) = self.phone_number_ids.iter().position(|id| !is_fine(id)) {
-            return Some(format!("spec.phoneNumberIds[{position}] is not 1 to {MAX_PHONE_NUMBER_ID} digits"));
+        let accounts = self.business_accounts.len();
+        if accounts > MAX_BUSINESS_ACCOUNTS {
+            let limit = format!("{MAX_BUSINESS_ACCOUNTS} can be worked on");
+            return Some(format!("spec.businessAccounts has {accounts} items; 1 to {limit}"));
         }
-        let mut ids: Vec<_> = self.phone_number_ids.iter().collect();
-        ids.sort_unstable();
-        let twice = ids.windows(2).find(|pair| pair[0] == pair[1])?[0];
-        Some(format!("spec.phoneNumberIds has {twice} more than once"))
+        fault_of_ids("spec.phoneNumberIds", "", self.phone_number_ids.iter()).or_else(|| {
+            fault_of_ids("spec.businessAccounts", ".id", self.business_accounts.iter().map(|account| &account.id))
+        })
     }
 
     /// Whether `suspend` is true.
@@ -239,6 +257,17 @@ impl FlowsEncryptionKeySpec {
     pub fn endpoint_app_secret_ref(&self) -> Option<&SecretKeyRef> {
         self.endpoint.as_ref()?.app_secret_ref.as_ref().or(self.app_secret_ref.as_ref())
     }
+}
+
+/// An ID that is not digits, or that is there twice.
+fn fault_of_ids<'a>(list: &str, field: &str, ids: impl Iterator<Item = &'a String>) -> Option<String> {
+    let mut ids: Vec<_> = ids.collect();
+    if let Some(position) = ids.iter().position(|id| !is_meta_id(id)) {
+        return Some(format!("{list}[{position}]{field} is not 1 to {MAX_META_ID} digits"));
+    }
+    ids.sort_unstable();
+    let twice = ids.windows(2).find(|pair| pair[0] == pair[1])?[0];
+    Some(format!("{list} has {twice} more than once"))
 }
 
 /// Whether the operator may upload keys to the numbers.

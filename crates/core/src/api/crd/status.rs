@@ -8,9 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use waflows_key::Fingerprint;
 
+use super::business_account::BusinessAccountStatus;
 use super::endpoint::EndpointStatus;
+use super::error::NumberError;
 use super::limits::VALID;
 use super::rotation::RotationStatus;
+use super::token::TokenStatus;
 
 /// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -87,7 +90,19 @@ pub struct FlowsEncryptionKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_check_time: Option<Time>,
 
-    /// Every number, in the order of the spec.
+    /// What Meta told about the access token. Always there with `spec.businessAccounts` or `spec.appId`; otherwise only if
+    /// the token is invalid, lacks a permission, or ends within 14 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenStatus>,
+
+    /// The WhatsApp Business Accounts of the spec, in the order of the spec; absent without `spec.businessAccounts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub business_accounts: Vec<BusinessAccountStatus>,
+
+    /// Every number: those that the spec lists, in the order of the spec, then those that are only in an account, in the
+    /// order of their IDs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -151,6 +166,15 @@ pub struct PhoneNumberStatus {
     /// The phone number ID.
     #[schemars(length(max = 20))]
     pub phone_number_id: String,
+
+    /// The account of the spec that has this number; absent where no list of an account has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
+    pub business_account_id: Option<String>,
+
+    /// Since when the list of the account lacks this number. The number leaves with the next complete list without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlisted_since: Option<Time>,
 
     /// State of the number.
     pub state: NumberState,
@@ -250,11 +274,13 @@ pub enum NumberState {
     Refused,
     /// No answer from Meta about the number for more than three check intervals.
     Unreachable,
+    /// In an account of the spec, but not connected to the Cloud API. Does not count for `Ready`.
+    Unregistered,
 }
 
 impl NumberState {
     /// All states, in the order of this file.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Pending,
         Self::Valid,
         Self::Mismatch,
@@ -266,6 +292,7 @@ impl NumberState {
         Self::Contested,
         Self::Refused,
         Self::Unreachable,
+        Self::Unregistered,
     ];
 
     /// The text in the resource.
@@ -282,47 +309,9 @@ impl NumberState {
             Self::Contested => "Contested",
             Self::Refused => "Refused",
             Self::Unreachable => "Unreachable",
+            Self::Unregistered => "Unregistered",
         }
     }
-}
-
-/// A failed call to Meta, with the details that Meta's support asks for.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct NumberError {
-    /// The call that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<FailedCall>,
-    /// HTTP status of the answer; absent if there was no answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 100, max = 999))]
-    pub http_status: Option<i32>,
-    /// Graph error code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<i64>,
-    /// Graph error subcode.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subcode: Option<i64>,
-    /// Graph error type, such as `OAuthException`.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub kind: Option<String>,
-    /// Meta's error message, or a description of the connection failure.
-    #[schemars(length(max = 256))]
-    pub message: String,
-    /// Meta's `fbtrace_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub trace_id: Option<String>,
-}
-
-/// The call that failed: the read of the number, or the upload of the key.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FailedCall {
-    /// The read of the number.
-    Read,
-    /// The upload of the key.
-    Upload,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]

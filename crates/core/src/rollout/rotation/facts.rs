@@ -70,12 +70,16 @@ impl<'a> Facts<'a> {
         };
         let policy = spec.rotation.clone().unwrap_or_default();
         let can_upload = to_public_key.is_some();
+        let held = |number: &NumberObservation| {
+            let held = Held::of(number, to, observation.now);
+            takes_part(observation, &number.before.phone_number_id, &held, to).then_some(held)
+        };
         Some(Self {
             can_upload,
             status: observation.status_or_default(),
             to,
             to_public_key,
-            numbers: observation.numbers.iter().map(|number| Held::of(number, to, observation.now)).collect(),
+            numbers: observation.numbers.iter().filter_map(held).collect(),
             gate: spec.gate(),
             soak: policy.soak(),
             overlap: policy.overlap(),
@@ -101,7 +105,11 @@ impl<'a> Facts<'a> {
 
     /// The same after uploads: with these numbers.
     pub(super) fn with_numbers(self, numbers: &[PhoneNumberStatus]) -> Self {
-        Self { numbers: numbers.iter().map(|number| Held::after(number, self.to, self.now)).collect(), ..self }
+        let held = |number: &PhoneNumberStatus| {
+            let held = Held::after(number, self.to, self.now);
+            takes_part(self.observation, &number.phone_number_id, &held, self.to).then_some(held)
+        };
+        Self { numbers: numbers.iter().filter_map(held).collect(), ..self }
     }
 
     /// What the endpoint does with a key; nothing is known where the proof is too old.
@@ -168,6 +176,13 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// Whether a number takes part in rotations. A valid key of somebody else that must stay is never replaced, so it is not the
+/// old key of a rotation.
+fn takes_part(observation: &Observation, phone_number_id: &str, held: &Held, to: Fingerprint) -> bool {
+    let is_own = |key: &str| to.is_written(key) || observation.is_own(key);
+    !held.is_valid || !observation.is_guarded(phone_number_id) || held.key.as_deref().is_some_and(is_own)
+}
+
 impl Held {
     fn of(number: &NumberObservation, to: Fingerprint, now: Timestamp) -> Self {
         let held = Self::after(&number.before, to, now);
@@ -190,13 +205,20 @@ impl Held {
     fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
         let is_valid = number.is_signed();
         let uploaded = number.uploaded_fingerprint.clone().filter(|_| is_valid);
-        let blocked = [NumberState::Refused, NumberState::Contested, NumberState::Conflict, NumberState::Unreachable];
+        let is_workable = !matches!(
+            number.state,
+            NumberState::Refused
+                | NumberState::Contested
+                | NumberState::Conflict
+                | NumberState::Unreachable
+                | NumberState::Unregistered
+        );
         let is_uploaded = number.uploaded_fingerprint.as_deref().is_some_and(|text| to.is_written(text));
         Self {
             key: number.key_fingerprint.clone().or(uploaded),
             public_key: None,
             is_valid,
-            is_workable: !blocked.contains(&number.state),
+            is_workable,
             is_due: number.next_attempt_time.as_ref().is_none_or(|time| time.0 <= now),
             has_failed: is_uploaded && number.upload_attempts >= UPLOADS_BEFORE_STALLED && !is_valid,
         }

@@ -5,6 +5,7 @@
 //! `WAFLOWS_SIMULATION_HISTORIES` is how many histories are gone through, `WAFLOWS_SIMULATION_SEED` the seed of the
 //! first one. A failure names the seed that brings it about again.
 
+mod accounts;
 mod history;
 mod oracles;
 mod process;
@@ -20,13 +21,30 @@ const STEPS: usize = 20;
 
 #[test]
 fn every_history_ends_well() {
+    go_through(HISTORIES, |seed| {
+        let mut history = History::new(seed);
+        (0..STEPS).for_each(|_| history.step());
+        history.mend();
+        history.come_to_rest();
+    });
+}
+
+/// Goes through this many histories, unless the environment asks for others.
+fn go_through(count: u64, history: impl Fn(u64) + Sync) {
     let first = from_environment("WAFLOWS_SIMULATION_SEED").unwrap_or(0);
-    let count = from_environment("WAFLOWS_SIMULATION_HISTORIES").unwrap_or(HISTORIES);
+    let end = first + from_environment("WAFLOWS_SIMULATION_HISTORIES").unwrap_or(count);
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let share = count.div_ceil(threads as u64).max(1);
+    let share = (end - first).div_ceil(threads as u64).max(1);
+    let part = |seeds: Range<u64>| {
+        for seed in seeds {
+            let _seed = Seed(seed);
+            history(seed);
+        }
+    };
     thread::scope(|scope| {
-        for begin in (first..first + count).step_by(share as usize) {
-            scope.spawn(move || go_through(begin..(begin + share).min(first + count)));
+        for begin in (first..end).step_by(share as usize) {
+            let part = &part;
+            scope.spawn(move || part(begin..(begin + share).min(end)));
         }
     });
 }
@@ -34,16 +52,6 @@ fn every_history_ends_well() {
 fn from_environment(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number, not {text:?}")))
-}
-
-fn go_through(seeds: Range<u64>) {
-    for seed in seeds {
-        let _seed = Seed(seed);
-        let mut history = History::new(seed);
-        (0..STEPS).for_each(|_| history.step());
-        history.mend();
-        history.come_to_rest();
-    }
 }
 
 /// Says which history failed.

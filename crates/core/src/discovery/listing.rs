@@ -1,0 +1,62 @@
+//! What a list of an account's numbers told.
+
+use jiff::Timestamp;
+
+use crate::meta::GraphError;
+
+/// The result of listing an account in a reconcile.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Listing {
+    /// The account was not listed: nothing was due, or the reconcile ended before.
+    #[default]
+    NotAsked,
+    /// Meta answered with every page of the list.
+    Complete {
+        /// The numbers of the account.
+        numbers: Vec<ListedNumber>,
+        /// Time of the last page.
+        at: Timestamp,
+    },
+    /// A call failed, or the list did not end. Nothing is known of the account's numbers.
+    Failed {
+        /// The failure.
+        error: GraphError,
+        /// Time of the failure.
+        at: Timestamp,
+    },
+    /// A hold is in force: a call was not made.
+    Held {
+        /// The rate limit. None if Meta refuses the credentials: the resource reports that, not the account.
+        limit: Option<GraphError>,
+        /// End of the hold.
+        until: Timestamp,
+    },
+}
+
+/// A number in the list of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedNumber {
+    /// The phone number ID.
+    pub id: String,
+    /// `display_phone_number`.
+    pub display_phone_number: Option<String>,
+    /// `verified_name`.
+    pub verified_name: Option<String>,
+    /// `status` in Meta's own words, such as `CONNECTED`.
+    pub status: Option<String>,
+    /// `host_platform` in Meta's own words, such as `CLOUD_API`.
+    pub host_platform: Option<String>,
+}
+
+impl ListedNumber {
+    /// Whether the number is connected to the Cloud API, so that it can hold a key. A field that is absent, or has a value
+    /// that is not documented, does not say otherwise.
+    ///
+    /// Source: Meta, reference of the phone numbers of a WhatsApp Business Account. Of the documented values of `status`,
+    /// FLAGGED, RATE_LIMITED, RESTRICTED and BANNED limit what a connected number may send.
+    pub fn is_connected(&self) -> bool {
+        let is_apart = matches!(self.status.as_deref(), Some("PENDING" | "DISCONNECTED" | "DELETED" | "MIGRATED"));
+        let is_elsewhere = matches!(self.host_platform.as_deref(), Some("ON_PREMISE" | "NOT_APPLICABLE"));
+        !is_apart && !is_elsewhere
+    }
+}
