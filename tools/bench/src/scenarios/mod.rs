@@ -10,6 +10,7 @@ mod peer;
 mod restart;
 mod rotation;
 mod size;
+mod status;
 mod steady;
 mod unrelated_secrets;
 
@@ -51,6 +52,7 @@ enum Kind {
     Keys,
     EncryptedKeys,
     Size,
+    Status,
     Peer,
 }
 
@@ -86,6 +88,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario("h", "reading one private key, one thread", Kind::Keys),
         scenario("k", "40 resources whose keys are encrypted with scrypt", Kind::EncryptedKeys),
         scenario("size", "the release binary", Kind::Size),
+        scenario("s", "the verb status, 2,000 resources of 5 numbers", Kind::Status),
         scenario("p", "b2k by this operator, and by a lean operator in Go", Kind::Peer),
     ]
 }
@@ -106,6 +109,7 @@ impl Scenario {
             Kind::Keys => keys::run(&mut report),
             Kind::EncryptedKeys => encrypted_keys::run(&mut report, programs).await,
             Kind::Size => size::run(&mut report, programs),
+            Kind::Status => status::run(&mut report, programs).await,
             Kind::Peer => peer::run(&mut report, programs).await,
         }?;
         Ok(report)
