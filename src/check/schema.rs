@@ -227,13 +227,12 @@ impl Findings {
     fn array(&mut self, schema: &JSONSchemaProps, items: &[Value], path: &str) {
         let (min, max) = (schema.min_items.unwrap_or(0), schema.max_items.unwrap_or(i64::MAX));
         self.count(items.len(), min, max, "items", path);
-        let is_set = schema.x_kubernetes_list_type.as_deref() == Some("set");
         for (position, item) in items.iter().enumerate() {
             let path = format!("{path}[{position}]");
             if let Some(JSONSchemaPropsOrArray::Schema(schema)) = &schema.items {
                 self.value(schema, item, &path);
             }
-            if let Some(first) = items[..position].iter().position(|other| other == item).filter(|_| is_set) {
+            if let Some(first) = items[..position].iter().position(|other| is_same_item(schema, other, item)) {
                 self.add(&path, format!("is the same as item [{first}]; list it once"));
             }
         }
@@ -250,6 +249,16 @@ impl Findings {
         if !allowed.is_empty() && !allowed.contains(&text) {
             self.add(path, format!("must be one of {}", allowed.join(", ")));
         }
+    }
+}
+
+/// Whether a list may have only one of the two items: in a set, equal ones; in a map, those with equal keys.
+fn is_same_item(schema: &JSONSchemaProps, one: &Value, other: &Value) -> bool {
+    let keys = schema.x_kubernetes_list_map_keys.as_deref().unwrap_or_default();
+    match schema.x_kubernetes_list_type.as_deref() {
+        Some("set") => one == other,
+        Some("map") => keys.iter().all(|key| one.get(key).is_some() && one.get(key) == other.get(key)),
+        _ => false,
     }
 }
 

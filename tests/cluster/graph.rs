@@ -198,8 +198,9 @@ async fn a_bad_token_costs_one_call_for_fifty_numbers_and_is_told_nowhere() {
     world.wait_ready("storefront").await;
 }
 
+/// Within a second after Meta has accepted a token, the calls of a resource run side by side, at most eight at a time.
 #[tokio::test]
-async fn a_token_that_expires_costs_two_calls_at_most() {
+async fn a_token_that_expires_costs_no_more_calls_than_run_side_by_side() {
     let ids = ids(50);
     let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
@@ -209,7 +210,7 @@ async fn a_token_that_expires_costs_two_calls_at_most() {
     world.request_sync("storefront", "now").await;
     world.wait_reason("storefront", "TokenRefused").await;
     let calls = world.emulator.counters().calls.total() - before;
-    assert!((1..=2).contains(&calls), "{calls}");
+    assert!((1..=8).contains(&calls), "{calls}");
 }
 
 #[tokio::test]

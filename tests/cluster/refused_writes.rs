@@ -35,7 +35,7 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
         world.apply(&format!("refused-{number}"), World::spec(&[number])).await.unwrap();
     }
     let refusals = || world.operator.log().matches("the round could not be finished").count();
-    world.wait_until("all are refused", || refusals() >= 5 && world.operator.log().contains("cannot patch")).await;
+    world.wait_until("all are refused", || refusals() >= 5 && world.operator.log().contains("cannot update")).await;
 
     world.namespace.clone_from(&fine);
     world.set_default_secrets().await;
