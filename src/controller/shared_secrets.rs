@@ -1,6 +1,6 @@
 //! Reads Secrets for all reconciles. Reconciles that need the same Secret at the same time share one request (single
-//! flight), and reconciles that run at the same time share credentials. Nothing outlives the reconciles that use it: this
-//! file holds weak references alone, and the last owner zeroizes.
+//! flight), and reconciles that run at the same time share credentials. Nothing outlives the reconciles and token
+//! inspections that use it: this file holds weak references alone, and the last owner zeroizes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -71,7 +71,8 @@ async fn a_token_that_a_running_reconcile_uses_is_not_read_again_until_its_secre
     }
     assert_eq!(reads(&job, "meta-token") - before, 1, "the second resource uses the token that the first has read");
 
-    // The reconciles are over, and with them what they knew.
+    // The reconciles and the inspection of the token are over, and with them what they knew.
+    job.rest().await;
     let before = reads(&job, "meta-token");
     world.sync(&ids[0], "now").await;
     assert_eq!(reads(&job, "meta-token") - before, 1, "nothing is kept");
