@@ -211,7 +211,11 @@ fn check_wait(world: &World, x: usize, rotation: &RotationStatus) -> Result<(), 
 fn must_stay(world: &World, number: &PhoneNumberStatus, rotation: &RotationStatus) -> bool {
     let opens = |key: &str| key_number(key).is_some_and(|key| world.targets.iter().all(|opened| opened.contains(&key)));
     match number.key_fingerprint.as_ref() {
-        Some(held) if *held == rotation.from => true,
+        // Later it waits only where nothing can go back.
+        Some(held) if *held == rotation.from => {
+            let has_new = world.lines.iter().any(|line| line.key == key_number(&rotation.to));
+            rotation.phase.keeps_old_key() || (!opens(&rotation.to) && !(has_new && opens(&rotation.from)))
+        }
         Some(held) => *held == rotation.to && !opens(&rotation.from),
         None => false,
     }
@@ -246,7 +250,8 @@ fn check_number(
             !is_valid && setup.budget.foreign_writes - world.budget.foreign_writes >= WRITES_OF_A_CONTEST
         }
         NumberState::Missing | NumberState::Foreign | NumberState::Outdated | NumberState::Mismatch => {
-            let is_kept = awaited(resource).is_some_and(|it| must_stay(world, number, it));
+            let rotation = resource.status.as_ref().and_then(|status| status.rotation_under_way());
+            let is_kept = rotation.is_some_and(|it| must_stay(world, number, it));
             is_kept || (resource.spec.mode == Mode::Observe && !is_valid)
         }
         NumberState::Pending
