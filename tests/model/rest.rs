@@ -214,7 +214,8 @@ fn must_stay(world: &World, number: &PhoneNumberStatus, rotation: &RotationStatu
         // Later it waits only where nothing can go back.
         Some(held) if *held == rotation.from => {
             let has_new = world.lines.iter().any(|line| line.key == key_number(&rotation.to));
-            rotation.phase.keeps_old_key() || (!opens(&rotation.to) && !(has_new && opens(&rotation.from)))
+            let goes_on = opens(&rotation.to) || (has_new && opens(&rotation.from));
+            rotation.phase.keeps_old_key() || !goes_on
         }
         Some(held) => *held == rotation.to && !opens(&rotation.from),
         None => false,
