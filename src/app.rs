@@ -286,6 +286,11 @@ pub(crate) fn for_watches(mut config: kube::Config) -> kube::Config {
     config
 }
 
+/// Creates the client of a command that only reads.
+pub(crate) fn graph_reader(args: &GraphArgs) -> Result<graph::Reader, StartError> {
+    Ok(graph_client(args, 1.0, Arc::default())?.reader())
+}
+
 /// Creates the Graph API client from the flags.
 pub(crate) fn graph_client(
     args: &GraphArgs,

@@ -293,7 +293,7 @@ impl Choices<'_> {
                     status: Some(status.to_owned()).filter(|status| !status.is_empty()),
                     host_platform: None,
                 };
-                Listing::Complete { numbers: (0..count).map(number).collect(), at }
+                Listing::Answered { reported: (0..count).map(number).collect(), at }
             }
         }
     }

@@ -76,6 +76,10 @@ fn suspended() -> Finding {
     Finding { reason: Reason::Suspended, message, outcome: Outcome::Fine }
 }
 
+fn not_asked() -> Finding {
+    Finding { reason: Reason::NotAsked, message: "Meta was not asked.".to_owned(), outcome: Outcome::Fine }
+}
+
 /// The error of the key or the credentials, which affects all numbers.
 fn of_inputs(observation: &Observation, status: &FlowsEncryptionKeyStatus, gaps: &Unknowns) -> Option<Finding> {
     let spec = &observation.resource.spec;
@@ -185,11 +189,7 @@ impl Assessment<'_> {
         let finding = match (&self.general, trouble) {
             (_, None) => None,
             (Some(general), Some(_)) => Some(general.clone()),
-            (None, Some(_)) if self.gaps.offline => Some(Finding {
-                reason: Reason::NotAsked,
-                message: "Meta was not asked.".to_owned(),
-                outcome: Outcome::Fine,
-            }),
+            (None, Some(_)) if self.gaps.offline => Some(not_asked()),
             (None, Some(trouble)) => Some(Finding {
                 reason: trouble.reason,
                 message: status.message.clone(),
@@ -236,8 +236,7 @@ impl Assessment<'_> {
         }
         let was_read = matches!(observed.reading, Reading::Answered { .. });
         if self.gaps.offline && number.state == NumberState::Pending {
-            let message = "Meta was not asked.".to_owned();
-            return Some(Finding { reason: Reason::NotAsked, message, outcome: Outcome::Fine });
+            return Some(not_asked());
         }
         if self.awaits_endpoint(number) {
             return Some(Finding {

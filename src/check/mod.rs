@@ -33,7 +33,7 @@ use table::table;
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::store::object_key::ObjectKey;
 
-use crate::app::graph_client;
+use crate::app::graph_reader;
 use crate::cli::{CheckArgs, CheckFormat};
 use crate::command_output::CommandOutput;
 use crate::graph;
@@ -41,7 +41,6 @@ use crate::graph;
 /// The origin of resources from the cluster, in the report.
 const CLUSTER: &str = "cluster";
 const DEFAULT_NAMESPACE: &str = "default";
-const WAIT_SCALE: f64 = 1.0;
 
 /// The input of `check`, and the findings before the examination.
 struct Given {
@@ -56,7 +55,7 @@ struct Given {
 /// # Errors
 /// If there is no verdict at all, because a file, a cluster or a resource is missing.
 pub async fn run(args: &CheckArgs) -> Result<CommandOutput, CheckError> {
-    let graph = if args.offline { None } else { Some(graph_client(&args.graph, WAIT_SCALE, Arc::default())?.reader()) };
+    let graph = if args.offline { None } else { Some(graph_reader(&args.graph)?) };
     let selection = Selection::of(args)?;
     let given = if args.filenames.is_empty() {
         from_cluster(args, &selection).await?

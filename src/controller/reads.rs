@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use waflows_core::discovery::listing::{ListedNumber, Listing};
-use waflows_core::meta::{GraphError, Reported};
+use waflows_core::meta::GraphError;
 use waflows_core::number::Reading;
 use waflows_core::observation::{AccountListing, NumberReading};
 
@@ -48,26 +47,12 @@ pub async fn list_account(
         Some(Caller { credentials, resource }) => fence.run(graph.list_numbers(credentials, resource, &account)).await,
         None => None,
     };
-    let (listing, refusal) = answer.map_or((Listing::NotAsked, None), listing_of);
+    let (listing, refusal) = answer.map_or((Reading::NotAsked, None), reading_of);
     AccountListing { position, listing, refusal }
 }
 
-/// What a list tells: of the account, and of the credentials where they are refused.
-fn listing_of(answer: Result<Vec<ListedNumber>, CallError>) -> (Listing, Option<GraphError>) {
-    let at = Timestamp::now();
-    match answer {
-        Ok(numbers) => (Listing::Complete { numbers, at }, None),
-        Err(CallError::Failed(error)) => (Listing::Failed { error, at }, None),
-        Err(CallError::Withdrawn) => (Listing::NotAsked, None),
-        Err(CallError::Held(hold)) => {
-            let (limit, refusal) = cause_of(&hold);
-            (Listing::Held { limit, until: end_of(&hold) }, refusal)
-        }
-    }
-}
-
-/// What an answer tells: of the number, and of the credentials where they are refused.
-pub(super) fn reading_of(answer: Result<Reported, CallError>) -> (Reading, Option<GraphError>) {
+/// What an answer tells: of the number or account, and of the credentials where they are refused.
+pub(super) fn reading_of<T>(answer: Result<T, CallError>) -> (Reading<T>, Option<GraphError>) {
     let at = Timestamp::now();
     match answer {
         Ok(reported) => (Reading::Answered { reported, at }, None),

@@ -4,14 +4,12 @@
 
 mod report;
 
-use std::sync::Arc;
-
 use futures::StreamExt;
 use waflows_core::discovery::account::remedy;
 use waflows_core::discovery::listing::ListedNumber;
 use waflows_core::meta::{GraphError, Reported};
 
-use crate::app::{StartError, graph_client};
+use crate::app::{StartError, graph_reader};
 use crate::cli::NumbersArgs;
 use crate::command_output::{ACTION_NEEDED, CommandOutput};
 use crate::given_credentials::{GivenCredentials, GivenCredentialsError};
@@ -20,7 +18,6 @@ use report::{Held, NumberReport, Report};
 
 /// Numbers that are read at the same time.
 const PARALLEL_READS: usize = 8;
-const WAIT_SCALE: f64 = 1.0;
 /// The name by which the rate limiter knows the caller.
 const CALLER: &str = "numbers";
 
@@ -52,7 +49,7 @@ pub enum NumbersError {
 /// If there are no credentials, or Meta does not answer.
 pub async fn run(args: &NumbersArgs) -> Result<CommandOutput, NumbersError> {
     let GivenCredentials { credentials, .. } = GivenCredentials::read(&args.credentials, None).await?;
-    let graph = graph_client(&args.graph, WAIT_SCALE, Arc::default())?.reader();
+    let graph = graph_reader(&args.graph)?;
     let account = &args.business_account;
     let listed = match graph.list_numbers(&credentials, CALLER, account).await {
         Ok(listed) => listed,

@@ -138,7 +138,9 @@ impl NumberReport {
             None => ("-".to_owned(), "-".to_owned()),
             Some(Held::Unknown(error)) => (truncate(&format!("unknown: {error}"), 2 * MAX_CELL), "-".to_owned()),
             Some(Held::Known { key: None, signature_status: None }) => ("none".to_owned(), "-".to_owned()),
-            Some(Held::Known { key, signature_status }) => (cell(signature_status), fingerprint(*key)),
+            Some(Held::Known { key, signature_status }) => {
+                (cell(signature_status), key.map_or_else(|| "-".to_owned(), ReportedKey::text))
+            }
         };
         let ListedNumber { id, display_phone_number, verified_name, .. } = &self.number;
         [truncate(id, MAX_CELL), cell(display_phone_number), cell(verified_name), connected, key, fingerprint]
@@ -158,16 +160,8 @@ impl NumberReport {
             status: self.number.status.as_deref(),
             host_platform: self.number.host_platform.as_deref(),
             signature_status,
-            key_fingerprint: key.map(|key| fingerprint(Some(key))),
+            key_fingerprint: key.map(ReportedKey::text),
             error,
         }
-    }
-}
-
-fn fingerprint(key: Option<ReportedKey>) -> String {
-    match key {
-        Some(ReportedKey::Readable(fingerprint)) => fingerprint.to_string(),
-        Some(ReportedKey::Unreadable) => "unreadable".to_owned(),
-        None => "-".to_owned(),
     }
 }

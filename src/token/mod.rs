@@ -2,19 +2,16 @@
 
 mod report;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use waflows_core::meta::GraphError;
 
-use crate::app::{StartError, graph_client};
+use crate::app::{StartError, graph_reader};
 use crate::cli::TokenArgs;
 use crate::command_output::CommandOutput;
 use crate::given_credentials::{GivenCredentials, GivenCredentialsError};
 use crate::graph::is_not_its_own_judge;
 use report::Report;
 
-const WAIT_SCALE: f64 = 1.0;
 /// The name by which the rate limiter knows the caller.
 const CALLER: &str = "token";
 
@@ -49,7 +46,7 @@ pub enum TokenError {
 pub async fn run(args: &TokenArgs) -> Result<CommandOutput, TokenError> {
     let app_id = args.app_id.as_deref();
     let GivenCredentials { credentials, app } = GivenCredentials::read(&args.credentials, app_id).await?;
-    let graph = graph_client(&args.graph, WAIT_SCALE, Arc::default())?.reader();
+    let graph = graph_reader(&args.graph)?;
     match graph.inspect_token(&credentials, app.as_ref(), CALLER).await {
         Ok(facts) => Ok(Report::new(facts, Timestamp::now()).printout(args.output)?),
         Err(error) if is_not_its_own_judge(&error) => Err(TokenError::NotItsOwnJudge(error.into())),

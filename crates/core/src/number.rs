@@ -2,6 +2,7 @@
 
 mod error;
 mod failures;
+mod reading;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use waflows_key::Fingerprint;
 use self::error::error_of;
 pub use self::error::{has_failed_upload, is_rate_limit, number_error};
 use self::failures::{Tally, count};
+pub use self::reading::Reading;
 use crate::api::crd::{FailedCall, MAX_REPLACED_TIMES, MAX_SHORT_TEXT, Mode, NumberState, PhoneNumberStatus, VALID};
 use crate::api::text::truncate;
 use crate::meta::{GraphError, Reported, ReportedKey};
@@ -26,34 +28,6 @@ pub const UPLOADS_BEFORE_STALLED: i32 = 3;
 
 const MISMATCH: &str = "MISMATCH";
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// The result of reading a number in a reconcile.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
-    /// The number was not read: nothing was due, or the reconcile ended before.
-    NotAsked,
-    /// Meta answered.
-    Answered {
-        /// The key and signature status of the answer.
-        reported: Reported,
-        /// Time of the answer or failure.
-        at: Timestamp,
-    },
-    /// The call for this number failed.
-    Failed {
-        /// The failure.
-        error: GraphError,
-        /// Time of the answer or failure.
-        at: Timestamp,
-    },
-    /// A hold is in force: the call was not made.
-    Held {
-        /// The rate limit. None if Meta refuses the credentials: the resource reports that, not the number.
-        limit: Option<GraphError>,
-        /// End of the hold.
-        until: Timestamp,
-    },
-}
 
 /// The owner of a number, as seen by one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -90,13 +90,11 @@ impl Observation {
         waits: Waits,
         now: Timestamp,
     ) -> Self {
-        let stored = resource.status.as_ref().map(|status| status.phone_numbers.as_slice()).unwrap_or_default();
         let has_given_up = is_resumed(&resource);
-        let before = |id: &String| known(&resource, stored.iter().find(|number| number.phone_number_id == *id), id);
         let numbers = members::phone_number_ids(&resource)
             .into_iter()
             .map(|id| {
-                let mut before = before(id);
+                let mut before = known(&resource, id);
                 if has_given_up {
                     before.owned_since = None;
                 }
@@ -309,8 +307,8 @@ impl Observation {
 }
 
 /// What the status knows of a number of the resource, as far as it holds for the present spec.
-fn known(resource: &FlowsEncryptionKey, stored: Option<&PhoneNumberStatus>, id: &String) -> PhoneNumberStatus {
-    let mut known = stored
+fn known(resource: &FlowsEncryptionKey, id: &String) -> PhoneNumberStatus {
+    let mut known = members::stored(resource.status.as_ref(), id)
         .cloned()
         .unwrap_or_else(|| PhoneNumberStatus { phone_number_id: id.clone(), ..PhoneNumberStatus::default() });
     if members::account_of(&resource.spec, &known).is_none() {

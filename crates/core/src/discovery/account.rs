@@ -44,7 +44,7 @@ impl AccountObservation {
         }
         match &self.listing {
             Listing::NotAsked => return account,
-            Listing::Complete { numbers, at } => {
+            Listing::Answered { reported: numbers, at } => {
                 account.state = AccountState::Listed;
                 account.phone_numbers = i32::try_from(numbers.len()).ok();
                 account.last_list_time = Some(Time(*at));

@@ -78,7 +78,7 @@ pub fn join(
 fn found<'a>(spec: &FlowsEncryptionKeySpec, accounts: &'a [AccountObservation]) -> BTreeMap<&'a str, Found<'a>> {
     let mut found: BTreeMap<&str, Found<'_>> = BTreeMap::new();
     for (of_spec, account) in spec.business_accounts.iter().zip(accounts) {
-        let Listing::Complete { numbers, .. } = &account.listing else { continue };
+        let Listing::Answered { reported: numbers, .. } = &account.listing else { continue };
         for number in numbers.iter().filter(|number| is_meta_id(&number.id) && may_join(of_spec, &number.id)) {
             let is_connected = number.is_connected();
             let known = found.entry(&number.id).or_insert(Found { account: &account.before.id, is_connected });
@@ -124,7 +124,7 @@ fn has_left(number: &mut PhoneNumberStatus, accounts: &[AccountObservation]) -> 
 fn listed_without(number: &PhoneNumberStatus, accounts: &[AccountObservation]) -> Option<Timestamp> {
     let account = accounts.iter().find(|account| Some(&account.before.id) == number.business_account_id.as_ref())?;
     match account.listing {
-        Listing::Complete { at, .. } => Some(at),
+        Listing::Answered { at, .. } => Some(at),
         Listing::NotAsked | Listing::Failed { .. } | Listing::Held { .. } => None,
     }
 }
@@ -132,5 +132,5 @@ fn listed_without(number: &PhoneNumberStatus, accounts: &[AccountObservation]) -
 /// Whether there were too many numbers, and not every account was listed since: nobody knows how many there are now.
 fn stays_too_large(accounts: &[AccountObservation]) -> bool {
     accounts.iter().any(|account| account.before.state == AccountState::TooLarge)
-        && !accounts.iter().all(|account| matches!(account.listing, Listing::Complete { .. }))
+        && !accounts.iter().all(|account| matches!(account.listing, Listing::Answered { .. }))
 }

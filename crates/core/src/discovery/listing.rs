@@ -1,37 +1,10 @@
 //! What a list of an account's numbers told.
 
-use jiff::Timestamp;
+use crate::number::Reading;
 
-use crate::meta::GraphError;
-
-/// The result of listing an account in a reconcile.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub enum Listing {
-    /// The account was not listed: nothing was due, or the reconcile ended before.
-    #[default]
-    NotAsked,
-    /// Meta answered with every page of the list.
-    Complete {
-        /// The numbers of the account.
-        numbers: Vec<ListedNumber>,
-        /// Time of the last page.
-        at: Timestamp,
-    },
-    /// A call failed, or the list did not end. Nothing is known of the account's numbers.
-    Failed {
-        /// The failure.
-        error: GraphError,
-        /// Time of the failure.
-        at: Timestamp,
-    },
-    /// A hold is in force: a call was not made.
-    Held {
-        /// The rate limit. None if Meta refuses the credentials: the resource reports that, not the account.
-        limit: Option<GraphError>,
-        /// End of the hold.
-        until: Timestamp,
-    },
-}
+/// The result of listing an account in a reconcile. `Answered` holds the numbers of every page; its time is that of the last
+/// page. A list that did not end has failed.
+pub type Listing = Reading<Vec<ListedNumber>>;
 
 /// A number in the list of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]

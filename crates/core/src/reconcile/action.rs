@@ -86,8 +86,7 @@ pub enum End {
 pub enum Event {
     /// What the Secrets hold, or what is wrong with them.
     SecretsRead(Inputs),
-    /// What Meta said of one account. [`Listing::NotAsked`](crate::discovery::listing::Listing::NotAsked) where the calls were
-    /// cancelled.
+    /// What Meta said of one account. [`Reading::NotAsked`] where the calls were cancelled.
     AccountListed(AccountListing),
     /// What Meta said of one number. [`Reading::NotAsked`] where the call was cancelled.
     NumberRead(NumberReading),

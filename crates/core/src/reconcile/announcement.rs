@@ -6,8 +6,9 @@ use crate::observation::Observation;
 use crate::rollout::plan::Plan;
 
 /// Whether a status is stored before the first upload of a new key: `Ready` is still True for the old one, the rotation or
-/// its way back is not in the status yet, or the key goes to a number that keeps keys of others. If the process ended after such an upload,
-/// and the key changed before the next reconcile, nobody would know that the key was ours, and it would stay.
+/// its way back is not in the status yet, or the key goes to a number that keeps keys of others. If the process ended after
+/// such an upload, and the key changed before the next reconcile, nobody would know that the key was ours, and it would
+/// stay.
 pub(super) fn needs_status_before_upload(observation: &Observation, plan: &Plan) -> bool {
     let conditions = &observation.status_or_default().conditions;
     let is_ready = conditions::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");

@@ -214,8 +214,7 @@ fn next_attempt(
     pace: Duration,
     now: Timestamp,
 ) -> Option<Attempt> {
-    let stored = status.phone_numbers.iter().find(|number| number.phone_number_id == *id);
-    match stored {
+    match members::stored(Some(status), id) {
         Some(number) if number.state == NumberState::Unregistered => {
             is_listed(id).then_some(Attempt { at: now, is_check: false })
         }

@@ -10,11 +10,10 @@ use super::token::{self, has_same_credentials};
 use super::trouble::{STALLED, rank, sentence, trouble};
 use super::{endpoint, rotation};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
-use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
+use crate::api::crd::{BusinessAccountStatus, FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 use crate::api::members;
 use crate::api::text::{clock, phone_numbers, utc};
 use crate::discovery::account;
-use crate::discovery::listing::Listing;
 use crate::meta::{ErrorClass, GraphError};
 use crate::number::{Reading, is_rate_limit};
 use crate::observation::Observation;
@@ -34,7 +33,9 @@ pub fn conditions(
     let before = &observation.status_or_default().conditions;
     let key = key_loaded(observation, before);
     let mut token = token_accepted(observation, outcomes, before);
-    if let Some(verdict) = token::warning(observation, now).filter(|_| token.status == ConditionStatus::True) {
+    if token.status == ConditionStatus::True
+        && let Some(verdict) = token::warning(observation, after.token.as_ref(), now)
+    {
         token.verdict = verdict;
     }
     let ready = ready(observation, [&key, &token], after, progress, now);
@@ -135,18 +136,9 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     if let Some(error) = observation.refusal.as_ref().or_else(refused_later) {
         return Input { status: ConditionStatus::False, verdict: refusal(observation, error) };
     }
-    let has_listed = observation.accounts.iter().any(|account| match &account.listing {
-        Listing::Complete { .. } => true,
-        Listing::Failed { error, .. } => error.class.refuses_number(),
-        Listing::NotAsked | Listing::Held { .. } => false,
-    });
-    let answered = has_listed
-        || observation.numbers.iter().any(|number| match &number.reading {
-            Reading::Answered { .. } => true,
-            Reading::Failed { error, .. } => error.class.refuses_number(),
-            Reading::NotAsked | Reading::Held { .. } => false,
-        });
-    if answered {
+    let is_accepted = observation.accounts.iter().any(|account| account.listing.accepts_credentials())
+        || observation.numbers.iter().any(|number| number.reading.accepts_credentials());
+    if is_accepted {
         let verdict = ConditionReason::new(Reason::TokenAccepted, "Meta accepts the access token.");
         Input { status: ConditionStatus::True, verdict }
     } else {
@@ -218,7 +210,7 @@ fn ready(
     let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
     // Among reasons of the same rank the first number in the spec wins, so the order of calls does not matter.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
-    if let Some(verdict) = worst_account(observation, worst) {
+    if let Some(verdict) = worst_account(observation, &after.business_accounts, worst) {
         return verdict;
     }
     let waiting = rotation.and_then(|it| rotation::waiting(observation, it, now));
@@ -240,9 +232,12 @@ fn ready(
 }
 
 /// The trouble of an account that is worse than the worst of the numbers.
-fn worst_account(observation: &Observation, numbers: Option<Reason>) -> Option<ConditionReason> {
+fn worst_account(
+    observation: &Observation,
+    accounts: &[BusinessAccountStatus],
+    numbers: Option<Reason>,
+) -> Option<ConditionReason> {
     let of_numbers = numbers.map_or(0, rank);
-    let accounts = observation.account_statuses();
     let troubles =
         accounts.iter().filter_map(|account| account::trouble(account, observation.interval, observation.now));
     let worst = troubles.reduce(|a, b| if rank(b.reason) > rank(a.reason) { b } else { a })?;

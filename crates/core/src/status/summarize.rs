@@ -10,7 +10,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::conditions::{self, ConditionType, Reason};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus};
 use crate::api::members;
-use crate::discovery::listing::Listing;
 use crate::number::{Criteria, Ownership, Reading, upload_reason};
 use crate::observation::{NumberObservation, Observation};
 use crate::rollout::canary::{Canary, canary_until};
@@ -117,14 +116,8 @@ pub fn with_transition_times(
 
 fn asked_meta(observation: &Observation) -> bool {
     observation.refusal.is_some()
-        || observation
-            .accounts
-            .iter()
-            .any(|account| matches!(account.listing, Listing::Complete { .. } | Listing::Failed { .. }))
-        || observation
-            .numbers
-            .iter()
-            .any(|number| matches!(number.reading, Reading::Answered { .. } | Reading::Failed { .. }))
+        || observation.accounts.iter().any(|account| account.listing.was_asked())
+        || observation.numbers.iter().any(|number| number.reading.was_asked())
 }
 
 fn next_round(observation: &Observation, status: &FlowsEncryptionKeyStatus, now: Timestamp) -> Option<Timestamp> {

@@ -40,10 +40,14 @@ pub fn is_news(resource: &FlowsEncryptionKey, inspection: &Inspection, now: Time
 }
 
 /// What the condition says of a token that Meta accepts, if there is more to say than that.
-pub(super) fn warning(observation: &Observation, now: Timestamp) -> Option<ConditionReason> {
+pub(super) fn warning(
+    observation: &Observation,
+    token: Option<&TokenStatus>,
+    now: Timestamp,
+) -> Option<ConditionReason> {
     let namespace = observation.resource.metadata.namespace.as_deref().unwrap_or_default();
     let place = observation.resource.spec.access_token_secret_ref.place(namespace);
-    token::warning(&status(observation)?, &place, now)
+    token::warning(token?, &place, now)
 }
 
 /// Whether token and app secret are the same as in the last reconcile: the same Secrets in the same versions, with the

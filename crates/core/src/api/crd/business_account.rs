@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::NumberError;
+use super::serialization::is_zero;
 
 /// A WhatsApp Business Account. Each connected number of the account must hold the key. The operator finds the numbers by
 /// itself, with the permission `whatsapp_business_management`.
@@ -93,9 +94,4 @@ pub enum AccountState {
     Refused,
     /// The resource would have more than 500 numbers, so the operator works on no number that is only in an account.
     TooLarge,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_zero(count: &i32) -> bool {
-    *count == 0
 }

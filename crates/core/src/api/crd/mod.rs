@@ -9,6 +9,7 @@ mod error;
 mod limits;
 mod rotation;
 mod secret_key_ref;
+mod serialization;
 mod spec;
 mod status;
 mod token;

@@ -13,6 +13,7 @@ use super::endpoint::EndpointStatus;
 use super::error::NumberError;
 use super::limits::VALID;
 use super::rotation::RotationStatus;
+use super::serialization::is_zero;
 use super::token::TokenStatus;
 
 /// The last known state of the numbers, and the operator's last actions. Only the operator writes the status.
@@ -312,9 +313,4 @@ impl NumberState {
             Self::Unregistered => "Unregistered",
         }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn is_zero(count: &i32) -> bool {
-    *count == 0
 }

@@ -50,7 +50,7 @@ impl Meta for Accounts {
             let count = self.without.entry((account.to_owned(), id)).or_default();
             *count = if shown.clone().any(|(shown, _)| *shown == id) { 0 } else { *count + 1 };
         }
-        (Listing::Complete { numbers, at: now }, None)
+        (Listing::Answered { reported: numbers, at: now }, None)
     }
 }
 
