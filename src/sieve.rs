@@ -71,7 +71,7 @@ struct Container {
 impl Sieve {
     /// Returns the kept bytes of a piece.
     fn pass(&mut self, piece: &[u8]) -> Vec<u8> {
-        let mut kept = Vec::new();
+        let mut kept = Vec::with_capacity(piece.len());
         let mut rest = piece;
         while let Some((&byte, after)) = rest.split_first() {
             rest = after;
@@ -80,18 +80,35 @@ impl Sieve {
                 State::Kept => self.keep(byte, &mut kept),
                 State::Name if self.ends_text(byte) => self.begin_member(&mut kept),
                 State::Name => self.name.push(byte),
-                State::KeptText { length } => self.keep_text(byte, length, &mut kept),
+                State::KeptText { length } => {
+                    self.keep_text(byte, length, &mut kept);
+                    if self.is_in_plain_text() {
+                        // Fast path for most of the kept bytes.
+                        let plain;
+                        (plain, rest) = rest.split_at(plain_length(rest));
+                        kept.extend_from_slice(plain);
+                    }
+                }
                 State::Dropped { depth } => self.drop(byte, depth, &mut kept),
                 State::DroppedText { depth } if self.ends_text(byte) => self.state = State::dropped(depth),
                 State::DroppedText { .. } if !self.escape.is_open() => {
                     // Fast path for most of the dropped bytes.
-                    let telling = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-                    rest = &rest[telling.unwrap_or(rest.len())..];
+                    rest = &rest[plain_length(rest)..];
                 }
                 State::DroppedText { .. } => {}
             }
         }
+        // A page holds what was kept, not the room for what was dropped.
+        if kept.len() < piece.len() / 2 {
+            kept.shrink_to_fit();
+        }
         kept
+    }
+
+    /// Whether the next bytes are kept up to the end of the string or the next escape, however many they are.
+    fn is_in_plain_text(&self) -> bool {
+        let is_annotation = self.open.last().is_some_and(|container| container.is_annotations);
+        matches!(self.state, State::KeptText { .. }) && !self.escape.is_open() && !is_annotation
     }
 
     fn keep(&mut self, byte: u8, kept: &mut Vec<u8>) {
@@ -183,6 +200,11 @@ impl Sieve {
         self.escape.take(byte);
         ends
     }
+}
+
+/// How many bytes neither end a string nor begin an escape.
+fn plain_length(text: &[u8]) -> usize {
+    memchr::memchr2(b'"', b'\\', text).unwrap_or(text.len())
 }
 
 impl State {

@@ -100,8 +100,13 @@ fn is_key_object(fields: &Map<String, Value>) -> bool {
 
 fn reported(fields: &Map<String, Value>) -> Result<Reported, UnknownShape> {
     let pem = text(fields, KEY)?;
-    let key = pem.map(|pem| Fingerprint::of_reported_pem(pem).map_or(ReportedKey::Unreadable, ReportedKey::Readable));
     let public_key = pem.and_then(|pem| PublicKey::from_public_key(pem).ok());
+    let key = pem.map(|pem| {
+        // A key that Meta would not accept today has a fingerprint, too.
+        let fingerprint =
+            public_key.as_ref().map(|key| *key.fingerprint()).or_else(|| Fingerprint::of_reported_pem(pem));
+        fingerprint.map_or(ReportedKey::Unreadable, ReportedKey::Readable)
+    });
     Ok(Reported { key, signature_status: text(fields, STATUS)?.map(str::to_owned), public_key })
 }
 

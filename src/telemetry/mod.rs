@@ -6,9 +6,11 @@ mod traces;
 
 use std::io;
 
+use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::correlation::Correlated;
@@ -49,16 +51,25 @@ pub fn levels(text: &str) -> Result<Targets, InvalidLogLevel> {
 /// If `level` is invalid.
 pub fn init(format: LogFormat, level: &str, traces: Option<&Traces>) -> Result<(), InvalidLogLevel> {
     let wanted = levels(level)?;
-    // Spans are only for traces. Filtered out of the log, they cost nothing and log lines stay short.
+    // Spans are only for traces. Without them, log lines stay short.
     let filter = wanted.with_target(KUBE_REQUESTS, LevelFilter::OFF).with_target(spans::TARGET, LevelFilter::OFF);
+    let registry = tracing_subscriber::registry();
+    match traces {
+        // A filter of the whole, not of the log alone: then a span that nobody records costs nothing.
+        None => registry.with(filter).with(lines(format)).init(),
+        Some(traces) => registry.with(traces.layer()).with(lines(format).with_filter(filter)).init(),
+    }
+    Ok(())
+}
+
+/// The log, in lines on standard error.
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
-    let log = match format {
+    match format {
         LogFormat::Text => lines.with_ansi(is_terminal).map_event_format(Correlated::text).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).map_event_format(Correlated::json).boxed(),
-    };
-    tracing_subscriber::registry().with(traces.map(Traces::layer)).with(log.with_filter(filter)).init();
-    Ok(())
+    }
 }
 
 #[cfg(test)]
