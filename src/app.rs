@@ -18,7 +18,6 @@ use crate::controller::event_publisher::EventPublisher;
 use crate::controller::inspector::Inspector;
 use crate::controller::shared_secrets::SecretReader;
 use crate::controller::status_writer::FIELD_MANAGER;
-use crate::controller::watch::Scope;
 use crate::controller::{ClusterState, Controller, Reconciler, Watches};
 use crate::endpoint::inquiry::Inquirer;
 use crate::endpoint::prober::Prober;
@@ -27,6 +26,7 @@ use crate::graph::call_limiter::{CallLimiter, Limits};
 use crate::health::{self, Health};
 use crate::leader::{self, Leader, Leadership, LeaseConfig, Timing};
 use crate::metrics::Metrics;
+use crate::scopes::{namespace_selector, namespaces, watched};
 use crate::server::{Authorizer, Exposition, Listeners, Pages, Probes, Sources};
 use crate::sieve::sieved;
 use crate::telemetry::Traces;
@@ -89,6 +89,9 @@ pub enum StartError {
          not {0:?}"
     )]
     CheckInterval(Duration),
+    /// Two flags choose the namespaces.
+    #[error("--namespaces and --namespace-selector exclude each other: list the namespaces, or select them by labels")]
+    TwoChoicesOfNamespaces,
     /// The signal handlers cannot be installed.
     #[error("cannot receive signals: {0}")]
     Signal(#[source] std::io::Error),
@@ -98,7 +101,11 @@ impl StartError {
     /// Whether only the command line is wrong. The exit code is then 2.
     pub fn is_wrong_usage(&self) -> bool {
         match self {
-            Self::Telemetry(_) | Self::Timing(_) | Self::Margin { .. } | Self::CheckInterval(_) => true,
+            Self::Telemetry(_)
+            | Self::Timing(_)
+            | Self::Margin { .. }
+            | Self::CheckInterval(_)
+            | Self::TwoChoicesOfNamespaces => true,
             Self::Graph(error) => match error {
                 graph::ConfigError::NotHttps(_) | graph::ConfigError::NotABase(_) => true,
                 graph::ConfigError::CaBundle { .. } | graph::ConfigError::Http(_) => false,
@@ -114,6 +121,9 @@ impl StartError {
 /// If a flag or the environment makes a start impossible.
 pub async fn run(args: RunArgs) -> Result<(), StartError> {
     require_interval(&args)?;
+    if namespace_selector(&args).is_some() && namespaces(&args) != [None] {
+        return Err(StartError::TwoChoicesOfNamespaces);
+    }
     let timing = timing(&args)?;
     let traces = Traces::from_env()?;
     telemetry::init(args.log_format, &args.log_level, traces.as_ref())?;
@@ -137,7 +147,7 @@ pub async fn run(args: RunArgs) -> Result<(), StartError> {
     }
     let pages = Pages { authorizer, ..pages(&controller, &leader, args.metrics_per_resource) };
     let server = tokio::spawn(server::serve(listeners, pages, stop.clone()));
-    controller.run(scopes(&args), leader, stop).await;
+    controller.run(watched(&args), leader, stop).await;
     finish(leadership, server, traces).await;
     Ok(())
 }
@@ -163,6 +173,7 @@ fn controller(
 ) -> kube::Result<Controller> {
     let waits = Waits::scaled(args.wait_scale);
     let store = Store::new(&namespaces(args), waits.before_takeover());
+    let store = if namespace_selector(args).is_some() { store.with_selected_namespaces() } else { store };
     let cluster = Arc::new(ClusterState::new(store));
     let health = Arc::new(Health::new(args.wait_scale));
     let client = client(&kubernetes)?;
@@ -324,27 +335,6 @@ fn watch_client(kubernetes: kube::Config) -> kube::Result<kube::Client> {
     let naming = apiserver::naming(&kubernetes);
     let builder = ClientBuilder::try_from(for_watches(kubernetes))?;
     Ok(builder.with_layer(&naming).with_layer(&MapResponseLayer::new(sieved)).build())
-}
-
-/// The namespaces to watch, without duplicates. A single None stands for all namespaces.
-fn namespaces(args: &RunArgs) -> Vec<Option<String>> {
-    let names = named(&args.namespaces);
-    if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() }
-}
-
-/// One pair of watches for each namespace.
-fn scopes(args: &RunArgs) -> Vec<Scope> {
-    let scope = |(watch, namespace)| Scope { watch, namespace, selector: args.selector.clone() };
-    namespaces(args).into_iter().enumerate().map(scope).collect()
-}
-
-/// The namespaces in a flag, without duplicates. Ignores empty names, because an environment variable may be set and
-/// empty.
-pub(crate) fn named(namespaces: &[String]) -> Vec<String> {
-    let mut names: Vec<_> = namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.into_iter().map(str::to_owned).collect()
 }
 
 fn stop_on_signal() -> std::io::Result<CancellationToken> {

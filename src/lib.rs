@@ -33,6 +33,7 @@ mod outbound;
 pub mod ping;
 pub mod plugin;
 pub mod ready;
+mod scopes;
 pub mod selector;
 pub mod server;
 mod sieve;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use kube::core::ObjectMeta;
 
 use super::error::CheckError;
-use crate::app::named;
 use crate::cli::CheckArgs;
+use crate::scopes::named;
 use crate::selector::LabelSelector;
 
 /// The operator's `--namespaces` and `--selector`.

@@ -258,6 +258,11 @@ pub struct RunArgs {
     #[arg(long, env = "WAFLOWS_NAMESPACES", value_delimiter = ',', value_parser = namespace, value_name = "NAMES", help_heading = KUBERNETES)]
     pub namespaces: Vec<String>,
 
+    /// Label selector of namespaces: reconcile only the resources in namespaces with these labels, now and later. Needs
+    /// permission to list and watch namespaces. Cannot be used with --namespaces.
+    #[arg(long, env = "WAFLOWS_NAMESPACE_SELECTOR", value_parser = selector, value_name = "LABELS", help_heading = KUBERNETES)]
+    pub namespace_selector: Option<String>,
+
     /// Label selector: reconcile only resources with these labels, so that several deployments can share a cluster.
     #[arg(long, env = "WAFLOWS_SELECTOR", value_parser = selector, value_name = "LABELS", help_heading = KUBERNETES)]
     pub selector: Option<String>,

@@ -10,7 +10,7 @@ use super::fence::WriteFence;
 use super::queue::Turn;
 use super::reconcile::reconcile;
 use super::reconciler::Reconciler;
-use super::watch::{self, Scope, Watches};
+use super::watch::{self, WatchScopes, Watches};
 use crate::health::Health;
 use crate::leader::{Leader, Term};
 
@@ -29,8 +29,8 @@ pub struct Controller {
 impl Controller {
     /// Watches all the time, and works while this process leads, until `stop` is cancelled. Reconciles in progress then
     /// come to their end.
-    pub async fn run(self, scopes: Vec<Scope>, leader: Leader, stop: CancellationToken) {
-        let mut watches = self.watch(scopes);
+    pub async fn run(self, watched: WatchScopes, leader: Leader, stop: CancellationToken) {
+        let mut watches = self.watch(watched);
         let working = async {
             while let Some(term) = stop.run_until_cancelled(leader.acquired()).await {
                 self.work(&term, &stop).await;
@@ -46,9 +46,13 @@ impl Controller {
         }
     }
 
-    fn watch(&self, scopes: Vec<Scope>) -> JoinSet<()> {
+    fn watch(&self, watched: WatchScopes) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        for scope in scopes {
+        if let Some(selector) = watched.namespace_selector {
+            let of_namespaces = Arc::clone(&self.watches);
+            tasks.spawn(async move { watch::namespaces(&of_namespaces, &selector).await });
+        }
+        for scope in watched.scopes {
             let (of_resources, of_secrets) = (Arc::clone(&self.watches), Arc::clone(&self.watches));
             let same_scope = scope.clone();
             tasks.spawn(async move { watch::resources(&of_resources, &scope).await });

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::queue::Urgency;
 use waflows_core::store::object_key::ObjectKey;
@@ -35,6 +36,15 @@ pub struct Watches {
     pub health: Arc<Health>,
     /// Counts failures.
     pub metrics: Arc<Metrics>,
+}
+
+/// What the operator watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchScopes {
+    /// One pair of watches each.
+    pub scopes: Vec<Scope>,
+    /// Label selector for the namespaces in which the operator works. None for all that it watches.
+    pub namespace_selector: Option<String>,
 }
 
 /// The scope of one pair of watches.
@@ -144,6 +154,46 @@ pub async fn secrets(watches: &Watches, scope: &Scope) {
         start_if_complete(cluster, store);
     })
     .await;
+}
+
+/// Watches which namespaces have the labels, until the task is dropped. Asks only for metadata. To a watch with a label
+/// selector, a namespace that loses a label is deleted.
+pub async fn namespaces(watches: &Watches, selector: &str) {
+    let config = watcher::Config::default().page_size(PAGE_SIZE).labels(selector);
+    let cluster = &*watches.cluster;
+    let begin = |client: &Client| watcher(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), config.clone());
+    follow(watches, Watched::Namespaces, begin, |store, event| match event {
+        Event::Init => store.begin_namespaces(),
+        Event::InitApply(namespace) => {
+            store.list_namespace(&namespace.name_any());
+            select(cluster, store, &namespace.name_any());
+        }
+        Event::Apply(namespace) => select(cluster, store, &namespace.name_any()),
+        Event::Delete(namespace) => deselect(cluster, store, &namespace.name_any()),
+        Event::InitDone => {
+            for namespace in store.finish_namespaces() {
+                deselect(cluster, store, &namespace);
+            }
+            start_if_complete(cluster, store);
+        }
+    })
+    .await;
+}
+
+fn select(cluster: &ClusterState, store: &mut Store, namespace: &str) {
+    let joining = store.select_namespace(namespace, Timestamp::now());
+    if store.is_complete() {
+        cluster.queue_all(&joining);
+    }
+}
+
+fn deselect(cluster: &ClusterState, store: &mut Store, namespace: &str) {
+    for (key, released) in store.deselect_namespace(namespace, Timestamp::now()) {
+        cluster.queue.remove(&key);
+        if store.is_complete() {
+            cluster.react(&key, Change { spec_changed: false, released });
+        }
+    }
 }
 
 /// Follows a watch. After most failures the watch continues by itself. It is restarted with a list if it cannot

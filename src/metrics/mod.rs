@@ -110,6 +110,8 @@ label_values! {
         Resources => "flowsencryptionkeys",
         /// The Secrets that the resources may refer to.
         Secrets => "secrets",
+        /// The namespaces that a label selector chooses.
+        Namespaces => "namespaces",
     }
 }
 
@@ -119,6 +121,7 @@ impl Watched {
         match self {
             Self::Resources => "the watch of flowsencryptionkeys",
             Self::Secrets => "the watch of secrets",
+            Self::Namespaces => "the watch of namespaces",
         }
     }
 }

@@ -26,6 +26,7 @@ fn everything_at_once_is_accepted() {
 fn the_usual_installations_are_accepted() {
     let installations = [
         ("scoped", json!({"watch": {"namespaces": ["default", "kube-public"]}, "crds": {"install": false}})),
+        ("labelled", json!({"watch": {"namespaceSelector": "flows=enabled"}, "crds": {"install": false}})),
         ("sharded", json!({"watch": {"selector": "shard in (a, b)"}, "crds": {"install": false}})),
         ("available", json!({"replicaCount": 3, "strategy": {"rollingUpdate": {"maxUnavailable": 0}}})),
         ("no-roles", json!({"rbac": {"create": false}})),

@@ -103,6 +103,8 @@ fn slips_are_refused_and_named() {
         (json!({"selector": "a=,,"}), "selector \"a=,,\" is no label selector such as team=checkout"),
         (json!({"selector": "shard of (1)"}), "is no label selector"),
         (json!({"selector": "shard in ()"}), "is no label selector"),
+        (json!({"watch": {"namespaceSelector": "a=,,"}}), "watch.namespaceSelector \"a=,,\" is no label selector"),
+        (json!({"watch": {"namespaces": ["shop"], "namespaceSelector": "a"}}), "use one of them"),
         (json!({"scopedNamespaces": ["Shop"]}), "does not match pattern"),
         (json!({"leaderElection": {"leaseDuration": 15}}), "got number, want string"),
         (json!({"livenessProbe": {"httpGet": {}}}), "'httpGet' not allowed"),
@@ -134,7 +136,9 @@ fn what_passes_is_taken_by_the_operator() {
         flags(&values);
     }
     for selector in ["", "a", "!a", "example.com/a=b", "a == b,c!=d", "a in (b, c),d notin (,e)", "a>1,b < 2", "a="] {
-        assert_eq!(flags(&json!({"selector": selector})).selector.as_deref().unwrap_or_default(), selector);
+        let flags = flags(&json!({"watch": {"selector": selector, "namespaceSelector": selector}}));
+        assert_eq!(flags.selector.as_deref().unwrap_or_default(), selector);
+        assert_eq!(flags.namespace_selector.as_deref().unwrap_or_default(), selector);
     }
 }
 

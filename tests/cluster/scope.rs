@@ -107,6 +107,61 @@ async fn only_the_named_namespaces_are_worked_in_and_nothing_is_asked_of_others(
 }
 
 #[tokio::test]
+async fn the_labels_of_a_namespace_say_whether_it_is_worked_in() {
+    let mut world = World::new(OPERATOR, &NUMBERS).await;
+    let [first, second] = [world.namespace.clone(), new_namespace(&world.client).await];
+    let selector = format!("flows={first}");
+    let select = |namespace: &str| kubectl(control_plane(), &["label", "namespace", namespace, &selector]);
+    let deselect = |namespace: &str| kubectl(control_plane(), &["label", "namespace", namespace, "flows-"]);
+    select(&first);
+    let flags = ["--namespace-selector", &selector, "--default-check-interval", "300ms", "--wait-scale", "0.005"];
+    world.operator = world.launch.start("", &flags);
+    let mut keys = Vec::new();
+    for (namespace, id) in [&first, &second].into_iter().zip(NUMBERS) {
+        world.namespace.clone_from(namespace);
+        keys.push(world.set_default_secrets().await.fingerprint);
+        world.apply("storefront", World::spec(&[id])).await.unwrap();
+    }
+    world.namespace.clone_from(&first);
+    world.wait_ready("storefront").await;
+    wait_checks(&world, NUMBERS[0]).await;
+    assert_eq!(world.emulator.calls_to(NUMBERS[1]).total(), 0, "the namespace does not have the label");
+
+    // A resource that has long been there, in a namespace that gets the label.
+    select(&second);
+    world.namespace.clone_from(&second);
+    world.wait_ready("storefront").await;
+
+    // Without the label nothing more is done: another resource gets the number, and the key of the first does not come
+    // back before its namespace has the label again.
+    deselect(&first);
+    world.namespace.clone_from(&second);
+    world.apply("heir", World::spec(&NUMBERS[..1])).await.unwrap();
+    world.wait_ready("heir").await;
+    assert_eq!(world.at_meta(NUMBERS[0]).0.as_ref(), Some(&keys[1]));
+    deselect(&second);
+    select(&first);
+    world.wait_until("taken back", || world.at_meta(NUMBERS[0]).0.as_ref() == Some(&keys[0])).await;
+    let log = world.operator.log();
+    assert!(!log.contains("a watch failed"), "{log}");
+
+    // The same after a restart, from the lists.
+    assert_eq!(world.operator.terminate(), Some(0));
+    let calls = world.emulator.calls_to(NUMBERS[1]);
+    world.operator = world.launch.start("", &flags);
+    wait_checks(&world, NUMBERS[0]).await;
+    assert_eq!(world.emulator.calls_to(NUMBERS[1]), calls);
+}
+
+#[tokio::test]
+async fn two_choices_of_namespaces_end_the_process() {
+    let mut world = World::with_flags(OPERATOR, &[], &["--namespace-selector", "a=b"]).await;
+    assert_eq!(world.operator.wait(), Some(2));
+    let log = world.operator.log();
+    assert!(log.contains("--namespaces and --namespace-selector exclude each other"), "{log}");
+}
+
+#[tokio::test]
 async fn a_namespace_that_does_not_exist_does_no_harm_and_is_worked_in_once_it_does() {
     let mut world = World::new(OPERATOR, &NUMBERS).await;
     let later = format!("{}-later", world.namespace);

@@ -7,9 +7,15 @@
 {{- if not (regexMatch (printf "^%s(,%s)*$" $level $level) .Values.logLevel) }}
 {{- fail (printf "logLevel %q is no level (error, warn, info, debug, trace), nor a list of levels and targets such as info,kube=debug" .Values.logLevel) }}
 {{- end }}
-{{- $selector := (include "waflows-operator.watch" . | fromYaml).selector }}
+{{- $watch := include "waflows-operator.watch" . | fromYaml }}
+{{- range $name := list "selector" "namespaceSelector" }}
+{{- $selector := get $watch $name }}
 {{- if not (include "waflows-operator.isSelector" $selector) }}
-{{- fail (printf "watch.selector %q is no label selector such as team=checkout or 'shard in (a,b),!legacy'" $selector) }}
+{{- fail (printf "watch.%s %q is no label selector such as team=checkout or 'shard in (a,b),!legacy'" $name $selector) }}
+{{- end }}
+{{- end }}
+{{- if and $watch.namespaces $watch.namespaceSelector }}
+{{- fail "watch.namespaces and watch.namespaceSelector: use one of them" }}
 {{- end }}
 {{- range $name, $address := dict "httpAddress" .Values.httpAddress "metrics.address" .Values.metrics.address }}
 {{- if gt (regexFind "[0-9]+$" $address | atoi) 65535 }}

@@ -15,6 +15,9 @@
 {{- with $watch.namespaces }}
 - --namespaces={{ uniq . | join "," }}
 {{- end }}
+{{- with $watch.namespaceSelector }}
+- {{ printf "--namespace-selector=%s" . | quote }}
+{{- end }}
 {{- with $watch.selector }}
 - {{ printf "--selector=%s" . | quote }}
 {{- end }}

@@ -2,6 +2,7 @@
 
 pub mod cached_resource;
 pub mod claims;
+pub mod namespaces;
 pub mod object_key;
 pub mod resource_summary;
 #[expect(clippy::module_inception, reason = "the store is what this module is named after")]

@@ -16,6 +16,7 @@ use crate::api::crd::{FlowsEncryptionKey, ObservedSecret};
 use crate::number::Ownership;
 use crate::store::cached_resource::CachedResource;
 use crate::store::claims::{Claims, Released, Resources};
+use crate::store::namespaces::Namespaces;
 use crate::store::object_key::ObjectKey;
 use crate::store::resource_summary::ResourceSummary;
 
@@ -49,6 +50,8 @@ pub struct Store {
     in_doubt: HashSet<ObjectKey>,
     resource_lists: Vec<Listing>,
     secret_lists: Vec<Listing>,
+    /// None if the operator works in every namespace that it watches.
+    namespaces: Option<Namespaces>,
 }
 
 /// Progress of the initial list of a watch. A watch lists again after it has missed events.
@@ -87,9 +90,16 @@ impl Store {
         Self { resource_lists: lists(), secret_lists: lists(), takeover_patience, ..Self::default() }
     }
 
+    /// The store of an operator that works only in the namespaces that a label selector chooses.
+    #[must_use]
+    pub fn with_selected_namespaces(self) -> Self {
+        Self { namespaces: Some(Namespaces::default()), ..self }
+    }
+
     /// Whether the initial list of every watch is complete. Before that the operator may not decide anything.
     pub fn is_complete(&self) -> bool {
         self.resource_lists.iter().chain(&self.secret_lists).all(|list| list.is_complete)
+            && self.namespaces.as_ref().is_none_or(Namespaces::is_complete)
     }
 
     /// The resource as last seen by the watch, or as last written by the operator.
@@ -137,7 +147,9 @@ impl Store {
     /// Whether the store already has this version of the resource, or a later one. The answer to a status write often
     /// arrives before the watch event.
     pub fn is_up_to_date_with(&self, key: &ObjectKey, metadata: &ObjectMeta) -> bool {
-        self.resources.get(key).is_some_and(|known| known.is_up_to_date_with(metadata))
+        let outside = || self.namespaces.as_ref()?.outside(key);
+        let known = self.resources.get(key).map(Box::as_ref).or_else(outside);
+        known.is_some_and(|known| known.is_up_to_date_with(metadata))
     }
 
     /// Stores a resource that was listed, created or changed, or whose status was written.
@@ -146,7 +158,17 @@ impl Store {
         if self.is_up_to_date_with(&key, &resource.metadata) {
             return Change::default();
         }
-        let after = CachedResource::of(resource);
+        let after = Box::new(CachedResource::of(resource));
+        if let Some(namespaces) = &mut self.namespaces
+            && !namespaces.contains(&key.namespace)
+        {
+            namespaces.keep(key, after);
+            return Change::default();
+        }
+        self.insert(key, after, now)
+    }
+
+    fn insert(&mut self, key: ObjectKey, after: Box<CachedResource>, now: Timestamp) -> Change {
         let before = self.resources.remove(&key);
         if let Some(before) = &before {
             self.unlink(&key, before);
@@ -162,7 +184,7 @@ impl Store {
             .as_ref()
             .and_then(|before| self.claims.note_change(&key, before, Some(&after), self.takeover_patience, now));
         let spec_changed = before.is_none_or(|before| after.spec_changed(&before));
-        self.resources.insert(key, Box::new(after));
+        self.resources.insert(key, after);
         Change { spec_changed, released }
     }
 
@@ -178,11 +200,66 @@ impl Store {
 
     /// Removes a resource that was deleted, or that can no longer be parsed.
     pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Released> {
+        if let Some(namespaces) = &mut self.namespaces {
+            namespaces.remove(key);
+        }
+        self.take_out(key, now)?.1
+    }
+
+    /// Removes a resource with its claims and references.
+    fn take_out(&mut self, key: &ObjectKey, now: Timestamp) -> Option<(Box<CachedResource>, Option<Released>)> {
         let known = self.resources.remove(key)?;
         self.in_doubt.remove(key);
         self.unlink(key, &known);
         self.claims.release(key);
-        self.claims.note_change(key, &known, None, self.takeover_patience, now)
+        let released = self.claims.note_change(key, &known, None, self.takeover_patience, now);
+        Some((known, released))
+    }
+
+    /// Begins a list of the selected namespaces.
+    pub fn begin_namespaces(&mut self) {
+        if let Some(namespaces) = &mut self.namespaces {
+            namespaces.begin();
+        }
+    }
+
+    /// Marks the namespace as contained in the list.
+    pub fn list_namespace(&mut self, namespace: &str) {
+        if let Some(namespaces) = &mut self.namespaces {
+            namespaces.list(namespace);
+        }
+    }
+
+    /// Ends a list of the selected namespaces. Returns the namespaces that the list did not contain: the caller must
+    /// deselect them.
+    pub fn finish_namespaces(&mut self) -> Vec<Arc<str>> {
+        self.namespaces.as_mut().map(Namespaces::finish).unwrap_or_default()
+    }
+
+    /// The label selector chooses this namespace. Returns the resources in it that the operator did not work on before.
+    pub fn select_namespace(&mut self, namespace: &str, now: Timestamp) -> Vec<ObjectKey> {
+        let Some(namespaces) = &mut self.namespaces else { return Vec::new() };
+        let joining = namespaces.select(namespace);
+        let keys = joining.keys().cloned().collect();
+        for (key, resource) in joining {
+            self.insert(key, resource, now);
+        }
+        keys
+    }
+
+    /// The label selector does not choose this namespace any more, or there is no such namespace. Returns the resources
+    /// in it, on which the operator must not work any more, and what their claims released. Goes through all resources,
+    /// because namespaces rarely lose a label.
+    pub fn deselect_namespace(&mut self, namespace: &str, now: Timestamp) -> Vec<(ObjectKey, Option<Released>)> {
+        let Some(namespaces) = &mut self.namespaces else { return Vec::new() };
+        namespaces.deselect(namespace);
+        let leaving: Vec<_> = self.resources.keys().filter(|key| &*key.namespace == namespace).cloned().collect();
+        let take_out = |key: ObjectKey| {
+            let (resource, released) = self.take_out(&key, now)?;
+            self.namespaces.as_mut()?.keep(key.clone(), resource);
+            Some((key, released))
+        };
+        leaving.into_iter().filter_map(take_out).collect()
     }
 
     /// The owner of the number, as seen by a resource that lists it and whose key has the fingerprint `wanted`.
@@ -203,7 +280,8 @@ impl Store {
 
     /// Ends a list of resources. Returns the resources that the list did not contain: the caller must delete them.
     pub fn finish_resources(&mut self, watch: usize) -> Vec<ObjectKey> {
-        self.resource_lists[watch].finish(self.resources.keys())
+        let outside = self.namespaces.iter().flat_map(Namespaces::keys_outside);
+        self.resource_lists[watch].finish(self.resources.keys().chain(outside))
     }
 
     /// Begins a list of Secrets.
