@@ -11,6 +11,7 @@ start_node() {
   network
   start_control_plane
   redirect_to_api_server
+  start_services
   start_containerd
   start_kubelet
   background kube-scheduler --kubeconfig "$KUBECONFIG" --leader-elect=false --secure-port=0
@@ -48,13 +49,24 @@ start_control_plane() {
   export KUBECONFIG=$kubeconfig HOME=$work/tmp
 }
 
-# In place of kube-proxy: the Service of the API server leads to where it listens.
+# The Service of the API server leads to where it listens. kube-proxy cannot do this: it has no endpoint, as an endpoint
+# may not have a loopback address.
 redirect_to_api_server() {
   local server
   server=$(kubectl config view --output 'jsonpath={.clusters[0].cluster.server}')
   echo 1 >/proc/sys/net/ipv4/conf/pods/route_localnet
   iptables --table nat --append PREROUTING --in-interface pods --destination 10.96.0.1 --protocol tcp --dport 443 \
     --jump DNAT --to-destination "${server#https://}"
+}
+
+# What makes Services work: their addresses (kube-proxy) and their names (the name server, which the kubelet gives to every
+# pod). The host's kernel may not filter what crosses a bridge, so all that goes to a Service is masqueraded.
+start_services() {
+  background kube-proxy --kubeconfig "$KUBECONFIG" --hostname-override "$address" --proxy-mode iptables \
+    --cluster-cidr 10.244.0.0/24 --masquerade-all --conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0s \
+    --conntrack-tcp-timeout-close-wait 0s
+  printf '.:53 {\n  errors\n  kubernetes cluster.local {\n    kubeconfig %s\n  }\n}\n' "$KUBECONFIG" >/run/node/Corefile
+  background "$work/name-server" -conf /run/node/Corefile
 }
 
 start_containerd() {
@@ -66,7 +78,7 @@ start_containerd() {
   done
 }
 
-# The API server reaches the kubelet by the node's name, and there is nothing that resolves names.
+# The API server reaches the kubelet by the node's name, which no name server knows: so the name is an address.
 start_kubelet() {
   # Version 1 has a hierarchy for each controller, version 2 one for all.
   if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
