@@ -21,6 +21,29 @@ async fn the_rights_suffice_in_some_namespaces() {
     tokio::task::block_in_place(|| work(&scene, &objects));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_suffice_in_namespaces_with_a_label() {
+    let scene = Scene::new().await;
+    let objects = scene.labelled();
+    tokio::task::block_in_place(|| work(&scene, &objects));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_right_to_watch_namespaces_is_needed_for_their_labels() {
+    let scene = Scene::new().await;
+    let mut objects = scene.labelled();
+    let rules = objects.of_kind_mut("ClusterRole").flat_map(|role| role["rules"].as_array_mut().unwrap());
+    let rule = rules.into_iter().find(|rule| rule["resources"] == json!(["namespaces"])).unwrap();
+    rule["verbs"] = json!(["watch"]);
+    tokio::task::block_in_place(|| {
+        scene.install(&objects);
+        let pod = scene.start(&objects, "flows-0");
+        wait_until(&pod, "told", || pod.log().contains("cannot list resource \"namespaces\""));
+        assert!(pod.page("/readyz").is_some_and(|(status, _)| status == 503), "nothing is known of the namespaces");
+        assert_eq!(scene.emulator.counters().calls.total(), 0);
+    });
+}
+
 /// Everything that the operator does, without ever being refused.
 fn work(scene: &Scene, objects: &Objects) {
     scene.install(objects);

@@ -83,6 +83,11 @@ impl Scene {
         self.render(json!({"scopedNamespaces": [self.namespace]}))
     }
 
+    /// Renders the chart for the namespaces with a label, which only the scene's namespace has.
+    pub(crate) fn labelled(&self) -> Objects {
+        self.render(json!({"watch": {"namespaceSelector": format!("kubernetes.io/metadata.name={}", self.namespace)}}))
+    }
+
     /// Renders the chart with these values.
     pub(crate) fn render(&self, mut values: Value) -> Objects {
         values["crds"] = json!({"install": false});
