@@ -123,5 +123,5 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // One thread handles thousands of resources. A second one takes a tenth more CPU and makes a rollout no faster.
     // Long computations, such as opening an encrypted key, run on blocking threads.
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
