@@ -1,6 +1,8 @@
 //! The emulator's own API below `/_emulator/`: what [`Control`] offers, as JSON.
 
-use axum::extract::{Path, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
@@ -17,12 +19,25 @@ use crate::number::{NumberSettings, NumberSnapshot};
 use crate::token::Token;
 
 pub(crate) const PREFIX: &str = "/_emulator/";
+/// Limit of a request's body, in bytes.
+const MAX_BODY: usize = 1 << 20;
 
 pub(crate) fn router(control: Control) -> Router {
     Router::new()
         .nest("/_emulator", routes())
         .fallback(|| async { Refusal::not_found("there is no such resource below /_emulator/") })
+        .layer(from_fn(read_whole))
         .with_state(control)
+}
+
+/// Reads the body before anything is answered, whether or not the answer depends on the body. A server that leaves a body unread
+/// closes the connection, and a proxy that is still sending, such as the API server, reports a broken pipe.
+async fn read_whole(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match to_bytes(body, MAX_BODY).await {
+        Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Err(error) => Refusal(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")).into_response(),
+    }
 }
 
 fn routes() -> Router<Control> {

@@ -3,6 +3,8 @@
 use graph_emulator::{Config, Lag, ResponseShape};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::{FIRST_FINGERPRINT, FIRST_KEY, Graph, NUMBER, TOKEN, answer};
 
@@ -62,6 +64,26 @@ async fn settings_of_numbers() {
     let removed = graph.tell(Method::DELETE, "numbers/77", &json!({})).await;
     assert_eq!(removed, StatusCode::NO_CONTENT);
     assert!(graph.emulator.number("77").is_none());
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_needs_is_awaited_and_the_connection_goes_on() {
+    let graph = Graph::start().await;
+    graph.upload(NUMBER, FIRST_KEY).await;
+    let address = graph.emulator.base_url().strip_prefix("http://").unwrap().to_owned();
+    let mut late = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /_emulator/numbers/{NUMBER}/lose-signature HTTP/1.1\r\nhost: {address}\r\ncontent-length: 3\r\n\r\n"
+    );
+    late.write_all(head.as_bytes()).await.unwrap();
+    graph.admin(Method::GET, "state").send().await.unwrap();
+    assert_eq!(graph.emulator.number(NUMBER).unwrap().signature_status(), Some("VALID"));
+    let again = format!("GET /_emulator/state HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    late.write_all(format!("{{}}\n{again}").as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    late.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    assert_eq!(graph.emulator.number(NUMBER).unwrap().signature_status(), Some("MISMATCH"));
 }
 
 #[tokio::test]
