@@ -31,7 +31,8 @@ async fn apply_status(world: &World, manager: &str, status: Value) {
         .unwrap();
 }
 
-/// Who owns which fields of the status, or of the rest: manager, operation, and the top-level fields.
+/// Who owns which fields of the status, or of the spec: manager, operation, and the top-level fields. Entries for labels alone
+/// do not count: Kubernetes 1.33 drops them when somebody applies a status.
 fn owners(resource: &FlowsEncryptionKey, of_status: bool) -> Vec<(&str, &str, Vec<&str>)> {
     let entries = resource.metadata.managed_fields.iter().flatten();
     let entries = entries.filter(|entry| entry.subresource.as_deref().is_some() == of_status);
@@ -40,8 +41,9 @@ fn owners(resource: &FlowsEncryptionKey, of_status: bool) -> Vec<(&str, &str, Ve
         .map(|entry| {
             let fields = entry.fields_v1.as_ref().and_then(|fields| fields.0[part].as_object());
             let names = fields.into_iter().flat_map(|fields| fields.keys()).filter_map(|name| name.strip_prefix("f:"));
-            (entry.manager.as_deref().unwrap(), entry.operation.as_deref().unwrap(), names.collect())
+            (entry.manager.as_deref().unwrap(), entry.operation.as_deref().unwrap(), names.collect::<Vec<_>>())
         })
+        .filter(|(_, _, names)| !names.is_empty())
         .collect()
 }
 
