@@ -10,6 +10,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::queue::Urgency;
+use waflows_core::store::claims::Released;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::{Change, Store};
 
@@ -121,6 +122,11 @@ fn apply(cluster: &ClusterState, store: &mut Store, resource: PartialObject<Flow
 
 fn delete(cluster: &ClusterState, store: &mut Store, key: &ObjectKey) {
     let released = store.delete_resource(key, Timestamp::now());
+    leave(cluster, store, key, released);
+}
+
+/// Ends the work on a resource that has left the store.
+fn leave(cluster: &ClusterState, store: &Store, key: &ObjectKey, released: Option<Released>) {
     cluster.queue.remove(key);
     if store.is_complete() {
         cluster.react(key, Change { spec_changed: false, released });
@@ -189,10 +195,7 @@ fn select(cluster: &ClusterState, store: &mut Store, namespace: &str) {
 
 fn deselect(cluster: &ClusterState, store: &mut Store, namespace: &str) {
     for (key, released) in store.deselect_namespace(namespace, Timestamp::now()) {
-        cluster.queue.remove(&key);
-        if store.is_complete() {
-            cluster.react(&key, Change { spec_changed: false, released });
-        }
+        leave(cluster, store, &key, released);
     }
 }
 
