@@ -99,6 +99,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         }),
         Command::Completion { shell } => CommandOutput::new(completion::script(shell, PROGRAM)?),
         Command::Completions { shell } => {
+            eprintln!("waflows-operator: note: completions is called completion now; the old name still works");
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
             CommandOutput::new(String::from_utf8(script)?)

@@ -57,7 +57,7 @@ fn reasons() -> String {
         let (ready, beside) = match reason.ready_effect() {
             // These describe an input or the endpoint, never Ready.
             _ if matches!(reason, Reason::KeyLoaded | Reason::TokenAccepted | Reason::NotAsked) => ("", ""),
-            _ if reason.as_str().contains("Endpoint") => ("", ""),
+            _ if is_of_endpoint_alone(reason) => ("", ""),
             ReadyEffect::Ready => ("True", ""),
             ReadyEffect::Underway => ("Unknown", "Reconciling"),
             ReadyEffect::Waiting => ("False", "Reconciling"),
@@ -68,6 +68,11 @@ fn reasons() -> String {
     }
     table.push('\n');
     table
+}
+
+/// Whether only `EndpointReady` has this reason. A rotation that the endpoint holds up shows as two of them in `Ready`.
+fn is_of_endpoint_alone(reason: &Reason) -> bool {
+    reason.as_str().contains("Endpoint") && !matches!(reason, Reason::WaitingForEndpoint | Reason::EndpointLacksKey)
 }
 
 fn metrics() -> String {

@@ -27,8 +27,8 @@ pub struct TokenArgs {
     #[command(flatten)]
     pub credentials: CredentialArgs,
 
-    /// ID of the app that issued the token. With the app secret, the app itself asks where the token may not. Default: the
-    /// `appId` of the resource.
+    /// ID of the app that issued the token. Where the token may not ask about itself, the app asks: its secret then goes to
+    /// Meta. Default: the `appId` of the resource.
     #[arg(long, value_name = "ID", value_parser = meta_id)]
     pub app_id: Option<String>,
 

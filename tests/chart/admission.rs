@@ -113,7 +113,7 @@ pub(crate) fn everything() -> Value {
         "image": {"registry": "registry.example.com", "repository": "team/waflows-operator", "digest": format!("sha256:{:064}", 7)},
         "imagePullSecrets": [{"name": "pull"}],
         "crds": {"keep": false, "annotations": {"argocd.argoproj.io/sync-options": "ServerSideApply=true"}},
-        "graph": {"url": "https://graph.example.com", "apiVersion": "v26.0", "requestsPerSecond": 0, "concurrency": 1_000_000},
+        "graph": {"url": "https://graph.example.com", "apiVersion": "v26.0", "requestsPerSecond": 0, "concurrency": 1_000_000, "tokenInspection": false},
         "concurrency": 1,
         "defaultCheckInterval": "1h30m",
         "watch": {"selector": "tier in (gold, silver),!retired", "namespaces": ["default", "default", "kube-public"]},

@@ -55,6 +55,7 @@ fn one_command_installs_all_that_the_operator_needs() {
         cluster.kubectl(&command.split(' ').collect::<Vec<_>>(), "");
     }
     assert!(cluster.has("default", "fek/storefront"), "the definition and its resources stay");
+    assert!(cluster.has("", "namespace/waflows"), "the namespace may have resources");
     let of_the_operator = cluster.kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"], "");
     assert!(!of_the_operator.contains("waflows"), "{of_the_operator}");
 }
@@ -87,14 +88,19 @@ fn the_components_make_two_replicas_that_see_their_own_namespace_alone() {
     let folder = tempfile::tempdir().unwrap();
     copy(Path::new(FOLDER), &folder.path().join("install"));
     let components = ["namespaced", "ha", "monitoring"].map(|name| format!("install/components/{name}"));
-    let kustomization = json!({"namespace": namespace, "resources": ["install"], "components": components});
+    let resources = ["install/crds.yaml", "install/operator.yaml"];
+    let images = json!([{"name": "waflows-operator", "newName": "registry.example.com/team/waflows-operator"}]);
+    let kustomization =
+        json!({"namespace": namespace, "resources": resources, "components": components, "images": images});
     std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
     let mut objects = rendered(cluster, folder.path().to_str().unwrap());
     assert_eq!(objects.deployment()["spec"]["replicas"], 2);
     assert_eq!(objects.of_kind("ClusterRoleBinding").count(), 0);
     assert_eq!(own_role(&objects)["rules"], own_role(&of_the_chart(&namespace))["rules"]);
 
-    objects.0.retain(|object| object["kind"] != "CustomResourceDefinition" && object["kind"] != "Namespace");
+    assert_eq!(objects.of_kind("Namespace").count(), 0, "the namespace is somebody else's");
+
+    objects.0.retain(|object| object["kind"] != "CustomResourceDefinition");
     let printed = cluster.try_kubectl(&["apply", "--server-side", "--validate=strict", "-f", "-"], &objects.list());
     assert!(printed.is_success() && printed.stderr.is_empty(), "{}", printed.stderr);
     serve_anywhere(&mut objects);

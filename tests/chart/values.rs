@@ -38,6 +38,7 @@ fn values_become_flags() {
     assert_eq!(flags.graph.graph_url.as_str(), "https://graph.example.com/");
     assert_eq!(flags.graph.graph_api_version, "v26.0");
     assert_eq!((flags.graph.graph_requests_per_second, flags.graph.graph_concurrency), (0, 1_000_000));
+    assert!(!flags.token_inspection);
     assert_eq!(flags.graph.graph_ca_bundle, Some("/etc/waflows-operator/ca/roots.pem".into()));
     assert_eq!(flags.concurrency.get(), 1);
     assert_eq!(flags.default_check_interval.as_secs(), 5400);

@@ -81,9 +81,10 @@ fn every_command_has_an_example_in_its_help() {
 
 #[test]
 fn completions_are_scripts_that_bash_takes() {
-    let script = run(&["completions", "bash"], b"").stdout;
-    assert!(script.contains("--allow-missing-secrets"));
-    let checked = run_command("bash", &["-n"], script.as_bytes());
+    let printed = run(&["completions", "bash"], b"");
+    assert!(printed.stdout.contains("--allow-missing-secrets"));
+    assert!(printed.stderr.contains("completions is called completion now"), "{}", printed.stderr);
+    let checked = run_command("bash", &["-n"], printed.stdout.as_bytes());
     assert_eq!((checked.code, checked.stderr.as_str()), (0, ""));
     for shell in ["zsh", "fish", "powershell", "elvish"] {
         assert!(run(&["completions", shell], b"").stdout.contains("waflows-operator"), "{shell}");

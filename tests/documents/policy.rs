@@ -29,15 +29,19 @@ fn a_namespace_has_the_numbers_that_it_was_given() {
     wait_until("the policy is checked", || stored()["status"]["observedGeneration"] == 1);
     assert_eq!(stored()["status"]["typeChecking"].get("expressionWarnings"), None);
 
-    let ask = |command: &[&str], namespace: &str, numbers: &[&str]| {
-        let resource = json!({
+    let ask_with = |command: &[&str], namespace: &str, lists: Value| {
+        let mut resource = json!({
             "apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey", "metadata": {"name": "storefront"},
             "spec": {
                 "privateKeySecretRef": {"name": "flows-key", "key": "private.pem"},
-                "accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": numbers,
+                "accessTokenSecretRef": {"name": "meta-token", "key": "token"},
             },
         });
+        resource["spec"].as_object_mut().unwrap().extend(lists.as_object().unwrap().clone());
         kubectl(&[command, &["-n", namespace, "-f", "-"]].concat(), &resource.to_string())
+    };
+    let ask = |command: &[&str], namespace: &str, numbers: &[&str]| {
+        ask_with(command, namespace, json!({"phoneNumberIds": numbers}))
     };
     let create = |namespace: &str, numbers: &[&str]| ask(&["create", "--dry-run=server"], namespace, numbers);
     let apply = |namespace: &str, numbers: &[&str]| ask(&["apply"], namespace, numbers);
@@ -50,6 +54,16 @@ fn a_namespace_has_the_numbers_that_it_was_given() {
     let allowed = apply("shop", &["106540352242922", "107995438950512"]);
     assert!(allowed.is_success(), "{}", allowed.stderr);
     assert!(!apply("shop", &["106540352242922", "999"]).is_success(), "a number of others is added");
+
+    let accounts = |ids: [&str; 1]| {
+        let accounts = json!({"businessAccounts": ids.map(|id| json!({"id": id}))});
+        ask_with(&["create", "--dry-run=server"], "shop", accounts)
+    };
+    let refused = accounts(["777"]);
+    let why = "spec.businessAccounts: the ConfigMap flows-phone-numbers of this namespace does not list 777";
+    assert!(!refused.is_success() && refused.stderr.contains(why), "{}", refused.stderr);
+    let allowed = accounts(["102290129340398"]);
+    assert!(allowed.is_success(), "{}", allowed.stderr);
 
     done(&["label", "namespace", "other", "example.com/flows-phone-numbers=unrestricted"], "");
     wait_until("the namespace is kept out", || create("other", &["999"]).is_success());

@@ -4,6 +4,9 @@
 - --graph-api-version={{ .Values.graph.apiVersion }}
 - --graph-requests-per-second={{ int .Values.graph.requestsPerSecond }}
 - --graph-concurrency={{ int .Values.graph.concurrency }}
+{{- if not .Values.graph.tokenInspection }}
+- --token-inspection=false
+{{- end }}
 {{- with .Values.caBundle }}
 {{- if or .configMapName .secretName }}
 - --graph-ca-bundle=/etc/waflows-operator/ca/{{ .key }}

@@ -232,7 +232,8 @@ reasons! {
 
     /// Every target of the Flow endpoint opens the key. Nothing to do.
     EndpointProven => Ready,
-    /// The operator has not asked the Flow endpoint with this key yet. Wait.
+    /// The operator has not asked the Flow endpoint with this key yet, or a rotation waits until every target opens the new
+    /// key. Wait, or give the endpoint the key.
     WaitingForEndpoint => Underway,
     /// Some target of the Flow endpoint does not answer, or the Service has no ready pod. The operator asks again.
     EndpointUnreachable => Waiting,

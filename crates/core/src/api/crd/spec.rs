@@ -146,7 +146,7 @@ pub struct FlowsEncryptionKeySpec {
     pub app_secret_ref: Option<SecretKeyRef>,
 
     /// ID of the Meta app that issued the access token. With this ID and the app secret, the operator can ask Meta when the
-    /// token expires, also where the token may not ask about itself.
+    /// token expires, also where the token may not ask about itself. It then sends the app secret to Meta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[0-9]+$"))]
     pub app_id: Option<String>,
