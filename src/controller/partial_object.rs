@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 use kube::core::ObjectMeta;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use waflows_core::api::crd::{FlowsEncryptionKey, REQUEST_ANNOTATIONS};
 
 /// A kind of object that is watched.
@@ -32,13 +32,16 @@ impl Watchable for Secret {
 ///
 /// Its metadata lacks `managedFields`, labels, owner references and annotations of others. They may be larger than the
 /// rest of the object. For a Secret made by `kubectl apply`, an annotation holds its contents.
+///
+/// Spec and status stay JSON text until somebody asks for them: most events are the operator's own status writes coming
+/// back, and their metadata is enough to know that.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(bound = "")]
 pub struct PartialObject<K> {
     #[serde(deserialize_with = "read_metadata")]
     metadata: ObjectMeta,
-    spec: Option<Value>,
-    status: Option<Value>,
+    spec: Option<Box<RawValue>>,
+    status: Option<Box<RawValue>>,
     #[serde(skip)]
     kind: PhantomData<fn() -> K>,
 }
@@ -49,17 +52,31 @@ impl PartialObject<FlowsEncryptionKey> {
     /// # Errors
     /// If this version does not know the format of the resource.
     pub fn into_resource(self) -> Result<FlowsEncryptionKey, serde_json::Error> {
-        let spec = serde_json::from_value(self.spec.unwrap_or_default())?;
-        let status = self.status.map(serde_json::from_value).transpose()?;
+        let spec = serde_json::from_str(self.spec())?;
+        let status = serde_json::from_str(self.status())?;
         Ok(FlowsEncryptionKey { metadata: self.metadata, spec, status })
     }
 }
 
 impl<K> PartialObject<K> {
-    /// Metadata, spec and status, as far as they are known.
-    pub fn into_parts(self) -> (ObjectMeta, Value, Value) {
-        (self.metadata, self.spec.unwrap_or_default(), self.status.unwrap_or_default())
+    /// The metadata that was taken in.
+    pub fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
     }
+
+    /// The spec as JSON text; `null` without one.
+    pub fn spec(&self) -> &str {
+        text(self.spec.as_deref())
+    }
+
+    /// The status as JSON text; `null` without one.
+    pub fn status(&self) -> &str {
+        text(self.status.as_deref())
+    }
+}
+
+fn text(json: Option<&RawValue>) -> &str {
+    json.map_or("null", RawValue::get)
 }
 
 #[derive(Deserialize)]
@@ -151,7 +168,7 @@ impl<K: Watchable> Resource for PartialObject<K> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -177,7 +194,7 @@ mod tests {
     }
 
     fn received(object: &Value) -> PartialObject<FlowsEncryptionKey> {
-        serde_json::from_value(object.clone()).unwrap()
+        serde_json::from_str(&object.to_string()).unwrap()
     }
 
     #[test]

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use kube::api::PostParams;
 use kube::core::{ObjectMeta, Status};
 use kube::{Api, Resource};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::queue::Urgency;
@@ -202,13 +203,21 @@ pub fn status_request(
     resource: &FlowsEncryptionKey,
     status: &FlowsEncryptionKeyStatus,
 ) -> Result<Request<Vec<u8>>, kube::Error> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Replacement<'a> {
+        api_version: &'a str,
+        kind: &'a str,
+        metadata: Value,
+        status: &'a FlowsEncryptionKeyStatus,
+    }
     let ObjectMeta { name, namespace, uid, resource_version, .. } = &resource.metadata;
-    let body = json!({
-        "apiVersion": FlowsEncryptionKey::api_version(&()),
-        "kind": FlowsEncryptionKey::kind(&()),
-        "metadata": {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version},
-        "status": status,
-    });
+    let body = Replacement {
+        api_version: &FlowsEncryptionKey::api_version(&()),
+        kind: &FlowsEncryptionKey::kind(&()),
+        metadata: json!({"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resource_version}),
+        status,
+    };
     let body = serde_json::to_vec(&body).map_err(kube::Error::SerdeError)?;
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     kube::core::Request::new(FlowsEncryptionKey::url_path(&(), namespace.as_deref()))
@@ -253,7 +262,7 @@ mod tests {
             "/apis/waflows.dev/v1alpha1/namespaces/shop/flowsencryptionkeys/storefront/status?&fieldManager=waflows-operator"
         );
         assert_eq!(
-            serde_json::from_slice::<serde_json::Value>(request.body()).unwrap(),
+            serde_json::from_slice::<Value>(request.body()).unwrap(),
             json!({
                 "apiVersion": "waflows.dev/v1alpha1",
                 "kind": "FlowsEncryptionKey",

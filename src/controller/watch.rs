@@ -1,8 +1,9 @@
 //! The watches: they update the store and add resources to the work queue.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::core::PartialObjectMeta;
@@ -215,27 +216,53 @@ async fn follow<K, S: Stream<Item = watcher::Result<Event<K>>>>(
         let mut events = std::pin::pin!(begin(&client));
         let mut is_over = false;
         while !is_over {
-            tokio::select! {
-                event = heartbeat.while_waiting(events.next()) => match event {
-                    Some(Ok(event)) => {
+            let arrived = tokio::select! {
+                arrived = heartbeat.while_waiting(arrived(events.as_mut())) => arrived,
+                () = attempts.contact_returned() => {
+                    is_over = sight.take_lost();
+                    continue;
+                }
+            };
+            if arrived.is_empty() {
+                return;
+            }
+            for event in arrived {
+                match event {
+                    Ok(event) => {
                         // The start of a list is not an answer yet.
                         if !matches!(event, Event::Init) {
                             sight.hear();
                         }
                         handle(&mut watches.cluster.store(), event);
+                        // So that the request for the next page goes out.
+                        heartbeat.while_waiting(tokio::task::yield_now()).await;
                     }
-                    Some(Err(error)) => {
+                    Err(error) => {
                         watches.metrics.watch_failed(watched);
                         report(watched, &sight, &error);
                         heartbeat.while_waiting(attempts.pause()).await;
                         is_over = sight.take_lost() || is_expired(&error);
                     }
-                    None => return,
-                },
-                () = attempts.contact_returned() => is_over = sight.take_lost(),
+                }
             }
         }
     }
+}
+
+/// Waits for the next event, and takes those that follow at once: at most a page, and none after a failure, because the
+/// watch would try again without a pause. Empty if the watch has ended.
+///
+/// With the last event of a page, the request for the next page has begun. So the API server makes that page while this
+/// one is handled.
+async fn arrived<T>(mut events: Pin<&mut impl Stream<Item = watcher::Result<T>>>) -> Vec<watcher::Result<T>> {
+    let mut arrived = Vec::from_iter(events.next().await);
+    while arrived.len() <= PAGE_SIZE as usize
+        && arrived.last().is_some_and(Result::is_ok)
+        && let Some(Some(event)) = events.next().now_or_never()
+    {
+        arrived.push(event);
+    }
+    arrived
 }
 
 /// Logs the first failure of a row, and the others at `debug`.

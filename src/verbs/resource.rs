@@ -1,8 +1,9 @@
 //! A resource as the verbs show it.
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use waflows_core::api::conditions::{ConditionType, find};
 use waflows_core::api::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, NumberState, RotationStatus,
@@ -67,8 +68,16 @@ pub(crate) struct Number {
 }
 
 impl NumbersText {
-    fn of(numbers: Option<&Value>) -> Self {
-        Self(numbers.map(Value::to_string).unwrap_or_default().into())
+    /// The numbers of a status, which is given as JSON text. An empty list if there are none.
+    fn of(status: &str) -> Self {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Status<'a> {
+            #[serde(borrow)]
+            phone_numbers: Option<&'a RawValue>,
+        }
+        let status = serde_json::from_str::<Option<Status<'_>>>(status).ok().flatten();
+        Self(status.and_then(|status| status.phone_numbers).map(RawValue::get).unwrap_or_default().into())
     }
 
     /// The numbers. An empty list if there are none.
@@ -87,14 +96,14 @@ impl Resource {
     /// The view of an object from the API server. Parts that cannot be read are empty, so that one bad object does not
     /// hide the others.
     pub(crate) fn of(object: PartialObject<FlowsEncryptionKey>) -> Self {
-        let (metadata, spec, status) = object.into_parts();
-        let numbers = NumbersText::of(status.get("phoneNumbers"));
+        let metadata = object.metadata();
+        let spec: Value = serde_json::from_str(object.spec()).unwrap_or_default();
         let is_suspended = spec["suspend"] == true;
         let mode = spec["mode"].as_str().unwrap_or_default().to_owned();
         let generation = metadata.generation.unwrap_or_default();
         let mut resource = Self {
-            key: ObjectKey::of(&metadata),
-            created: metadata.creation_timestamp.map(|time| time.0),
+            key: ObjectKey::of(metadata),
+            created: metadata.creation_timestamp.as_ref().map(|time| time.0),
             is_leaving: metadata.deletion_timestamp.is_some(),
             is_suspended,
             mode,
@@ -111,10 +120,10 @@ impl Resource {
             endpoint: String::new(),
             last_check: None,
             needy: Vec::new(),
-            numbers,
+            numbers: NumbersText::of(object.status()),
         };
         let readable = serde_json::from_value::<FlowsEncryptionKeySpec>(spec).is_ok();
-        match serde_json::from_value::<Option<FlowsEncryptionKeyStatus>>(status) {
+        match serde_json::from_str::<Option<FlowsEncryptionKeyStatus>>(object.status()) {
             Ok(Some(status)) if readable => resource.read(status, generation),
             Ok(None) if readable => {}
             _ => {
