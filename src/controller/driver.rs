@@ -124,6 +124,9 @@ impl<'a> Driver<'a> {
                 self.start(reading.map(Event::NumberRead));
             }
             Action::ClaimNumbers => {
+                // Many numbers take minutes to read.
+                self.reconcile
+                    .note_proof(self.reconciler.prober.proof(self.key, &self.reconcile.observation().resource));
                 self.reconcile.claim_numbers(&mut self.reconciler.cluster.store(), Timestamp::now());
                 self.span = spans::execute(self.reconcile.plan().uploads.len());
             }
@@ -192,6 +195,7 @@ impl<'a> Driver<'a> {
         Uploader {
             graph: &self.reconciler.graph,
             cluster: &self.reconciler.cluster,
+            prober: &self.reconciler.prober,
             key: self.key,
             fence: self.fence,
             caller: self.caller.clone(),
@@ -212,7 +216,10 @@ impl<'a> Driver<'a> {
 
     fn end_checkpoint(&mut self, writer: StatusWriter<'a>, written: Result<Written, WriteStatusError>) {
         match written {
-            Ok(Written::Stored) => self.handle(Event::StatusStored(Arc::clone(writer.resource()))),
+            Ok(Written::Stored) => {
+                self.reconciler.prober.follow(self.key, writer.resource());
+                self.handle(Event::CheckpointStored(Arc::clone(writer.resource())));
+            }
             Ok(Written::Dropped) => {}
             Err(error) => {
                 tracing::warn!(resource = %self.key, %error, "the status of a long reconcile could not be written; the next write holds it too");
@@ -240,13 +247,16 @@ impl<'a> Driver<'a> {
             writer.write(&status).await
         };
         let event = match written? {
-            Written::Stored => Event::StatusStored(Arc::clone(writer.resource())),
+            Written::Stored => {
+                self.reconciler.prober.follow(self.key, writer.resource());
+                if is_final {
+                    let has_written = writer.has_written();
+                    self.note_end(if has_written { ReconcileOutcome::Written } else { ReconcileOutcome::Unchanged });
+                }
+                Event::StatusStored(Arc::clone(writer.resource()))
+            }
             Written::Dropped => Event::StatusDropped,
         };
-        if is_final && !matches!(event, Event::StatusDropped) {
-            self.reconciler.prober.follow(self.key, writer.resource());
-            self.note_end(if writer.has_written() { ReconcileOutcome::Written } else { ReconcileOutcome::Unchanged });
-        }
         self.writer = Some(writer);
         self.handle(event);
         Ok(())

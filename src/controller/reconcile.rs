@@ -75,7 +75,7 @@ async fn next_reconcile(
     let interval = resource.spec.check_interval_or(reconciler.default_check_interval);
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
     let has_heard = reconciler.cluster.store().take_doubt(key);
-    let proof = reconciler.prober.proof(key);
+    let proof = reconciler.prober.proof(key, &resource);
     let token = reconciler.inspector.known(key);
     let has_news = token.as_deref().is_some_and(|inspection| token::is_news(&resource, inspection, begun));
     let due = with_rotation(reconciler, &resource, proof.clone(), due, begun);

@@ -11,13 +11,16 @@ use waflows_core::observation::Observation;
 use waflows_core::reconcile::action::Event;
 use waflows_core::rollout::outcome::Outcome;
 use waflows_core::rollout::plan::Upload;
+use waflows_core::rollout::rotation::needs_proof;
 use waflows_core::rollout::uploads::{ReadBack, UploadCall};
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::upload::UploadAnswer;
+use waflows_key::Fingerprint;
 
 use super::cluster_state::ClusterState;
 use super::fence::WriteFence;
 use super::reads::{Caller, cause_of, end_of, reading_of};
+use crate::endpoint::prober::Prober;
 use crate::graph::{self, CallError};
 use crate::metrics::{Metrics, UploadResult};
 
@@ -29,6 +32,7 @@ const LAST_READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Uploader<'a> {
     pub(super) graph: &'a graph::Client,
     pub(super) cluster: &'a ClusterState,
+    pub(super) prober: &'a Prober,
     pub(super) key: &'a ObjectKey,
     pub(super) fence: &'a WriteFence,
     /// None where there are no credentials, and so no uploads.
@@ -37,8 +41,8 @@ pub(super) struct Uploader<'a> {
 }
 
 impl Uploader<'_> {
-    /// Uploads the key to one number. Much can change while the call waits for its turn, so that the fence and the owner
-    /// are asked again right before the request leaves.
+    /// Uploads the key to one number. Much can change while the call waits for its turn, so that the fence, the owner and
+    /// the proof of the endpoint are asked again right before the request leaves.
     pub(super) async fn upload(self, upload: Upload) -> Event {
         let call = self.call(&upload.phone_number_id).await;
         Event::Uploaded { phone_number_id: upload.phone_number_id, call }
@@ -48,12 +52,20 @@ impl Uploader<'_> {
         let (public_key, caller) = (self.observation.key()?, self.caller.as_deref()?);
         let wanted = self.observation.expected();
         let is_own = || self.cluster.store().owner(id, self.key, wanted, Timestamp::now()) == Ownership::Uncontested;
-        let may_begin = || self.fence.is_valid() && is_own();
+        let needs_proof = needs_proof(&self.observation, id);
+        let may_begin =
+            || self.fence.is_valid() && is_own() && (!needs_proof || self.is_proven(*public_key.fingerprint()));
         let at = Timestamp::now();
         let result = self.graph.upload(&caller.credentials, &caller.resource, id, public_key, may_begin).await;
         let (answer, refusal) = answer_of(result)?;
         let may_be_crossed = self.fence.may_be_crossed(self.observation.waits.after_unknown_outcome());
         Some(UploadCall { at, answer, refusal, may_be_crossed })
+    }
+
+    /// Whether every target of the endpoint opens the key, as of now.
+    fn is_proven(&self, key: Fingerprint) -> bool {
+        let proof = self.prober.proof(self.key, &self.observation.resource);
+        proof.is_some_and(|proof| proof.allows(key, Timestamp::now()))
     }
 
     /// Reads a number back, unless the fence is revoked before Meta answers. The last reading of a revoked reconcile is

@@ -72,7 +72,8 @@ impl ProbeClient {
         if target.is_pod() {
             builder = builder.no_proxy();
         }
-        if !authorities.is_empty() {
+        // The roots of the platform are read from the disk for every client.
+        if !authorities.is_empty() || target.url.scheme() == "http" {
             builder = builder.tls_certs_only(authorities);
         }
         Ok(Self(builder.build()?))

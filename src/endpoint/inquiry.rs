@@ -27,8 +27,12 @@ use crate::graph::AppSecret;
 use crate::metrics::Metrics;
 use crate::outbound;
 
-/// Requests that run at the same time, for all resources together. A target that does not answer holds one for up to 10 s.
-static REQUESTS: Semaphore = Semaphore::const_new(16);
+/// Targets that are asked at the same time, for all resources together: each has one request under way, and a client with its
+/// own roots of trust. A target that does not answer holds a place for up to 20 s.
+static PLACES: Semaphore = Semaphore::const_new(16);
+
+/// The most bytes of authorities. Each place has its own copy of them, as trusted roots.
+const MAX_AUTHORITIES: usize = 64 * 1024;
 
 /// What a series of requests needs.
 pub struct Inquirer {
@@ -45,12 +49,13 @@ pub struct Inquirer {
 impl Inquirer {
     /// Asks every target of the endpoint, with the keys of the resource and with a key that nobody has.
     pub async fn ask(&self, namespace: &str, spec: &FlowsEncryptionKeySpec, keys: &ProbeKeys) -> EndpointProof {
+        let at = Timestamp::now();
         let targets = match &spec.endpoint {
             Some(endpoint) => self.ask_all(namespace, spec, endpoint, keys).await,
             None => Ok(Vec::new()),
         };
         let other_key = keys.other.as_ref().map(|key| *key.fingerprint());
-        EndpointProof { key: *keys.key.fingerprint(), other_key, targets, at: Timestamp::now() }
+        EndpointProof { key: *keys.key.fingerprint(), other_key, targets, at }
     }
 
     async fn ask_all(
@@ -84,6 +89,8 @@ impl Inquirer {
         secret: Option<&SigningSecret>,
         keys: &ProbeKeys,
     ) -> Result<TargetProof, ConditionReason> {
+        // The semaphore is never closed.
+        let _place = PLACES.acquire().await;
         let client =
             ProbeClient::pinned(target, authorities.to_vec()).map_err(|error| unreachable(format!("{error}.")))?;
         let mut finding = self.request(&client, target, AskWith::Key(&keys.key), secret).await?;
@@ -112,8 +119,6 @@ impl Inquirer {
         key: AskWith<'_>,
         secret: Option<&SigningSecret>,
     ) -> Result<ProbeFinding, ConditionReason> {
-        // The semaphore is never closed.
-        let _place = REQUESTS.acquire().await;
         let reply = client.ask(&target.url, key, secret).await.map_err(|error| unreachable(format!("{error}.")))?;
         if matches!(key, AskWith::Key(_)) {
             self.metrics.probed(reply.finding.outcome);
@@ -137,11 +142,15 @@ pub async fn signing_secret(api: &Api<Secret>, reference: &SecretKeyRef) -> Resu
 /// The authorities that a field of the spec refers to.
 ///
 /// # Errors
-/// If the Secret cannot be read, or holds no certificate.
+/// If the Secret cannot be read, holds no certificate, or holds more than [`MAX_AUTHORITIES`] bytes.
 pub async fn authorities(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<Certificate>, ConditionReason> {
     let namespace = api.namespace().unwrap_or_default();
-    let found = entry(api, reference, "endpoint.caSecretRef", "certificate", outbound::roots).await?;
-    found.ok_or_else(|| unreachable(format!("{}: there is no certificate in PEM form.", reference.place(namespace))))
+    let read = |pem: &[u8]| match pem.len() {
+        0..=MAX_AUTHORITIES => outbound::roots(pem).ok_or("there is no certificate in PEM form"),
+        _ => Err("the certificates are longer than 64 KiB. Keep only the one that signed the endpoint's certificate"),
+    };
+    let found = entry(api, reference, "endpoint.caSecretRef", "certificate", read).await?;
+    found.map_err(|fault| unreachable(format!("{}: {fault}.", reference.place(namespace))))
 }
 
 async fn entry<T>(

@@ -9,11 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret, RotationStatus};
+use waflows_core::api::crd::{
+    Endpoint, FlowsEncryptionKey, ObservedSecret, RotationPhase, RotationStatus, SecretKeyRef,
+};
 use waflows_core::proof::{EndpointProof, ProbeKeys};
 use waflows_core::queue::Urgency;
 use waflows_core::rollout::rotation::Outlook;
@@ -42,9 +45,27 @@ pub struct Prober {
 /// What the prober knows of one resource.
 struct Entry {
     asked: Asked,
-    proof: Option<Arc<EndpointProof>>,
+    proof: Option<(Subject, Arc<EndpointProof>)>,
     /// Incomplete proofs in a row.
     failures: i32,
+}
+
+/// Which endpoint a proof is about, and how it was asked. The proof says nothing about another one.
+#[derive(Debug, Clone, PartialEq)]
+struct Subject {
+    uid: Option<String>,
+    endpoint: Option<Endpoint>,
+    app_secret_ref: Option<SecretKeyRef>,
+}
+
+impl Subject {
+    fn of(resource: &FlowsEncryptionKey) -> Self {
+        Self {
+            uid: resource.metadata.uid.clone(),
+            endpoint: resource.spec.endpoint.clone(),
+            app_secret_ref: resource.spec.endpoint_app_secret_ref().cloned(),
+        }
+    }
 }
 
 /// A proof that was kept.
@@ -62,13 +83,16 @@ struct Asked {
     generation: Option<i64>,
     sync_request: Option<String>,
     key: Option<String>,
-    /// The two keys of a rotation, and whether their private halves may have changed.
+    /// The two keys of a rotation.
     rotation: Option<[String; 2]>,
+    /// The end of an overlap: an earlier proof does not end it.
+    overlap_end: Option<Time>,
     secrets: Vec<ObservedSecret>,
+    endpoint_secrets: Vec<ObservedSecret>,
 }
 
 impl Asked {
-    fn of(resource: &FlowsEncryptionKey) -> Self {
+    fn of(resource: &FlowsEncryptionKey, endpoint_secrets: Vec<ObservedSecret>) -> Self {
         let rotation = rotation_under_way(resource);
         Self {
             uid: resource.metadata.uid.clone(),
@@ -76,7 +100,11 @@ impl Asked {
             sync_request: sync_request(resource),
             key: resource.status.as_ref().and_then(|status| status.public_key_fingerprint.clone()),
             rotation: rotation.map(|rotation| [rotation.from.clone(), rotation.to.clone()]),
+            overlap_end: rotation
+                .filter(|rotation| rotation.phase == RotationPhase::Overlap)
+                .and_then(|it| it.until.clone()),
             secrets: resource.status.as_ref().map(|status| status.observed_secrets.clone()).unwrap_or_default(),
+            endpoint_secrets,
         }
     }
 }
@@ -88,9 +116,12 @@ impl Prober {
         Self { cluster, inquirer, waits, default_check_interval, entries, queue }
     }
 
-    /// What the endpoint of a resource last answered.
-    pub fn proof(&self, key: &ObjectKey) -> Option<Arc<EndpointProof>> {
-        self.entries().get(key)?.proof.clone()
+    /// What the endpoint of a resource last answered. None if the resource has had another endpoint since.
+    pub fn proof(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) -> Option<Arc<EndpointProof>> {
+        resource.spec.endpoint.as_ref()?;
+        let entries = self.entries();
+        let (subject, proof) = entries.get(key)?.proof.as_ref()?;
+        (*subject == Subject::of(resource)).then(|| Arc::clone(proof))
     }
 
     /// A reconcile has stored this resource. If its key or its spec has changed, the endpoint is asked at once.
@@ -98,7 +129,7 @@ impl Prober {
         if !is_asked(resource) {
             return self.forget(key);
         }
-        let asked = Asked::of(resource);
+        let asked = self.asked(resource);
         let mut entries = self.entries();
         if entries.get(key).is_some_and(|entry| entry.asked == asked) {
             return;
@@ -109,12 +140,16 @@ impl Prober {
         self.queue.add(key, Urgency::Changed);
     }
 
-    /// A reconcile has looked at this resource and found nothing to do. If a rotation is under way and the endpoint was not
-    /// asked since this process leads, it is asked at once.
+    /// A reconcile has looked at this resource and found nothing to do. The endpoint is asked at once if a Secret for the
+    /// endpoint has changed, or if a rotation is under way and the endpoint was not asked since this process leads.
     pub fn look(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        if rotation_under_way(resource).is_some() && !self.entries().contains_key(key) {
+        if rotation_under_way(resource).is_some() || self.entries().contains_key(key) {
             self.follow(key, resource);
         }
+    }
+
+    fn asked(&self, resource: &FlowsEncryptionKey) -> Asked {
+        Asked::of(resource, self.cluster.store().endpoint_secrets(resource))
     }
 
     /// Asks the endpoints that are due, until the term ends. Then forgets everything: another process asks.
@@ -145,10 +180,13 @@ impl Prober {
         let resource = { self.cluster.store().resource(key) };
         let Some(resource) = resource.filter(is_asked) else { return self.forget(key) };
         let Some(keys) = resource.status.as_ref().and_then(ProbeKeys::of) else { return self.forget(key) };
+        let asked = self.asked(&resource);
         let proof = self.inquirer.ask(&key.namespace, &resource.spec, &keys).await;
         let interval = resource.spec.check_interval_or(self.default_check_interval);
         let interval = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
-        let Some(Noted { proof, failures, is_news }) = self.note(key, &Asked::of(&resource), proof) else { return };
+        let Some(Noted { proof, failures, is_news }) = self.note(key, asked, Subject::of(&resource), proof) else {
+            return;
+        };
         let wait = proof.next_probe_after(failures, rotation_under_way(&resource), interval, &self.waits);
         self.queue.add_at(key, Instant::now() + wait);
         self.tell(key, resource, proof, is_news);
@@ -166,14 +204,18 @@ impl Prober {
         }
     }
 
-    /// Keeps a proof. None if the resource has changed meanwhile: it is asked again already.
-    fn note(&self, key: &ObjectKey, asked: &Asked, proof: EndpointProof) -> Option<Noted> {
+    /// Keeps a proof. None if the endpoint is no longer asked.
+    ///
+    /// Every kept proof is followed by another, whatever has changed meanwhile: the caller sets the time, and a change that
+    /// a reconcile has told about is in the queue already.
+    fn note(&self, key: &ObjectKey, asked: Asked, subject: Subject, proof: EndpointProof) -> Option<Noted> {
         let mut entries = self.entries();
-        let entry = entries.get_mut(key).filter(|entry| entry.asked == *asked)?;
-        let proof = Arc::new(proof.after(entry.proof.as_deref()));
+        let entry = entries.get_mut(key)?;
+        let earlier = entry.proof.take().filter(|(of, _)| *of == subject).map(|(_, proof)| proof);
+        let proof = Arc::new(proof.after(earlier.as_deref()));
         let failures = if proof.is_complete() { 0 } else { entry.failures.saturating_add(1) };
-        let is_news = entry.proof.as_ref().is_none_or(|before| !before.agrees_with(&proof));
-        (entry.failures, entry.proof) = (failures, Some(Arc::clone(&proof)));
+        let is_news = earlier.is_none_or(|before| !before.agrees_with(&proof));
+        *entry = Entry { asked, proof: Some((subject, Arc::clone(&proof))), failures };
         Some(Noted { proof, failures, is_news })
     }
 
@@ -200,3 +242,6 @@ fn is_asked(resource: &FlowsEncryptionKey) -> bool {
         && !resource.spec.is_suspended()
         && resource.metadata.deletion_timestamp.is_none()
 }
+
+#[cfg(test)]
+mod tests;

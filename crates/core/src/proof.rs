@@ -11,6 +11,9 @@ use crate::endpoint::{Expected, ProbeFinding, ProbeOutcome};
 use crate::rollout::rotation::decision::Tally;
 use crate::schedule::backoff::Waits;
 
+/// An older proof does not allow a replacement: the endpoint may have changed since.
+pub const PROOF_GOOD_FOR: Duration = Duration::from_secs(60);
+
 /// After this many refusals in a row a target counts as having lost a key, if they span the time of
 /// [`Waits::before_key_is_lost`].
 const REFUSALS_OF_LOST_KEY: u32 = 3;
@@ -24,7 +27,7 @@ pub struct EndpointProof {
     pub other_key: Option<Fingerprint>,
     /// The targets in a stable order. Otherwise the reason why no request could be sent.
     pub targets: Result<Vec<TargetProof>, ConditionReason>,
-    /// When the last target answered.
+    /// When the targets were looked up, before the first was asked. So no answer is older.
     pub at: Timestamp,
 }
 
@@ -117,6 +120,16 @@ impl EndpointProof {
         tally
     }
 
+    /// Whether the proof is young enough to allow the replacement of a valid key by this one, and every target opens the key.
+    pub fn allows(&self, key: Fingerprint, now: Timestamp) -> bool {
+        self.is_fresh(now) && self.tally(key).is_open()
+    }
+
+    /// Whether the proof is young enough to allow a replacement.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at).unsigned_abs() <= PROOF_GOOD_FOR
+    }
+
     /// Count of targets that open both keys of a rotation; without a rotation, the key.
     pub fn opened_both(&self) -> usize {
         let is_proof = |finding: &ProbeFinding| finding.outcome.is_proof();
@@ -141,6 +154,14 @@ impl EndpointProof {
         let mut answers = findings.filter(|outcome| !outcome.is_untold()).peekable();
         answers.peek()?;
         Some(answers.all(|outcome| outcome == ProbeOutcome::WrongKey))
+    }
+
+    /// Whether clients with an earlier key find the present one at every target: each answered HTTP 421 to a request that
+    /// nobody can open. Unlike [`Self::recovers_clients`], a target that did not answer counts against it.
+    pub fn recovers_all_clients(&self) -> bool {
+        let recovers =
+            |target: &TargetProof| target.unknown_key.is_some_and(|finding| finding.outcome == ProbeOutcome::WrongKey);
+        !self.targets().is_empty() && self.targets().iter().all(recovers)
     }
 
     /// Whether some target has lost a key: it refused the key three times in a row, over two minutes.
@@ -175,8 +196,8 @@ impl EndpointProof {
     ///
     /// An endpoint that opens every key is asked once in a check interval, and more often during a rotation. Otherwise the
     /// operator asks after 5 s, doubling to 5 min, so that the status follows a mended endpoint within minutes. While an
-    /// endpoint swaps keys and clients fail, the operator asks every 5 s. `failures` counts the incomplete proofs in a row,
-    /// this one included.
+    /// endpoint swaps keys and clients fail, the operator asks every 5 s. At the end of an overlap it asks once more.
+    /// `failures` counts the incomplete proofs in a row, this one included.
     pub fn next_probe_after(
         &self,
         failures: i32,
@@ -192,7 +213,11 @@ impl EndpointProof {
             Some(Phase::Staged | Phase::Canary | Phase::RollingOut | Phase::RolledBack) => waits.between_proofs(),
             Some(Phase::Overlap | Phase::Completed | Phase::Superseded) | None => interval,
         };
-        wait.min(interval)
+        // The old key may go only if the endpoint does without it at that time.
+        let overlap = rotation.filter(|rotation| rotation.phase == Phase::Overlap).and_then(|it| it.until.as_ref());
+        let end = overlap.and_then(|until| Duration::try_from(until.0.duration_since(self.at)).ok());
+        let end = end.filter(|end| !end.is_zero());
+        wait.min(interval).min(end.unwrap_or(interval))
     }
 
     /// Whether the endpoint has begun to exchange the old key for the new one before the numbers have the new one.

@@ -108,6 +108,8 @@ pub enum Event {
     },
     /// A status is stored, or was there already: the resource as it is now.
     StatusStored(Arc<FlowsEncryptionKey>),
+    /// The same for a checkpoint, which no action asked for.
+    CheckpointStored(Arc<FlowsEncryptionKey>),
     /// A status was not stored, and must not be: see [`End::Dropped`].
     StatusDropped,
     /// The events are published.

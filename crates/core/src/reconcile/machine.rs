@@ -106,10 +106,15 @@ impl Reconcile {
     /// The same with what the Flow endpoint last answered.
     #[must_use]
     pub fn with_proof(mut self, proof: Option<Arc<EndpointProof>>) -> Self {
+        self.note_proof(proof);
+        self
+    }
+
+    /// Takes in what the Flow endpoint last answered.
+    pub fn note_proof(&mut self, proof: Option<Arc<EndpointProof>>) {
         let observation = Arc::make_mut(&mut self.observation);
         observation.proof = proof;
         observation.course = course(observation);
-        self
     }
 
     /// The same with what Meta told about the access token.
@@ -182,11 +187,13 @@ impl Reconcile {
     }
 
     /// The status as it would be if the reconcile ended now, for a checkpoint. Where it is stored,
-    /// [`Event::StatusStored`] tells so.
+    /// [`Event::CheckpointStored`] tells so.
     pub fn status_so_far(&mut self, store: &mut Store, now: Timestamp) -> FlowsEncryptionKeyStatus {
         if let Phase::Reading(_) = self.phase {
             // A number that was read belongs to the resource before its status says so.
-            claim_numbers(store, self.observation_at(now));
+            let observation = self.observation_at(now);
+            claim_numbers(store, observation);
+            observation.course = course(observation);
         }
         self.underway(now)
     }
@@ -272,17 +279,15 @@ impl Reconcile {
                 self.outcomes.push(outcome);
                 return self.outcomes.last();
             }
-            (Event::StatusStored(resource), phase) => {
+            (Event::CheckpointStored(resource), _) => self.stored = resource,
+            (Event::StatusStored(resource), Phase::Announcing) => {
                 self.stored = resource;
-                match phase {
-                    Phase::Announcing => self.enter(Phase::Uploading(Uploads::of(&self.plan))),
-                    Phase::Concluding(summary) => {
-                        let summary = Arc::clone(summary);
-                        self.enter(Phase::Publishing(summary));
-                    }
-                    // A checkpoint.
-                    _ => {}
-                }
+                self.enter(Phase::Uploading(Uploads::of(&self.plan)));
+            }
+            (Event::StatusStored(resource), Phase::Concluding(summary)) => {
+                let summary = Arc::clone(summary);
+                self.stored = resource;
+                self.enter(Phase::Publishing(summary));
             }
             (Event::StatusDropped, Phase::Announcing | Phase::Concluding(_)) => self.end(End::Dropped),
             (Event::Published, Phase::Publishing(summary)) => {

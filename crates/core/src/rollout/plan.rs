@@ -49,7 +49,10 @@ pub fn plan(observation: &Observation) -> Plan {
         };
         // While one number is the canary of the key, the other numbers wait.
         let is_held = matches!(canary, Canary::Pending { .. }) && canary_until(&status, &criteria).is_none();
-        if !is_held && direction.allows(&status, &criteria) && criteria.upload_allowed_at(&status) <= criteria.now {
+        if !is_held
+            && observation.course.allows(&status, &criteria)
+            && criteria.upload_allowed_at(&status) <= criteria.now
+        {
             let reason = direction.reason(reason);
             plan.uploads.push(Upload { phone_number_id: status.phone_number_id, reason });
         }

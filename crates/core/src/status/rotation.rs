@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::endpoint::opens;
 use crate::api::conditions::{self, ConditionReason, ConditionType, Reason};
-use crate::api::crd::{RotationPhase as Phase, RotationStatus, RotationStop};
+use crate::api::crd::{RotationPhase as Phase, RotationStatus, RotationStop, UNREPORTED_KEY};
 use crate::api::text::utc;
 use crate::observation::Observation;
 use crate::rollout::rotation::decision::Decision;
-use crate::rollout::rotation::{Direction, is_overdue};
+use crate::rollout::rotation::{Direction, is_overdue, is_soaking};
 
 /// Why the rotation waits, as a reason for `Ready`. None while the rotation goes on.
 pub(super) fn waiting(observation: &Observation, rotation: &RotationStatus, now: Timestamp) -> Option<ConditionReason> {
@@ -19,21 +19,19 @@ pub(super) fn waiting(observation: &Observation, rotation: &RotationStatus, now:
         Phase::Canary | Phase::RollingOut if rotation.stopped.is_some() => {
             ConditionReason::new(Reason::RotationPaused, paused(rotation))
         }
-        Phase::Canary if is_soaking(rotation, now) => ConditionReason::new(Reason::Soaking, soaking(rotation)),
+        Phase::Canary if is_soaking(rotation, &observation.resource.spec, now) => {
+            ConditionReason::new(Reason::Soaking, soaking(rotation))
+        }
         Phase::Staged | Phase::Canary | Phase::RollingOut => held(observation, rotation, now)?,
         Phase::Overlap | Phase::Completed | Phase::Superseded => return None,
     };
     Some(reason)
 }
 
-fn is_soaking(rotation: &RotationStatus, now: Timestamp) -> bool {
-    rotation.canary_valid_time.is_some() && rotation.until.as_ref().is_some_and(|until| until.0 > now)
-}
-
 /// The wait for the endpoint.
 fn held(observation: &Observation, rotation: &RotationStatus, now: Timestamp) -> Option<ConditionReason> {
     let decision = observation.course.decision.filter(|decision| !decision.allows())?;
-    let overdue = is_overdue(rotation, now);
+    let overdue = is_overdue(rotation, &observation.resource.spec, now);
     let Some(why) = why(observation, rotation) else {
         // A new process has not asked yet. What is stored is the last that is known.
         let stored = conditions::find(&observation.status_or_default().conditions, ConditionType::Ready);
@@ -99,7 +97,10 @@ fn is_open(observation: &Observation, rotation: &RotationStatus) -> bool {
 }
 
 fn is_foreign(observation: &Observation, rotation: &RotationStatus) -> bool {
-    rotation.phase == Phase::Staged && observation.course.old_key.is_none() && !observation.is_own(&rotation.from)
+    rotation.phase == Phase::Staged
+        && rotation.from_public_key.is_some()
+        && observation.course.old_key.is_none()
+        && !observation.is_own(&rotation.from)
 }
 
 fn soaking(rotation: &RotationStatus) -> String {
@@ -121,6 +122,7 @@ fn paused(rotation: &RotationStatus) -> String {
 fn rolled_back(rotation: &RotationStatus, direction: Direction) -> String {
     let from = short(&rotation.from);
     let numbers = match direction {
+        _ if rotation.from_public_key.is_none() => "No number gets another key: the old one is not known.".to_owned(),
         Direction::Back => format!("The numbers have key {from} again, or get it now."),
         _ => format!("A number gets key {from} back once every target of the endpoint opens that key."),
     };
@@ -176,5 +178,8 @@ pub(super) fn old_key(observation: &Observation, rotation: &RotationStatus, now:
 
 /// The start of a fingerprint, for people: `sha256:` and twelve hex digits.
 pub(super) fn short(fingerprint: &str) -> &str {
-    fingerprint.get(..19).unwrap_or(fingerprint)
+    match fingerprint {
+        UNREPORTED_KEY => "(not shown by Meta)",
+        _ => fingerprint.get(..19).unwrap_or(fingerprint),
+    }
 }

@@ -168,7 +168,7 @@ fn schedule_uploads(observation: &Observation, criteria: &Criteria, numbers: &mu
     }
     let canary = Canary::of(numbers.iter(), criteria);
     for (number, observed) in numbers.iter_mut().zip(&observation.numbers) {
-        let is_allowed = observation.course.direction.allows(number, criteria);
+        let is_allowed = observation.course.allows(number, criteria);
         let is_uncontested = observed.ownership == Ownership::Uncontested;
         let waits = is_uncontested && is_allowed && upload_reason(number, criteria).is_some();
         if waits && number.next_attempt_time.is_none() {

@@ -67,7 +67,8 @@ impl CachedResource {
     /// The cached form of the resource.
     pub fn of(resource: &FlowsEncryptionKey) -> Self {
         let metadata = &resource.metadata;
-        let mut secrets: Vec<Box<str>> = resource.spec.secret_refs().map(|to| to.name.as_str().into()).collect();
+        let references = resource.spec.secret_refs().chain(resource.spec.endpoint_secret_refs());
+        let mut secrets: Vec<Box<str>> = references.map(|to| to.name.as_str().into()).collect();
         secrets.sort_unstable();
         secrets.dedup();
         Self {

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use smallvec::{SmallVec, smallvec};
 use waflows_key::Fingerprint;
 
+use crate::api::crd::{FlowsEncryptionKey, NumberState};
 use crate::number::Ownership;
 use crate::store::cached_resource::{CachedResource, UploadCapability};
 use crate::store::object_key::ObjectKey;
@@ -33,7 +34,8 @@ pub struct Claims {
 /// The time after the owner of a number has gone, in which only some resources may take the number over.
 #[derive(Debug, Clone)]
 struct GracePeriod {
-    former: ObjectKey,
+    /// None if the owner went before this process looked.
+    former: Option<ObjectKey>,
     fingerprint: Option<Fingerprint>,
     since: Timestamp,
     until: Timestamp,
@@ -93,12 +95,23 @@ impl Claims {
         }
         let mut claimants = BTreeMap::new();
         for id in lost {
-            let grace = GracePeriod { former: key.clone(), fingerprint: before.fingerprint, since: now, until };
+            let grace = GracePeriod { former: Some(key.clone()), fingerprint: before.fingerprint, since: now, until };
             self.grace_periods.insert(id.into(), grace);
             let others = self.claimants.get(id).into_iter().flatten().filter(|other| *other != key);
             claimants.extend(others.map(|other| (other.clone(), ())));
         }
         Some(Released { claimants: claimants.into_keys().collect() })
+    }
+
+    /// Handles a resource that this process sees for the first time. Another resource owned the numbers in conflict when the
+    /// last process looked. If that owner has gone meanwhile, it has the same time to come back as any other.
+    pub fn expect_owners(&mut self, resource: &FlowsEncryptionKey, patience: Duration, now: Timestamp) {
+        let numbers = resource.status.iter().flat_map(|status| &status.phone_numbers);
+        for number in numbers.filter(|number| number.state == NumberState::Conflict) {
+            let fingerprint = number.key_fingerprint.as_deref().and_then(|text| text.parse().ok());
+            let grace = GracePeriod { former: None, fingerprint, since: now, until: now + patience };
+            self.grace_periods.entry(number.phone_number_id.as_str().into()).or_insert(grace);
+        }
     }
 
     /// The owner of the number, as seen by a resource that lists it and has the key with this fingerprint.
@@ -176,7 +189,7 @@ impl GracePeriod {
     /// Whether the claimant may take the number at once: the former owner, or a resource with the same key, which would
     /// upload nothing.
     fn may_be_taken_by(&self, claimant: &ObjectKey, fingerprint: Option<Fingerprint>) -> bool {
-        self.former == *claimant || (fingerprint.is_some() && fingerprint == self.fingerprint)
+        self.former.as_ref() == Some(claimant) || (fingerprint.is_some() && fingerprint == self.fingerprint)
     }
 }
 
@@ -189,6 +202,28 @@ fn seniority(a: &ObjectKey, b: &ObjectKey, resources: &Resources) -> Ordering {
 mod tests {
     use super::*;
     use crate::store::store::Store;
+
+    #[test]
+    fn an_owner_that_went_while_nobody_looked_has_time_to_come_back() {
+        let now = Timestamp::UNIX_EPOCH;
+        let minute = Duration::from_secs(60);
+        let held: Fingerprint = format!("sha256:{:064x}", 7).parse().unwrap();
+        let resource = serde_json::json!({
+            "apiVersion": "waflows.dev/v1alpha1",
+            "kind": "FlowsEncryptionKey",
+            "metadata": {"namespace": "messaging", "name": "storefront"},
+            "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": ["1"]},
+            "status": {
+                "phoneNumbers": [{"phoneNumberId": "1", "state": "Conflict", "keyFingerprint": held.to_string()}],
+            },
+        });
+        let mut store = Store::new(&[None], minute);
+        store.apply_resource(&serde_json::from_value(resource).unwrap(), now);
+        let key = ObjectKey::new("messaging", "storefront");
+        assert_eq!(store.owner("1", &key, None, now), Ownership::Vacant { until: now + minute });
+        assert_eq!(store.owner("1", &key, Some(held), now), Ownership::Uncontested, "nothing would be uploaded");
+        assert_eq!(store.owner("1", &key, None, now + minute), Ownership::Uncontested);
+    }
 
     #[test]
     fn a_reservation_counts_also_for_a_resource_without_status() {

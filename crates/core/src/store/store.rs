@@ -12,7 +12,7 @@ use kube_core::ObjectMeta;
 use smallvec::SmallVec;
 use waflows_key::Fingerprint;
 
-use crate::api::crd::{FlowsEncryptionKey, ObservedSecret};
+use crate::api::crd::{FlowsEncryptionKey, ObservedSecret, SecretKeyRef};
 use crate::number::Ownership;
 use crate::store::cached_resource::CachedResource;
 use crate::store::claims::{Claims, Released, Resources};
@@ -119,8 +119,21 @@ impl Store {
 
     /// The current versions of the Secrets that the resource refers to, ordered by name.
     pub fn referenced_secrets(&self, resource: &FlowsEncryptionKey) -> Vec<ObservedSecret> {
+        self.versions(resource, resource.spec.secret_refs())
+    }
+
+    /// The current versions of the Secrets with which only the endpoint is asked, ordered by name.
+    pub fn endpoint_secrets(&self, resource: &FlowsEncryptionKey) -> Vec<ObservedSecret> {
+        self.versions(resource, resource.spec.endpoint_secret_refs())
+    }
+
+    fn versions<'a>(
+        &self,
+        resource: &FlowsEncryptionKey,
+        references: impl Iterator<Item = &'a SecretKeyRef>,
+    ) -> Vec<ObservedSecret> {
         let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
-        let names: BTreeSet<_> = resource.spec.secret_refs().map(|reference| reference.name.as_str()).collect();
+        let names: BTreeSet<_> = references.map(|reference| reference.name.as_str()).collect();
         names.into_iter().filter_map(|name| self.secret_version(&ObjectKey::new(namespace, name))).collect()
     }
 
@@ -157,6 +170,9 @@ impl Store {
         let key = ObjectKey::of(&resource.metadata);
         if self.is_up_to_date_with(&key, &resource.metadata) {
             return Change::default();
+        }
+        if !self.is_complete() {
+            self.claims.expect_owners(resource, self.takeover_patience, now);
         }
         let after = Box::new(CachedResource::of(resource));
         if let Some(namespaces) = &mut self.namespaces

@@ -2,7 +2,8 @@
 
 use super::meta::{Fault, Model};
 use super::*;
-use crate::status::events::Note;
+use crate::api::crd::{AccountState, BusinessAccountStatus};
+use crate::status::events::{Note, notes};
 
 fn check(stage: &mut Stage, meta: &mut Model) -> Vec<Note> {
     stage.now += stage.pace();
@@ -57,4 +58,18 @@ fn of_a_restored_signature_is_told_when_it_was_last_seen() {
     assert_eq!(told.iter().map(|note| note.reason).collect::<Vec<_>>(), ["SignatureRestored", "AllNumbersValid"]);
     assert!(told[0].text.ends_with(&format!("phone number ID 2 (seen without it since {since}).")), "{told:?}");
     assert!(told[1].text.ends_with(&format!("Ready was False (SignatureLost) since {since}.")), "{told:?}");
+}
+
+#[test]
+fn a_number_for_which_there_is_no_room_has_not_left_its_account() {
+    let in_account = PhoneNumberStatus { business_account_id: Some("7".into()), ..valid_number() };
+    let before = FlowsEncryptionKeyStatus { phone_numbers: vec![in_account], ..FlowsEncryptionKeyStatus::default() };
+    let told = |state| {
+        let account = BusinessAccountStatus { id: "7".into(), state, ..BusinessAccountStatus::default() };
+        let after =
+            FlowsEncryptionKeyStatus { business_accounts: vec![account], ..FlowsEncryptionKeyStatus::default() };
+        notes(&before, &after, &[]).iter().map(|note| note.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(told(AccountState::Listed), ["NumbersLeft"]);
+    assert_eq!(told(AccountState::TooLarge), Vec::<&str>::new());
 }

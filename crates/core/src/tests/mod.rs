@@ -4,6 +4,7 @@
 //! Meta does is told by a [`Meta`].
 
 mod canary;
+mod checkpoints;
 mod conditions;
 mod endpoint;
 mod events;

@@ -19,7 +19,7 @@ pub use definition::{definition, manifest};
 pub use endpoint::{Endpoint, EndpointService, EndpointStatus, FailingTarget, Gate, Scheme};
 pub use error::{FailedCall, NumberError};
 pub use limits::*;
-pub use rotation::{OnFailure, Rotation, RotationPhase, RotationStatus, RotationStop};
+pub use rotation::{OnFailure, Rotation, RotationPhase, RotationStatus, RotationStop, UNREPORTED_KEY};
 pub use secret_key_ref::SecretKeyRef;
 pub use spec::{FlowsEncryptionKey, FlowsEncryptionKeySpec, Mode};
 pub use status::{FlowsEncryptionKeyStatus, NumberState, ObservedSecret, PhoneNumberStatus};

@@ -89,6 +89,9 @@ impl Rotation {
     }
 }
 
+/// In place of the fingerprint of an old key that Meta does not show.
+pub const UNREPORTED_KEY: &str = "unreported";
+
 /// How far the replacement of a key is. Absent if no key was replaced.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(crates(kube_core = "::kube_core"))]
@@ -97,7 +100,8 @@ pub struct RotationStatus {
     /// The phase.
     pub phase: RotationPhase,
 
-    /// Fingerprint of the key that the numbers held before.
+    /// Fingerprint of the key that the numbers held before; `unreported` if Meta does not show the key, and `unreadable` if
+    /// Meta's text is no key.
     #[schemars(length(max = 71))]
     pub from: String,
 

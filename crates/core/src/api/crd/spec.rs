@@ -230,7 +230,7 @@ impl FlowsEncryptionKeySpec {
         duration(self.check_interval.as_deref()).map_or(default, |interval| interval.max(MIN_CHECK_INTERVAL))
     }
 
-    /// All Secret references of the resource.
+    /// The references to Secrets of the key and the credentials.
     pub fn secret_refs(&self) -> impl Iterator<Item = &SecretKeyRef> {
         [
             self.private_key_secret_ref.as_ref(),
@@ -241,6 +241,12 @@ impl FlowsEncryptionKeySpec {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// The references to Secrets with which only the endpoint is asked.
+    pub fn endpoint_secret_refs(&self) -> impl Iterator<Item = &SecretKeyRef> {
+        let endpoint = self.endpoint.iter();
+        endpoint.flat_map(|endpoint| [&endpoint.app_secret_ref, &endpoint.ca_secret_ref]).flatten()
     }
 
     /// Whether the resource has rotations: with an endpoint or a policy. Otherwise a new key goes to every number at once.

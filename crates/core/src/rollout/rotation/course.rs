@@ -3,6 +3,7 @@
 use waflows_key::PublicKey;
 
 use super::decision::Decision;
+use super::facts::is_of;
 use crate::api::crd::{PhoneNumberStatus, RotationStatus};
 use crate::number::Criteria;
 use crate::upload::UploadReason;
@@ -34,12 +35,26 @@ pub enum Direction {
     Back,
 }
 
-impl Direction {
+impl Course {
     /// Whether an upload may replace what the number holds. A number without a valid key has nothing to lose.
-    pub fn allows(self, number: &PhoneNumberStatus, criteria: &Criteria) -> bool {
-        self != Self::Hold || !number.is_signed() || criteria.is_in_place(number)
+    pub fn allows(&self, number: &PhoneNumberStatus, criteria: &Criteria) -> bool {
+        !number.is_signed()
+            || criteria.is_in_place(number)
+            || match self.direction {
+                Direction::Forward | Direction::OneNumber => true,
+                Direction::Hold => false,
+                // A number that had the new key before the rotation never had the old one.
+                Direction::Back => self.status.as_ref().is_some_and(|rotation| {
+                    let holds_new = number.key_fingerprint.as_ref() == Some(&rotation.to);
+                    let uploaded = number.uploaded_fingerprint.as_ref().filter(|key| **key == rotation.to);
+                    let at = uploaded.and(number.last_upload_time.as_ref()).map(|time| time.0);
+                    !holds_new || is_of(rotation, at)
+                }),
+            }
     }
+}
 
+impl Direction {
     /// The reason for an upload, which without a rotation has this reason.
     pub fn reason(self, reason: UploadReason) -> UploadReason {
         match reason {

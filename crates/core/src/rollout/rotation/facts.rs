@@ -8,16 +8,12 @@ use waflows_key::{Fingerprint, PublicKey};
 use super::decision::{Decision, Tally, decide};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{
-    ABORT_ANNOTATION, FlowsEncryptionKeyStatus, Gate, Mode, NumberState, OnFailure, PROCEED_ANNOTATION,
-    PhoneNumberStatus, RotationStatus,
+    ABORT_ANNOTATION, AccountState, FlowsEncryptionKeyStatus, Gate, Mode, NumberState, OnFailure, PROCEED_ANNOTATION,
+    PhoneNumberStatus, RotationStatus, UNREPORTED_KEY,
 };
 use crate::number::{Ownership, Reading, UPLOADS_BEFORE_STALLED};
 use crate::observation::{NumberObservation, Observation};
-use crate::proof::EndpointProof;
 use crate::schedule::due::request;
-
-/// An older proof does not allow a replacement: the endpoint may have changed since.
-pub const PROOF_GOOD_FOR: Duration = Duration::from_secs(60);
 
 /// The inputs of a rotation.
 #[derive(Debug, Clone)]
@@ -49,12 +45,16 @@ pub(super) struct Held {
     /// The key itself, if Meta just showed it.
     pub(super) public_key: Option<PublicKey>,
     pub(super) is_valid: bool,
+    /// Whether no other resource owns the number.
+    pub(super) is_own: bool,
     /// Whether uploads to the number are possible.
     pub(super) is_workable: bool,
     /// Whether no backoff of the number is under way.
     pub(super) is_due: bool,
     /// Whether uploads of the present key took effect, and the number is not valid.
     pub(super) has_failed: bool,
+    /// Last upload of the present key to the number. None if the resource never uploaded this key.
+    pub(super) uploaded: Option<Timestamp>,
 }
 
 impl<'a> Facts<'a> {
@@ -114,8 +114,7 @@ impl<'a> Facts<'a> {
 
     /// What the endpoint does with a key; nothing is known where the proof is too old.
     pub(super) fn tally(&self, key: Fingerprint) -> Tally {
-        let proof = self.observation.proof.as_deref();
-        let proof = proof.filter(|proof| self.now.duration_since(proof.at).unsigned_abs() <= PROOF_GOOD_FOR);
+        let proof = self.observation.proof.as_deref().filter(|proof| proof.is_fresh(self.now));
         proof.map(|proof| proof.tally(key)).unwrap_or_default()
     }
 
@@ -142,11 +141,15 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether clients do without the old key: every target opens the new one, and answers 421 to a key that nobody has, so
-    /// that clients find the new one.
-    pub(super) fn serves_without_old_key(&self) -> bool {
-        let proof = self.observation.proof.as_deref();
-        let serves = |proof: &EndpointProof| proof.tally(self.to).is_open() && proof.recovers_clients() == Some(true);
-        self.gate.is_none() || proof.is_some_and(serves)
+    /// that clients find the new one. It must have done so at this time or later.
+    pub(super) fn serves_without_old_key(&self, since: Timestamp) -> bool {
+        let proof = self.observation.proof.as_deref().filter(|proof| proof.at >= since);
+        self.gate.is_none() || proof.is_some_and(|proof| proof.tally(self.to).is_open() && proof.recovers_all_clients())
+    }
+
+    /// Whether the resource has more numbers than it shows, because an account is too large.
+    pub(super) fn has_hidden_numbers(&self) -> bool {
+        self.observation.account_statuses().iter().any(|account| account.state == AccountState::TooLarge)
     }
 
     /// The numbers that hold a valid key other than the new one.
@@ -155,17 +158,24 @@ impl<'a> Facts<'a> {
         self.numbers.iter().filter(move |number| number.is_valid && !number.holds(to))
     }
 
-    /// Whether some number holds the new key with a valid signature.
+    /// Whether some number of the resource holds the new key with a valid signature.
     pub(super) fn has_valid(&self) -> bool {
-        self.numbers.iter().any(|number| number.is_valid && number.holds(self.to))
+        self.numbers.iter().any(|number| number.is_own && number.is_valid && number.holds(self.to))
     }
 
-    /// Whether some number holds the new key, with a valid signature or not.
+    /// Whether some number of the resource holds the new key, with a valid signature or not.
     pub(super) fn has_new(&self) -> bool {
-        self.numbers.iter().any(|number| number.holds(self.to))
+        self.numbers.iter().any(|number| number.is_own && number.holds(self.to))
     }
 
-    /// Whether some number holds the old key.
+    /// Whether a number waits for nothing but a reconcile to get the old key back.
+    pub(super) fn awaits_old_key(&self, number: &Held, rotation: &RotationStatus) -> bool {
+        let is_back = number.key.as_deref() == Some(&*rotation.from);
+        let had_new_before = number.is_valid && number.holds(self.to) && !is_of(rotation, number.uploaded);
+        number.awaits_upload() && !is_back && !had_new_before
+    }
+
+    /// Whether some number holds the old key, whoever owns the number: the endpoint may be the same.
     pub(super) fn has_old(&self, rotation: &RotationStatus) -> bool {
         self.numbers.iter().any(|number| number.key.as_deref() == Some(&*rotation.from))
     }
@@ -183,22 +193,33 @@ fn takes_part(observation: &Observation, phone_number_id: &str, held: &Held, to:
     !held.is_valid || !observation.is_guarded(phone_number_id) || held.key.as_deref().is_some_and(is_own)
 }
 
+/// Whether an upload of the new key was part of the rotation.
+pub(super) fn is_of(rotation: &RotationStatus, uploaded: Option<Timestamp>) -> bool {
+    uploaded.is_some_and(|at| at >= rotation.started_time.0)
+}
+
+/// The key of a number that Meta calls VALID without showing the key, if the key is not the resource's.
+fn unreported(is_valid: bool) -> Option<String> {
+    is_valid.then(|| UNREPORTED_KEY.to_owned())
+}
+
 impl Held {
     fn of(number: &NumberObservation, to: Fingerprint, now: Timestamp) -> Self {
         let held = Self::after(&number.before, to, now);
         let is_free = number.ownership == Ownership::Uncontested;
         let Reading::Answered { reported, .. } = &number.reading else {
-            return Self { is_workable: held.is_workable && is_free, ..held };
+            return Self { is_own: held.is_own && is_free, is_workable: held.is_workable && is_free, ..held };
         };
         let is_valid = reported.is_valid();
         let uploaded = number.before.uploaded_fingerprint.clone().filter(|_| is_valid);
         Self {
-            key: reported.key.map(|key| key.text()).or(uploaded),
+            key: reported.key.map(|key| key.text()).or(uploaded).or_else(|| unreported(is_valid)),
             public_key: reported.public_key.clone(),
             is_valid,
+            is_own: is_free,
             is_workable: is_free && number.before.state != NumberState::Contested,
-            is_due: held.is_due,
             has_failed: held.has_failed && !is_valid,
+            ..held
         }
     }
 
@@ -215,13 +236,21 @@ impl Held {
         );
         let is_uploaded = number.uploaded_fingerprint.as_deref().is_some_and(|text| to.is_written(text));
         Self {
-            key: number.key_fingerprint.clone().or(uploaded),
+            key: number.key_fingerprint.clone().or(uploaded).or_else(|| unreported(is_valid)),
             public_key: None,
             is_valid,
+            is_own: number.state != NumberState::Conflict,
             is_workable,
             is_due: number.next_attempt_time.as_ref().is_none_or(|time| time.0 <= now),
             has_failed: is_uploaded && number.upload_attempts >= UPLOADS_BEFORE_STALLED && !is_valid,
+            uploaded: number.last_upload_time.as_ref().filter(|_| is_uploaded).map(|time| time.0),
         }
+    }
+
+    /// Whether a valid key on the number waits for nothing but a reconcile to be replaced. Other numbers have their own time
+    /// of the next attempt.
+    pub(super) fn awaits_upload(&self) -> bool {
+        self.is_workable && self.is_valid && self.is_due
     }
 
     pub(super) fn holds(&self, key: Fingerprint) -> bool {

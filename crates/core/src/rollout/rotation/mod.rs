@@ -7,6 +7,5 @@ mod outlook;
 mod phases;
 
 pub use course::{Course, Direction};
-pub use facts::PROOF_GOOD_FOR;
 pub use outlook::Outlook;
-pub use phases::{concluded, course, is_overdue};
+pub use phases::{concluded, course, is_overdue, is_soaking, needs_proof};

@@ -75,20 +75,20 @@ impl Outlook {
     /// Whether a wait has become too long, and the status does not say so yet.
     fn is_newly_overdue(&self) -> bool {
         let status = self.0.status_or_default();
-        let is_overdue = status.rotation.as_ref().is_some_and(|rotation| is_overdue(rotation, self.0.now));
-        is_overdue && conditions::find(&status.conditions, ConditionType::Stalled).is_none()
+        let is_overdue = |rotation| is_overdue(rotation, &self.0.resource.spec, self.0.now);
+        status.rotation.as_ref().is_some_and(is_overdue)
+            && conditions::find(&status.conditions, ConditionType::Stalled).is_none()
     }
 }
 
-/// Whether a number waits for nothing but a reconcile. Other numbers have their own time of the next attempt.
+/// Whether a number waits for nothing but a reconcile.
 fn has_work(facts: &Facts<'_>, rotation: &RotationStatus) -> bool {
-    let waits = |number: &Held| number.is_workable && number.is_valid && number.is_due;
     match direction(facts, rotation) {
         Direction::Hold => false,
         Direction::Forward | Direction::OneNumber => {
             let is_canary_under_way = facts.has_new() && !facts.has_valid();
-            !is_canary_under_way && facts.others().any(waits)
+            !is_canary_under_way && facts.others().any(Held::awaits_upload)
         }
-        Direction::Back => facts.numbers.iter().any(|it| waits(it) && it.key.as_deref() != Some(&*rotation.from)),
+        Direction::Back => facts.numbers.iter().any(|number| facts.awaits_old_key(number, rotation)),
     }
 }

@@ -1,14 +1,19 @@
 //! The phases of a rotation: which one follows, and what it allows. Pure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use waflows_key::PublicKey;
 
 use super::course::{Course, Direction};
 use super::decision::Decision;
-use super::facts::Facts;
-use crate::api::crd::{OnFailure, PhoneNumberStatus, RotationPhase as Phase, RotationStatus, RotationStop};
-use crate::observation::Observation;
+use super::facts::{Facts, Held};
+use crate::api::crd::{
+    FlowsEncryptionKeySpec, Gate, OnFailure, PhoneNumberStatus, Rotation, RotationPhase as Phase, RotationStatus,
+    RotationStop,
+};
+use crate::observation::{NumberObservation, Observation};
 
 /// The course of the resource's rotation, from what this reconcile has learnt so far.
 pub fn course(observation: &Observation) -> Course {
@@ -65,9 +70,10 @@ fn ended(facts: &Facts<'_>) -> Option<RotationStatus> {
 }
 
 /// A rotation from the key that the numbers hold. The key that the resource had is the old one, if some number holds it.
+/// Numbers on which the resource may not work have no part in this: their key is somebody else's affair.
 fn started(facts: &Facts<'_>) -> Option<RotationStatus> {
     let status = facts.status;
-    let held = |key: &Option<String>| facts.others().any(|number| number.key == *key);
+    let held = |key: &Option<String>| workable(facts).any(|number| number.key == *key);
     let former = status.rotation.as_ref();
     let known = [
         (status.public_key_fingerprint.clone(), status.public_key.clone()),
@@ -94,11 +100,16 @@ fn started(facts: &Facts<'_>) -> Option<RotationStatus> {
 
 /// The valid key that most numbers hold, the first of several.
 fn most_held(facts: &Facts<'_>) -> Option<(Option<String>, Option<String>)> {
-    let count = |key: &Option<String>| facts.others().filter(|number| number.key == *key).count();
-    let mut others: Vec<_> = facts.others().filter(|number| number.key.is_some()).collect();
+    let count = |key: &Option<String>| workable(facts).filter(|number| number.key == *key).count();
+    let mut others: Vec<_> = workable(facts).collect();
     others.sort_by_key(|number| std::cmp::Reverse(count(&number.key)));
     let most = others.first()?;
     Some((most.key.clone(), most.public_key.as_ref().map(|key| key.pem().to_owned())))
+}
+
+/// The numbers that hold another valid key than the new one, and can get the new one.
+fn workable<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = &'a Held> {
+    facts.others().filter(|number| number.is_workable)
 }
 
 /// The rotation in the phase that the facts lead to.
@@ -121,7 +132,7 @@ fn next_phase(facts: &Facts<'_>, rotation: &mut RotationStatus) -> Option<Phase>
         return (facts.on_failure == OnFailure::Rollback && facts.may_go_back(rotation)).then_some(Phase::RolledBack);
     }
     let is_running = rotation.stopped.is_none();
-    let has_others = || facts.others().any(|number| number.is_workable);
+    let has_others = || workable(facts).next().is_some();
     match rotation.phase {
         Phase::Staged => (is_running && facts.decision(rotation).allows()).then_some(Phase::Canary),
         Phase::Canary => {
@@ -133,11 +144,12 @@ fn next_phase(facts: &Facts<'_>, rotation: &mut RotationStatus) -> Option<Phase>
             }
             (is_running && is_soaked(facts, rotation) && facts.decision(rotation).allows()).then_some(Phase::RollingOut)
         }
-        Phase::RollingOut => (!has_others()).then_some(Phase::Overlap),
+        Phase::RollingOut => (!has_others() && !facts.has_hidden_numbers()).then_some(Phase::Overlap),
         Phase::Overlap if has_others() => Some(Phase::RollingOut),
         Phase::Overlap => {
-            let is_over = rotation.phase_start_time.0 + facts.overlap <= facts.now;
-            (is_over && !facts.has_old(rotation) && facts.serves_without_old_key()).then_some(Phase::Completed)
+            let end = rotation.phase_start_time.0 + facts.overlap;
+            let is_without_old_key = !facts.has_old(rotation) && !facts.has_hidden_numbers();
+            (end <= facts.now && is_without_old_key && facts.serves_without_old_key(end)).then_some(Phase::Completed)
         }
         Phase::Completed | Phase::RolledBack | Phase::Superseded => None,
     }
@@ -205,13 +217,25 @@ fn entered(mut rotation: RotationStatus, phase: Phase, now: Timestamp) -> Rotati
 
 /// When the present wait ends.
 fn until(facts: &Facts<'_>, rotation: &RotationStatus) -> Option<Time> {
-    let begun = rotation.phase_start_time.0;
-    match (rotation.phase, &rotation.canary_valid_time) {
-        (Phase::Canary, Some(since)) if rotation.stopped.is_none() => Some(Time(since.0 + facts.soak)),
-        (Phase::Staged | Phase::Canary | Phase::RollingOut, _) => Some(Time(begun + facts.progress_deadline)),
-        (Phase::Overlap, _) => Some(Time(begun + facts.overlap)),
-        (Phase::Completed | Phase::RolledBack | Phase::Superseded, _) => None,
-    }
+    let soak_end = soak_end(rotation, facts.soak).filter(|end| rotation.stopped.is_none() && *end > facts.now);
+    let until = match rotation.phase {
+        Phase::Overlap => Some(rotation.phase_start_time.0 + facts.overlap),
+        _ => soak_end.or_else(|| deadline(rotation, facts.soak, facts.progress_deadline)),
+    };
+    until.map(Time)
+}
+
+/// When the first number has held the new key for long enough. None before the number is valid.
+fn soak_end(rotation: &RotationStatus, soak: Duration) -> Option<Timestamp> {
+    let since = rotation.canary_valid_time.as_ref().filter(|_| rotation.phase == Phase::Canary)?;
+    Some(since.0 + soak)
+}
+
+/// When the present phase has lasted too long; a soak does not count. None where a phase may last for ever.
+fn deadline(rotation: &RotationStatus, soak: Duration, progress_deadline: Duration) -> Option<Timestamp> {
+    let has_deadline = matches!(rotation.phase, Phase::Staged | Phase::Canary | Phase::RollingOut);
+    let begun = soak_end(rotation, soak).unwrap_or(rotation.phase_start_time.0);
+    has_deadline.then(|| begun + progress_deadline)
 }
 
 pub(super) fn direction(facts: &Facts<'_>, rotation: &RotationStatus) -> Direction {
@@ -235,9 +259,25 @@ fn old_key(facts: &Facts<'_>, rotation: &RotationStatus) -> Option<PublicKey> {
     PublicKey::from_public_key(public_key).ok()
 }
 
-/// Whether the phase has lasted longer than `progressDeadline`.
-pub fn is_overdue(rotation: &RotationStatus, now: Timestamp) -> bool {
-    let is_soaking = rotation.phase == Phase::Canary && rotation.canary_valid_time.is_some();
-    let has_deadline = matches!(rotation.phase, Phase::Staged | Phase::Canary | Phase::RollingOut) && !is_soaking;
-    has_deadline && rotation.until.as_ref().is_some_and(|until| until.0 <= now)
+/// Whether the phase has lasted longer than `progressDeadline`, which begins at the end of a soak.
+pub fn is_overdue(rotation: &RotationStatus, spec: &FlowsEncryptionKeySpec, now: Timestamp) -> bool {
+    let policy = spec.rotation.clone().unwrap_or_default();
+    deadline(rotation, policy.soak(), policy.progress_deadline()).is_some_and(|deadline| deadline <= now)
+}
+
+/// Whether the first number holds the new key, and the others wait for the end of the soak.
+pub fn is_soaking(rotation: &RotationStatus, spec: &FlowsEncryptionKeySpec, now: Timestamp) -> bool {
+    let soak = spec.rotation.as_ref().map(Rotation::soak).unwrap_or_default();
+    soak_end(rotation, soak).is_some_and(|end| end > now)
+}
+
+/// Whether the upload would replace a valid key, so that every target of the endpoint must open the new one at that moment.
+pub fn needs_proof(observation: &Observation, phone_number_id: &str) -> bool {
+    let spec = &observation.resource.spec;
+    let criteria = observation.criteria();
+    let replaces = |number: &NumberObservation| {
+        let status = number.as_read(&criteria);
+        status.is_signed() && !criteria.is_in_place(&status)
+    };
+    spec.gate() == Some(Gate::Required) && observation.number(phone_number_id).is_some_and(replaces)
 }

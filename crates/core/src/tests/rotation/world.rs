@@ -9,6 +9,7 @@ use super::super::*;
 use super::clients::Clients;
 use crate::api::crd::{Endpoint, EndpointService, Gate, Rotation, RotationPhase, RotationStatus};
 use crate::endpoint::{ProbeFinding, ProbeOutcome};
+use crate::number::Ownership;
 use crate::proof::{EndpointProof, ProbeKeys, TargetProof};
 use crate::reconcile::action::{Action, Event};
 use crate::reconcile::machine::{Reconcile, Settings};
@@ -50,8 +51,8 @@ impl Target {
     }
 }
 
-/// What a proof depends on: the key, the keys of the rotation, the generation.
-type Asked = (Option<String>, Option<[String; 2]>, Option<i64>);
+/// What a proof depends on: the key, the keys of the rotation, the generation, the end of an overlap.
+type Asked = (Option<String>, Option<[String; 2]>, Option<i64>, Option<Time>);
 
 /// Everything there is.
 #[derive(Clone)]
@@ -65,10 +66,12 @@ pub(super) struct World {
     pub(super) failures: Vec<String>,
     /// The reasons of the events.
     pub(super) events: Vec<&'static str>,
+    /// A number that another resource owns.
+    pub(super) of_another: Option<&'static str>,
     /// The process ends after so many actions of the next reconcile.
     pub(super) dies_after: Option<usize>,
     clients: Clients,
-    proof: Option<Arc<EndpointProof>>,
+    pub(super) proof: Option<Arc<EndpointProof>>,
     failed_proofs: i32,
     asked: Option<Asked>,
     probe_at: Option<Timestamp>,
@@ -99,6 +102,7 @@ impl World {
             targets: vec![target("a"), target("b")],
             failures: Vec::new(),
             events: Vec::new(),
+            of_another: None,
             dies_after: None,
             clients: Clients::default(),
             proof: None,
@@ -234,13 +238,14 @@ impl World {
             }
             match action {
                 Action::ReadSecrets => drop(reconcile.handle(Event::SecretsRead(self.stage.inputs()), self.now)),
-                Action::ClaimNumbers => reconcile.claim_numbers_by(|_| {}, plan, self.now),
+                Action::ClaimNumbers => {
+                    reconcile.note_proof(self.proof.clone());
+                    reconcile.claim_numbers_by(|observation| self.claim(observation), plan, self.now);
+                }
                 Action::WriteStatus(write) => {
                     self.stage.store(&write.status);
                     reconcile.handle(Event::StatusStored(Arc::new(self.stage.resource.clone())), self.now);
-                    if write.is_final {
-                        self.follow();
-                    }
+                    self.follow();
                 }
                 Action::Publish(notes) => {
                     self.events.extend(notes.iter().map(|note| note.reason));
@@ -263,6 +268,15 @@ impl World {
         }
     }
 
+    fn claim(&self, observation: &mut Observation) {
+        for number in &mut observation.numbers {
+            number.ownership = match self.of_another {
+                Some(id) if id == number.before.phone_number_id => Ownership::Other { owner: None },
+                _ => Ownership::Uncontested,
+            };
+        }
+    }
+
     /// A valid key is replaced by another only while every target opens the other.
     fn check_rule(&self, reconcile: &Reconcile, upload: &Upload) {
         let uploaded = number_of(reconcile.observation().key().expect("no upload without a key"));
@@ -276,8 +290,10 @@ impl World {
     /// If the keys or the spec have changed, the endpoint is asked at once.
     fn follow(&mut self) {
         let status = self.stage.status();
-        let rotation = status.rotation_under_way().map(|rotation| [rotation.from.clone(), rotation.to.clone()]);
-        let asked = (status.public_key_fingerprint.clone(), rotation, self.stage.resource.metadata.generation);
+        let rotation = status.rotation_under_way();
+        let overlap = rotation.filter(|it| it.phase == RotationPhase::Overlap).and_then(|it| it.until.clone());
+        let keys = rotation.map(|it| [it.from.clone(), it.to.clone()]);
+        let asked = (status.public_key_fingerprint.clone(), keys, self.stage.resource.metadata.generation, overlap);
         if self.asked.as_ref() != Some(&asked) {
             (self.asked, self.probe_at, self.failed_proofs) = (Some(asked), Some(self.now), 0);
         }

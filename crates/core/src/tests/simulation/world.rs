@@ -281,7 +281,7 @@ impl World {
         }
         let status = begun.reconcile.status_so_far(&mut self.store, self.now);
         if let Some(position) = self.writable(begun).filter(|_| !self.refuses_writes) {
-            self.store(position, begun, status);
+            self.store(position, begun, status, Event::CheckpointStored);
         }
     }
 
@@ -328,7 +328,7 @@ impl World {
                     if self.refuses_writes {
                         return Some(Ended::Refused);
                     }
-                    self.store(position, begun, write.status);
+                    self.store(position, begun, write.status, Event::StatusStored);
                 }
                 Action::Publish(_) => drop(begun.reconcile.handle(Event::Published, self.now)),
                 Action::Done(End::Dropped) => return Some(Ended::Dropped),
@@ -361,7 +361,7 @@ impl World {
     fn die(&mut self, begun: &mut Begun, action: Action) -> Option<Ended> {
         let status = begun.reconcile.status_so_far(&mut self.store, self.now);
         if let Some(position) = self.writable(begun).filter(|_| !self.refuses_writes && self.random.bool()) {
-            self.store(position, begun, status);
+            self.store(position, begun, status, Event::CheckpointStored);
         }
         if let Action::Upload(upload) = action {
             let owner = self.store.owner(
@@ -401,7 +401,13 @@ impl World {
         (self.stages[position].resource.status == begun.reconcile.stored().status).then_some(position)
     }
 
-    fn store(&mut self, position: usize, begun: &mut Begun, status: FlowsEncryptionKeyStatus) {
+    fn store(
+        &mut self,
+        position: usize,
+        begun: &mut Begun,
+        status: FlowsEncryptionKeyStatus,
+        stored: fn(Arc<FlowsEncryptionKey>) -> Event,
+    ) {
         let before = begun.reconcile.stored().status.clone().unwrap_or_default();
         let is_suspended = begun.reconcile.observation().resource.spec.is_suspended();
         let stage = &mut self.stages[position];
@@ -412,7 +418,7 @@ impl World {
         oracles::check_ready(stage, &self.told);
         let uid = uid(stage).to_owned();
         self.unstored.retain(|(of, _)| *of != uid);
-        begun.reconcile.handle(Event::StatusStored(Arc::new(stage.resource.clone())), self.now);
+        begun.reconcile.handle(stored(Arc::new(stage.resource.clone())), self.now);
         let change = self.learn(position);
         self.react(&begun.key, &change);
     }
