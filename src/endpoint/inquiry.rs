@@ -145,12 +145,15 @@ pub async fn signing_secret(api: &Api<Secret>, reference: &SecretKeyRef) -> Resu
 /// If the Secret cannot be read, holds no certificate, or holds more than [`MAX_AUTHORITIES`] bytes.
 pub async fn authorities(api: &Api<Secret>, reference: &SecretKeyRef) -> Result<Vec<Certificate>, ConditionReason> {
     let namespace = api.namespace().unwrap_or_default();
-    let read = |pem: &[u8]| match pem.len() {
+    let found = entry(api, reference, "endpoint.caSecretRef", "certificate", roots).await?;
+    found.map_err(|fault| unreachable(format!("{}: {fault}.", reference.place(namespace))))
+}
+
+fn roots(pem: &[u8]) -> Result<Vec<Certificate>, &'static str> {
+    match pem.len() {
         0..=MAX_AUTHORITIES => outbound::roots(pem).ok_or("there is no certificate in PEM form"),
         _ => Err("the certificates are longer than 64 KiB. Keep only the one that signed the endpoint's certificate"),
-    };
-    let found = entry(api, reference, "endpoint.caSecretRef", "certificate", read).await?;
-    found.map_err(|fault| unreachable(format!("{}: {fault}.", reference.place(namespace))))
+    }
 }
 
 async fn entry<T>(
@@ -163,5 +166,20 @@ async fn entry<T>(
     match read_entry(api, reference, field, what, use_value).await {
         Ok(value) => value,
         Err(error) => Err(unreachable(format!("{}.", capitalized(&error.to_string())))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEM: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn authorities_have_a_limit() {
+        assert_eq!(roots(PEM.as_bytes()).unwrap().len(), 1);
+        assert_eq!(roots(b"hello").unwrap_err(), "there is no certificate in PEM form");
+        let many = PEM.repeat(MAX_AUTHORITIES / PEM.len() + 1);
+        assert!(roots(many.as_bytes()).unwrap_err().contains("longer than 64 KiB"));
     }
 }
