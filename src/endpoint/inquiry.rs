@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use reqwest::Certificate;
-use tokio::sync::Semaphore;
 use waflows_core::api::conditions::ConditionReason;
 use waflows_core::api::crd::{Endpoint, FlowsEncryptionKeySpec, SecretKeyRef};
 use waflows_core::api::text::capitalized;
@@ -27,11 +26,11 @@ use crate::graph::AppSecret;
 use crate::metrics::Metrics;
 use crate::outbound;
 
-/// Targets that are asked at the same time, for all resources together: each has one request under way, and a client with its
-/// own roots of trust. A target that does not answer holds a place for up to 20 s.
-static PLACES: Semaphore = Semaphore::const_new(16);
+/// Targets of one resource that are asked at the same time. Each has one request under way, and a client with its own roots of
+/// trust. The targets of a resource wait for each other alone, because a proof ages while it waits.
+const PARALLEL_TARGETS: usize = 8;
 
-/// The most bytes of authorities. Each place has its own copy of them, as trusted roots.
+/// The most bytes of authorities. Each target that is asked has its own copy of them, as trusted roots.
 const MAX_AUTHORITIES: usize = 64 * 1024;
 
 /// What a series of requests needs.
@@ -78,8 +77,9 @@ impl Inquirer {
             Some(reference) => authorities(&api, reference).await?,
             None => Vec::new(),
         };
-        let asking = targets.iter().map(|target| self.ask_target(target, &authorities, secret.as_ref(), keys));
-        join_all(asking).await.into_iter().collect()
+        let ask = |target| self.ask_target(target, &authorities, secret.as_ref(), keys);
+        let asking: Vec<_> = targets.iter().map(ask).collect();
+        stream::iter(asking).buffered(PARALLEL_TARGETS).try_collect().await
     }
 
     async fn ask_target(
@@ -89,8 +89,6 @@ impl Inquirer {
         secret: Option<&SigningSecret>,
         keys: &ProbeKeys,
     ) -> Result<TargetProof, ConditionReason> {
-        // The semaphore is never closed.
-        let _place = PLACES.acquire().await;
         let client =
             ProbeClient::pinned(target, authorities.to_vec()).map_err(|error| unreachable(format!("{error}.")))?;
         let mut finding = self.request(&client, target, AskWith::Key(&keys.key), secret).await?;

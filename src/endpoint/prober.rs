@@ -45,6 +45,7 @@ pub struct Prober {
 /// What the prober knows of one resource.
 struct Entry {
     asked: Asked,
+    /// The last proof, and what was asked for it.
     proof: Option<(Subject, Arc<EndpointProof>)>,
     /// Incomplete proofs in a row.
     failures: i32,
@@ -77,9 +78,9 @@ struct Noted {
 }
 
 /// What a proof depends on. If any of this changes, the endpoint is asked at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Asked {
-    uid: Option<String>,
+    subject: Subject,
     generation: Option<i64>,
     sync_request: Option<String>,
     key: Option<String>,
@@ -95,7 +96,7 @@ impl Asked {
     fn of(resource: &FlowsEncryptionKey, endpoint_secrets: Vec<ObservedSecret>) -> Self {
         let rotation = rotation_under_way(resource);
         Self {
-            uid: resource.metadata.uid.clone(),
+            subject: Subject::of(resource),
             generation: resource.metadata.generation,
             sync_request: sync_request(resource),
             key: resource.status.as_ref().and_then(|status| status.public_key_fingerprint.clone()),
@@ -184,7 +185,7 @@ impl Prober {
         let proof = self.inquirer.ask(&key.namespace, &resource.spec, &keys).await;
         let interval = resource.spec.check_interval_or(self.default_check_interval);
         let interval = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
-        let Some(Noted { proof, failures, is_news }) = self.note(key, asked, Subject::of(&resource), proof) else {
+        let Some(Noted { proof, failures, is_news }) = self.note(key, asked, proof) else {
             return;
         };
         let wait = proof.next_probe_after(failures, rotation_under_way(&resource), interval, &self.waits);
@@ -208,14 +209,15 @@ impl Prober {
     ///
     /// Every kept proof is followed by another, whatever has changed meanwhile: the caller sets the time, and a change that
     /// a reconcile has told about is in the queue already.
-    fn note(&self, key: &ObjectKey, asked: Asked, subject: Subject, proof: EndpointProof) -> Option<Noted> {
+    fn note(&self, key: &ObjectKey, asked: Asked, proof: EndpointProof) -> Option<Noted> {
         let mut entries = self.entries();
         let entry = entries.get_mut(key)?;
-        let earlier = entry.proof.take().filter(|(of, _)| *of == subject).map(|(_, proof)| proof);
+        let earlier = entry.proof.take().filter(|(of, _)| *of == asked.subject).map(|(_, proof)| proof);
         let proof = Arc::new(proof.after(earlier.as_deref()));
         let failures = if proof.is_complete() { 0 } else { entry.failures.saturating_add(1) };
         let is_news = earlier.is_none_or(|before| !before.agrees_with(&proof));
-        *entry = Entry { asked, proof: Some((subject, Arc::clone(&proof))), failures };
+        let kept = (asked.subject.clone(), Arc::clone(&proof));
+        *entry = Entry { asked, proof: Some(kept), failures };
         Some(Noted { proof, failures, is_news })
     }
 

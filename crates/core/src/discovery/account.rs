@@ -69,7 +69,11 @@ impl AccountObservation {
                 account.message = limit.as_ref().map(failure).unwrap_or_default();
             }
         }
-        if is_too_large && account.state != AccountState::Refused {
+        let is_refused = account.state == AccountState::Refused;
+        if is_too_large && is_refused && self.before.state == AccountState::TooLarge {
+            // Its numbers stay hidden. The message says why it could not be listed.
+            account.state = AccountState::TooLarge;
+        } else if is_too_large && !is_refused {
             account.state = AccountState::TooLarge;
             account.message = format!(
                 "With the numbers of the accounts the resource would have more than {MAX_PHONE_NUMBERS}; spread the accounts over several resources, or exclude numbers."
@@ -149,4 +153,35 @@ pub fn trouble(account: &BusinessAccountStatus, interval: Duration, now: Timesta
     };
     let detail = if account.message.is_empty() { "not listed yet." } else { &account.message };
     Some(ConditionReason::new(reason, format!("WhatsApp Business Account {}: {detail}", account.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_that_is_too_large_stays_so_while_meta_refuses_its_list() {
+        let now = Timestamp::UNIX_EPOCH;
+        let error = GraphError {
+            class: ErrorClass::Permission,
+            http_status: Some(403),
+            code: Some(200),
+            subcode: None,
+            kind: None,
+            message: "refused".to_owned(),
+            trace_id: None,
+        };
+        let listed = |before, is_too_large| {
+            let before =
+                BusinessAccountStatus { id: "7".to_owned(), state: before, ..BusinessAccountStatus::default() };
+            let listing = Listing::Failed { error: error.clone(), at: now };
+            AccountObservation { before, listing }.status(is_too_large, false, &Waits::default())
+        };
+        // Otherwise nobody would know any more that it has numbers that are not shown.
+        let account = listed(AccountState::TooLarge, true);
+        assert_eq!(account.state, AccountState::TooLarge);
+        assert!(account.message.contains("Give the system user this account"), "{}", account.message);
+        assert_eq!(listed(AccountState::Listed, true).state, AccountState::Refused);
+        assert_eq!(listed(AccountState::TooLarge, false).state, AccountState::Refused);
+    }
 }

@@ -191,9 +191,7 @@ impl Reconcile {
     pub fn status_so_far(&mut self, store: &mut Store, now: Timestamp) -> FlowsEncryptionKeyStatus {
         if let Phase::Reading(_) = self.phase {
             // A number that was read belongs to the resource before its status says so.
-            let observation = self.observation_at(now);
-            claim_numbers(store, observation);
-            observation.course = course(observation);
+            self.settle(|observation| claim_numbers(store, observation), now);
         }
         self.underway(now)
     }
@@ -312,11 +310,16 @@ impl Reconcile {
         plan: impl FnOnce(&Observation) -> Plan,
         now: Timestamp,
     ) {
+        self.settle(claim, now);
+        self.decide(plan(&self.observation));
+    }
+
+    /// Completes the observation with who owns each number.
+    fn settle(&mut self, claim: impl FnOnce(&mut Observation), now: Timestamp) {
         let observation = self.observation_at(now);
         claim(observation);
         // Who owns a number tells whether a rotation waits for the number.
         observation.course = course(observation);
-        self.decide(plan(&self.observation));
     }
 
     /// The observation, complete at this time.

@@ -3,7 +3,7 @@
 use waflows_key::PublicKey;
 
 use super::decision::Decision;
-use super::facts::is_of;
+use super::facts::Held;
 use crate::api::crd::{PhoneNumberStatus, RotationStatus};
 use crate::number::Criteria;
 use crate::upload::UploadReason;
@@ -43,12 +43,9 @@ impl Course {
             || match self.direction {
                 Direction::Forward | Direction::OneNumber => true,
                 Direction::Hold => false,
-                // A number that had the new key before the rotation never had the old one.
                 Direction::Back => self.status.as_ref().is_some_and(|rotation| {
-                    let holds_new = number.key_fingerprint.as_ref() == Some(&rotation.to);
-                    let uploaded = number.uploaded_fingerprint.as_ref().filter(|key| **key == rotation.to);
-                    let at = uploaded.and(number.last_upload_time.as_ref()).map(|time| time.0);
-                    !holds_new || is_of(rotation, at)
+                    let to = rotation.to.parse();
+                    to.is_ok_and(|to| !Held::after(number, to, criteria.now).had_before(to, rotation))
                 }),
             }
     }

@@ -70,8 +70,9 @@ impl<'a> Facts<'a> {
         };
         let policy = spec.rotation.clone().unwrap_or_default();
         let can_upload = to_public_key.is_some();
+        let is_reset = observation.criteria().reset_backoff;
         let held = |number: &NumberObservation| {
-            let held = Held::of(number, to, observation.now);
+            let held = Held::of(number, to, observation.now, is_reset);
             takes_part(observation, &number.before.phone_number_id, &held, to).then_some(held)
         };
         Some(Self {
@@ -171,8 +172,7 @@ impl<'a> Facts<'a> {
     /// Whether a number waits for nothing but a reconcile to get the old key back.
     pub(super) fn awaits_old_key(&self, number: &Held, rotation: &RotationStatus) -> bool {
         let is_back = number.key.as_deref() == Some(&*rotation.from);
-        let had_new_before = number.is_valid && number.holds(self.to) && !is_of(rotation, number.uploaded);
-        number.awaits_upload() && !is_back && !had_new_before
+        number.awaits_upload() && !is_back && !number.had_before(self.to, rotation)
     }
 
     /// Whether some number holds the old key, whoever owns the number: the endpoint may be the same.
@@ -193,18 +193,14 @@ fn takes_part(observation: &Observation, phone_number_id: &str, held: &Held, to:
     !held.is_valid || !observation.is_guarded(phone_number_id) || held.key.as_deref().is_some_and(is_own)
 }
 
-/// Whether an upload of the new key was part of the rotation.
-pub(super) fn is_of(rotation: &RotationStatus, uploaded: Option<Timestamp>) -> bool {
-    uploaded.is_some_and(|at| at >= rotation.started_time.0)
-}
-
 /// The key of a number that Meta calls VALID without showing the key, if the key is not the resource's.
 fn unreported(is_valid: bool) -> Option<String> {
     is_valid.then(|| UNREPORTED_KEY.to_owned())
 }
 
 impl Held {
-    fn of(number: &NumberObservation, to: Fingerprint, now: Timestamp) -> Self {
+    /// `is_reset`: a person changed something, so that a contest is over.
+    fn of(number: &NumberObservation, to: Fingerprint, now: Timestamp, is_reset: bool) -> Self {
         let held = Self::after(&number.before, to, now);
         let is_free = number.ownership == Ownership::Uncontested;
         let Reading::Answered { reported, .. } = &number.reading else {
@@ -217,13 +213,13 @@ impl Held {
             public_key: reported.public_key.clone(),
             is_valid,
             is_own: is_free,
-            is_workable: is_free && number.before.state != NumberState::Contested,
+            is_workable: is_free && (is_reset || number.before.state != NumberState::Contested),
             has_failed: held.has_failed && !is_valid,
             ..held
         }
     }
 
-    fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
+    pub(super) fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
         let is_valid = number.is_signed();
         let uploaded = number.uploaded_fingerprint.clone().filter(|_| is_valid);
         let is_workable = !matches!(
@@ -251,6 +247,12 @@ impl Held {
     /// of the next attempt.
     pub(super) fn awaits_upload(&self) -> bool {
         self.is_workable && self.is_valid && self.is_due
+    }
+
+    /// Whether the resource put the new key on the number before the rotation began, so that the number never had the old
+    /// one. Where nobody knows who put the key there, the rotation may have: an upload is not noted if its answer is lost.
+    pub(super) fn had_before(&self, to: Fingerprint, rotation: &RotationStatus) -> bool {
+        self.is_valid && self.holds(to) && self.uploaded.is_some_and(|at| at < rotation.started_time.0)
     }
 
     pub(super) fn holds(&self, key: Fingerprint) -> bool {

@@ -234,7 +234,8 @@ fn soak_end(rotation: &RotationStatus, soak: Duration) -> Option<Timestamp> {
 /// When the present phase has lasted too long; a soak does not count. None where a phase may last for ever.
 fn deadline(rotation: &RotationStatus, soak: Duration, progress_deadline: Duration) -> Option<Timestamp> {
     let has_deadline = matches!(rotation.phase, Phase::Staged | Phase::Canary | Phase::RollingOut);
-    let begun = soak_end(rotation, soak).unwrap_or(rotation.phase_start_time.0);
+    let begun = rotation.phase_start_time.0;
+    let begun = soak_end(rotation, soak).map_or(begun, |end| end.max(begun));
     has_deadline.then(|| begun + progress_deadline)
 }
 

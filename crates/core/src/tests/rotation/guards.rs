@@ -75,6 +75,25 @@ fn an_old_key_goes_back_only_to_numbers_that_had_it() {
 }
 
 #[test]
+fn a_number_whose_upload_nobody_noted_gets_the_old_key_back_as_well() {
+    // The process ends with an upload, at whatever action that is.
+    let mut died = 0;
+    for actions in 0..20 {
+        let mut world = begin_with_both_targets();
+        world.pass_until("the rotation is under way", |world| world.rotation().is_some());
+        world.dies_after = Some(actions);
+        world.pass_until("the canary has the key", |world| world.holds(NEW) == 1);
+        world.pass(MINUTE);
+        let noted = world.stage.number("1").uploaded_fingerprint.as_deref() == Some(fingerprint_text(NEW).as_str());
+        died += usize::from(!noted);
+        world.annotate(ABORT_ANNOTATION, "now");
+        world.pass(10 * MINUTE);
+        assert_eq!((world.phase(), world.holds(OLD)), (Some(Phase::RolledBack), IDS.len()), "after {actions} actions");
+    }
+    assert!(died > 0, "an upload that was not noted");
+}
+
+#[test]
 fn an_endpoint_that_is_away_after_the_soak_holds_the_rotation_until_the_deadline_and_says_so() {
     let mut world = begin_with_both_targets();
     world.pass_until("the canary has the key", |world| world.holds(NEW) == 1);
