@@ -133,7 +133,8 @@ impl Answer<'_> {
             _ if detail.is_transient && self.status != 429 => ErrorClass::Transient,
             (Some(133_010), _) => ErrorClass::NotRegistered,
             (Some(3 | 10 | 200..=299), _) => ErrorClass::Permission,
-            (Some(100), Some(33)) | (Some(803), _) => ErrorClass::UnknownId,
+            // 33: the number has been deleted.
+            (Some(33 | 803), _) | (Some(100), Some(33)) => ErrorClass::UnknownId,
             (Some(100), None) if detail.denies_edge() => ErrorClass::UnknownId,
             (Some(100), _) if is_bad_request => ErrorClass::Invalid,
             _ => self.class_by_status(),

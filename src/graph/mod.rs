@@ -28,7 +28,7 @@ pub use call_limiter::{CallLimiter, Hold, HoldCause};
 pub use client::Client;
 pub use config::{Config, ConfigError};
 pub use credentials::{AccessToken, AppCredentials, AppSecret, Credentials, CredentialsId};
-pub use debug_token::is_not_its_own_judge;
+pub use debug_token::{is_not_its_own_judge, refuses_app};
 pub use error::CallError;
 pub use reader::Reader;
 pub(crate) use redact::redact_tokens;

@@ -9,7 +9,7 @@ use crate::app::{StartError, graph_reader};
 use crate::cli::TokenArgs;
 use crate::command_output::CommandOutput;
 use crate::given_credentials::{GivenCredentials, GivenCredentialsError};
-use crate::graph::is_not_its_own_judge;
+use crate::graph::{is_not_its_own_judge, refuses_app};
 use report::Report;
 
 /// The name by which the rate limiter knows the caller.
@@ -31,6 +31,13 @@ pub enum TokenError {
         .0.brief()
     )]
     NotItsOwnJudge(GraphError),
+    /// Meta refuses the app.
+    #[error(
+        "Meta refuses the app, so nothing is known of the token: correct --app-secret-file and --app-id, or appSecretRef and \
+         appId of the resource. {}",
+        .0.brief()
+    )]
+    AppRefused(GraphError),
     /// Meta did not answer.
     #[error("Meta told nothing of the token: {0}")]
     NoAnswer(GraphError),
@@ -50,6 +57,7 @@ pub async fn run(args: &TokenArgs) -> Result<CommandOutput, TokenError> {
     match graph.inspect_token(&credentials, app.as_ref(), CALLER).await {
         Ok(facts) => Ok(Report::new(facts, Timestamp::now()).printout(args.output)?),
         Err(error) if is_not_its_own_judge(&error) => Err(TokenError::NotItsOwnJudge(error.into())),
+        Err(error) if refuses_app(&error) => Err(TokenError::AppRefused(error.into())),
         Err(error) => {
             let error = GraphError::from(error);
             if error.class.refuses_credentials() {

@@ -154,6 +154,13 @@ impl Look {
         if !resource.is_ready() && !is_said {
             lines.extend(wrapped(&resource.message, 2));
         }
+        let endpoint = resource.endpoint_fault.iter().map(|said| ("Endpoint", said, resource.is_unavailable));
+        for (what, said, needs_person) in
+            endpoint.chain(resource.token_warning.iter().map(|said| ("Token", said, false)))
+        {
+            let text = wrapped(&format!("{what}: {said}"), 2);
+            lines.extend(text.into_iter().map(|line| self.painted(line, needs_person)));
+        }
         if resource.is_suspended {
             lines.push(format!(
                 "  Suspended: nobody looks at its numbers. Next: waflows-operator resume {}",
@@ -243,6 +250,10 @@ struct Entry<'a> {
     suspended: bool,
     valid: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint_fault: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_warning: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<&'a RotationStatus>,
     phone_numbers: &'a NumbersText,
 }
@@ -257,6 +268,8 @@ impl<'a> List<'a> {
             message: &resource.message,
             suspended: resource.is_suspended,
             valid: &resource.valid,
+            endpoint_fault: resource.endpoint_fault.as_deref(),
+            token_warning: resource.token_warning.as_deref(),
             rotation: resource.rotation.as_ref(),
             phone_numbers: &resource.numbers,
         };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use waflows_core::api::conditions::{ConditionType, find};
+use waflows_core::api::conditions::{ConditionType, Reason, find};
 use waflows_core::api::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, NumberState, RotationStatus,
 };
@@ -45,6 +45,14 @@ pub(crate) struct Resource {
     /// How far the replacement of a key is, without the keys themselves.
     pub(crate) rotation: Option<RotationStatus>,
     pub(crate) endpoint: String,
+    /// The condition `KeyLoaded`, if it is False: reason and message.
+    pub(crate) key_fault: Option<String>,
+    /// The condition `Available`, or else `EndpointReady`, if it is False: reason and message.
+    pub(crate) endpoint_fault: Option<String>,
+    /// Whether clients of the Flow fail, or may fail: the condition `Available` is False.
+    pub(crate) is_unavailable: bool,
+    /// What to do about a token that is accepted and will not be for long.
+    pub(crate) token_warning: Option<String>,
     pub(crate) last_check: Option<Timestamp>,
     /// The numbers that need a person.
     pub(crate) needy: Vec<Number>,
@@ -118,6 +126,10 @@ impl Resource {
             fingerprint: None,
             rotation: None,
             endpoint: String::new(),
+            key_fault: None,
+            endpoint_fault: None,
+            is_unavailable: false,
+            token_warning: None,
             last_check: None,
             needy: Vec::new(),
             numbers: NumbersText::of(object.status()),
@@ -140,6 +152,18 @@ impl Resource {
             self.reason.clone_from(&ready.reason);
             self.message.clone_from(&ready.message);
         }
+        let fault = |kind| {
+            let condition = find(&status.conditions, kind).filter(|condition| condition.status == "False")?;
+            Some(format!("{}: {}", condition.reason, condition.message))
+        };
+        self.key_fault = fault(ConditionType::KeyLoaded);
+        let unavailable = fault(ConditionType::Available);
+        self.is_unavailable = unavailable.is_some();
+        self.endpoint_fault = fault(ConditionType::EndpointReady).or(unavailable);
+        let token = find(&status.conditions, ConditionType::TokenAccepted);
+        let warns = [Reason::TokenExpiring, Reason::ScopeMissing].map(Reason::as_str);
+        self.token_warning =
+            token.filter(|token| warns.contains(&&*token.reason)).map(|it| format!("{}: {}", it.reason, it.message));
         let stalled = find(&status.conditions, ConditionType::Stalled);
         self.is_stalled = stalled.is_some_and(|condition| condition.status == "True");
         self.is_current = status.observed_generation.is_some_and(|observed| observed >= generation);
@@ -156,7 +180,12 @@ impl Resource {
 
     /// Whether somebody must look at the resource.
     pub(crate) fn needs_person(&self) -> bool {
-        self.is_stalled || !self.needy.is_empty() || self.reason == UNREADABLE
+        self.is_stalled || self.is_unavailable || !self.needy.is_empty() || self.reason == UNREADABLE
+    }
+
+    /// Whether every number holds the key, and nothing is known that keeps clients from using it.
+    pub(crate) fn is_well(&self) -> bool {
+        self.is_ready() && self.endpoint_fault.is_none()
     }
 
     /// Whether every number holds the key.

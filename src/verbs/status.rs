@@ -34,7 +34,7 @@ pub async fn status(args: &StatusArgs) -> Result<CommandOutput, VerbError> {
             // The largest part of a resource, which a table does not show.
             resource.numbers = NumbersText::default();
         }
-        (!args.only_bad || !resource.is_ready()).then_some(resource)
+        (!args.only_bad || !resource.is_well()).then_some(resource)
     });
     let (resources, operators) = tokio::join!(resources, operators(&connection.client));
     let resources = resources?;
@@ -57,8 +57,8 @@ async fn watch(selection: &Selection, look: Look, only_bad: bool) -> Result<Comm
         match change? {
             Change::Seen(resource) => {
                 let was_bad =
-                    if resource.is_ready() { bad.remove(&resource.key) } else { !bad.insert(resource.key.clone()) };
-                let is_shown = !only_bad || was_bad || !resource.is_ready();
+                    if resource.is_well() { bad.remove(&resource.key) } else { !bad.insert(resource.key.clone()) };
+                let is_shown = !only_bad || was_bad || !resource.is_well();
                 match &table {
                     _ if !is_shown => {}
                     None => first.push(*resource),

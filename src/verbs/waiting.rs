@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 use waflows_core::store::object_key::ObjectKey;
 
@@ -136,7 +137,16 @@ fn end(resource: &Resource, request: Option<&str>) -> Option<End> {
 
 /// Whether the conditions are about the newest generation, and were made after the request.
 fn has_reacted(resource: &Resource, request: Option<&str>) -> bool {
-    resource.is_current && request.is_none_or(|request| resource.last_handled_sync_request.as_deref() == Some(request))
+    resource.is_current
+        && request.is_none_or(|request| is_handled(request, resource.last_handled_sync_request.as_deref()))
+}
+
+/// Whether the operator has handled a request, or a later one of somebody else. Requests of this program are times.
+pub(super) fn is_handled(request: &str, handled: Option<&str>) -> bool {
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    handled.is_some_and(|handled| {
+        handled == request || time(handled).zip(time(request)).is_some_and(|(handled, request)| handled >= request)
+    })
 }
 
 fn gone() -> End {
@@ -178,6 +188,14 @@ mod tests {
             "status": {"observedGeneration": 2, "lastHandledSyncRequest": handled, "conditions": conditions},
         });
         Resource::of(serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn a_later_request_stands_for_an_earlier_one() {
+        let [earlier, later] = ["2026-11-27T10:00:00Z", "2026-11-27T10:00:01.5Z"];
+        assert!(is_handled(earlier, Some(earlier)) && is_handled(earlier, Some(later)));
+        assert!(!is_handled(later, Some(earlier)) && !is_handled(later, None));
+        assert!(is_handled("now", Some("now")) && !is_handled("now", Some(later)) && !is_handled(later, Some("now")));
     }
 
     #[test]

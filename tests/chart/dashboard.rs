@@ -39,7 +39,7 @@ async fn no_panel_is_empty() {
                 }),
                 // The chart allows no requests to endpoints by default.
                 json!({
-                    "alertname": "WaflowsEndpointNotAvailable", "alertstate": "firing", "severity": "critical",
+                    "alertname": "WaflowsEndpointNotAsked", "alertstate": "firing", "severity": "warning",
                     "job": "flows", "namespace": scene.namespace, "resource_namespace": scene.namespace,
                     "name": "branch", "reason": "EndpointNotAllowed",
                 }),

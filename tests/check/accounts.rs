@@ -127,6 +127,12 @@ async fn a_token_that_may_not_ask_needs_its_app() {
     let secret = scene.path("secret.txt");
     let printed = scene.with_token(&["token", "--app-id", "1234567890", "--app-secret-file", &secret, "-o", "json"]);
     assert_eq!((printed.code, &printed.json()["valid"]), (0, &json!(true)));
+
+    // The token is good. Nobody is to make a new one.
+    scene.write_text("secret.txt", "fedcba9876543210");
+    let printed = scene.with_token(&["token", "--app-id", "1234567890", "--app-secret-file", &secret]);
+    assert!(printed.stderr.contains("Meta refuses the app, so nothing is known of the token"), "{}", printed.stderr);
+    assert_eq!(printed.code, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

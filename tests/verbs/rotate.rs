@@ -48,6 +48,56 @@ async fn a_key_file_replaces_the_key_and_back_brings_the_old_one() {
     }
 }
 
+async fn value(world: &World, secret: &str, entry: &str) -> String {
+    let data = world.secrets().get(secret).await.unwrap().data.unwrap();
+    String::from_utf8(data[entry].0.clone()).unwrap()
+}
+
+/// Nobody reads the Secret, because the resource is suspended.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_that_the_numbers_hold_is_never_lost() {
+    let world = World::new(OPERATOR, &NUMBERS).await;
+    let old = world.set_default_secrets().await;
+    let mut spec = World::spec(&NUMBERS[..2]);
+    world.apply("storefront", spec.clone()).await.unwrap();
+    world.wait_ready("storefront").await;
+    spec["suspend"] = json!(true);
+    world.apply("storefront", spec).await.unwrap();
+    let [new, third] = [TestKey::generate(), TestKey::generate()];
+    for key in [&new, &new, &third, &third] {
+        let file = file_of(key);
+        let rotated = verb_in(&world, &["rotate", "storefront", "--key-file", file.path().to_str().unwrap(), "--yes"]);
+        assert!(rotated.code == 1 && rotated.stdout.contains("suspended"), "{rotated:?}");
+        assert_eq!(value(&world, "flows-key", "private.pem").await, key.private_pem);
+        assert_eq!(value(&world, "flows-key", "private.pem.previous").await, old.private_pem);
+    }
+    let back = verb_in(&world, &["rotate", "storefront", "--back", "--yes"]);
+    assert!(back.stdout.contains(&old.fingerprint), "{back:?}");
+    assert_eq!(value(&world, "flows-key", "private.pem").await, old.private_pem);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_key_comes_back_with_its_passphrase_after_one_that_needs_none() {
+    let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;
+    world.set_default_secrets().await;
+    let old = TestKey::generate();
+    world.set_secret("encrypted", "private.pem", old.encrypted("correct horse")).await;
+    world.set_secret("passphrase", "passphrase", "correct horse").await;
+    let mut spec = World::spec(&NUMBERS[..2]);
+    spec["privateKeySecretRef"]["name"] = json!("encrypted");
+    spec["passphraseSecretRef"] = json!({"name": "passphrase", "key": "passphrase"});
+    world.apply("storefront", spec).await.unwrap();
+    world.wait_ready("storefront").await;
+    let new = TestKey::generate();
+    let file = file_of(&new);
+    let rotated = verb_in(&world, &["rotate", "storefront", "--key-file", file.path().to_str().unwrap(), "--yes"]);
+    assert_eq!(rotated.code, 0, "{rotated:?}");
+    assert_eq!(held(&world), [new.fingerprint.clone(), new.fingerprint]);
+    let back = verb_in(&world, &["rotate", "storefront", "--back", "--yes"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert_eq!(held(&world), [old.fingerprint.clone(), old.fingerprint]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_secret_takes_over_by_its_reference() {
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;
@@ -89,8 +139,23 @@ async fn what_would_go_wrong_is_refused_before_anything_is_written() {
     world.secrets().patch("flows-key", &kube::api::PatchParams::default(), &patch).await.unwrap();
     let printed = verb_in(&world, &[&["rotate", "storefront", "--yes"], &key_file[..]].concat());
     assert!(printed.code == 2 && printed.stderr.contains("is written by a controller"), "{printed:?}");
+    let of_cert_manager =
+        json!({"metadata": {"ownerReferences": null, "annotations": {"cert-manager.io/certificate-name": "flows"}}});
+    let patch = kube::api::Patch::Merge(of_cert_manager);
+    world.secrets().patch("flows-key", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    let printed = verb_in(&world, &[&["rotate", "storefront", "--yes"], &key_file[..]].concat());
+    assert!(printed.code == 2 && printed.stderr.contains("is written by a controller"), "{printed:?}");
     let after = world.resources().get("storefront").await.unwrap();
     assert_eq!(after.metadata.generation, before.metadata.generation);
+
+    let pair = TestKey::generate();
+    let both = json!({"metadata": {"name": "pair"}, "stringData": {"tls.key": pair.private_pem, "tls.crt": pair.certificate()}});
+    world.secrets().create(&kube::api::PostParams::default(), &serde_json::from_value(both).unwrap()).await.unwrap();
+    let mut spec = World::spec(&NUMBERS[1..2]);
+    spec["privateKeySecretRef"] = json!({"name": "pair", "key": "tls.key"});
+    world.apply("with-certificate", spec).await.unwrap();
+    let printed = verb_in(&world, &[&["rotate", "with-certificate", "--yes"], &key_file[..]].concat());
+    assert!(printed.code == 2 && printed.stderr.contains("make a second Secret with both"), "{printed:?}");
     let none = verb_in(&world, &["proceed", "storefront"]);
     assert!(none.code == 1 && none.stdout.contains("no rotation is going on"), "{none:?}");
 }

@@ -93,3 +93,26 @@ async fn a_rotation_waits_for_the_endpoint_and_obeys() {
     assert!(ended.code == 1 && ended.stdout.contains("Superseded"), "{ended:?}");
     assert_eq!(held(&world), [third.fingerprint.clone(), third.fingerprint]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_loses_the_key_needs_a_person_although_the_resource_is_ready() {
+    let (world, endpoint, _) = scene().await;
+    let well = verb_in(&world, &["status", "storefront"]);
+    assert!(well.code == 0 && !well.stdout.contains("Endpoint"), "{well:?}");
+    endpoint.set_keys_everywhere(&[&TestKey::generate().private_pem], KeyChange::Now).unwrap();
+    world.request_sync("storefront", "now").await;
+    let is_unavailable = |resource: &FlowsEncryptionKey| {
+        let conditions = resource.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|condition| condition.type_ == "Available" && condition.status == "False")
+    };
+    world.wait("storefront", "not Available", is_unavailable).await;
+    for arguments in [&["status", "storefront"][..], &["status", "--only-bad"]] {
+        let shown = verb_in(&world, arguments);
+        assert_eq!(shown.code, 1, "{shown:?}");
+        assert!(shown.stdout.contains("  Endpoint: EndpointLacksKey: "), "{shown:?}");
+    }
+    let listed = verb_in(&world, &["status", "storefront", "-o", "json"]).json();
+    let resource = &listed["resources"][0];
+    assert_eq!(resource["ready"], "True");
+    assert!(resource["endpointFault"].as_str().unwrap().starts_with("EndpointLacksKey: "), "{resource}");
+}

@@ -21,7 +21,7 @@ pub struct StatusArgs {
     #[command(flatten)]
     pub select: SelectArgs,
 
-    /// Only resources that are not Ready.
+    /// Only resources that are not Ready, or whose endpoint fails.
     #[arg(long)]
     pub only_bad: bool,
 

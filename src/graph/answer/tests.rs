@@ -68,6 +68,7 @@ fn what_refuses_the_number() {
         (500, body(299), C::Permission),
         (403, "{}".into(), C::Permission),
         (403, body(300), C::Permission),
+        (400, body(33), C::UnknownId),
         (404, body(803), C::UnknownId),
         (400, body(803), C::UnknownId),
         (404, String::new(), C::UnknownId),

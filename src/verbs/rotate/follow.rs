@@ -12,6 +12,7 @@ use super::super::error::VerbError;
 use super::super::paint::Paint;
 use super::super::resource::Resource;
 use super::super::selection::Selection;
+use super::super::waiting::is_handled;
 use crate::command_output::{ACTION_NEEDED, CommandOutput, NO_VERDICT};
 use crate::table::wrapped;
 
@@ -25,6 +26,8 @@ pub(super) enum Goal {
         through_overlap: bool,
         /// When an earlier rotation to the same key began. What the status says of that one is no news.
         former: Option<Time>,
+        /// Why the key was unusable before. The same is no news.
+        former_fault: Option<String>,
     },
     /// The operator has handled this value of the annotation `waflows.dev/proceed-requested-at`.
     Proceeded(String),
@@ -72,11 +75,14 @@ pub(super) async fn follow(
         }
         last = Some(step);
     }
-    let text = format!(
-        "Not over within {} s. The rotation goes on without you: waflows-operator status {}\n",
-        patience.as_secs(),
-        selection.names.join(" ")
-    );
+    let what = match goal {
+        Goal::Key { .. } => "Not over within {} s. The rotation goes on without you",
+        Goal::Proceeded(_) | Goal::Aborted(_) => {
+            "The operator has not handled the request within {} s. It will, as soon as it can use the key and the token"
+        }
+    };
+    let what = what.replace("{}", &patience.as_secs().to_string());
+    let text = format!("{what}: waflows-operator status {}\n", selection.names.join(" "));
     Ok(CommandOutput { text, exit_code: NO_VERDICT })
 }
 
@@ -94,18 +100,18 @@ impl Step {
 fn step(resource: &Resource, goal: &Goal) -> Step {
     let rotation = resource.rotation.as_ref();
     let (request, handled) = match goal {
-        Goal::Key { fingerprint, through_overlap, former } => {
+        Goal::Key { fingerprint, through_overlap, former, former_fault } => {
             let rotation = rotation.filter(|it| it.to == *fingerprint && Some(&it.started_time) != former.as_ref());
             return match rotation {
                 Some(rotation) => step_of(resource, rotation, *through_overlap),
-                None => step_without(resource, fingerprint),
+                None => step_without(resource, fingerprint, former_fault.as_deref()),
             };
         }
         Goal::Proceeded(request) => (request, rotation.and_then(|it| it.last_handled_proceed_request.as_ref())),
         Goal::Aborted(request) => (request, rotation.and_then(|it| it.last_handled_abort_request.as_ref())),
     };
     match rotation {
-        Some(rotation) if handled == Some(request) => {
+        Some(rotation) if is_handled(request, handled.map(String::as_str)) => {
             let is_done = matches!(goal, Goal::Proceeded(_)) || rotation.phase == Phase::RolledBack;
             Step::end(said(resource, rotation.phase.as_str()), if is_done { 0 } else { ACTION_NEEDED })
         }
@@ -129,11 +135,13 @@ fn step_of(resource: &Resource, rotation: &RotationStatus, through_overlap: bool
 }
 
 /// The step without a rotation: the resource has neither `endpoint` nor `rotation`, or no number held another valid key.
-fn step_without(resource: &Resource, fingerprint: &str) -> Step {
+fn step_without(resource: &Resource, fingerprint: &str, former_fault: Option<&str>) -> Step {
     let awaits_other = resource.rotation.as_ref().is_some_and(|it| it.to != fingerprint && it.phase.keeps_old_key());
     let has_seen_key = resource.fingerprint.as_deref() == Some(fingerprint) && resource.is_current && !awaits_other;
     if resource.is_suspended {
         Step::end(suspended(resource), ACTION_NEEDED)
+    } else if let Some(fault) = resource.key_fault.as_deref().filter(|fault| Some(*fault) != former_fault) {
+        Step::end(fault, ACTION_NEEDED)
     } else if !has_seen_key {
         Step::wait("Waiting for the operator to read the new key")
     } else if resource.is_ready() {
@@ -172,6 +180,23 @@ mod tests {
         Resource::of(serde_json::from_value(object).unwrap())
     }
 
+    #[test]
+    fn a_new_key_that_cannot_be_used_ends_the_wait() {
+        let with = |message: &str| {
+            let object = json!({
+                "metadata": {"name": "storefront", "namespace": "shop"},
+                "spec": {"accessTokenSecretRef": {"name": "a", "key": "b"}, "phoneNumberIds": ["1"]},
+                "status": {"conditions": [{"type": "KeyLoaded", "status": "False", "reason": "CertificateMismatch",
+                    "message": message, "lastTransitionTime": STARTED}]},
+            });
+            Resource::of(serde_json::from_value(object).unwrap())
+        };
+        let former = Some("CertificateMismatch: before");
+        assert_eq!(step_without(&with("before"), "sha256:2", former).end, None, "the operator has not looked yet");
+        let step = step_without(&with("now"), "sha256:2", former);
+        assert_eq!(step, Step::end("CertificateMismatch: now", ACTION_NEEDED));
+    }
+
     /// Times in a status are whole seconds, so that two rotations can begin at the same time.
     #[test]
     fn an_earlier_rotation_is_no_news_only_if_its_key_was_the_same() {
@@ -179,6 +204,7 @@ mod tests {
             fingerprint: "sha256:2".to_owned(),
             through_overlap: false,
             former: former.map(|time| Time(time.parse().unwrap())),
+            former_fault: None,
         };
         for (to, former, end) in [
             ("sha256:2", None, Some(ACTION_NEEDED)),

@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::Patch;
 use serde_json::{Value, json};
+use waflows_core::api::conditions::{ConditionType, find};
 use waflows_core::api::crd::{
     ABORT_ANNOTATION, FlowsEncryptionKey, Gate, PROCEED_ANNOTATION, RotationPhase, RotationStatus,
 };
@@ -36,6 +37,13 @@ impl Target {
         self.resource.status.as_ref().and_then(|status| status.rotation.as_ref())
     }
 
+    /// Why the operator cannot use the key that it read last.
+    fn key_fault(&self) -> Option<String> {
+        let conditions = &self.resource.status.as_ref()?.conditions;
+        let fault = find(conditions, ConditionType::KeyLoaded).filter(|condition| condition.status == "False")?;
+        Some(format!("{}: {}", fault.reason, fault.message))
+    }
+
     async fn patch(&self, patch: &Value) -> Result<(), VerbError> {
         let api: Api<FlowsEncryptionKey> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
         let patched = api.patch_metadata(&self.key.name, &patch_params(), &Patch::Merge(patch)).await;
@@ -52,7 +60,12 @@ impl Target {
                     let written = api.patch_metadata(name, &patch_params(), &Patch::Merge(&patch)).await;
                     written.map_err(|error| RotateError::Secret {
                         name: format!("{}/{name}", self.key.namespace),
-                        said: describe(&error),
+                        said: match &error {
+                            kube::Error::Api(answer) if answer.code == 409 => {
+                                "was changed by somebody else meanwhile: run the command again".to_owned()
+                            }
+                            error => describe(error),
+                        },
                     })?;
                 }
             }
@@ -92,7 +105,7 @@ pub async fn rotate(args: &RotateArgs) -> Result<CommandOutput, RotateError> {
     let target = Target::find(&args.one).await?;
     let subject = Subject { client: &target.connection.client, key: &target.key, resource: &target.resource };
     let plan = subject.plan(args).await?;
-    if plan.old.as_ref() == Some(&plan.new) {
+    if plan.is_in_place && plan.old.as_ref() == Some(&plan.new) {
         let is_back = target.rotation().is_some_and(|rotation| rotation.phase == RotationPhase::RolledBack);
         let next = if is_back {
             format!(" The numbers got the old key back; next: waflows-operator proceed {}", target.key.name)
@@ -118,7 +131,8 @@ pub async fn rotate(args: &RotateArgs) -> Result<CommandOutput, RotateError> {
     target.write(&plan).await?;
     let former = target.rotation().filter(|rotation| rotation.to == plan.new);
     let former = former.map(|rotation| rotation.started_time.clone());
-    let goal = Goal::Key { fingerprint: plan.new, through_overlap: args.through_overlap, former };
+    let former_fault = target.key_fault();
+    let goal = Goal::Key { fingerprint: plan.new, through_overlap: args.through_overlap, former, former_fault };
     Ok(follow(&target.selection, &goal, args.timeout, Paint::of(args.color)).await?)
 }
 

@@ -19,6 +19,8 @@ use crate::input_file;
 pub(super) const BACK_ANNOTATION: &str = "waflows.dev/rotate-back";
 /// What is put behind the name of an entry, for the value that it had before.
 const PREVIOUS: &str = ".previous";
+/// The annotation of cert-manager on the Secret of a `Certificate`. By default the Secret has no owner.
+const CERT_MANAGER: &str = "cert-manager.io/certificate-name";
 const CONTROLLERS: &str = "is written by a controller, which would write over the new key: make a second Secret, and give \
                            --to SECRET/KEY";
 
@@ -46,6 +48,8 @@ pub(super) enum Write {
 pub(super) struct Plan {
     pub(super) old: Option<String>,
     pub(super) new: String,
+    /// Whether the new key is where it would be written, whatever the operator has read.
+    pub(super) is_in_place: bool,
     /// Where the new key comes from.
     pub(super) source: String,
     /// What is written, for people.
@@ -59,6 +63,12 @@ struct Given {
     key: PublicKey,
     kind: Option<KeyKind>,
     bytes: Zeroizing<Vec<u8>>,
+}
+
+/// The fingerprints of the keys in an entry and in the entry beside it. None for what is no key.
+struct KeyPlace {
+    now: Option<String>,
+    previous: Option<String>,
 }
 
 /// The resource whose key is replaced.
@@ -88,7 +98,8 @@ impl Subject<'_> {
 
     fn begin(&self, new: &PublicKey, source: String) -> Plan {
         let old = self.resource.status.as_ref().and_then(|status| status.last_read_key()).map(str::to_owned);
-        Plan { old, new: new.fingerprint().to_string(), source, changes: Vec::new(), writes: Vec::new() }
+        let new = new.fingerprint().to_string();
+        Plan { old, new, is_in_place: false, source, changes: Vec::new(), writes: Vec::new() }
     }
 
     /// `--key-file`: the new key takes the place of the old one.
@@ -108,6 +119,7 @@ impl Subject<'_> {
                     "{source}: the resource has the field publicKey, so give a public key: never put a private key into a resource"
                 )
             })?;
+            plan.is_in_place = PublicKey::from_public_key(before).is_ok_and(|before| before == given.key);
             self.note(&mut plan, &WayBack::PublicKey(before.clone()));
             plan.writes.push(Write::Resource { patch: json!({"spec": {"publicKey": given.key.pem()}}) });
             plan.changes.push("spec.publicKey of the resource".to_owned());
@@ -120,6 +132,9 @@ impl Subject<'_> {
             )));
         };
         require(is_private(given.kind), || format!("{source}: this is no private key, which the resource refers to"))?;
+        let place = self.key_place(reference).await?;
+        plan.is_in_place = place.now.as_ref() == Some(&plan.new);
+        let keeps_previous = plan.is_in_place || self.keeps_previous(&place)?;
         let mut entries = vec![(reference, given.bytes)];
         match (&spec.passphrase_secret_ref, passphrase) {
             (Some(reference), Some(passphrase)) => entries.push((reference, passphrase)),
@@ -134,13 +149,64 @@ impl Subject<'_> {
         let way_back = entries.iter().map(|(reference, _)| (*reference).clone()).collect();
         self.note(&mut plan, &WayBack::Entries(way_back));
         for (reference, new) in entries {
-            let old = self.entry(reference).await?;
-            let previous = format!("{}{PREVIOUS}", reference.key);
-            plan.changes
-                .push(format!("{}; its old value goes to the entry {previous}", reference.place(&self.key.namespace)));
-            plan.push_secret(&reference.name, &[(&reference.key, &new), (&previous, &old)]);
+            let secret = self.secret(&reference.name).await?;
+            let old = self.value(&secret, &reference.key)?;
+            let previous = previous(reference).key;
+            let what = match keeps_previous {
+                true => format!("; the entry {previous} stays as it is"),
+                false => format!("; its old value goes to the entry {previous}"),
+            };
+            plan.changes.push(reference.place(&self.key.namespace) + &what);
+            let mut values = vec![(reference.key.as_str(), &new)];
+            if !keeps_previous {
+                values.push((&previous, &old));
+            }
+            plan.push_secret(&secret, &values);
         }
         Ok(plan)
+    }
+
+    /// The keys in an entry and in the entry beside it.
+    async fn key_place(&self, reference: &SecretKeyRef) -> Result<KeyPlace, RotateError> {
+        let secret = self.secret(&reference.name).await?;
+        if reference.key == "tls.key" && secret.data.as_ref().is_some_and(|data| data.contains_key("tls.crt")) {
+            return Err(RotateError::NotByRotate(format!(
+                "{}: Secret {} has a certificate (tls.crt) for its key: make a second Secret with both, and give --to SECRET/KEY",
+                self.key,
+                self.place(&reference.name)
+            )));
+        }
+        let mut passphrases = vec![None];
+        if let Some(of_passphrase) = &self.resource.spec.passphrase_secret_ref {
+            let secret = self.secret(&of_passphrase.name).await?;
+            let entries = [&of_passphrase.key, &previous(of_passphrase).key];
+            passphrases.extend(entries.map(|entry| self.value(&secret, entry).ok()));
+        }
+        let key = |entry: &str| {
+            let bytes = self.value(&secret, entry).ok()?;
+            let open = |passphrase: &Option<Zeroizing<Vec<u8>>>| {
+                Inspection::of(&bytes, passphrase.as_ref().map(|it| it.as_slice())).key.ok()
+            };
+            passphrases.iter().find_map(open).map(|key| key.fingerprint().to_string())
+        };
+        Ok(KeyPlace { now: key(&reference.key), previous: key(&previous(reference).key) })
+    }
+
+    /// Whether the entry with the previous key stays as it is, because numbers hold that key: the key in the entry was replaced
+    /// before any number had it.
+    fn keeps_previous(&self, place: &KeyPlace) -> Result<bool, RotateError> {
+        let numbers = self.resource.status.iter().flat_map(|status| &status.phone_numbers);
+        let held: Vec<_> =
+            numbers.filter_map(|it| it.key_fingerprint.as_ref().or(it.uploaded_fingerprint.as_ref())).collect();
+        let is_held = |key: &Option<String>| key.as_ref().is_some_and(|key| held.contains(&key));
+        if is_held(&place.previous) && is_held(&place.now) && place.previous != place.now {
+            return Err(RotateError::NotByRotate(format!(
+                "{}: some numbers hold the key in the Secret, others the previous one, and there is no place for a third: end \
+                 this rotation first (waflows-operator status {})",
+                self.key, self.key.name
+            )));
+        }
+        Ok(is_held(&place.previous))
     }
 
     /// `--to`: the resource refers to another Secret.
@@ -174,6 +240,7 @@ impl Subject<'_> {
         };
         require(is_fitting, || format!("{place}: this does not fit the field {field} of the resource"))?;
         let mut plan = self.begin(&given.key, place);
+        plan.is_in_place = reference == before;
         self.note(&mut plan, &WayBack::Reference(before.clone()));
         plan.writes.push(Write::Resource { patch: json!({"spec": {field: reference}}) });
         plan.changes.push(format!("spec.{field} of the resource, which is {}/{} now", before.name, before.key));
@@ -204,23 +271,30 @@ impl Subject<'_> {
     async fn swap(&self, entries: &[SecretKeyRef]) -> Result<Plan, RotateError> {
         let mut values = Vec::new();
         for reference in entries {
-            let previous = SecretKeyRef { key: format!("{}{PREVIOUS}", reference.key), ..reference.clone() };
-            values.push((reference, self.entry(reference).await?, previous.clone(), self.entry(&previous).await?));
+            let secret = self.secret(&reference.name).await?;
+            let previous = previous(reference);
+            let [now, old] = [&reference.key, &previous.key].map(|entry| self.value(&secret, entry));
+            values.push((reference, secret, now?, previous, old?));
         }
-        let passphrase = values.get(1).map(|(_, _, _, old)| old.as_slice());
-        let Some((_, _, previous, old)) = values.first() else {
+        let Some((_, _, _, previous, old)) = values.first() else {
             return Err(RotateError::NoWayBack(self.key.to_string()));
         };
+        let passphrase = match (values.get(1), &self.resource.spec.passphrase_secret_ref) {
+            (Some((_, _, _, _, old)), _) => Some(old.clone()),
+            // Only the key was replaced.
+            (None, Some(reference)) => Some(self.entry(reference).await?),
+            (None, None) => None,
+        };
         let place = previous.place(&self.key.namespace);
-        let given = given(old.clone(), passphrase, &place)?;
+        let given = given(old.clone(), passphrase.as_ref().map(|bytes| bytes.as_slice()), &place)?;
         let mut plan = self.begin(&given.key, place);
-        for (reference, now, previous, old) in &values {
+        for (reference, secret, now, previous, old) in &values {
             plan.changes.push(format!(
                 "{}, which changes places with {}",
                 reference.place(&self.key.namespace),
                 previous.key
             ));
-            plan.push_secret(&reference.name, &[(&reference.key, old), (&previous.key, now)]);
+            plan.push_secret(secret, &[(&reference.key, old), (&previous.key, now)]);
         }
         Ok(plan)
     }
@@ -231,27 +305,37 @@ impl Subject<'_> {
         plan.writes.push(Write::Resource { patch: json!({"metadata": {"annotations": {BACK_ANNOTATION: note}}}) });
     }
 
-    /// The value of an entry. Refuses a Secret that a controller writes, and one that cannot be changed.
+    /// The value of an entry.
     async fn entry(&self, reference: &SecretKeyRef) -> Result<Zeroizing<Vec<u8>>, RotateError> {
-        let name = self.place(&reference.name);
-        let failed = |said: String| RotateError::Secret { name: name.clone(), said };
-        let mut secret = match self.secrets().get_opt(&reference.name).await {
-            Ok(Some(secret)) => secret,
-            Ok(None) => return Err(failed("does not exist: create it, or correct the name".to_owned())),
-            Err(error) => return Err(failed(describe(&error))),
-        };
-        let value = secret.data.as_mut().and_then(|data| data.remove(&reference.key));
-        value
-            .map(|value| Zeroizing::new(value.0))
-            .ok_or_else(|| failed(format!("has no entry {}: correct the name", reference.key)))
+        self.value(&self.secret(&reference.name).await?, &reference.key)
+    }
+
+    async fn secret(&self, name: &str) -> Result<Secret, RotateError> {
+        let failed = |said: String| RotateError::Secret { name: self.place(name), said };
+        match self.secrets().get_opt(name).await {
+            Ok(Some(secret)) => Ok(secret),
+            Ok(None) => Err(failed("does not exist: create it, or correct the name".to_owned())),
+            Err(error) => Err(failed(describe(&error))),
+        }
+    }
+
+    fn value(&self, secret: &Secret, entry: &str) -> Result<Zeroizing<Vec<u8>>, RotateError> {
+        let value = secret.data.as_ref().and_then(|data| data.get(entry));
+        value.map(|value| Zeroizing::new(value.0.clone())).ok_or_else(|| RotateError::Secret {
+            name: self.place(secret.metadata.name.as_deref().unwrap_or_default()),
+            said: format!("has no entry {entry}: correct the name"),
+        })
     }
 
     /// Refuses to write a Secret that others write, or that nobody can change.
     pub(super) async fn require_writable(&self, name: &str) -> Result<(), RotateError> {
         let place = self.place(name);
         let failed = |said: &str| RotateError::Secret { name: place.clone(), said: said.to_owned() };
-        let secret = self.secrets().get(name).await.map_err(|error| failed(&describe(&error)))?;
-        if secret.metadata.owner_references.is_some_and(|owners| !owners.is_empty()) {
+        let secret = self.secret(name).await?;
+        let metadata = &secret.metadata;
+        let has_owner = metadata.owner_references.as_ref().is_some_and(|owners| !owners.is_empty());
+        let is_certificate = metadata.annotations.as_ref().is_some_and(|notes| notes.contains_key(CERT_MANAGER));
+        if has_owner || is_certificate {
             return Err(failed(CONTROLLERS));
         }
         if secret.immutable == Some(true) {
@@ -262,8 +346,9 @@ impl Subject<'_> {
 }
 
 impl Plan {
-    /// Adds entries to a Secret. Entries of the same Secret are written at once.
-    fn push_secret(&mut self, name: &str, entries: &[(&str, &Zeroizing<Vec<u8>>)]) {
+    /// Adds entries to a Secret, if nobody else changes it meanwhile. Entries of the same Secret are written at once.
+    fn push_secret(&mut self, secret: &Secret, entries: &[(&str, &Zeroizing<Vec<u8>>)]) {
+        let name = secret.metadata.name.as_deref().unwrap_or_default();
         let mut data = serde_json::Map::new();
         let same =
             self.writes.iter().position(|write| matches!(write, Write::Secret { name: other, .. } if other == name));
@@ -274,9 +359,15 @@ impl Plan {
         for (entry, value) in entries {
             data.insert((*entry).to_owned(), Base64::encode_string(value).into());
         }
-        let patch = Zeroizing::new(json!({"data": data}).to_string());
+        let metadata = json!({"resourceVersion": secret.metadata.resource_version});
+        let patch = Zeroizing::new(json!({"metadata": metadata, "data": data}).to_string());
         self.writes.push(Write::Secret { name: name.to_owned(), patch });
     }
+}
+
+/// The entry for the value that an entry had before.
+fn previous(reference: &SecretKeyRef) -> SecretKeyRef {
+    SecretKeyRef { key: format!("{}{PREVIOUS}", reference.key), ..reference.clone() }
 }
 
 fn given(bytes: Zeroizing<Vec<u8>>, passphrase: Option<&[u8]>, place: &str) -> Result<Given, RotateError> {
