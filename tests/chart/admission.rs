@@ -17,6 +17,8 @@ fn everything_at_once_is_accepted() {
     accepts("everything", &everything());
     let mut with_pod_monitor = everything();
     with_pod_monitor["metrics"]["podMonitor"] = with_pod_monitor["metrics"]["serviceMonitor"].take();
+    let token = json!({"credentials": {"name": "scrape", "key": "token"}});
+    with_pod_monitor["metrics"]["podMonitor"]["endpointFields"] = json!({"authorization": token});
     with_pod_monitor["metrics"]["serviceMonitor"] = json!({});
     accepts("pod-monitor", &with_pod_monitor);
 }
