@@ -19,7 +19,7 @@ use waflows_core::token::{INSPECTION_INTERVAL, Inspection, TokenFacts, is_due};
 use super::cluster_state::ClusterState;
 use super::fence::WriteFence;
 use super::reads::Caller;
-use crate::graph::{self, CallError, CredentialsId, HoldCause, is_not_its_own_judge, refuses_app};
+use crate::graph::{self, CallError, CredentialsId, HoldCause, is_not_its_own_judge};
 
 /// A token of which nothing was learnt is not inspected again before this. Every reconcile of every resource that has the
 /// token would ask otherwise.
@@ -99,7 +99,7 @@ impl Inspector {
         let app = subject.1.as_deref().and_then(|id| credentials.app(id));
         let facts = match self.graph.inspect_token(credentials, app.as_ref(), resource).await {
             Ok(facts) => Some(facts),
-            Err(error) if is_not_its_own_judge(&error) || refuses_app(&error) => None,
+            Err(error) if is_not_its_own_judge(&error) => None,
             Err(error) if refuses_token(&error) => Some(TokenFacts::default()),
             Err(_) => return,
         };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use waflows_core::api::conditions::{ConditionType, Reason, find};
+use waflows_core::api::conditions::{ConditionType, ReadyEffect, Reason, find};
 use waflows_core::api::crd::{
     FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, NumberState, RotationStatus,
 };
@@ -49,7 +49,7 @@ pub(crate) struct Resource {
     pub(crate) key_fault: Option<String>,
     /// The condition `Available`, or else `EndpointReady`, if it is False: reason and message.
     pub(crate) endpoint_fault: Option<String>,
-    /// Whether clients of the Flow fail, or may fail: the condition `Available` is False.
+    /// Whether clients of the Flow fail, or may fail: the condition `Available` is False because of the endpoint.
     pub(crate) is_unavailable: bool,
     /// What to do about a token that is accepted and will not be for long.
     pub(crate) token_warning: Option<String>,
@@ -156,8 +156,16 @@ impl Resource {
             let condition = find(&status.conditions, kind).filter(|condition| condition.status == "False")?;
             Some(format!("{}: {}", condition.reason, condition.message))
         };
-        self.key_fault = fault(ConditionType::KeyLoaded);
-        let unavailable = fault(ConditionType::Available);
+        // Some faults pass by themselves: a passphrase that is written a moment after its key.
+        let stays = |said: &String| {
+            let reason = said.split(':').next().and_then(Reason::parse);
+            reason.is_some_and(|reason| reason.ready_effect() == ReadyEffect::Stalled)
+        };
+        self.key_fault = fault(ConditionType::KeyLoaded).filter(stays);
+        // Clients fail also if a number has no valid key. That is told of the number, and usually heals by itself.
+        let is_of_endpoint =
+            |said: &String| ["Endpoint", "Secret", "CredentialMalformed"].iter().any(|reason| said.starts_with(reason));
+        let unavailable = fault(ConditionType::Available).filter(is_of_endpoint);
         self.is_unavailable = unavailable.is_some();
         self.endpoint_fault = fault(ConditionType::EndpointReady).or(unavailable);
         let token = find(&status.conditions, ConditionType::TokenAccepted);

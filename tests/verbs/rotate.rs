@@ -98,6 +98,51 @@ async fn an_encrypted_key_comes_back_with_its_passphrase_after_one_that_needs_no
     assert_eq!(held(&world), [old.fingerprint.clone(), old.fingerprint]);
 }
 
+/// The first key is encrypted, the second is not, the third has another passphrase. Nobody reads them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_numbers_hold_keeps_its_passphrase() {
+    let world = World::new(OPERATOR, &NUMBERS).await;
+    world.set_default_secrets().await;
+    let old = TestKey::generate();
+    let encrypted = old.encrypted("correct horse");
+    let data = json!({"metadata": {"name": "encrypted"}, "stringData": {"private.pem": encrypted, "passphrase": "correct horse"}});
+    world.secrets().create(&kube::api::PostParams::default(), &serde_json::from_value(data).unwrap()).await.unwrap();
+    let mut spec = World::spec(&NUMBERS[..2]);
+    spec["privateKeySecretRef"]["name"] = json!("encrypted");
+    spec["passphraseSecretRef"] = json!({"name": "encrypted", "key": "passphrase"});
+    world.apply("storefront", spec.clone()).await.unwrap();
+    world.wait_ready("storefront").await;
+    spec["suspend"] = json!(true);
+    world.apply("storefront", spec).await.unwrap();
+
+    let rotate = |key: &str, passphrase: Option<&str>| {
+        let [key_file, passphrase_file] = [key, passphrase.unwrap_or_default()].map(|text| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            file
+        });
+        let mut arguments = vec!["rotate", "storefront", "--yes", "--key-file", key_file.path().to_str().unwrap()];
+        if passphrase.is_some() {
+            arguments.extend(["--passphrase-file", passphrase_file.path().to_str().unwrap()]);
+        }
+        let rotated = verb_in(&world, &arguments);
+        assert!(rotated.code == 1 && rotated.stdout.contains("suspended"), "{rotated:?}");
+    };
+    rotate(&TestKey::generate().private_pem, None);
+    let third = TestKey::generate();
+    rotate(&third.encrypted("battery staple"), Some("battery staple"));
+    assert_eq!(value(&world, "encrypted", "passphrase").await, "battery staple");
+    rotate(&TestKey::generate().private_pem, None);
+    for (entry, expected) in [("private.pem.previous", &*encrypted), ("passphrase.previous", "correct horse")] {
+        assert_eq!(value(&world, "encrypted", entry).await, expected, "{entry}");
+    }
+    let back = verb_in(&world, &["rotate", "storefront", "--back", "--yes"]);
+    assert!(back.stdout.contains(&old.fingerprint), "{back:?}");
+    for (entry, expected) in [("private.pem", &*encrypted), ("passphrase", "correct horse")] {
+        assert_eq!(value(&world, "encrypted", entry).await, expected, "{entry}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_secret_takes_over_by_its_reference() {
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;

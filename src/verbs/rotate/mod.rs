@@ -11,7 +11,7 @@ use std::io::{self, BufRead, IsTerminal, Write as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::Patch;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::conditions::{ConditionType, find};
 use waflows_core::api::crd::{
@@ -51,13 +51,23 @@ impl Target {
     }
 
     async fn write(&self, plan: &Plan) -> Result<(), RotateError> {
+        // If one Secret cannot be written, none is.
+        for dry_run in [true, false] {
+            self.write_all(plan, dry_run).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_all(&self, plan: &Plan, dry_run: bool) -> Result<(), RotateError> {
         for write in &plan.writes {
             match write {
+                Write::Resource { .. } if dry_run => {}
                 Write::Resource { patch } => self.patch(patch).await?,
                 Write::Secret { name, patch } => {
                     let api: Api<Secret> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
                     let patch: Value = serde_json::from_str(patch).map_err(VerbError::from)?;
-                    let written = api.patch_metadata(name, &patch_params(), &Patch::Merge(&patch)).await;
+                    let parameters = PatchParams { dry_run, ..patch_params() };
+                    let written = api.patch_metadata(name, &parameters, &Patch::Merge(&patch)).await;
                     written.map_err(|error| RotateError::Secret {
                         name: format!("{}/{name}", self.key.namespace),
                         said: match &error {

@@ -1,5 +1,7 @@
 //! What `rotate` would write: a plan, before anything is written.
 
+use std::collections::BTreeMap;
+
 use base64ct::{Base64, Encoding};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -65,10 +67,29 @@ struct Given {
     bytes: Zeroizing<Vec<u8>>,
 }
 
-/// The fingerprints of the keys in an entry and in the entry beside it. None for what is no key.
-struct KeyPlace {
+/// Secrets by name.
+type Secrets = BTreeMap<String, SecretNow>;
+
+/// A Secret as it was read.
+struct SecretNow {
+    name: String,
+    version: Option<String>,
+    entries: BTreeMap<String, Zeroizing<Vec<u8>>>,
+}
+
+/// The fingerprints of the keys in an entry and in the entry beside it. None for what cannot be opened.
+struct Keys {
     now: Option<String>,
     previous: Option<String>,
+    previous_needs: Option<Needs>,
+}
+
+/// What opens a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Passphrase,
+    PreviousPassphrase,
 }
 
 /// The resource whose key is replaced.
@@ -132,81 +153,85 @@ impl Subject<'_> {
             )));
         };
         require(is_private(given.kind), || format!("{source}: this is no private key, which the resource refers to"))?;
-        let place = self.key_place(reference).await?;
-        plan.is_in_place = place.now.as_ref() == Some(&plan.new);
-        let keeps_previous = plan.is_in_place || self.keeps_previous(&place)?;
-        let mut entries = vec![(reference, given.bytes)];
-        match (&spec.passphrase_secret_ref, passphrase) {
-            (Some(reference), Some(passphrase)) => entries.push((reference, passphrase)),
-            (None, Some(_)) => {
-                return Err(RotateError::NotByRotate(format!(
-                    "{}: set passphraseSecretRef first: the resource has no place for a passphrase",
-                    self.key
-                )));
-            }
-            (_, None) => {}
+        let of_passphrase = spec.passphrase_secret_ref.as_ref();
+        if passphrase.is_some() && of_passphrase.is_none() {
+            return Err(RotateError::NotByRotate(format!(
+                "{}: set passphraseSecretRef first: the resource has no place for a passphrase",
+                self.key
+            )));
         }
-        let way_back = entries.iter().map(|(reference, _)| (*reference).clone()).collect();
+        let secrets = self.read(std::iter::once(reference).chain(of_passphrase)).await?;
+        let keys = self.keys(&secrets, reference, of_passphrase)?;
+        plan.is_in_place = keys.now.as_ref() == Some(&plan.new);
+        let keeps_previous = plan.is_in_place || self.keeps_previous(&keys)?;
+        // The previous passphrase stays with the previous key.
+        let keeps_passphrase = keeps_previous && keys.previous_needs == Some(Needs::PreviousPassphrase);
+        let mut way_back = vec![reference.clone()];
+        way_back.extend(of_passphrase.filter(|_| passphrase.is_some() || keeps_passphrase).cloned());
         self.note(&mut plan, &WayBack::Entries(way_back));
-        for (reference, new) in entries {
-            let secret = self.secret(&reference.name).await?;
-            let old = self.value(&secret, &reference.key)?;
+        let passphrase = of_passphrase.zip(passphrase).map(|(reference, new)| (reference, new, keeps_passphrase));
+        for (reference, new, keeps) in std::iter::once((reference, given.bytes, keeps_previous)).chain(passphrase) {
             let previous = previous(reference).key;
-            let what = match keeps_previous {
-                true => format!("; the entry {previous} stays as it is"),
-                false => format!("; its old value goes to the entry {previous}"),
-            };
-            plan.changes.push(reference.place(&self.key.namespace) + &what);
+            let what = if keeps { "stays as it is" } else { "gets the old value" };
+            plan.changes.push(format!("{}; the entry {previous} {what}", reference.place(&self.key.namespace)));
+            let secret = &secrets[&reference.name];
             let mut values = vec![(reference.key.as_str(), &new)];
-            if !keeps_previous {
-                values.push((&previous, &old));
+            let old = self.value(secret, &reference.key)?;
+            if !keeps {
+                values.push((&previous, old));
             }
-            plan.push_secret(&secret, &values);
+            plan.push_secret(secret, &values);
         }
         Ok(plan)
     }
 
     /// The keys in an entry and in the entry beside it.
-    async fn key_place(&self, reference: &SecretKeyRef) -> Result<KeyPlace, RotateError> {
-        let secret = self.secret(&reference.name).await?;
-        if reference.key == "tls.key" && secret.data.as_ref().is_some_and(|data| data.contains_key("tls.crt")) {
+    fn keys(
+        &self,
+        secrets: &Secrets,
+        reference: &SecretKeyRef,
+        of_passphrase: Option<&SecretKeyRef>,
+    ) -> Result<Keys, RotateError> {
+        let secret = &secrets[&reference.name];
+        if reference.key == "tls.key" && secret.entries.contains_key("tls.crt") {
             return Err(RotateError::NotByRotate(format!(
                 "{}: Secret {} has a certificate (tls.crt) for its key: make a second Secret with both, and give --to SECRET/KEY",
                 self.key,
                 self.place(&reference.name)
             )));
         }
-        let mut passphrases = vec![None];
-        if let Some(of_passphrase) = &self.resource.spec.passphrase_secret_ref {
-            let secret = self.secret(&of_passphrase.name).await?;
-            let entries = [&of_passphrase.key, &previous(of_passphrase).key];
-            passphrases.extend(entries.map(|entry| self.value(&secret, entry).ok()));
-        }
-        let key = |entry: &str| {
-            let bytes = self.value(&secret, entry).ok()?;
-            let open = |passphrase: &Option<Zeroizing<Vec<u8>>>| {
-                Inspection::of(&bytes, passphrase.as_ref().map(|it| it.as_slice())).key.ok()
-            };
-            passphrases.iter().find_map(open).map(|key| key.fingerprint().to_string())
+        let passphrase = |reference: &SecretKeyRef| secrets.get(&reference.name)?.entries.get(&reference.key);
+        let needs = [
+            (Needs::Nothing, None),
+            (Needs::Passphrase, of_passphrase.and_then(passphrase)),
+            (Needs::PreviousPassphrase, of_passphrase.and_then(|reference| passphrase(&previous(reference)))),
+        ];
+        let open = |entry: &str| {
+            let bytes = secret.entries.get(entry)?;
+            needs.iter().find_map(|(needs, passphrase)| {
+                let key = Inspection::of(bytes, passphrase.map(|it| it.as_slice())).key.ok()?;
+                Some((key.fingerprint().to_string(), *needs))
+            })
         };
-        Ok(KeyPlace { now: key(&reference.key), previous: key(&previous(reference).key) })
+        let (previous, previous_needs) = open(&previous(reference).key).unzip();
+        Ok(Keys { now: open(&reference.key).map(|(key, _)| key), previous, previous_needs })
     }
 
     /// Whether the entry with the previous key stays as it is, because numbers hold that key: the key in the entry was replaced
     /// before any number had it.
-    fn keeps_previous(&self, place: &KeyPlace) -> Result<bool, RotateError> {
+    fn keeps_previous(&self, keys: &Keys) -> Result<bool, RotateError> {
         let numbers = self.resource.status.iter().flat_map(|status| &status.phone_numbers);
-        let held: Vec<_> =
-            numbers.filter_map(|it| it.key_fingerprint.as_ref().or(it.uploaded_fingerprint.as_ref())).collect();
+        // After an upload whose effect nobody has seen, a number may hold either.
+        let held: Vec<_> = numbers.flat_map(|it| [&it.key_fingerprint, &it.uploaded_fingerprint]).flatten().collect();
         let is_held = |key: &Option<String>| key.as_ref().is_some_and(|key| held.contains(&key));
-        if is_held(&place.previous) && is_held(&place.now) && place.previous != place.now {
+        if is_held(&keys.previous) && is_held(&keys.now) && keys.previous != keys.now {
             return Err(RotateError::NotByRotate(format!(
-                "{}: some numbers hold the key in the Secret, others the previous one, and there is no place for a third: end \
-                 this rotation first (waflows-operator status {})",
+                "{}: some numbers may hold the key in the Secret, others the previous one, and there is no place for a third. \
+                 See which numbers have the previous key (waflows-operator status {} --all-numbers), or use --to SECRET/KEY",
                 self.key, self.key.name
             )));
         }
-        Ok(is_held(&place.previous))
+        Ok(is_held(&keys.previous))
     }
 
     /// `--to`: the resource refers to another Secret.
@@ -269,45 +294,66 @@ impl Subject<'_> {
 
     /// Each entry gets its previous value, and the value that it has becomes the previous one.
     async fn swap(&self, entries: &[SecretKeyRef]) -> Result<Plan, RotateError> {
-        let mut values = Vec::new();
-        for reference in entries {
-            let secret = self.secret(&reference.name).await?;
-            let previous = previous(reference);
-            let [now, old] = [&reference.key, &previous.key].map(|entry| self.value(&secret, entry));
-            values.push((reference, secret, now?, previous, old?));
-        }
-        let Some((_, _, _, previous, old)) = values.first() else {
+        let Some(of_key) = entries.first() else {
             return Err(RotateError::NoWayBack(self.key.to_string()));
         };
-        let passphrase = match (values.get(1), &self.resource.spec.passphrase_secret_ref) {
-            (Some((_, _, _, _, old)), _) => Some(old.clone()),
+        let of_passphrase = self.resource.spec.passphrase_secret_ref.as_ref();
+        let secrets = self.read(entries.iter().chain(of_passphrase)).await?;
+        let value = |reference: &SecretKeyRef| self.value(&secrets[&reference.name], &reference.key);
+        let passphrase = match (entries.get(1), of_passphrase) {
+            (Some(reference), _) => Some(value(&previous(reference))?),
             // Only the key was replaced.
-            (None, Some(reference)) => Some(self.entry(reference).await?),
+            (None, Some(reference)) => Some(value(reference)?),
             (None, None) => None,
         };
-        let place = previous.place(&self.key.namespace);
-        let given = given(old.clone(), passphrase.as_ref().map(|bytes| bytes.as_slice()), &place)?;
+        let place = previous(of_key).place(&self.key.namespace);
+        let old = value(&previous(of_key))?.clone();
+        let given = given(old, passphrase.map(|bytes| bytes.as_slice()), &place)?;
         let mut plan = self.begin(&given.key, place);
-        for (reference, secret, now, previous, old) in &values {
+        for reference in entries {
+            let previous = previous(reference);
             plan.changes.push(format!(
                 "{}, which changes places with {}",
                 reference.place(&self.key.namespace),
                 previous.key
             ));
-            plan.push_secret(secret, &[(&reference.key, old), (&previous.key, now)]);
+            let (now, old) = (value(reference)?, value(&previous)?);
+            plan.push_secret(&secrets[&reference.name], &[(&reference.key, old), (&previous.key, now)]);
         }
         Ok(plan)
     }
 
-    /// Notes the way back, before anything else is written.
+    /// Notes the way back, before anything else is written, and only if the resource is still as it was. Where the new key is in
+    /// place already, the way back was noted with it.
     fn note(&self, plan: &mut Plan, way: &WayBack) {
+        if plan.is_in_place {
+            return;
+        }
         let note = serde_json::to_string(way).unwrap_or_default();
-        plan.writes.push(Write::Resource { patch: json!({"metadata": {"annotations": {BACK_ANNOTATION: note}}}) });
+        let version = &self.resource.metadata.resource_version;
+        let metadata = json!({"resourceVersion": version, "annotations": {BACK_ANNOTATION: note}});
+        plan.writes.push(Write::Resource { patch: json!({"metadata": metadata}) });
     }
 
     /// The value of an entry.
     async fn entry(&self, reference: &SecretKeyRef) -> Result<Zeroizing<Vec<u8>>, RotateError> {
-        self.value(&self.secret(&reference.name).await?, &reference.key)
+        let secrets = self.read(std::iter::once(reference)).await?;
+        self.value(&secrets[&reference.name], &reference.key).cloned()
+    }
+
+    /// Reads each Secret once, so that everything that is decided is decided from one version.
+    async fn read<'r>(&self, references: impl Iterator<Item = &'r SecretKeyRef>) -> Result<Secrets, RotateError> {
+        let mut secrets = Secrets::new();
+        for SecretKeyRef { name, .. } in references {
+            if !secrets.contains_key(name) {
+                let secret = self.secret(name).await?;
+                let entries = secret.data.unwrap_or_default().into_iter();
+                let entries = entries.map(|(entry, value)| (entry, Zeroizing::new(value.0))).collect();
+                let version = secret.metadata.resource_version;
+                secrets.insert(name.clone(), SecretNow { name: name.clone(), version, entries });
+            }
+        }
+        Ok(secrets)
     }
 
     async fn secret(&self, name: &str) -> Result<Secret, RotateError> {
@@ -319,10 +365,9 @@ impl Subject<'_> {
         }
     }
 
-    fn value(&self, secret: &Secret, entry: &str) -> Result<Zeroizing<Vec<u8>>, RotateError> {
-        let value = secret.data.as_ref().and_then(|data| data.get(entry));
-        value.map(|value| Zeroizing::new(value.0.clone())).ok_or_else(|| RotateError::Secret {
-            name: self.place(secret.metadata.name.as_deref().unwrap_or_default()),
+    fn value<'s>(&self, secret: &'s SecretNow, entry: &str) -> Result<&'s Zeroizing<Vec<u8>>, RotateError> {
+        secret.entries.get(entry).ok_or_else(|| RotateError::Secret {
+            name: self.place(&secret.name),
             said: format!("has no entry {entry}: correct the name"),
         })
     }
@@ -347,8 +392,8 @@ impl Subject<'_> {
 
 impl Plan {
     /// Adds entries to a Secret, if nobody else changes it meanwhile. Entries of the same Secret are written at once.
-    fn push_secret(&mut self, secret: &Secret, entries: &[(&str, &Zeroizing<Vec<u8>>)]) {
-        let name = secret.metadata.name.as_deref().unwrap_or_default();
+    fn push_secret(&mut self, secret: &SecretNow, entries: &[(&str, &Zeroizing<Vec<u8>>)]) {
+        let name = &secret.name;
         let mut data = serde_json::Map::new();
         let same =
             self.writes.iter().position(|write| matches!(write, Write::Secret { name: other, .. } if other == name));
@@ -359,7 +404,7 @@ impl Plan {
         for (entry, value) in entries {
             data.insert((*entry).to_owned(), Base64::encode_string(value).into());
         }
-        let metadata = json!({"resourceVersion": secret.metadata.resource_version});
+        let metadata = json!({"resourceVersion": secret.version});
         let patch = Zeroizing::new(json!({"metadata": metadata, "data": data}).to_string());
         self.writes.push(Write::Secret { name: name.to_owned(), patch });
     }
