@@ -57,7 +57,7 @@ fn a_namespace_has_the_numbers_that_it_was_given() {
 
     let accounts = |ids: [&str; 1]| {
         let accounts = json!({"businessAccounts": ids.map(|id| json!({"id": id}))});
-        ask_with(&["create", "--dry-run=server"], "shop", accounts)
+        ask_with(&["apply", "--dry-run=server"], "shop", accounts)
     };
     let refused = accounts(["777"]);
     let why = "spec.businessAccounts: the ConfigMap flows-phone-numbers of this namespace does not list 777";
