@@ -89,8 +89,9 @@ fn without_comments(code: &str) -> String {
 fn imports(code: &str) -> Vec<Vec<String>> {
     let declarations = code.split(';').filter_map(|statement| {
         let (before, tree) = statement.rsplit_once("use ")?;
-        let is_start = before.is_empty() || before.ends_with(['\n', ' ', ')']);
-        is_start.then_some(tree)
+        // Not a word in a text.
+        let line = before.rsplit('\n').next().unwrap_or_default().trim();
+        (line.is_empty() || line.starts_with("pub")).then_some(tree)
     });
     declarations.flat_map(|tree| expand(&tree.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
 }

@@ -78,7 +78,7 @@ pub(super) async fn follow(
     let what = match goal {
         Goal::Key { .. } => "Not over within {} s. The rotation goes on without you",
         Goal::Proceeded(_) | Goal::Aborted(_) => {
-            "The operator has not handled the request within {} s. It will, as soon as it can use the key and the token"
+            "The operator has not handled the request within {} s. It will, as soon as key and token are usable"
         }
     };
     let what = what.replace("{}", &patience.as_secs().to_string());

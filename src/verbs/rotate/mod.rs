@@ -5,6 +5,7 @@
 mod error;
 mod follow;
 mod plan;
+mod subject;
 
 use std::io::{self, BufRead, IsTerminal, Write as _};
 
@@ -21,7 +22,8 @@ use waflows_core::api::members;
 
 pub use error::RotateError;
 use follow::{Goal, follow};
-use plan::{Plan, Subject, Write};
+use plan::{Plan, Write};
+use subject::Subject;
 
 use super::change::patch_params;
 use super::error::{Doing, VerbError};

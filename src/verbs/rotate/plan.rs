@@ -1,31 +1,19 @@
 //! What `rotate` would write: a plan, before anything is written.
 
-use std::collections::BTreeMap;
-
 use base64ct::{Base64, Encoding};
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use waflows_core::api::crd::{FlowsEncryptionKey, SecretKeyRef};
-use waflows_core::store::object_key::ObjectKey;
+use waflows_core::api::crd::SecretKeyRef;
 use waflows_key::{Inspection, KeyKind, PublicKey};
 use zeroize::Zeroizing;
 
 use super::error::RotateError;
-use crate::apiserver::describe;
+use super::subject::{Needs, SecretNow, Subject, previous};
 use crate::cli::RotateArgs;
 use crate::input_file;
 
 /// The annotation in which `rotate` notes the way back.
 pub(super) const BACK_ANNOTATION: &str = "waflows.dev/rotate-back";
-/// What is put behind the name of an entry, for the value that it had before.
-const PREVIOUS: &str = ".previous";
-/// The annotation of cert-manager on the Secret of a `Certificate`. By default the Secret has no owner.
-const CERT_MANAGER: &str = "cert-manager.io/certificate-name";
-const CONTROLLERS: &str = "is written by a controller, which would write over the new key: make a second Secret, and give \
-                           --to SECRET/KEY";
-
 /// The way back: which entry has the old key. No secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,38 +55,6 @@ struct Given {
     bytes: Zeroizing<Vec<u8>>,
 }
 
-/// Secrets by name.
-type Secrets = BTreeMap<String, SecretNow>;
-
-/// A Secret as it was read.
-struct SecretNow {
-    name: String,
-    version: Option<String>,
-    entries: BTreeMap<String, Zeroizing<Vec<u8>>>,
-}
-
-/// The fingerprints of the keys in an entry and in the entry beside it. None for what cannot be opened.
-struct Keys {
-    now: Option<String>,
-    previous: Option<String>,
-    previous_needs: Option<Needs>,
-}
-
-/// What opens a key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
-    Nothing,
-    Passphrase,
-    PreviousPassphrase,
-}
-
-/// The resource whose key is replaced.
-pub(super) struct Subject<'a> {
-    pub(super) client: &'a Client,
-    pub(super) key: &'a ObjectKey,
-    pub(super) resource: &'a FlowsEncryptionKey,
-}
-
 impl Subject<'_> {
     /// The plan for these flags.
     pub(super) async fn plan(&self, args: &RotateArgs) -> Result<Plan, RotateError> {
@@ -107,14 +63,6 @@ impl Subject<'_> {
             (None, Some(to)) => self.to_reference(to).await,
             (None, None) => self.back().await,
         }
-    }
-
-    fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), &self.key.namespace)
-    }
-
-    fn place(&self, name: &str) -> String {
-        format!("{}/{name}", self.key.namespace)
     }
 
     fn begin(&self, new: &PublicKey, source: String) -> Plan {
@@ -133,18 +81,8 @@ impl Subject<'_> {
         let passphrase = args.passphrase_file.as_deref().map(input_file::read).transpose()?;
         let source = format!("file {}", file.display());
         let given = given(input_file::read(file)?, passphrase.as_ref().map(|bytes| &***bytes), &source)?;
-        let mut plan = self.begin(&given.key, source.clone());
         if let Some(before) = &spec.public_key {
-            require(matches!(given.kind, Some(KeyKind::PublicKey | KeyKind::Pkcs1PublicKey)), || {
-                format!(
-                    "{source}: the resource has the field publicKey, so give a public key: never put a private key into a resource"
-                )
-            })?;
-            plan.is_in_place = PublicKey::from_public_key(before).is_ok_and(|before| before == given.key);
-            self.note(&mut plan, &WayBack::PublicKey(before.clone()));
-            plan.writes.push(Write::Resource { patch: json!({"spec": {"publicKey": given.key.pem()}}) });
-            plan.changes.push("spec.publicKey of the resource".to_owned());
-            return Ok(plan);
+            return self.public_key(before, &given, source);
         }
         let Some(reference) = &spec.private_key_secret_ref else {
             return Err(RotateError::NotByRotate(format!(
@@ -153,7 +91,34 @@ impl Subject<'_> {
             )));
         };
         require(is_private(given.kind), || format!("{source}: this is no private key, which the resource refers to"))?;
-        let of_passphrase = spec.passphrase_secret_ref.as_ref();
+        self.entries(reference, given, passphrase, source).await
+    }
+
+    /// The field `publicKey` gets another key.
+    fn public_key(&self, before: &str, given: &Given, source: String) -> Result<Plan, RotateError> {
+        require(matches!(given.kind, Some(KeyKind::PublicKey | KeyKind::Pkcs1PublicKey)), || {
+            format!(
+                "{source}: the resource has the field publicKey, so give a public key: never put a private key into a resource"
+            )
+        })?;
+        let mut plan = self.begin(&given.key, source);
+        plan.is_in_place = PublicKey::from_public_key(before).is_ok_and(|before| before == given.key);
+        self.note(&mut plan, &WayBack::PublicKey(before.to_owned()));
+        plan.writes.push(Write::Resource { patch: json!({"spec": {"publicKey": given.key.pem()}}) });
+        plan.changes.push("spec.publicKey of the resource".to_owned());
+        Ok(plan)
+    }
+
+    /// The entry that the resource refers to gets another key, and its passphrase another passphrase.
+    async fn entries(
+        &self,
+        reference: &SecretKeyRef,
+        given: Given,
+        passphrase: Option<Zeroizing<Vec<u8>>>,
+        source: String,
+    ) -> Result<Plan, RotateError> {
+        let mut plan = self.begin(&given.key, source);
+        let of_passphrase = self.resource.spec.passphrase_secret_ref.as_ref();
         if passphrase.is_some() && of_passphrase.is_none() {
             return Err(RotateError::NotByRotate(format!(
                 "{}: set passphraseSecretRef first: the resource has no place for a passphrase",
@@ -183,55 +148,6 @@ impl Subject<'_> {
             plan.push_secret(secret, &values);
         }
         Ok(plan)
-    }
-
-    /// The keys in an entry and in the entry beside it.
-    fn keys(
-        &self,
-        secrets: &Secrets,
-        reference: &SecretKeyRef,
-        of_passphrase: Option<&SecretKeyRef>,
-    ) -> Result<Keys, RotateError> {
-        let secret = &secrets[&reference.name];
-        if reference.key == "tls.key" && secret.entries.contains_key("tls.crt") {
-            return Err(RotateError::NotByRotate(format!(
-                "{}: Secret {} has a certificate (tls.crt) for its key: make a second Secret with both, and give --to SECRET/KEY",
-                self.key,
-                self.place(&reference.name)
-            )));
-        }
-        let passphrase = |reference: &SecretKeyRef| secrets.get(&reference.name)?.entries.get(&reference.key);
-        let needs = [
-            (Needs::Nothing, None),
-            (Needs::Passphrase, of_passphrase.and_then(passphrase)),
-            (Needs::PreviousPassphrase, of_passphrase.and_then(|reference| passphrase(&previous(reference)))),
-        ];
-        let open = |entry: &str| {
-            let bytes = secret.entries.get(entry)?;
-            needs.iter().find_map(|(needs, passphrase)| {
-                let key = Inspection::of(bytes, passphrase.map(|it| it.as_slice())).key.ok()?;
-                Some((key.fingerprint().to_string(), *needs))
-            })
-        };
-        let (previous, previous_needs) = open(&previous(reference).key).unzip();
-        Ok(Keys { now: open(&reference.key).map(|(key, _)| key), previous, previous_needs })
-    }
-
-    /// Whether the entry with the previous key stays as it is, because numbers hold that key: the key in the entry was replaced
-    /// before any number had it.
-    fn keeps_previous(&self, keys: &Keys) -> Result<bool, RotateError> {
-        let numbers = self.resource.status.iter().flat_map(|status| &status.phone_numbers);
-        // After an upload whose effect nobody has seen, a number may hold either.
-        let held: Vec<_> = numbers.flat_map(|it| [&it.key_fingerprint, &it.uploaded_fingerprint]).flatten().collect();
-        let is_held = |key: &Option<String>| key.as_ref().is_some_and(|key| held.contains(&key));
-        if is_held(&keys.previous) && is_held(&keys.now) && keys.previous != keys.now {
-            return Err(RotateError::NotByRotate(format!(
-                "{}: some numbers may hold the key in the Secret, others the previous one, and there is no place for a third. \
-                 See which numbers have the previous key (waflows-operator status {} --all-numbers), or use --to SECRET/KEY",
-                self.key, self.key.name
-            )));
-        }
-        Ok(is_held(&keys.previous))
     }
 
     /// `--to`: the resource refers to another Secret.
@@ -334,60 +250,6 @@ impl Subject<'_> {
         let metadata = json!({"resourceVersion": version, "annotations": {BACK_ANNOTATION: note}});
         plan.writes.push(Write::Resource { patch: json!({"metadata": metadata}) });
     }
-
-    /// The value of an entry.
-    async fn entry(&self, reference: &SecretKeyRef) -> Result<Zeroizing<Vec<u8>>, RotateError> {
-        let secrets = self.read(std::iter::once(reference)).await?;
-        self.value(&secrets[&reference.name], &reference.key).cloned()
-    }
-
-    /// Reads each Secret once, so that everything that is decided is decided from one version.
-    async fn read<'r>(&self, references: impl Iterator<Item = &'r SecretKeyRef>) -> Result<Secrets, RotateError> {
-        let mut secrets = Secrets::new();
-        for SecretKeyRef { name, .. } in references {
-            if !secrets.contains_key(name) {
-                let secret = self.secret(name).await?;
-                let entries = secret.data.unwrap_or_default().into_iter();
-                let entries = entries.map(|(entry, value)| (entry, Zeroizing::new(value.0))).collect();
-                let version = secret.metadata.resource_version;
-                secrets.insert(name.clone(), SecretNow { name: name.clone(), version, entries });
-            }
-        }
-        Ok(secrets)
-    }
-
-    async fn secret(&self, name: &str) -> Result<Secret, RotateError> {
-        let failed = |said: String| RotateError::Secret { name: self.place(name), said };
-        match self.secrets().get_opt(name).await {
-            Ok(Some(secret)) => Ok(secret),
-            Ok(None) => Err(failed("does not exist: create it, or correct the name".to_owned())),
-            Err(error) => Err(failed(describe(&error))),
-        }
-    }
-
-    fn value<'s>(&self, secret: &'s SecretNow, entry: &str) -> Result<&'s Zeroizing<Vec<u8>>, RotateError> {
-        secret.entries.get(entry).ok_or_else(|| RotateError::Secret {
-            name: self.place(&secret.name),
-            said: format!("has no entry {entry}: correct the name"),
-        })
-    }
-
-    /// Refuses to write a Secret that others write, or that nobody can change.
-    pub(super) async fn require_writable(&self, name: &str) -> Result<(), RotateError> {
-        let place = self.place(name);
-        let failed = |said: &str| RotateError::Secret { name: place.clone(), said: said.to_owned() };
-        let secret = self.secret(name).await?;
-        let metadata = &secret.metadata;
-        let has_owner = metadata.owner_references.as_ref().is_some_and(|owners| !owners.is_empty());
-        let is_certificate = metadata.annotations.as_ref().is_some_and(|notes| notes.contains_key(CERT_MANAGER));
-        if has_owner || is_certificate {
-            return Err(failed(CONTROLLERS));
-        }
-        if secret.immutable == Some(true) {
-            return Err(failed("is immutable: make a second Secret, and give --to SECRET/KEY"));
-        }
-        Ok(())
-    }
 }
 
 impl Plan {
@@ -408,11 +270,6 @@ impl Plan {
         let patch = Zeroizing::new(json!({"metadata": metadata, "data": data}).to_string());
         self.writes.push(Write::Secret { name: name.to_owned(), patch });
     }
-}
-
-/// The entry for the value that an entry had before.
-fn previous(reference: &SecretKeyRef) -> SecretKeyRef {
-    SecretKeyRef { key: format!("{}{PREVIOUS}", reference.key), ..reference.clone() }
 }
 
 fn given(bytes: Zeroizing<Vec<u8>>, passphrase: Option<&[u8]>, place: &str) -> Result<Given, RotateError> {

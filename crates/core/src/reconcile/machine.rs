@@ -88,13 +88,12 @@ impl Reconcile {
     /// A reconcile that does this work, before anything was read.
     pub fn new(resource: Arc<FlowsEncryptionKey>, work: Work, settings: Settings, now: Timestamp) -> Self {
         let Settings { interval, waits, owes_status } = settings;
-        let stored = Arc::clone(&resource);
-        let mut observation = Observation::new(resource, work, interval, waits, now);
+        let mut observation = Observation::new(Arc::clone(&resource), work, interval, waits, now);
         observation.course = course(&observation);
         Self {
             phase: if observation.work.inputs { Phase::Secrets } else { Phase::Reading(Reads::default()) },
             observation: Arc::new(observation),
-            stored,
+            stored: resource,
             owes_status,
             awaits_result: false,
             is_revoked: false,
@@ -189,8 +188,8 @@ impl Reconcile {
     /// The status as it would be if the reconcile ended now, for a checkpoint. Where it is stored,
     /// [`Event::CheckpointStored`] tells so.
     pub fn status_so_far(&mut self, store: &mut Store, now: Timestamp) -> FlowsEncryptionKeyStatus {
+        // A number that was read belongs to the resource before its status says so.
         if let Phase::Reading(_) = self.phase {
-            // A number that was read belongs to the resource before its status says so.
             self.settle(|observation| claim_numbers(store, observation), now);
         }
         self.underway(now)
@@ -278,14 +277,13 @@ impl Reconcile {
                 return self.outcomes.last();
             }
             (Event::CheckpointStored(resource), _) => self.stored = resource,
-            (Event::StatusStored(resource), Phase::Announcing) => {
+            (Event::StatusStored(resource), phase @ (Phase::Announcing | Phase::Concluding(_))) => {
+                let next = match phase {
+                    Phase::Concluding(summary) => Phase::Publishing(Arc::clone(summary)),
+                    _ => Phase::Uploading(Uploads::of(&self.plan)),
+                };
                 self.stored = resource;
-                self.enter(Phase::Uploading(Uploads::of(&self.plan)));
-            }
-            (Event::StatusStored(resource), Phase::Concluding(summary)) => {
-                let summary = Arc::clone(summary);
-                self.stored = resource;
-                self.enter(Phase::Publishing(summary));
+                self.enter(next);
             }
             (Event::StatusDropped, Phase::Announcing | Phase::Concluding(_)) => self.end(End::Dropped),
             (Event::Published, Phase::Publishing(summary)) => {
@@ -349,11 +347,9 @@ impl Reconcile {
     fn ask(&mut self, inputs: Inputs, now: Timestamp) {
         let observation = Arc::make_mut(&mut self.observation);
         (observation.inputs, observation.now) = (Some(inputs), now);
-        let waiting = observation.unlisted();
-        if waiting.is_empty() {
-            self.read();
-        } else {
-            self.enter(Phase::Listing(Reads::of(waiting)));
+        match observation.unlisted() {
+            waiting if waiting.is_empty() => self.read(),
+            waiting => self.enter(Phase::Listing(Reads::of(waiting))),
         }
     }
 
@@ -364,7 +360,7 @@ impl Reconcile {
 
     fn decide(&mut self, plan: Plan) {
         let owes_status = self.owes_status && !plan.uploads.is_empty();
-        let must_store = needs_status_before_upload(&self.observation, &plan) || owes_status;
+        let must_store = owes_status || needs_status_before_upload(&self.observation, &plan);
         let phase = if must_store { Phase::Announcing } else { Phase::Uploading(Uploads::of(&plan)) };
         self.plan = Arc::new(plan);
         self.enter(phase);
