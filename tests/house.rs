@@ -89,9 +89,10 @@ fn without_comments(code: &str) -> String {
 fn imports(code: &str) -> Vec<Vec<String>> {
     let declarations = code.split(';').filter_map(|statement| {
         let (before, tree) = statement.rsplit_once("use ")?;
-        // Not a word in a text.
+        // Not the end of a longer word, and no word in a text.
+        let is_word = before.is_empty() || before.ends_with(['\n', ' ', ')']);
         let line = before.rsplit('\n').next().unwrap_or_default().trim();
-        (line.is_empty() || line.starts_with("pub")).then_some(tree)
+        (is_word && (line.is_empty() || line.starts_with("pub"))).then_some(tree)
     });
     declarations.flat_map(|tree| expand(&tree.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
 }

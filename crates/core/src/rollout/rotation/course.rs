@@ -3,7 +3,7 @@
 use waflows_key::PublicKey;
 
 use super::decision::Decision;
-use super::facts::Held;
+use super::held::Held;
 use crate::api::crd::{PhoneNumberStatus, RotationStatus};
 use crate::number::Criteria;
 use crate::upload::UploadReason;

@@ -3,6 +3,7 @@
 mod course;
 pub mod decision;
 mod facts;
+mod held;
 mod outlook;
 mod phases;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::course::Direction;
-use super::facts::{Facts, Held};
+use super::facts::Facts;
+use super::held::Held;
 use super::phases::{advanced, direction, is_overdue};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, RotationStatus};

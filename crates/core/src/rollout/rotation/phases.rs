@@ -8,7 +8,8 @@ use waflows_key::PublicKey;
 
 use super::course::{Course, Direction};
 use super::decision::Decision;
-use super::facts::{Facts, Held};
+use super::facts::Facts;
+use super::held::Held;
 use crate::api::crd::{
     FlowsEncryptionKeySpec, Gate, OnFailure, PhoneNumberStatus, Rotation, RotationPhase as Phase, RotationStatus,
     RotationStop,
