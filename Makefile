@@ -56,6 +56,7 @@ test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO_DENY) --locked check bans licenses sources
+	cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml > /dev/null # its lock file is up to date
 	tests/chart/lint
 	cargo test --workspace --locked
 
