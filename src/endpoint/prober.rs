@@ -14,9 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use waflows_core::api::crd::{
-    Endpoint, FlowsEncryptionKey, ObservedSecret, RotationPhase, RotationStatus, SecretKeyRef,
-};
+use waflows_core::api::crd::{Endpoint, FlowsEncryptionKey, ObservedSecret, RotationStatus, SecretKeyRef};
 use waflows_core::proof::{EndpointProof, ProbeKeys};
 use waflows_core::queue::Urgency;
 use waflows_core::rollout::rotation::Outlook;
@@ -101,9 +99,7 @@ impl Asked {
             sync_request: sync_request(resource),
             key: resource.status.as_ref().and_then(|status| status.public_key_fingerprint.clone()),
             rotation: rotation.map(|rotation| [rotation.from.clone(), rotation.to.clone()]),
-            overlap_end: rotation
-                .filter(|rotation| rotation.phase == RotationPhase::Overlap)
-                .and_then(|it| it.until.clone()),
+            overlap_end: rotation.and_then(RotationStatus::overlap_end).cloned(),
             secrets: resource.status.as_ref().map(|status| status.observed_secrets.clone()).unwrap_or_default(),
             endpoint_secrets,
         }

@@ -1,6 +1,7 @@
 //! A resource as the verbs show it.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -45,7 +46,7 @@ pub(crate) struct Resource {
     /// How far the replacement of a key is, without the keys themselves.
     pub(crate) rotation: Option<RotationStatus>,
     pub(crate) endpoint: String,
-    /// The condition `KeyLoaded`, if it is False: reason and message.
+    /// Why the key cannot be used: see [`key_fault`].
     pub(crate) key_fault: Option<String>,
     /// The condition `Available`, or else `EndpointReady`, if it is False: reason and message.
     pub(crate) endpoint_fault: Option<String>,
@@ -152,26 +153,17 @@ impl Resource {
             self.reason.clone_from(&ready.reason);
             self.message.clone_from(&ready.message);
         }
-        let fault = |kind| {
-            let condition = find(&status.conditions, kind).filter(|condition| condition.status == "False")?;
-            Some(format!("{}: {}", condition.reason, condition.message))
-        };
-        // Some faults pass by themselves: a passphrase that is written a moment after its key.
-        let stays = |said: &String| {
-            let reason = said.split(':').next().and_then(Reason::parse);
-            reason.is_some_and(|reason| reason.ready_effect() == ReadyEffect::Stalled)
-        };
-        self.key_fault = fault(ConditionType::KeyLoaded).filter(stays);
+        self.key_fault = key_fault(&status.conditions);
         // Clients fail also if a number has no valid key. That is told of the number, and usually heals by itself.
-        let is_of_endpoint =
-            |said: &String| ["Endpoint", "Secret", "CredentialMalformed"].iter().any(|reason| said.starts_with(reason));
-        let unavailable = fault(ConditionType::Available).filter(is_of_endpoint);
+        let is_of_endpoint = |condition: &&Condition| {
+            ["Endpoint", "Secret", "CredentialMalformed"].iter().any(|reason| condition.reason.starts_with(reason))
+        };
+        let unavailable = failed(&status.conditions, ConditionType::Available).filter(is_of_endpoint);
         self.is_unavailable = unavailable.is_some();
-        self.endpoint_fault = fault(ConditionType::EndpointReady).or(unavailable);
+        self.endpoint_fault = failed(&status.conditions, ConditionType::EndpointReady).or(unavailable).map(said);
         let token = find(&status.conditions, ConditionType::TokenAccepted);
         let warns = [Reason::TokenExpiring, Reason::ScopeMissing].map(Reason::as_str);
-        self.token_warning =
-            token.filter(|token| warns.contains(&&*token.reason)).map(|it| format!("{}: {}", it.reason, it.message));
+        self.token_warning = token.filter(|token| warns.contains(&&*token.reason)).map(said);
         let stalled = find(&status.conditions, ConditionType::Stalled);
         self.is_stalled = stalled.is_some_and(|condition| condition.status == "True");
         self.is_current = status.observed_generation.is_some_and(|observed| observed >= generation);
@@ -200,6 +192,21 @@ impl Resource {
     pub(crate) fn is_ready(&self) -> bool {
         self.ready == "True"
     }
+}
+
+/// Why a key cannot be used, if that lasts: reason and message of `KeyLoaded`. Some faults pass by themselves, such as a passphrase
+/// that is written a moment after its key.
+pub(super) fn key_fault(conditions: &[Condition]) -> Option<String> {
+    let lasts = |reason: Reason| reason.ready_effect() == ReadyEffect::Stalled;
+    failed(conditions, ConditionType::KeyLoaded).filter(|it| Reason::parse(&it.reason).is_some_and(lasts)).map(said)
+}
+
+fn failed(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    find(conditions, kind).filter(|condition| condition.status == "False")
+}
+
+fn said(condition: &Condition) -> String {
+    format!("{}: {}", condition.reason, condition.message)
 }
 
 /// Whether a number needs a person. Other states are healed by the operator, unless the resource is Stalled.

@@ -8,8 +8,12 @@ use crate::scene::{NUMBERS, verb_in};
 
 /// A file with a new key.
 pub(crate) fn file_of(key: &TestKey) -> tempfile::NamedTempFile {
+    file_with(&key.private_pem)
+}
+
+fn file_with(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), &key.private_pem).unwrap();
+    std::fs::write(file.path(), text).unwrap();
     file
 }
 
@@ -116,11 +120,7 @@ async fn a_key_that_the_numbers_hold_keeps_its_passphrase() {
     world.apply("storefront", spec).await.unwrap();
 
     let rotate = |key: &str, passphrase: Option<&str>| {
-        let [key_file, passphrase_file] = [key, passphrase.unwrap_or_default()].map(|text| {
-            let file = tempfile::NamedTempFile::new().unwrap();
-            std::fs::write(file.path(), text).unwrap();
-            file
-        });
+        let [key_file, passphrase_file] = [key, passphrase.unwrap_or_default()].map(file_with);
         let mut arguments = vec!["rotate", "storefront", "--yes", "--key-file", key_file.path().to_str().unwrap()];
         if passphrase.is_some() {
             arguments.extend(["--passphrase-file", passphrase_file.path().to_str().unwrap()]);

@@ -12,7 +12,7 @@ use crate::rollout::rotation::decision::Tally;
 use crate::schedule::backoff::Waits;
 
 /// An older proof does not allow a replacement: the endpoint may have changed since.
-pub const PROOF_GOOD_FOR: Duration = Duration::from_secs(60);
+const PROOF_GOOD_FOR: Duration = Duration::from_secs(60);
 
 /// After this many refusals in a row a target counts as having lost a key, if they span the time of
 /// [`Waits::before_key_is_lost`].
@@ -214,8 +214,8 @@ impl EndpointProof {
             Some(Phase::Overlap | Phase::Completed | Phase::Superseded) | None => interval,
         };
         // The old key may go only if the endpoint does without it at that time.
-        let overlap = rotation.filter(|rotation| rotation.phase == Phase::Overlap).and_then(|it| it.until.as_ref());
-        let end = overlap.and_then(|until| Duration::try_from(until.0.duration_since(self.at)).ok());
+        let end = rotation.and_then(RotationStatus::overlap_end);
+        let end = end.and_then(|end| Duration::try_from(end.0.duration_since(self.at)).ok());
         let end = end.filter(|end| !end.is_zero());
         wait.min(interval).min(end.unwrap_or(interval))
     }

@@ -58,17 +58,23 @@ async fn ask_next(prober: &Prober, within: Duration) -> bool {
     true
 }
 
+/// A prober that has asked the endpoint of this resource.
+async fn asked(resource: &FlowsEncryptionKey) -> (Prober, ObjectKey) {
+    let (prober, key) = (prober(), ObjectKey::of(&resource.metadata));
+    store(&prober, resource);
+    prober.follow(&key, resource);
+    assert!(ask_next(&prober, Duration::ZERO).await);
+    (prober, key)
+}
+
 fn proven_key(prober: &Prober, key: &ObjectKey, resource: &FlowsEncryptionKey) -> Option<String> {
     prober.proof(key, resource).map(|proof| proof.key.to_string())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_a_checkpoint_has_stored_is_asked_for_again_and_again() {
-    let (prober, key) = (prober(), ObjectKey::new("messaging", "storefront"));
     let [old, new] = [1, 2].map(|n| with_key(n, "flows.example.com"));
-    store(&prober, &old);
-    prober.follow(&key, &old);
-    assert!(ask_next(&prober, Duration::ZERO).await);
+    let (prober, key) = asked(&old).await;
     // The status has another key, and nobody has told yet.
     store(&prober, &new);
     for _ in 0..3 {
@@ -82,11 +88,8 @@ async fn a_key_that_a_checkpoint_has_stored_is_asked_for_again_and_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_proof_says_nothing_about_another_endpoint_or_another_resource() {
-    let (prober, key) = (prober(), ObjectKey::new("messaging", "storefront"));
     let resource = with_key(1, "blue.example.com");
-    store(&prober, &resource);
-    prober.follow(&key, &resource);
-    assert!(ask_next(&prober, Duration::ZERO).await);
+    let (prober, key) = asked(&resource).await;
     let mut edited = resource.clone();
     edited.metadata.generation = Some(2);
     edited.spec.phone_number_ids.push("2".to_owned());
@@ -107,11 +110,8 @@ async fn a_proof_says_nothing_about_another_endpoint_or_another_resource() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_a_secret_of_the_endpoint_alone_is_a_reason_to_ask() {
-    let (prober, key) = (prober(), ObjectKey::new("messaging", "storefront"));
     let resource = with_key(1, "flows.example.com");
-    store(&prober, &resource);
-    prober.follow(&key, &resource);
-    assert!(ask_next(&prober, Duration::ZERO).await);
+    let (prober, key) = asked(&resource).await;
     prober.look(&key, &resource);
     assert!(!ask_next(&prober, Duration::ZERO).await, "nothing is new");
 

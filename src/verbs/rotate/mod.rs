@@ -14,7 +14,6 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use waflows_core::api::conditions::{ConditionType, find};
 use waflows_core::api::crd::{
     ABORT_ANNOTATION, FlowsEncryptionKey, Gate, PROCEED_ANNOTATION, RotationPhase, RotationStatus,
 };
@@ -28,6 +27,7 @@ use subject::Subject;
 use super::change::patch_params;
 use super::error::{Doing, VerbError};
 use super::paint::Paint;
+use super::resource::key_fault;
 use super::target::Target;
 use crate::apiserver::describe;
 use crate::cli::{RotateArgs, SteerArgs};
@@ -37,13 +37,6 @@ use crate::table::wrapped;
 impl Target {
     fn rotation(&self) -> Option<&RotationStatus> {
         self.resource.status.as_ref().and_then(|status| status.rotation.as_ref())
-    }
-
-    /// Why the operator cannot use the key that it read last.
-    fn key_fault(&self) -> Option<String> {
-        let conditions = &self.resource.status.as_ref()?.conditions;
-        let fault = find(conditions, ConditionType::KeyLoaded).filter(|condition| condition.status == "False")?;
-        Some(format!("{}: {}", fault.reason, fault.message))
     }
 
     async fn patch(&self, patch: &Value) -> Result<(), VerbError> {
@@ -143,7 +136,7 @@ pub async fn rotate(args: &RotateArgs) -> Result<CommandOutput, RotateError> {
     target.write(&plan).await?;
     let former = target.rotation().filter(|rotation| rotation.to == plan.new);
     let former = former.map(|rotation| rotation.started_time.clone());
-    let former_fault = target.key_fault();
+    let former_fault = target.resource.status.as_ref().and_then(|status| key_fault(&status.conditions));
     let goal = Goal::Key { fingerprint: plan.new, through_overlap: args.through_overlap, former, former_fault };
     Ok(follow(&target.selection, &goal, args.timeout, Paint::of(args.color)).await?)
 }

@@ -8,7 +8,7 @@ use waflows_key::{Inspection, KeyKind, PublicKey};
 use zeroize::Zeroizing;
 
 use super::error::RotateError;
-use super::subject::{Needs, SecretNow, Subject, previous};
+use super::subject::{SecretNow, Subject, previous};
 use crate::cli::RotateArgs;
 use crate::input_file;
 
@@ -130,7 +130,7 @@ impl Subject<'_> {
         plan.is_in_place = keys.now.as_ref() == Some(&plan.new);
         let keeps_previous = plan.is_in_place || self.keeps_previous(&keys)?;
         // The previous passphrase stays with the previous key.
-        let keeps_passphrase = keeps_previous && keys.previous_needs == Some(Needs::PreviousPassphrase);
+        let keeps_passphrase = keeps_previous && keys.needs_previous_passphrase;
         let mut way_back = vec![reference.clone()];
         way_back.extend(of_passphrase.filter(|_| passphrase.is_some() || keeps_passphrase).cloned());
         self.note(&mut plan, &WayBack::Entries(way_back));

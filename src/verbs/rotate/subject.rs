@@ -40,15 +40,8 @@ pub(super) struct SecretNow {
 pub(super) struct Keys {
     pub(super) now: Option<String>,
     pub(super) previous: Option<String>,
-    pub(super) previous_needs: Option<Needs>,
-}
-
-/// What opens a key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needs {
-    Nothing,
-    Passphrase,
-    PreviousPassphrase,
+    /// Whether the previous key needs the previous passphrase.
+    pub(super) needs_previous_passphrase: bool,
 }
 
 impl Subject<'_> {
@@ -56,7 +49,7 @@ impl Subject<'_> {
         Api::namespaced(self.client.clone(), &self.key.namespace)
     }
 
-    pub(super) fn place(&self, name: &str) -> String {
+    fn place(&self, name: &str) -> String {
         format!("{}/{name}", self.key.namespace)
     }
 
@@ -76,20 +69,20 @@ impl Subject<'_> {
             )));
         }
         let passphrase = |reference: &SecretKeyRef| secrets.get(&reference.name)?.entries.get(&reference.key);
-        let needs = [
-            (Needs::Nothing, None),
-            (Needs::Passphrase, of_passphrase.and_then(passphrase)),
-            (Needs::PreviousPassphrase, of_passphrase.and_then(|reference| passphrase(&previous(reference)))),
-        ];
-        let open = |entry: &str| {
+        let present = of_passphrase.and_then(passphrase);
+        let earlier = of_passphrase.and_then(|reference| passphrase(&previous(reference)));
+        let open = |entry: &str, passphrases: &[Option<&Zeroizing<Vec<u8>>>]| {
             let bytes = secret.entries.get(entry)?;
-            needs.iter().find_map(|(needs, passphrase)| {
-                let key = Inspection::of(bytes, passphrase.map(|it| it.as_slice())).key.ok()?;
-                Some((key.fingerprint().to_string(), *needs))
-            })
+            let open = |passphrase: &Option<&Zeroizing<Vec<u8>>>| {
+                Inspection::of(bytes, passphrase.map(|it| it.as_slice())).key.ok()
+            };
+            passphrases.iter().find_map(open).map(|key| key.fingerprint().to_string())
         };
-        let (previous, previous_needs) = open(&previous(reference).key).unzip();
-        Ok(Keys { now: open(&reference.key).map(|(key, _)| key), previous, previous_needs })
+        let before = previous(reference).key;
+        let is_open_now = open(&before, &[None, present]).is_some();
+        let all = [None, present, earlier];
+        let (now, previous) = (open(&reference.key, &all), open(&before, &all));
+        Ok(Keys { now, needs_previous_passphrase: previous.is_some() && !is_open_now, previous })
     }
 
     /// Whether the entry with the previous key stays as it is, because numbers hold that key: the key in the entry was replaced

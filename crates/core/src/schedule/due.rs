@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::api::conditions::{self, ConditionType, Reason};
 use crate::api::crd::{
-    AccountState, FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, MAX_SHORT_TEXT, NumberState,
-    ObservedSecret, PhoneNumberStatus, SYNC_ANNOTATION,
+    FlowsEncryptionKey, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, MAX_SHORT_TEXT, NumberState, ObservedSecret,
+    PhoneNumberStatus, SYNC_ANNOTATION,
 };
 use crate::api::members;
 use crate::api::text::truncate;
@@ -240,8 +240,7 @@ fn next_lists<'a>(
     };
     let mut lists: Vec<_> =
         resource.spec.business_accounts.iter().map(|account| (&account.id, next(&account.id))).collect();
-    let are_too_many = status.business_accounts.iter().any(|account| account.state == AccountState::TooLarge);
-    if let Some(first) = lists.iter().map(|(_, next)| next.at).min().filter(|_| are_too_many) {
+    if let Some(first) = lists.iter().map(|(_, next)| next.at).min().filter(|_| status.hides_numbers()) {
         lists.iter_mut().for_each(|(_, next)| next.at = first);
     }
     lists

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use crate::api::conditions::{self, ConditionType, ReadyEffect, Reason, find};
-use crate::api::crd::{AccountState, FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus, RotationPhase};
+use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus, RotationPhase};
 use crate::api::text::{capitalized, phone_numbers, utc};
 use crate::number::has_failed_upload;
 use crate::rollout::outcome::Outcome;
@@ -107,8 +107,7 @@ fn membership(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyStatu
     let joined = note("NumbersJoined", new_in(after, before), "found in the WhatsApp Business Accounts of the spec");
     let left = note("NumbersLeft", new_in(before, after), "no longer in the WhatsApp Business Accounts of the spec");
     // Numbers that a resource has no room for are still in their account.
-    let is_too_large = after.business_accounts.iter().any(|account| account.state == AccountState::TooLarge);
-    joined.into_iter().chain(left.filter(|_| !is_too_large)).collect()
+    joined.into_iter().chain(left.filter(|_| !after.hides_numbers())).collect()
 }
 
 /// An event for an endpoint that begins to fail, fails in another way, or opens the key again.

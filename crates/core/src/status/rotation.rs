@@ -155,7 +155,7 @@ fn stopped(rotation: &RotationStatus) -> String {
 
 /// What `Ready` says of the old key after a rotation. Empty if nothing is to be said.
 pub(super) fn old_key(observation: &Observation, rotation: &RotationStatus, now: Timestamp) -> String {
-    let Some(until) = rotation.until.as_ref().filter(|_| rotation.phase == Phase::Overlap) else {
+    let Some(until) = rotation.overlap_end() else {
         return String::new();
     };
     let from = short(&rotation.from);

@@ -148,6 +148,13 @@ pub struct RotationStatus {
     pub last_handled_abort_request: Option<String>,
 }
 
+impl RotationStatus {
+    /// When the overlap ends. None in another phase.
+    pub fn overlap_end(&self) -> Option<&Time> {
+        self.until.as_ref().filter(|_| self.phase == RotationPhase::Overlap)
+    }
+}
+
 /// The phase of a rotation.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RotationPhase {

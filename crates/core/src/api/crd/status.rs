@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use waflows_key::Fingerprint;
 
-use super::business_account::BusinessAccountStatus;
+use super::business_account::{AccountState, BusinessAccountStatus};
 use super::endpoint::EndpointStatus;
 use super::error::NumberError;
 use super::limits::VALID;
@@ -134,6 +134,11 @@ impl FlowsEncryptionKeyStatus {
     /// The rotation, unless it is over.
     pub fn rotation_under_way(&self) -> Option<&RotationStatus> {
         self.rotation.as_ref().filter(|rotation| !rotation.phase.is_over())
+    }
+
+    /// Whether an account has more numbers than the resource has room for, so that they are not in the status.
+    pub fn hides_numbers(&self) -> bool {
+        self.business_accounts.iter().any(|account| account.state == AccountState::TooLarge)
     }
 
     /// Fingerprint of the key that the operator last read for the resource. While the numbers keep or get back another key,

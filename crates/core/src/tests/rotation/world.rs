@@ -291,7 +291,7 @@ impl World {
     fn follow(&mut self) {
         let status = self.stage.status();
         let rotation = status.rotation_under_way();
-        let overlap = rotation.filter(|it| it.phase == RotationPhase::Overlap).and_then(|it| it.until.clone());
+        let overlap = rotation.and_then(RotationStatus::overlap_end).cloned();
         let keys = rotation.map(|it| [it.from.clone(), it.to.clone()]);
         let asked = (status.public_key_fingerprint.clone(), keys, self.stage.resource.metadata.generation, overlap);
         if self.asked.as_ref() != Some(&asked) {
