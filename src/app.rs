@@ -178,19 +178,21 @@ fn controller(
     let health = Arc::new(Health::new(args.wait_scale));
     let client = client(&kubernetes)?;
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
+    let inquirer =
+        Inquirer { client: client.clone(), policy: endpoint_policy(args), waits, metrics: Arc::clone(&metrics) };
+    let prober = Arc::new(Prober::new(Arc::clone(&cluster), inquirer, waits, args.default_check_interval));
+    let inspector = Arc::new(Inspector::new(Arc::clone(&cluster), graph.reader(), args.token_inspection));
     let watches = Watches {
         cluster: Arc::clone(&cluster),
         client: watch_client(kubernetes)?,
         health: Arc::clone(&health),
         metrics: Arc::clone(&metrics),
+        prober: Arc::clone(&prober),
+        inspector: Arc::clone(&inspector),
     };
-    let inquirer =
-        Inquirer { client: client.clone(), policy: endpoint_policy(args), waits, metrics: Arc::clone(&metrics) };
-    let prober = Prober::new(Arc::clone(&cluster), inquirer, waits, args.default_check_interval);
-    let inspector = Inspector::new(Arc::clone(&cluster), graph.reader(), args.token_inspection);
     let reconciler = Reconciler {
-        inspector: Arc::new(inspector),
-        prober: Arc::new(prober),
+        inspector,
+        prober,
         secrets: SecretReader::new(client.clone(), Arc::clone(&cluster)),
         cluster,
         publisher: EventPublisher::new(client.clone(), reporter),

@@ -15,7 +15,7 @@ use std::process::Command;
 
 use fastrand::Rng;
 
-/// Pieces of structure that chance would hardly make.
+/// Pieces of structure that random bytes would hardly contain.
 const TOKENS: [&[u8]; 16] = [
     b"\n",
     b"\n\n",

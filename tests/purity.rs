@@ -1,11 +1,11 @@
-//! What decides can do nothing: the core, and the crates of keys and probes, have no client, no runtime and no HTTP
-//! among their dependencies, and know no credential type. Cargo says so, not care.
+//! The code that decides has no effects. The core, and the crates of keys and probes, have no client, no runtime and no
+//! HTTP among their dependencies, and know no credential type. Cargo's list of dependencies proves this.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
 use std::process::Command;
 
-/// Crates that would let a decision reach the outside.
+/// Crates that would let a decision act on the outside.
 const OUTSIDE: [&str; 10] = [
     "axum",
     "hyper",

@@ -11,7 +11,7 @@ use waflows_core::meta::{ErrorClass, GraphError};
 use waflows_operator::graph::call_limiter::{CallLimiter, Limits};
 use waflows_operator::graph::{AccessToken, AppSecret, CallError, Credentials, replay};
 
-/// No part of a token's usual form, so that only knowing it helps.
+/// In no usual form of a token: the code can hide it only if it knows it.
 const TOKEN: &str = "fuzz|token";
 const APP_SECRET: &str = "fuzz|app-secret";
 /// printf %s 'fuzz|token' | openssl dgst -sha256 -hmac 'fuzz|app-secret'
@@ -20,8 +20,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_ANSWERS: usize = 8;
 const BETWEEN_ANSWERS: &[u8] = b"\n====\n";
 
-/// Answers one after another, each with the status in its first line, lines of headers, an empty line and the body;
-/// `====` stands between two.
+/// Answers one after another. Each has the status in its first line, lines of headers, an empty line and the body. A
+/// line `====` separates the answers.
 pub fn answer(input: &[u8]) {
     converse(split(input, BETWEEN_ANSWERS).take(MAX_ANSWERS).map(|text| {
         let (head, body) = cut(text, b"\n\n").unwrap_or((text, b""));
@@ -60,11 +60,11 @@ fn response<'a>(
     Some(response)
 }
 
-/// Calls that are answered like this, one after the other, each as soon as pauses allow.
+/// Makes calls that get these answers, one after the other, each as soon as the pauses allow.
 fn converse(answers: impl Iterator<Item = Option<Response<Vec<u8>>>>) {
     thread_local!(static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() });
     RUNTIME.with(|runtime| {
-        // Its clock stands still, and jumps where a call waits.
+        // The clock of the runtime stands still, and jumps where a call waits.
         let build = || Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         runtime.get_or_init(build).block_on(async {
             let token = AccessToken::new(TOKEN.as_bytes()).expect("a token");
@@ -92,14 +92,14 @@ fn converse(answers: impl Iterator<Item = Option<Response<Vec<u8>>>>) {
     });
 }
 
-/// What goes into a status is bounded, and what stops calls is a hold.
+/// The texts for the status are bounded. A refusal that stops calls is a hold, and never an error.
 fn check(error: &GraphError) {
     assert!(error.message.len() <= 256 && error.kind.as_ref().is_none_or(|text| text.len() <= 64), "{error:?}");
     assert!(error.trace_id.as_ref().is_none_or(|text| text.len() <= 64), "{error:?}");
     assert!(!error.class.refuses_credentials() && !matches!(error.class, ErrorClass::RateLimited { .. }), "{error:?}");
 }
 
-/// What stands before and after the first `mark`.
+/// The text before and after the first `mark`.
 fn cut<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = text.windows(mark.len()).position(|window| window == mark)?;
     Some((&text[..at], &text[at + mark.len()..]))

@@ -1,4 +1,4 @@
-//! Answers of a business's Flow endpoint → what a probe came to.
+//! Answers of a business's Flow endpoint → the finding of a probe.
 
 use std::cell::OnceCell;
 
@@ -37,7 +37,7 @@ impl RngCore for Zeros {
     }
 }
 
-/// How a body is made of the input, which chance would never encrypt.
+/// How the input becomes a body. Random bytes would never be a correctly encrypted body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     AsItIs,
@@ -96,7 +96,7 @@ fn opened(status: u16, body: &[u8]) -> ProbeFinding {
     })
 }
 
-/// As an endpoint answers that has the key.
+/// The answer of an endpoint that has the key.
 fn sealed(iv: [u8; 16], text: &[u8]) -> Vec<u8> {
     let cipher = AesGcm::<Aes128, U16>::new(&[0; 16].into());
     BASE64_STANDARD.encode(cipher.encrypt(&iv.into(), text).expect("a short text")).into_bytes()

@@ -2,9 +2,9 @@
 
 use waflows_key::{Fingerprint, KeyError, PublicKey};
 
-/// What the encrypted seeds of target `key` are encrypted with.
+/// The passphrase of the encrypted seeds of target `key`.
 const PASSPHRASE: &[u8] = b"correct horse";
-/// Rounds of a key derivation that a run may take. The reader itself allows seconds of work.
+/// Iterations of a key derivation that a run may take. The reader itself allows seconds of work.
 const MAX_COST: u64 = 4096;
 /// Object identifiers as DER has them.
 const PBKDF2: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c";
@@ -61,7 +61,7 @@ fn is_cheap(file: &[u8]) -> bool {
     })
 }
 
-/// The product of the numbers that follow the salt; none where the lengths are not those of a usual file.
+/// The product of the numbers after the salt. None unless the lengths are those of a usual file.
 fn cost(parameters: &[u8], numbers: usize) -> Option<u64> {
     let (_, mut rest) = header(parameters, 0x30)?;
     let (salt, inside) = header(rest, 0x04)?;

@@ -18,12 +18,12 @@ use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::rollout::plan::{Plan, Upload, plan};
 use waflows_core::rollout::uploads::{ReadBack, UploadCall};
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::schedule::due::{Due, due};
+use waflows_core::schedule::due::{Schedule, due};
 use waflows_core::store::cached_resource::CachedResource;
 use waflows_core::upload::UploadAnswer;
 use waflows_key::{Fingerprint, PublicKey};
 
-const ROUNDS: usize = 4;
+const RECONCILES: usize = 4;
 /// The most that the API server takes is 1.5 MiB, with the spec and the bookkeeping of its fields.
 const MAX_STATUS: usize = 1 << 20;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -33,27 +33,27 @@ static KEY: LazyLock<PublicKey> =
     LazyLock::new(|| PublicKey::from_public_key(include_str!("../seeds/key/public-2048.pem")).expect("a public key"));
 static FOREIGN: LazyLock<Fingerprint> = LazyLock::new(|| format!("sha256:{DIGEST}").parse().expect("a fingerprint"));
 
-/// A resource in JSON or YAML; behind a zero byte, bytes that choose what its Secrets hold and what Meta answers.
+/// A resource in JSON or YAML. Bytes after a zero byte choose what its Secrets hold and what Meta answers.
 pub fn resource(input: &[u8]) {
     let mut parts = input.splitn(2, |byte| *byte == 0);
     let text = parts.next().unwrap_or_default();
     let mut choices = Choices(parts.next().unwrap_or_default());
     let Some(mut resource) = parse(text).filter(is_admitted) else { return };
     let mut now = Timestamp::from_second(1_795_000_000).expect("a time of 2026");
-    for _ in 0..ROUNDS {
-        check_known(&resource);
+    for _ in 0..RECONCILES {
+        check_cached(&resource);
         let interval = resource.spec.check_interval_or(HOUR);
         let mut secrets = resource.status.as_ref().map(|status| status.observed_secrets.clone()).unwrap_or_default();
         if choices.one_in(4) {
             secrets.clear();
         }
         match due(&resource, &secrets, interval, now) {
-            Due::Later(None) => return,
-            Due::Later(Some(at)) => {
+            Schedule::Later(None) => return,
+            Schedule::Later(Some(at)) => {
                 assert!(at > now, "due in the past, and yet not now");
                 now = at;
             }
-            Due::Now(work) => {
+            Schedule::Now(work) => {
                 let settings = Settings { interval, waits: Waits::default(), owes_status: choices.one_in(8) };
                 let reconcile = Reconcile::new(Arc::new(resource.clone()), work, settings, now);
                 let driver = Driver { reconcile, secrets, now, choices: &mut choices };
@@ -64,15 +64,15 @@ pub fn resource(input: &[u8]) {
     }
 }
 
-/// A resource as the API server would pass it on. It stores no times before the year 0, which the type of a time reads,
-/// and writes so that it cannot read them again.
+/// A resource as the API server would pass it on. The type of a time reads times before the year 0, and then writes
+/// them in a form that it cannot read. The API server stores no such times.
 fn parse(text: &[u8]) -> Option<FlowsEncryptionKey> {
     let text = std::str::from_utf8(text).ok()?;
     let resource: FlowsEncryptionKey = serde_json::from_str(text).ok().or_else(|| serde_saphyr::from_str(text).ok())?;
     serde_json::from_value(serde_json::to_value(resource).ok()?).ok()
 }
 
-/// What the schema asks of `phoneNumberIds`: the bound of a status rests upon it.
+/// Whether the resource meets the bounds of the schema. The bound of a status depends on them.
 fn is_admitted(resource: &FlowsEncryptionKey) -> bool {
     let ids = &resource.spec.phone_number_ids;
     let accounts = &resource.spec.business_accounts;
@@ -87,16 +87,16 @@ fn is_admitted(resource: &FlowsEncryptionKey) -> bool {
         && ids.iter().collect::<BTreeSet<_>>().len() == ids.len()
 }
 
-fn check_known(resource: &FlowsEncryptionKey) {
-    let known = CachedResource::of(resource);
+fn check_cached(resource: &FlowsEncryptionKey) {
+    let cached = CachedResource::of(resource);
     let value = |resource: &FlowsEncryptionKey| serde_json::to_value(resource).expect("JSON");
-    assert_eq!(value(&known.resource()), value(resource), "a resource is remembered as it is");
-    assert!(!known.spec_changed(&known));
-    assert_eq!(known.numbers.len(), members::count(resource));
-    known.owned().for_each(|id| assert!(known.owned_since(id).is_some()));
+    assert_eq!(value(&cached.resource()), value(resource), "the cache returns the same resource");
+    assert!(!cached.spec_changed(&cached));
+    assert_eq!(cached.numbers.len(), members::count(resource));
+    cached.owned().for_each(|id| assert!(cached.owned_since(id).is_some()));
 }
 
-/// As the API server gives it back.
+/// The status as the API server returns it.
 fn stored(status: &FlowsEncryptionKeyStatus) -> FlowsEncryptionKeyStatus {
     let text = serde_json::to_vec(status).expect("JSON");
     assert!(text.len() <= MAX_STATUS, "a status of {} bytes", text.len());
@@ -112,7 +112,7 @@ struct Driver<'a, 'b> {
 }
 
 impl Driver<'_, '_> {
-    /// The status that was stored last.
+    /// Runs the reconcile to its end. Returns the last stored status.
     fn run(mut self) -> Option<FlowsEncryptionKeyStatus> {
         let mut under_way = Vec::new();
         loop {
@@ -175,7 +175,7 @@ impl Driver<'_, '_> {
     }
 
     fn store(&mut self, status: &FlowsEncryptionKeyStatus) {
-        // Else there would be a reconcile after every reconcile.
+        // Otherwise each reconcile would cause the next.
         assert!(!are_altered(&status.conditions));
         let observation = self.reconcile.observation();
         if !observation.resource.spec.is_suspended() {
@@ -198,8 +198,8 @@ fn check_plan(observation: &Observation, plan: &Plan) {
 
 fn check_status(observation: &Observation, status: &FlowsEncryptionKeyStatus) {
     let ids = status.phone_numbers.iter().map(|number| &number.phone_number_id);
-    let known = observation.numbers.iter().map(|number| &number.before.phone_number_id);
-    assert!(ids.eq(known), "every number of the resource, in its order");
+    let expected = observation.numbers.iter().map(|number| &number.before.phone_number_id);
+    assert!(ids.eq(expected), "every number of the resource, in its order");
     let count = |kind: ConditionType| status.conditions.iter().filter(|c| c.type_ == kind.as_str()).count();
     for kind in [ConditionType::Ready, ConditionType::KeyLoaded, ConditionType::TokenAccepted] {
         assert_eq!(count(kind), 1, "{kind:?}");
@@ -217,7 +217,7 @@ impl Choices<'_> {
         *first
     }
 
-    /// Whether the next byte is the last of so many; never once the bytes are used up.
+    /// True for one value of the next byte in n. Never true once the bytes are used up.
     fn one_in(&mut self, n: u8) -> bool {
         self.next() % n == n - 1
     }
@@ -243,7 +243,7 @@ impl Choices<'_> {
             6 => ErrorClass::RateLimited { scope: RateLimitScope::PhoneNumber, wait: None },
             _ => ErrorClass::Unexpected,
         };
-        // Of the lengths that the client lets through.
+        // The client allows these lengths.
         let short = truncate(&self.text(), 64);
         let message = truncate(&self.text(), 256);
         let (code, subcode) = (Some(i64::from(self.next())), Some(i64::MIN));

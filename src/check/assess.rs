@@ -8,15 +8,14 @@ use waflows_core::api::crd::{
     BusinessAccountStatus, FlowsEncryptionKeySpec, FlowsEncryptionKeyStatus, Mode, NumberState, PhoneNumberStatus,
     SecretKeyRef,
 };
-use waflows_core::discovery::account;
 use waflows_core::number::{Criteria, Ownership, Reading, upload_reason};
 use waflows_core::observation::{NumberObservation, Observation};
 use waflows_core::reconcile::machine::Reconcile;
 use waflows_core::rollout::plan::Plan;
 use waflows_core::rollout::progress::Progress;
-use waflows_core::status::number_message as message;
+use waflows_core::status::accounts;
+use waflows_core::status::number::{self, trouble};
 use waflows_core::status::summarize::summarize;
-use waflows_core::status::trouble::trouble;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::report::{AccountReport, Action, NumberReport, Outcome, ResourceReport};
@@ -152,12 +151,12 @@ impl Assessment<'_> {
     fn number(&self, observed: &NumberObservation, mut number: PhoneNumberStatus) -> NumberReport {
         if number.next_attempt_time.take().is_some() && !self.observation.resource.spec.is_suspended() {
             // `check` does not retry, so the message must not name the time of the next try.
-            number.message = message::for_number(&number, observed, None, &self.criteria);
+            number.message = number::message(&number, observed, None, &self.criteria);
         }
         if number.state == NumberState::Pending && matches!(observed.ownership, Ownership::Other { .. }) {
             // The operator would notice the conflict at its first read. Manifests already show the conflict.
             number.state = NumberState::Conflict;
-            number.message = message::for_number(&number, observed, None, &self.criteria);
+            number.message = number::message(&number, observed, None, &self.criteria);
         }
         let action = self.action(observed, &number);
         let own = self.finding(observed, &number, action);
@@ -185,7 +184,7 @@ impl Assessment<'_> {
     /// An account whose list says something, or that could not be listed because of the Secrets.
     fn account(&self, status: &BusinessAccountStatus) -> AccountReport {
         let Observation { interval, now, resource, .. } = self.observation;
-        let trouble = account::trouble(status, *interval, *now).filter(|_| !resource.spec.is_suspended());
+        let trouble = accounts::trouble(status, *interval, *now).filter(|_| !resource.spec.is_suspended());
         let finding = match (&self.general, trouble) {
             (_, None) => None,
             (Some(general), Some(_)) => Some(general.clone()),

@@ -19,7 +19,7 @@ use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::ownership::claim_numbers_if;
 use waflows_core::rollout::plan::plan;
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::schedule::due::{Due, Work, due};
+use waflows_core::schedule::due::{Schedule, Work, due};
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::Store;
 
@@ -117,7 +117,7 @@ async fn observe(
     let opened = input.secrets.open(resource, &mut gaps, &mut problems).await;
     let mut work = Work::everything(resource);
     // Whether the operator would forget its waits, because of what a person changed.
-    if let Due::Now(due) = due(resource, &opened.inputs.secrets, interval, now) {
+    if let Schedule::Now(due) = due(resource, &opened.inputs.secrets, interval, now) {
         work.reset_backoff = due.reset_backoff;
     }
     let mut reconcile = begin(work);

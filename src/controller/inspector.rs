@@ -4,7 +4,7 @@
 //! day, the inspector asks Meta, and queues the resources that have the token. Their next reconcile reports the result. No
 //! work depends on a result.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,8 +42,6 @@ struct Known {
     tokens: HashMap<Subject, Entry>,
     /// The token of each resource, as of its last reconcile with Secrets.
     of_resources: HashMap<ObjectKey, Subject>,
-    /// When deleted resources were last forgotten.
-    swept: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -51,6 +49,8 @@ struct Entry {
     inspection: Option<Arc<Inspection>>,
     /// Start of the last inspection. It may be under way, or have failed.
     asked: Option<Timestamp>,
+    /// Count of the resources that have the token.
+    resources: usize,
 }
 
 impl Inspector {
@@ -63,6 +63,11 @@ impl Inspector {
     pub fn known(&self, key: &ObjectKey) -> Option<Arc<Inspection>> {
         let known = self.known_tokens();
         known.tokens.get(known.of_resources.get(key)?)?.inspection.clone()
+    }
+
+    /// Forgets a resource that has gone.
+    pub fn forget(&self, key: &ObjectKey) {
+        self.known_tokens().remove(key);
     }
 
     /// A reconcile has read the Secrets of this resource. What is known of its token, which is inspected if that is due.
@@ -82,9 +87,6 @@ impl Inspector {
         let subject = (caller.credentials.id(), resource.spec.app_id.clone());
         let stored = resource.status.as_ref().and_then(|status| status.token.as_ref());
         let mut known = self.known_tokens();
-        if known.swept.is_none_or(|swept| swept + INSPECTION_INTERVAL <= now) {
-            known.keep_only(self.cluster.store().keys().into_iter().collect(), now);
-        }
         let entry = known.set(key, &subject);
         if entry.is_due(now, || is_due(stored, has_same_credentials(resource, secrets), now)) {
             entry.asked = Some(now);
@@ -132,27 +134,25 @@ impl Entry {
 impl Known {
     /// The resource has this token now.
     fn set(&mut self, key: &ObjectKey, subject: &Subject) -> &mut Entry {
-        if self.of_resources.get(key) != Some(subject) {
+        let is_new = self.of_resources.get(key) != Some(subject);
+        if is_new {
             self.remove(key);
             self.of_resources.insert(key.clone(), subject.clone());
         }
-        self.tokens.entry(subject.clone()).or_default()
+        let entry = self.tokens.entry(subject.clone()).or_default();
+        entry.resources += usize::from(is_new);
+        entry
     }
 
     /// The resource has no token any more. A token that no resource has is forgotten.
     fn remove(&mut self, key: &ObjectKey) {
         let Some(former) = self.of_resources.remove(key) else { return };
-        if !self.of_resources.values().any(|of| *of == former) {
-            self.tokens.remove(&former);
+        if let Some(entry) = self.tokens.get_mut(&former) {
+            entry.resources -= 1;
+            if entry.resources == 0 {
+                self.tokens.remove(&former);
+            }
         }
-    }
-
-    /// Forgets all resources but these, so that the maps do not grow with every resource that ever was.
-    fn keep_only(&mut self, resources: HashSet<ObjectKey>, now: Timestamp) {
-        self.of_resources.retain(|key, _| resources.contains(key));
-        let subjects: HashSet<_> = self.of_resources.values().collect();
-        self.tokens.retain(|subject, _| subjects.contains(subject));
-        self.swept = Some(now);
     }
 }
 

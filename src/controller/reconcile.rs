@@ -1,4 +1,4 @@
-//! Decides whether there is something to do for a resource, has it done, and sets the time of the next reconcile.
+//! Decides whether a resource needs a reconcile, drives the reconcile, and sets the time of the next one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret};
-use waflows_core::proof::EndpointProof;
+use waflows_core::queue::Urgency;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
-use waflows_core::reconcile::ownership::work_due;
-use waflows_core::rollout::rotation::Outlook;
-use waflows_core::schedule::due::{Due, Work};
+use waflows_core::reconcile::work_due::{with_rotation, work_due};
+use waflows_core::schedule::due::{Schedule, Work};
 use waflows_core::status::summarize::MIN_PAUSE;
 use waflows_core::status::token;
 use waflows_core::store::object_key::ObjectKey;
@@ -33,27 +32,13 @@ pub(super) async fn reconcile(reconciler: &Reconciler, key: &ObjectKey, fence: &
         }
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(resource = %key, error = %error, "the round could not be finished and is tried again");
+            tracing::warn!(resource = %key, error = %error, "the reconcile could not be finished and is tried again");
             reconciler.cluster.queue.retry(key, |failures| match error.may_pass_soon() {
                 true => reconciler.waits.after_outage(failures),
-                // Every reconcile asks Meta anew, and comes to the same end.
+                // Every reconcile asks Meta again, and fails in the same way.
                 false => reconciler.waits.after_failure(failures),
             });
         }
-    }
-}
-
-/// What there is to do, also for the sake of a rotation.
-fn with_rotation(
-    reconciler: &Reconciler,
-    resource: &Arc<FlowsEncryptionKey>,
-    proof: Option<Arc<EndpointProof>>,
-    due: Due,
-    now: Timestamp,
-) -> Due {
-    match resource.spec.has_rotations() {
-        true => Outlook::new(Arc::clone(resource), proof, reconciler.waits, now).due(due),
-        false => due,
     }
 }
 
@@ -77,20 +62,22 @@ async fn next_reconcile(
     let has_heard = reconciler.cluster.store().take_doubt(key);
     let proof = reconciler.prober.proof(key, &resource);
     let token = reconciler.inspector.known(key);
-    let has_news = token.as_deref().is_some_and(|inspection| token::is_news(&resource, inspection, begun));
-    let due = with_rotation(reconciler, &resource, proof.clone(), due, begun);
+    let due = with_rotation(due, &resource, proof.as_ref(), reconciler.waits, begun);
     let work = match due {
-        Due::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
+        Schedule::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
             // Asks for all numbers, and gets no answer.
             Work::everything(&resource)
         }
-        Due::Later(_) if has_news => Work::default(),
-        Due::Later(next) => {
+        Schedule::Later(_) if token.as_deref().is_some_and(|it| token::changes_status(&resource, it, begun)) => {
+            Work::default()
+        }
+        Schedule::Later(next) => {
             reconciler.prober.look(key, &resource);
             return Ok(next);
         }
-        Due::Now(work) => work,
+        Schedule::Now(work) => work,
     };
+    let asks_meta = work.inputs;
 
     let span = spans::reconcile(&key.namespace, &key.name);
     let settings =
@@ -98,9 +85,13 @@ async fn next_reconcile(
     let reconcile = Reconcile::new(resource, work, settings, begun).with_proof(proof).with_token(token);
     // Boxed, so that a reconcile takes memory only while it runs.
     let end = Box::pin(Driver::new(reconciler, key, fence, reconcile, begun).run()).instrument(span).await;
-    if has_heard && !fence.is_valid() {
-        // It may not have come to its calls.
+    let is_finished = matches!(end, Ok(End::Finished { .. })) && fence.is_valid();
+    if has_heard && !(asks_meta && is_finished) {
+        // No call was made, or its result is not stored.
         reconciler.cluster.store().keep_in_doubt(key);
+        if is_finished {
+            reconciler.cluster.queue.add(key, Urgency::Due);
+        }
     }
     Ok(match end? {
         End::Finished { next } => next,

@@ -1,4 +1,4 @@
-//! Watches, takes from the queue, and ends in order.
+//! The main loop: starts the watches, takes resources from the queue, and waits for running reconciles at the end.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Watches all the time, and works while this process leads, until `stop` is cancelled. Reconciles in progress then
-    /// come to their end.
+    /// Watches all the time, and reconciles while this process leads, until `stop` is cancelled. Then waits until the
+    /// running reconciles have ended.
     pub async fn run(self, watched: WatchScopes, leader: Leader, stop: CancellationToken) {
         let mut watches = self.watch(watched);
         let working = async {
@@ -36,12 +36,15 @@ impl Controller {
                 self.work(&term, &stop).await;
             }
         };
+        let mut working = std::pin::pin!(working);
         tokio::select! {
-            () = working => {}
+            () = &mut working => {}
             // A watch runs for ever; without one the operator would be blind.
             ended = watches.join_next() => {
                 tracing::error!(?ended, "a watch ended by itself");
                 stop.cancel();
+                // An upload under way must end before another replica may lead.
+                working.await;
             }
         }
     }
@@ -109,6 +112,6 @@ impl Controller {
 
 fn note_fault(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "a round ended by a fault of the operator");
+        tracing::error!(%error, "a reconcile ended by a fault of the operator");
     }
 }

@@ -44,11 +44,8 @@ impl Opened {
         credentials: Result<Arc<Credentials>, ConditionReason>,
         secrets: Vec<ObservedSecret>,
     ) -> Self {
-        let (told, credentials) = match credentials {
-            Ok(credentials) => (Ok(()), Some(credentials)),
-            Err(verdict) => (Err(verdict), None),
-        };
-        Self { inputs: Inputs { key, credentials: told, secrets }, credentials }
+        let has_credentials = credentials.as_ref().map(|_| ()).map_err(Clone::clone);
+        Self { inputs: Inputs { key, credentials: has_credentials, secrets }, credentials: credentials.ok() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Stores the status of a resource as its reconcile goes on.
+//! Stores the status of a resource as its reconcile goes on, with optimistic concurrency.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::queue::Urgency;
+use waflows_core::store::cached_resource::is_earlier;
 use waflows_core::store::object_key::ObjectKey;
 
 use super::fence::WriteFence;
@@ -23,15 +24,16 @@ use crate::telemetry::spans;
 /// Field manager of the status.
 pub const FIELD_MANAGER: &str = "waflows-operator";
 
-/// Conflicts in a row after which a write has failed: whoever keeps changing the resource is not to be raced.
+/// Conflicts in a row after which a write has failed. Somebody changes the resource all the time, and a faster repetition
+/// would only flood the API server.
 const MAX_CONFLICTS: u32 = 4;
 
-/// What became of a status.
+/// The result of a status write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// It is stored, or was so already.
+    /// The API server has the status.
     Stored,
-    /// It is left out: the resource is gone, another process wrote meanwhile, or this one does not lead any more.
+    /// The status was not written: the resource is gone, another process wrote meanwhile, or this process no longer leads.
     Dropped,
 }
 
@@ -41,8 +43,8 @@ pub enum Written {
 pub struct WriteStatusError(#[source] kube::Error);
 
 impl WriteStatusError {
-    /// Whether the same request may succeed in a moment. A refusal stands until somebody acts, and must not hold the
-    /// place of another resource until then.
+    /// Whether the same request may succeed in a moment. A refusal lasts until somebody acts. A reconcile that waited for
+    /// that would keep a worker from other resources.
     pub fn may_pass_soon(&self) -> bool {
         match &self.0 {
             kube::Error::Api(answer) => matches!(answer.code, 409 | 429) || answer.code >= 500,
@@ -51,7 +53,7 @@ impl WriteStatusError {
     }
 }
 
-/// Writes the status of one resource, again and again as a reconcile goes on.
+/// Writes the status of one resource during a reconcile.
 pub struct StatusWriter<'a> {
     reconciler: &'a Reconciler,
     key: &'a ObjectKey,
@@ -83,20 +85,16 @@ impl<'a> StatusWriter<'a> {
         self.has_written
     }
 
-    /// Writes the status if it differs from what is there.
+    /// Writes the status if it differs from the stored one.
     ///
-    /// The write carries the resource version it was computed from. Where that is no longer the current one, but the
-    /// status is still the one it was computed from (someone changed the spec or a label meanwhile), it is written
-    /// onto the current version. Otherwise another process works on the resource: this status is dropped, and so is
-    /// every later one of the same reconcile.
+    /// The write carries the resource version that the status was computed from. On a conflict the current version is read.
+    /// If its status is still the one that the new status was computed from, somebody changed the spec or a label, and
+    /// the status is written onto the current version. Otherwise another process works on the resource: this status is
+    /// dropped, and so is every later one of the same reconcile.
     ///
     /// # Errors
     /// When the API server does not answer, or refuses.
     pub async fn write(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, WriteStatusError> {
-        self.store(status).await
-    }
-
-    async fn store(&mut self, status: &FlowsEncryptionKeyStatus) -> Result<Written, WriteStatusError> {
         if self.is_dropped {
             return Ok(Written::Dropped);
         }
@@ -106,7 +104,7 @@ impl<'a> StatusWriter<'a> {
         let api: Api<PartialObject<FlowsEncryptionKey>> =
             Api::namespaced(self.reconciler.client.clone(), &self.key.namespace);
         let mut conflicts = 0;
-        // Who does not lead any more leaves the word to who does.
+        // A former leader must not overwrite the status of its successor.
         while self.fence.is_leading() {
             let span = spans::write_status();
             let answer = self.replace(status).instrument(span.clone()).await;
@@ -130,7 +128,7 @@ impl<'a> StatusWriter<'a> {
                         return Ok(Written::Dropped);
                     };
                     if !is_ours {
-                        tracing::info!(resource = %self.key, "the status was written by another process meanwhile; this round's is dropped");
+                        tracing::info!(resource = %self.key, "the status was written by another process meanwhile; the status of this reconcile is dropped");
                         self.reconciler.cluster.queue.add(self.key, Urgency::Changed);
                         self.is_dropped = true;
                         return Ok(Written::Dropped);
@@ -142,7 +140,8 @@ impl<'a> StatusWriter<'a> {
         Ok(Written::Dropped)
     }
 
-    /// The same, again and again if the status tells of uploads: were it lost, they would be repeated without a wait.
+    /// The same, repeated until it succeeds if the status tells of uploads. Without the status the next reconcile would
+    /// upload again without a wait.
     ///
     /// # Errors
     /// When the API server refuses for good, or does not answer and nothing was uploaded or the fence is revoked.
@@ -153,8 +152,8 @@ impl<'a> StatusWriter<'a> {
     ) -> Result<Written, WriteStatusError> {
         let mut attempt = 0;
         loop {
-            match self.store(status).await {
-                // Not once the reconcile is revoked: the process may be asked to stop.
+            match self.write(status).await {
+                // A revoked reconcile does not repeat the write: the process may have been asked to stop.
                 Err(error) if has_uploads && error.may_pass_soon() && self.fence.is_valid() => {
                     tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
                     attempt += 1;
@@ -169,8 +168,8 @@ impl<'a> StatusWriter<'a> {
         readable(self.reconciler.client.request(status_request(&self.resource, status)?).await?)
     }
 
-    /// Moves on to the current version of the resource. False where its status is neither the one that was last seen
-    /// nor `wanted`, which was stored already if an answer was lost. None where the resource is gone.
+    /// Takes the current version of the resource. False if its status is neither the one that was last seen nor `wanted`,
+    /// which is stored already if an answer was lost. None if the resource is gone.
     async fn rebase_on_conflict(
         &mut self,
         api: &Api<PartialObject<FlowsEncryptionKey>>,
@@ -183,10 +182,17 @@ impl<'a> StatusWriter<'a> {
             return Ok(None);
         };
         let is_ours = current.status == self.resource.status || current.status.as_ref() == Some(&as_stored(wanted));
+        let is_restored = is_earlier(&current.metadata, &self.resource.metadata);
         self.resource = Arc::new(current);
-        if !is_ours {
-            // The next reconcile starts from what is there, also before the watch brings it.
-            let change = { self.reconciler.cluster.store().status_written(&self.resource, Timestamp::now()) };
+        let now = Timestamp::now();
+        if is_restored {
+            // The watch cannot tell this from an event that is late. With the version of the future, every write would fail.
+            tracing::warn!(resource = %self.key, "the API server has an earlier version of this resource than before, as after a restore; the operator continues from that version");
+            let change = { self.reconciler.cluster.store().resource_restored(&self.resource, now) };
+            self.reconciler.cluster.react(self.key, change);
+        } else if !is_ours {
+            // The next reconcile starts from this version, even if the watch has not delivered it yet.
+            let change = { self.reconciler.cluster.store().status_written(&self.resource, now) };
             self.reconciler.cluster.react(self.key, change);
         }
         Ok(Some(is_ours))

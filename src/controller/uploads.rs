@@ -53,9 +53,12 @@ impl Uploader<'_> {
         let wanted = self.observation.expected();
         let is_own = || self.cluster.store().owner(id, self.key, wanted, Timestamp::now()) == Ownership::Uncontested;
         let needs_proof = needs_proof(&self.observation, id);
-        let may_begin =
-            || self.fence.is_valid() && is_own() && (!needs_proof || self.is_proven(*public_key.fingerprint()));
-        let at = Timestamp::now();
+        // The call may wait long for its turn. The backoffs count from the time at which the request leaves.
+        let mut at = Timestamp::now();
+        let may_begin = || {
+            at = Timestamp::now();
+            self.fence.is_valid() && is_own() && (!needs_proof || self.is_proven(*public_key.fingerprint()))
+        };
         let result = self.graph.upload(&caller.credentials, &caller.resource, id, public_key, may_begin).await;
         let (answer, refusal) = answer_of(result)?;
         let may_be_crossed = self.fence.may_be_crossed(self.observation.waits.after_unknown_outcome());

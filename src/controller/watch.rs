@@ -17,8 +17,10 @@ use waflows_core::store::store::{Change, Store};
 
 use super::attempts::{Attempts, attentive};
 use super::cluster_state::ClusterState;
+use super::inspector::Inspector;
 use super::partial_object::{PartialObject, Watchable};
 use crate::apiserver::describe;
+use crate::endpoint::prober::Prober;
 use crate::health::{Health, Sight};
 use crate::metrics::{Metrics, Watched};
 
@@ -38,6 +40,10 @@ pub struct Watches {
     pub health: Arc<Health>,
     /// Counts failures.
     pub metrics: Arc<Metrics>,
+    /// Forgets resources that have gone.
+    pub prober: Arc<Prober>,
+    /// Forgets resources that have gone.
+    pub inspector: Arc<Inspector>,
 }
 
 /// What the operator watches.
@@ -82,15 +88,15 @@ pub async fn resources(watches: &Watches, scope: &Scope) {
         Event::Init => store.begin_resources(scope.watch),
         Event::InitApply(resource) => {
             store.list_resource(scope.watch, &ObjectKey::of(resource.meta()));
-            apply(cluster, store, resource);
+            apply(watches, store, resource);
         }
-        Event::Apply(resource) => apply(cluster, store, resource),
+        Event::Apply(resource) => apply(watches, store, resource),
         Event::Delete(resource) => {
-            delete(cluster, store, &ObjectKey::of(resource.meta()));
+            delete(watches, store, &ObjectKey::of(resource.meta()));
         }
         Event::InitDone => {
             for key in store.finish_resources(scope.watch) {
-                delete(cluster, store, &key);
+                delete(watches, store, &key);
             }
             start_if_complete(cluster, store);
         }
@@ -98,7 +104,7 @@ pub async fn resources(watches: &Watches, scope: &Scope) {
     .await;
 }
 
-fn apply(cluster: &ClusterState, store: &mut Store, resource: PartialObject<FlowsEncryptionKey>) {
+fn apply(watches: &Watches, store: &mut Store, resource: PartialObject<FlowsEncryptionKey>) {
     let key = ObjectKey::of(resource.meta());
     // The operator's own status writes return as watch events.
     if store.is_up_to_date_with(&key, resource.meta()) {
@@ -109,7 +115,7 @@ fn apply(cluster: &ClusterState, store: &mut Store, resource: PartialObject<Flow
             None => {
                 let change = store.apply_resource(&resource, Timestamp::now());
                 if store.is_complete() {
-                    cluster.react(&key, change);
+                    watches.cluster.react(&key, change);
                 }
                 return;
             }
@@ -118,19 +124,21 @@ fn apply(cluster: &ClusterState, store: &mut Store, resource: PartialObject<Flow
         Err(error) => error.to_string(),
     };
     tracing::error!(resource = %key, error = %fault, "this FlowsEncryptionKey cannot be read and is left alone; was it written for another version of the definition?");
-    delete(cluster, store, &key);
+    delete(watches, store, &key);
 }
 
-fn delete(cluster: &ClusterState, store: &mut Store, key: &ObjectKey) {
+fn delete(watches: &Watches, store: &mut Store, key: &ObjectKey) {
     let released = store.delete_resource(key, Timestamp::now());
-    leave(cluster, store, key, released);
+    leave(watches, store, key, released);
 }
 
 /// Ends the work on a resource that has left the store.
-fn leave(cluster: &ClusterState, store: &Store, key: &ObjectKey, released: Option<Released>) {
-    cluster.queue.remove(key);
+fn leave(watches: &Watches, store: &Store, key: &ObjectKey, released: Option<Released>) {
+    watches.cluster.queue.remove(key);
+    watches.prober.forget(key);
+    watches.inspector.forget(key);
     if store.is_complete() {
-        cluster.react(key, Change { spec_changed: false, released });
+        watches.cluster.react(key, Change { spec_changed: false, released });
     }
 }
 
@@ -176,10 +184,10 @@ pub async fn namespaces(watches: &Watches, selector: &str) {
             select(cluster, store, &namespace.name_any());
         }
         Event::Apply(namespace) => select(cluster, store, &namespace.name_any()),
-        Event::Delete(namespace) => deselect(cluster, store, &namespace.name_any()),
+        Event::Delete(namespace) => deselect(watches, store, &namespace.name_any()),
         Event::InitDone => {
             for namespace in store.finish_namespaces() {
-                deselect(cluster, store, &namespace);
+                deselect(watches, store, &namespace);
             }
             start_if_complete(cluster, store);
         }
@@ -194,9 +202,9 @@ fn select(cluster: &ClusterState, store: &mut Store, namespace: &str) {
     }
 }
 
-fn deselect(cluster: &ClusterState, store: &mut Store, namespace: &str) {
+fn deselect(watches: &Watches, store: &mut Store, namespace: &str) {
     for (key, released) in store.deselect_namespace(namespace, Timestamp::now()) {
-        leave(cluster, store, &key, released);
+        leave(watches, store, &key, released);
     }
 }
 

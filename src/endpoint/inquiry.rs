@@ -92,13 +92,13 @@ impl Inquirer {
         let client =
             ProbeClient::pinned(target, authorities.to_vec()).map_err(|error| unreachable(format!("{error}.")))?;
         let mut finding = self.request(&client, target, AskWith::Key(&keys.key), secret).await?;
-        if finding.outcome.is_untold() {
+        if finding.outcome.is_unanswered() {
             // A pod may have been replaced at this moment.
             tokio::time::sleep(self.waits.before_second_probe()).await;
             finding = self.request(&client, target, AskWith::Key(&keys.key), secret).await?;
         }
         // A target that does not answer, or refuses every request, says the same to the next request.
-        let is_silent = finding.outcome.is_untold() || finding.outcome == ProbeOutcome::SignatureRefused;
+        let is_silent = finding.outcome.is_unanswered() || finding.outcome == ProbeOutcome::SignatureRefused;
         let (mut other, mut unknown_key) = (keys.other.as_ref().map(|_| finding), None);
         if !is_silent {
             if let Some(key) = &keys.other {

@@ -14,10 +14,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use waflows_core::api::conditions::{self, ConditionType};
 use waflows_core::api::crd::{Endpoint, FlowsEncryptionKey, ObservedSecret, RotationStatus, SecretKeyRef};
 use waflows_core::proof::{EndpointProof, ProbeKeys};
 use waflows_core::queue::Urgency;
-use waflows_core::rollout::rotation::Outlook;
+use waflows_core::reconcile::work_due::urgency_after_proof;
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::schedule::due::{jitter, sync_request};
 use waflows_core::store::object_key::ObjectKey;
@@ -69,10 +70,11 @@ impl Subject {
 
 /// A proof that was kept.
 struct Noted {
+    /// The proof before, if it was about the same endpoint.
+    earlier: Option<Arc<EndpointProof>>,
     proof: Arc<EndpointProof>,
     /// Incomplete proofs in a row.
     failures: i32,
-    is_news: bool,
 }
 
 /// What a proof depends on. If any of this changes, the endpoint is asked at once.
@@ -138,11 +140,18 @@ impl Prober {
     }
 
     /// A reconcile has looked at this resource and found nothing to do. The endpoint is asked at once if a Secret for the
-    /// endpoint has changed, or if a rotation is under way and the endpoint was not asked since this process leads.
+    /// endpoint has changed. It is also asked at once if this process has never asked it, and a rotation is under way or the
+    /// status does not say that the endpoint is in order: users wait for the news.
     pub fn look(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        if rotation_under_way(resource).is_some() || self.entries().contains_key(key) {
+        if rotation_under_way(resource).is_some() || !is_ready(resource) || self.entries().contains_key(key) {
             self.follow(key, resource);
         }
+    }
+
+    /// Forgets a resource that has gone, or is not asked any more.
+    pub fn forget(&self, key: &ObjectKey) {
+        self.entries().remove(key);
+        self.queue.remove(key);
     }
 
     fn asked(&self, resource: &FlowsEncryptionKey) -> Asked {
@@ -181,23 +190,12 @@ impl Prober {
         let proof = self.inquirer.ask(&key.namespace, &resource.spec, &keys).await;
         let interval = resource.spec.check_interval_or(self.default_check_interval);
         let interval = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
-        let Some(Noted { proof, failures, is_news }) = self.note(key, asked, proof) else {
-            return;
-        };
+        let Some(Noted { earlier, proof, failures }) = self.note(key, asked, proof) else { return };
         let wait = proof.next_probe_after(failures, rotation_under_way(&resource), interval, &self.waits);
         self.queue.add_at(key, Instant::now() + wait);
-        self.tell(key, resource, proof, is_news);
-    }
-
-    /// Queues a resource if a proof says something new, or lets a rotation go on.
-    fn tell(&self, key: &ObjectKey, resource: FlowsEncryptionKey, proof: Arc<EndpointProof>, is_news: bool) {
-        // The uploads under way rest on an earlier proof.
-        let holds_uploads = rotation_under_way(&resource).is_some() && !proof.is_complete();
-        let may_go_on = || Outlook::new(Arc::new(resource), Some(proof), self.waits, Timestamp::now()).may_go_on();
-        if is_news && holds_uploads {
-            self.cluster.queue.add(key, Urgency::Changed);
-        } else if is_news || may_go_on() {
-            self.cluster.queue.add(key, Urgency::Due);
+        let urgency = urgency_after_proof(Arc::new(resource), earlier.as_deref(), &proof, self.waits, Timestamp::now());
+        if let Some(urgency) = urgency {
+            self.cluster.queue.add(key, urgency);
         }
     }
 
@@ -211,15 +209,9 @@ impl Prober {
         let earlier = entry.proof.take().filter(|(of, _)| *of == asked.subject).map(|(_, proof)| proof);
         let proof = Arc::new(proof.after(earlier.as_deref()));
         let failures = if proof.is_complete() { 0 } else { entry.failures.saturating_add(1) };
-        let is_news = earlier.is_none_or(|before| !before.agrees_with(&proof));
         let kept = (asked.subject.clone(), Arc::clone(&proof));
         *entry = Entry { asked, proof: Some(kept), failures };
-        Some(Noted { proof, failures, is_news })
-    }
-
-    fn forget(&self, key: &ObjectKey) {
-        self.entries().remove(key);
-        self.queue.remove(key);
+        Some(Noted { earlier, proof, failures })
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<ObjectKey, Entry>> {
@@ -230,6 +222,12 @@ impl Prober {
 
 fn rotation_under_way(resource: &FlowsEncryptionKey) -> Option<&RotationStatus> {
     resource.status.as_ref()?.rotation_under_way()
+}
+
+/// Whether the status says that the endpoint opens the key.
+fn is_ready(resource: &FlowsEncryptionKey) -> bool {
+    let conditions = resource.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions::find(conditions, ConditionType::EndpointReady).is_some_and(|condition| condition.status == "True")
 }
 
 /// Whether the endpoint of a resource is asked.

@@ -99,8 +99,8 @@ impl CallLimiter {
         loop {
             let now = Instant::now();
             // Scoped so that the lock is not held while waiting.
-            let verdict = { self.state().admit(&caller, now) };
-            match verdict {
+            let admission = { self.state().admit(&caller, now) };
+            match admission {
                 Admission::Go { is_probe } => {
                     return Ok(CallPermit { limiter: self, caller, begun: now, is_probe, _slots: None });
                 }

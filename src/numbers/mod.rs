@@ -5,9 +5,9 @@
 mod report;
 
 use futures::StreamExt;
-use waflows_core::discovery::account::remedy;
 use waflows_core::discovery::listing::ListedNumber;
 use waflows_core::meta::{GraphError, Reported};
+use waflows_core::status::accounts::remedy;
 
 use crate::app::{StartError, graph_reader};
 use crate::cli::NumbersArgs;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use waflows_core::endpoint::{ProbeOutcome, Verdict};
+use waflows_core::endpoint::{ProbeOutcome, ProbeSeverity};
 
 use crate::cli::OutputFormat;
 use crate::command_output::CommandOutput;
@@ -60,10 +60,10 @@ impl Report {
             OutputFormat::Table => self.text(),
             OutputFormat::Json => serde_json::to_string_pretty(&self.summary())? + "\n",
         };
-        let exit_code = match self.outcome.verdict(self.question.expected()) {
-            Verdict::AsExpected => 0,
-            Verdict::ActionNeeded => 1,
-            Verdict::Untold => 2,
+        let exit_code = match self.outcome.severity(self.question.expected()) {
+            ProbeSeverity::AsExpected => 0,
+            ProbeSeverity::ActionNeeded => 1,
+            ProbeSeverity::NoAnswer => 2,
         };
         Ok(CommandOutput { text, exit_code })
     }

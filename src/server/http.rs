@@ -115,16 +115,16 @@ async fn serve_metrics(State(pages): State<Pages>, headers: HeaderMap) -> Respon
 /// Fails while a restart may help. The handler takes the locks of every part of the process. If a lock is never
 /// released, there is no answer, which also fails the probe.
 async fn healthz(State(pages): State<Pages>) -> (StatusCode, String) {
-    verdict(&pages.probes.not_live_reasons(pages.leader.is_leader()))
+    probe_response(&pages.probes.not_live_reasons(pages.leader.is_leader()))
 }
 
 /// Succeeds after the initial list of every watch. A standby that waits for the Lease has warm caches and is also
 /// ready. Fails while the process does not see the cluster.
 async fn readyz(State(pages): State<Pages>) -> (StatusCode, String) {
-    verdict(&pages.probes.not_ready_reasons())
+    probe_response(&pages.probes.not_ready_reasons())
 }
 
-fn verdict(troubles: &[String]) -> (StatusCode, String) {
+fn probe_response(troubles: &[String]) -> (StatusCode, String) {
     if troubles.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {

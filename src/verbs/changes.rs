@@ -1,9 +1,9 @@
 //! A watch on the selected resources.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::Stream;
-use futures::stream::StreamExt as _;
+use futures::stream::{self, StreamExt as _};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use waflows_core::store::object_key::ObjectKey;
@@ -12,15 +12,65 @@ use super::error::VerbError;
 use super::resource::Resource;
 use super::selection::{Object, PAGE, Selection};
 
-/// What the watch tells.
+/// A change that the watch reports.
 #[derive(Debug)]
 pub(super) enum Change {
-    /// A resource as it is now.
+    /// A resource that is new or has changed.
     Seen(Box<Resource>),
     /// A resource that was deleted.
     Gone(ObjectKey),
-    /// All resources that there are have been told.
+    /// Every resource that exists has been seen.
     Listed,
+}
+
+/// What is known of the watched resources. A watch lists again after it has missed events, and nothing of that list is reported twice.
+#[derive(Default)]
+struct Followed {
+    /// `metadata.resourceVersion` of each resource.
+    versions: HashMap<ObjectKey, Option<String>>,
+    /// The resources of the present list, before its end.
+    listed: HashSet<ObjectKey>,
+    is_listed: bool,
+}
+
+impl Followed {
+    fn changes(&mut self, event: Event<Object>) -> Vec<Change> {
+        match event {
+            Event::Init => {
+                self.listed.clear();
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                self.listed.insert(key_of(&object));
+                self.seen(object)
+            }
+            Event::Apply(object) => self.seen(object),
+            Event::Delete(object) => self.gone(&key_of(&object)),
+            Event::InitDone => {
+                self.is_listed = true;
+                let missed = self.versions.keys().filter(|key| !self.listed.contains(*key)).cloned();
+                let missed: Vec<_> = missed.collect();
+                missed.iter().flat_map(|key| self.gone(key)).chain([Change::Listed]).collect()
+            }
+        }
+    }
+
+    fn seen(&mut self, object: Object) -> Vec<Change> {
+        let version = kube::Resource::meta(&object).resource_version.clone();
+        let before = self.versions.insert(key_of(&object), version.clone());
+        match before {
+            Some(before) if before == version => Vec::new(),
+            Some(_) | None => vec![Change::Seen(Box::new(Resource::of(object)))],
+        }
+    }
+
+    fn gone(&mut self, key: &ObjectKey) -> Vec<Change> {
+        self.versions.remove(key).map(|_| Change::Gone(key.clone())).into_iter().collect()
+    }
+}
+
+fn key_of(object: &Object) -> ObjectKey {
+    ObjectKey::of(kube::Resource::meta(object))
 }
 
 /// Follows the selected resources, first as they are and then as they change. Restarts by itself. Ends with an error if
@@ -38,24 +88,17 @@ pub(super) fn changes(selection: &Selection) -> impl Stream<Item = Result<Change
     let is_meant = move |object: &Object| {
         names.is_empty() || kube::Resource::meta(object).name.as_ref().is_some_and(|name| names.contains(name))
     };
-    let mut is_listed = false;
+    let mut followed = Followed::default();
     let events = watcher(selection.api(), config).default_backoff().boxed();
-    events.filter_map(move |event| {
-        let change = match event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                is_meant(&object).then(|| Ok(Change::Seen(Box::new(Resource::of(object)))))
+    events.flat_map(move |event| {
+        let changes = match event {
+            Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) if !is_meant(&object) => {
+                Vec::new()
             }
-            Ok(Event::Delete(object)) => {
-                is_meant(&object).then(|| Ok(Change::Gone(ObjectKey::of(kube::Resource::meta(&object)))))
-            }
-            Ok(Event::Init) => None,
-            Ok(Event::InitDone) => {
-                is_listed = true;
-                Some(Ok(Change::Listed))
-            }
-            Err(error) => fatal(error, is_listed).map(|error| Err(reading.failed(&error))),
+            Ok(event) => followed.changes(event).into_iter().map(Ok).collect(),
+            Err(error) => Vec::from_iter(fatal(error, followed.is_listed).map(|error| Err(reading.failed(&error)))),
         };
-        async { change }
+        stream::iter(changes)
     })
 }
 

@@ -56,8 +56,11 @@ async fn watch(selection: &Selection, look: Look, only_bad: bool) -> Result<Comm
         let now = Timestamp::now();
         match change? {
             Change::Seen(resource) => {
-                let was_bad =
-                    if resource.is_well() { bad.remove(&resource.key) } else { !bad.insert(resource.key.clone()) };
+                let was_bad = bad.remove(&resource.key);
+                if !resource.is_well() {
+                    bad.insert(resource.key.clone());
+                }
+                // A resource that has recovered is shown once more.
                 let is_shown = !only_bad || was_bad || !resource.is_well();
                 match &table {
                     _ if !is_shown => {}

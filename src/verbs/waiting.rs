@@ -1,6 +1,6 @@
 //! Waits until resources are Ready, and ends at once for one that needs a person.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -37,8 +37,6 @@ struct Wait<T> {
     wanted: Wanted,
     /// The resources that were seen and are still waited for.
     last: BTreeMap<ObjectKey, Resource>,
-    /// What the present list has told so far.
-    listed: BTreeSet<ObjectKey>,
     patience: Duration,
     tell: T,
 }
@@ -54,7 +52,7 @@ where
     let (begun, deadline) = (Instant::now(), Instant::now() + patience);
     let mut warning = Some(begun + SILENCE).filter(|at| *at < deadline);
     let mut events = changes(selection).boxed();
-    let mut wait = Wait { wanted, last: BTreeMap::new(), listed: BTreeSet::new(), patience, tell };
+    let mut wait = Wait { wanted, last: BTreeMap::new(), patience, tell };
     while !wait.wanted.is_empty() {
         match timeout_at(warning.unwrap_or(deadline), events.next()).await {
             Ok(None) => break,
@@ -73,7 +71,6 @@ where
     fn learn(&mut self, change: Change) -> Result<(), VerbError> {
         match change {
             Change::Seen(resource) => {
-                self.listed.insert(resource.key.clone());
                 let Some(request) = self.wanted.get(&resource.key) else { return Ok(()) };
                 let key = resource.key.clone();
                 match end(&resource, request.as_deref()) {
@@ -87,12 +84,11 @@ where
             Change::Gone(key) if self.wanted.remove(&key).is_some() => (self.tell)(&key, None, gone())?,
             Change::Gone(_) => {}
             Change::Listed => {
-                let missing: Vec<_> = self.wanted.keys().filter(|key| !self.listed.contains(*key)).cloned().collect();
+                let missing: Vec<_> = self.wanted.keys().filter(|key| !self.last.contains_key(*key)).cloned().collect();
                 for key in missing {
                     self.wanted.remove(&key);
                     (self.tell)(&key, None, gone())?;
                 }
-                self.listed.clear();
             }
         }
         Ok(())

@@ -40,7 +40,7 @@ fn alerts_fire_when_they_should_and_only_then() {
 }
 
 #[test]
-fn every_alert_is_tested_and_tells_what_to_do() {
+fn every_alert_is_tested_and_says_what_to_do() {
     let runbooks = include_str!("../../docs/runbooks.md");
     for rule in rules() {
         let name = rule["alert"].as_str().unwrap();

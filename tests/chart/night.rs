@@ -1,5 +1,5 @@
-//! A night of incidents. For each the log, the events and `kubectl get` alone tell what happened, to which numbers, since
-//! when, and that it is over; and exactly one alert fires, the right one.
+//! A night of incidents. For each, the log, the events and `kubectl get` alone show what happened, to which numbers,
+//! since when, and that it is over. Exactly one alert fires, and it is the right one.
 
 use graph_emulator::{Fault, FaultAction, RateLimit, RetryAfter, Usage};
 use harness::TOKEN;
@@ -62,7 +62,7 @@ fn note(scene: &Scene, name: &str, reason: &str) -> Option<String> {
 }
 
 fn wait_note(scene: &Scene, night: &Night<'_>, name: &str, reason: &str, words: &[&str]) {
-    night.wait_until(&format!("told {reason} of {name}"), || note(scene, name, reason).is_some());
+    night.wait_until(&format!("published {reason} of {name}"), || note(scene, name, reason).is_some());
     let note = note(scene, name, reason).unwrap();
     assert!(words.iter().all(|word| note.contains(word)), "{reason} of {name}: {note} lacks some of {words:?}");
 }
@@ -122,7 +122,7 @@ async fn an_account_is_limited() {
         let scrapes = Night::live(&scene.namespace, &pod, |night| {
             night.pass(20);
             let usage = Usage { business_percent: Some(100), waba_id: Some(ACCOUNT.to_owned()), ..Usage::default() };
-            // An hour and a half of the night: Meta's waits are not shortened.
+            // An hour and a half of the night: the test does not shorten the waits of Meta.
             let retry_after = Some(RetryAfter::Seconds(30));
             let limit = FaultAction::RateLimit(RateLimit { retry_after, usage, ..RateLimit::default() });
             let fault = scene.emulator.inject(Fault::new(limit));

@@ -1,4 +1,4 @@
-//! A process of the operator that stands for a pod of the Deployment.
+//! A process of the operator in place of a pod of the Deployment.
 
 use std::ffi::OsStr;
 use std::path::Path;

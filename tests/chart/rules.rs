@@ -38,7 +38,7 @@ async fn the_right_to_watch_namespaces_is_needed_for_their_labels() {
     tokio::task::block_in_place(|| {
         scene.install(&objects);
         let pod = scene.start(&objects, "flows-0");
-        wait_until(&pod, "told", || pod.log().contains("cannot list resource \"namespaces\""));
+        wait_until(&pod, "logged", || pod.log().contains("cannot list resource \"namespaces\""));
         assert!(pod.page("/readyz").is_some_and(|(status, _)| status == 503), "nothing is known of the namespaces");
         assert_eq!(scene.emulator.counters().calls.total(), 0);
     });
@@ -50,10 +50,10 @@ fn work(scene: &Scene, objects: &Objects) {
     let mut pod = scene.start(objects, "flows-0");
     scene.wait_ready(&pod);
     assert!(scene.emulator.number(NUMBER).unwrap().fingerprint.is_some());
-    wait_until(&pod, "told", || scene.events().iter().any(|event| event["reason"] == "KeyUploaded"));
+    wait_until(&pod, "published", || scene.events().iter().any(|event| event["reason"] == "KeyUploaded"));
     let lease = || scene.cluster.get(&scene.namespace, &["lease", "flows-waflows-operator"]);
     let renewed = lease()["spec"]["renewTime"].clone();
-    scene.keep_busy_until(&pod, "told again as one series, and the Lease renewed", || {
+    scene.keep_busy_until(&pod, "published again as one series, and the Lease renewed", || {
         scene.events().iter().any(|event| event["series"]["count"].as_u64() >= Some(2))
             && lease()["spec"]["renewTime"] != renewed
     });

@@ -124,31 +124,32 @@ impl Scene {
         items.into_iter().filter(|event| event["regarding"]["name"] == name).collect()
     }
 
-    /// Gives the operator everything to do that it can have to do, again and again until the condition holds: a number
-    /// to heal and to tell of, and a status that someone else's write makes it write twice.
+    /// Gives the operator every kind of work, again and again until the condition holds: a number to heal and to
+    /// report, and a status that the operator writes twice because someone else writes to the resource.
     pub(crate) fn keep_busy_until(&self, pod: &Pod, what: &str, condition: impl Fn() -> bool) {
-        // Long enough for someone to write in mid-round.
+        // Long enough for someone to write in the middle of a reconcile.
         self.emulator.set_latency(Duration::from_millis(200));
         let begun = Instant::now();
-        let mut seconds_for_a_round = 2;
+        let mut seconds_for_a_reconcile = 2;
         while !condition() {
             assert!(begun.elapsed() < PATIENCE, "not {what}\nlog:\n{}", pod.log());
             self.emulator.lose_signature(NUMBER).unwrap();
             let reads = self.emulator.calls_to(NUMBER).reads;
             let time = begun.elapsed().as_nanos();
             self.mark("annotate", &format!("waflows.dev/sync-requested-at={time}"));
-            // A call to Meta shows that a round is under way. An operator without rights may never make one.
+            // A call to Meta shows that a reconcile is under way. An operator without rights may never make one.
             let asked = Instant::now();
             while self.emulator.calls_to(NUMBER).reads == reads && asked.elapsed() < Duration::from_secs(1) {
                 std::thread::sleep(Duration::from_millis(10));
             }
             self.mark("label", &format!("touched={time}"));
-            // Once more only after the round, so that no upload finds the signature lost again. An operator without rights
-            // may never end one; on a busy machine one takes long, and another request would have it begin anew.
+            // Once more only after the reconcile, so that no upload finds the signature lost again. An operator without
+            // rights may never end a reconcile. On a busy machine a reconcile takes long, and another request would
+            // make it begin again.
             let handled = format!("--for=jsonpath={{.status.lastHandledSyncRequest}}={time}");
-            let limit = format!("--timeout={seconds_for_a_round}s");
+            let limit = format!("--timeout={seconds_for_a_reconcile}s");
             self.cluster.try_kubectl(&["-n", &self.namespace, "wait", &handled, "fek/storefront", &limit], "");
-            seconds_for_a_round *= 2;
+            seconds_for_a_reconcile *= 2;
         }
     }
 

@@ -1,4 +1,5 @@
-//! What Prometheus knows after it has scraped the pods of a release for a while, and what its engine (promtool) makes of it.
+//! What Prometheus knows after it has scraped the pods of a release for a while, and what its engine (promtool) makes
+//! of it.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::pod::Pod;
 use crate::tools;
 
-/// Minutes that stand between two scrapes. They are made when there is something new, not after this time.
+/// Minutes between two scrapes, as Prometheus sees them. The test scrapes when there is something new.
 const INTERVAL: usize = 5;
 
 /// Samples of several scrapes.
@@ -18,7 +19,7 @@ pub(crate) struct Scrapes {
     count: usize,
     /// Minutes between two of them.
     interval: usize,
-    /// The time of the first, in Unix time; where it is none, the last is of now.
+    /// The time of the first scrape, in Unix time. If None, the time of the last scrape is now.
     start: Option<u64>,
 }
 
@@ -65,8 +66,8 @@ impl Scrapes {
         }
     }
 
-    /// Has promtool assert of each query how many series it gives at the time of the last scrape; none is a number (for
-    /// NaN is what a panel shows as a gap).
+    /// Makes promtool assert for each query whether it has results at the time of the last scrape. NaN is no result: a
+    /// panel shows NaN as a gap.
     pub(crate) fn assert_queries<'a>(&self, queries: impl IntoIterator<Item = (&'a str, Expected)>) {
         let tests = queries.into_iter().map(|(query, expected)| {
             let (expr, value) = match expected {
@@ -78,13 +79,13 @@ impl Scrapes {
         self.test(json!({"promql_expr_test": tests.collect::<Vec<_>>()}));
     }
 
-    /// Has promtool assert which alerts of the rules fire at the time of the last scrape, each given by its labels.
+    /// Makes promtool assert which alerts of the rules fire at the time of the last scrape, each given by its labels.
     pub(crate) fn assert_firing(&self, rules: &str, labels: &[Value]) {
         let expected = json!([self.expect_alerts("ALERTS{alertstate=\"firing\"}", "ALERTS", labels)]);
         self.test_with(json!([rules]), json!({"promql_expr_test": expected}));
     }
 
-    /// Has promtool assert which alerts have fired at some time, and that none of them does at the time of the last scrape.
+    /// Makes promtool assert which alerts have fired at some time, and that none fires at the time of the last scrape.
     pub(crate) fn assert_fired(&self, rules: &str, labels: &[Value]) {
         let expected = json!([
             self.expect_alerts("max_over_time(ALERTS{alertstate=\"firing\"}[2d])", "", labels),

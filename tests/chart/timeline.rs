@@ -1,5 +1,5 @@
-//! A night of many hours, lived through in minutes: the operator's waits are shortened, and what Prometheus scrapes is
-//! stretched to the length that it would have had.
+//! A night of many hours that passes in minutes. The operator's waits are shortened, and the times in the scrapes of
+//! Prometheus are stretched to those of a real night.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use crate::pod::Pod;
 use crate::scene::wait_until;
 use crate::scrape::Scrapes;
 
-/// So many times faster than life.
+/// The night passes so many times faster than a real one.
 const HASTE: u32 = 180;
 /// A minute of the night, after which Prometheus scrapes again.
 const MINUTE: Duration = Duration::from_nanos(60_000_000_000 / HASTE as u64);
 
-/// Makes the operator of a Deployment live as fast as the night does.
+/// Makes the operator of a Deployment as fast as the night.
 pub(crate) fn hasten(objects: &mut Objects) {
     let deployment = objects.of_kind_mut("Deployment").next().expect("there is one");
     let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array_mut().unwrap();
@@ -34,13 +34,13 @@ pub(crate) struct Night<'a> {
 }
 
 impl Night<'_> {
-    /// Lives through a night of a pod, and returns what Prometheus has of it.
+    /// Plays the events of a night, and returns the scrapes of the pod.
     pub(crate) fn live(namespace: &str, pod: &Pod, events: impl FnOnce(&Night<'_>)) -> Scrapes {
         let start = SystemTime::UNIX_EPOCH.elapsed().unwrap();
         let night = Night { pod, begun: Instant::now(), start: start.as_secs_f64() };
         let (scrapes, is_over) = (Mutex::new(Scrapes::each_minute_from(start.as_secs())), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            // Set also where an expectation fails, which would otherwise wait for the scrapes to end.
+            // Set also if an expectation fails, which would otherwise wait for ever for the scrapes.
             let _end = OnDrop(&is_over);
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
@@ -59,12 +59,12 @@ impl Night<'_> {
         wait_until(self.pod, "over", || self.begun.elapsed() >= until);
     }
 
-    /// Waits until something is so.
+    /// Waits until the condition holds.
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         wait_until(self.pod, what, condition);
     }
 
-    /// What Prometheus has of two hours a week from now, if nothing changes until then.
+    /// The scrapes of two hours, a week from now, if nothing changes until then.
     pub(crate) fn in_a_week(&self, namespace: &str) -> Scrapes {
         const WEEK: f64 = 7.0 * 86_400.0;
         let now = self.start + self.begun.elapsed().as_secs_f64() * f64::from(HASTE);
@@ -92,7 +92,7 @@ impl Night<'_> {
     }
 }
 
-/// The value that it would have if the night took as long as others.
+/// The value of the series if the night took as long as a real one.
 fn stretched(series: &str, value: &str, start: f64) -> String {
     let haste = f64::from(HASTE);
     let name = series.split('{').next().unwrap_or_default();

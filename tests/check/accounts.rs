@@ -152,7 +152,7 @@ async fn check_looks_at_the_numbers_of_an_account() {
     assert_eq!(facts(&numbers[1]), ["Foreign", "None", "NumberNotAdopted"]);
     assert_eq!(facts(&numbers[2]), ["Missing", "Upload", "KeyMissing"]);
     assert_eq!(code, 1, "a person must consent");
-    // A list that fails leaves nothing to say about its numbers, and is told.
+    // If the list fails, `check` reports the failure, and says nothing about the numbers.
     scene.emulator.set_list(ACCOUNT, ListSettings::default());
     scene.emulator.set_token(TOKEN, Token { whatsapp_business_management: false, ..Token::default() });
     let printed = scene.check(&["storefront.yaml", "secrets.yaml"], &[]);

@@ -1,4 +1,4 @@
-//! What people and Meta get wrong, each with the words that are said of it: `tests/check/bad-inputs.md`. With
+//! What people and Meta get wrong, each with the message about it: `tests/check/bad-inputs.md`. With
 //! `WAFLOWS_GENERATE` set the page is written instead of compared: that is part of `make generate`.
 
 mod cluster;
@@ -42,7 +42,7 @@ async fn every_bad_input_gets_the_words_of_the_table() {
 const FILES: [&str; 2] = ["storefront.yaml", "secrets.yaml"];
 
 impl Scene {
-    /// What is said of these files of the folder.
+    /// The message about these files of the folder.
     fn judge(&self, input: &str, files: &[&str], flags: &[&str]) -> Row {
         let printed = self.check(files, &[flags, &["-o", "json"]].concat());
         let (caught, message) = match serde_json::from_str::<Value>(&printed.stdout) {
@@ -52,14 +52,14 @@ impl Scene {
         Row::new(input, caught, &message.replace(&self.path(""), ""))
     }
 
-    /// What is said of a resource and its Secrets, Meta included.
+    /// The message about a resource and its Secrets. Meta is asked.
     fn judge_resource(&self, input: &str, resource: Value, secrets: &[Value], flags: &[&str]) -> Row {
         self.write(FILES[0], &[resource]);
         self.write(FILES[1], secrets);
         self.judge(input, &FILES, flags)
     }
 
-    /// What is said of a resource with a key of some kind and a good token. Meta is not asked.
+    /// The message about a resource with a key of some kind and a good token. Meta is not asked.
     fn judge_key(&self, input: &str, fields: Value, secrets: &[Value]) -> Row {
         let mut resource = resource_with(&NUMBERS[..1], fields);
         if resource["spec"]["publicKey"].is_string() || resource["spec"]["certificateSecretRef"].is_object() {

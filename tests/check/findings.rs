@@ -100,7 +100,7 @@ async fn two_resources_with_the_same_number_are_a_conflict() {
         assert_eq!((&contested["state"], &contested["reason"]), (&json!("Conflict"), &json!("NumberConflict")));
         assert!(contested["message"].as_str().unwrap().contains("storefront owns this number"), "{contested}");
     }
-    // One that only observes stands in nobody's way.
+    // A resource that only observes holds up no other.
     let mut observer = resource("support", &NUMBERS[1..]);
     observer["spec"]["mode"] = "Observe".into();
     scene.write("storefront.yaml", &[resource("storefront", &NUMBERS[..2]), observer]);

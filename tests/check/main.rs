@@ -1,5 +1,5 @@
-//! The commands that look and change nothing, as processes: `check` against the Graph emulator over HTTP, `inspect`,
-//! `completions`. `check` on a cluster is the matter of `tests/cluster`.
+//! The commands that only read, as processes: `check` against the Graph emulator over HTTP, `inspect`, `completions`.
+//! `tests/cluster` tests `check` on a cluster.
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::scene::{NUMBERS, PRIVATE_KEY, Scene, resource, resource_with, secret, token_secret};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_api_server_would_refuse_is_told_with_its_place() {
+async fn what_the_api_server_would_refuse_is_reported_with_its_place() {
     let scene = Scene::with_secrets().await;
     let text = "\
 apiVersion: waflows.dev/v1alpha1
@@ -74,7 +74,7 @@ async fn an_empty_namespace_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_is_given_twice_is_told_if_it_is_needed() {
+async fn a_secret_that_is_given_twice_is_reported_if_it_is_needed() {
     let scene = Scene::with_secrets().await;
     scene.write("storefront.yaml", &[resource("storefront", &NUMBERS)]);
     let other = |name: &str| [secret(name, "private.pem", "another"), secret("unrelated", "key", "value")];
@@ -90,11 +90,11 @@ async fn a_secret_that_is_given_twice_is_told_if_it_is_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_that_the_operator_does_not_select_is_told() {
+async fn a_resource_that_the_operator_does_not_select_is_reported() {
     let scene = Scene::with_secrets().await;
     let mut labelled = resource("labelled", &NUMBERS[..1]);
     labelled["metadata"]["labels"] = json!({"shard": "1"});
-    // It lists the same number, and would own it if the operator cared for it.
+    // The other resource lists the same number, and would own it if the operator selected the resource.
     scene.write("storefront.yaml", &[resource("elsewhere", &NUMBERS[..1]), labelled]);
     let files = ["storefront.yaml", "secrets.yaml"];
     for (flags, says) in [
@@ -117,7 +117,7 @@ async fn a_resource_that_the_operator_does_not_select_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_the_api_server_would_refuse_is_told_if_it_is_needed() {
+async fn a_secret_that_the_api_server_would_refuse_is_reported_if_it_is_needed() {
     let scene = Scene::with_secrets().await;
     scene.write("storefront.yaml", &[resource("storefront", &NUMBERS)]);
     let secret =

@@ -40,12 +40,12 @@ async fn a_number_keeps_a_valid_key_until_the_endpoint_opens_the_new_one() {
     scene.emulator.set_number(NUMBERS[1], other);
     let (code, report) = scene.report(&FILES, &[]);
     let numbers = &report["resources"][0]["phoneNumbers"];
-    let told = |number: usize| (&numbers[number]["action"], &numbers[number]["reason"]);
-    assert_eq!(told(0), (&json!("None"), &json!(null)));
-    assert_eq!(told(1), (&json!("UploadLater"), &json!("WaitingForEndpoint")), "{report}");
+    let decision = |number: usize| (&numbers[number]["action"], &numbers[number]["reason"]);
+    assert_eq!(decision(0), (&json!("None"), &json!(null)));
+    assert_eq!(decision(1), (&json!("UploadLater"), &json!("WaitingForEndpoint")), "{report}");
     assert!(numbers[1]["message"].as_str().unwrap().contains("waflows-operator ping"), "{report}");
-    // A first key waits for nobody.
-    assert_eq!(told(2), (&json!("Upload"), &json!("KeyMissing")));
+    // A first key need not wait.
+    assert_eq!(decision(2), (&json!("Upload"), &json!("KeyMissing")));
     assert_eq!(code, 0, "{report}");
 }
 
@@ -116,7 +116,7 @@ async fn a_number_that_meta_refuses_needs_a_person_and_the_others_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_could_not_be_told_where_meta_fails_or_asks_for_patience() {
+async fn the_answer_stays_open_where_meta_fails_or_asks_for_patience() {
     let scene = Scene::with_secrets().await;
     scene.write("storefront.yaml", &[resource("storefront", &NUMBERS[..1])]);
     // A port on which nobody listens: the last --graph-url counts for a process of its own.

@@ -69,7 +69,7 @@ impl Scene {
         self.check_with(&arguments, b"")
     }
 
-    /// Runs `check` with these arguments. Whatever comes of it: nothing is uploaded, and nothing secret is printed.
+    /// Runs `check` with these arguments. Asserts that `check` uploads nothing, and prints no secret.
     pub(crate) fn check_with(&self, arguments: &[&str], input: &[u8]) -> Printed {
         let graph = ["check", "--graph-url", self.emulator.base_url(), "--allow-http-graph-url"];
         let printed = run(&[&graph, arguments].concat(), input);

@@ -110,11 +110,11 @@ async fn an_account_that_is_refused_stops_no_listed_number() {
     world.emulator.add_token(TOKEN);
     mixed["businessAccounts"] = json!([{"id": NUMBERS[0]}]);
     world.apply("storefront", mixed).await.unwrap();
-    let told = |resource: &FlowsEncryptionKey| {
+    let is_explained = |resource: &FlowsEncryptionKey| {
         let accounts = &resource.status.as_ref().unwrap().business_accounts;
         accounts.iter().any(|account| account.message.contains("This is the ID of a phone number"))
     };
-    world.wait("storefront", "told what the ID is", told).await;
+    world.wait("storefront", "explained", is_explained).await;
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn twenty_accounts_cost_one_list_each_at_a_check_and_nothing_in_between() 
     let second = calls();
     assert_eq!((second.lists - first.lists, second.reads - first.reads, second.uploads), (20, 500, 500));
 
-    // Another process looks at the resource as well, and finds nothing due. What is new has its turn last.
+    // Another process looks at the resource as well, and finds nothing due. A new resource is the last in the queue.
     world.operator.kill();
     world.operator = world.another(&[]);
     world.roll_out("later", &NUMBERS[..1]).await;

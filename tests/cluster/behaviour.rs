@@ -48,8 +48,8 @@ async fn observe_reports_and_never_uploads() {
     world.wait_ready("storefront").await;
 }
 
-/// A resource with the key of the Secret `flows-key`, beside one that is looked at. Once it holds a new key the operator
-/// knows of it, and would have used it wherever it may.
+/// A number of another resource with the key of the Secret `flows-key`. Once this number holds a new key, the operator
+/// knows the key, and would have put it on all other numbers that it may write to.
 const BYSTANDER: &str = "111033654322455";
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_number_whose_key_is_replaced_again_and_again_is_left_alone_until_aske
 }
 
 #[tokio::test]
-async fn a_kill_in_the_middle_of_a_round_repeats_no_more_than_what_was_under_way() {
+async fn a_kill_in_the_middle_of_a_reconcile_repeats_no_more_than_what_was_under_way() {
     let ids = many_numbers(50);
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut world = World::new(OPERATOR, &numbers).await;
@@ -180,7 +180,7 @@ async fn a_kill_in_the_middle_of_a_round_repeats_no_more_than_what_was_under_way
 }
 
 #[tokio::test]
-async fn a_rotation_interrupts_a_slow_round_and_the_old_key_goes_no_further() {
+async fn a_rotation_interrupts_a_slow_reconcile_and_the_old_key_goes_no_further() {
     let ids = many_numbers(500);
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
     let world = World::new(OPERATOR, &numbers).await;
@@ -210,7 +210,7 @@ async fn a_rotation_interrupts_a_slow_round_and_the_old_key_goes_no_further() {
     assert_eq!(resource.status.unwrap().valid.as_deref(), Some("500/500"));
     let mut of_old = world.emulator.uploads();
     of_old.retain(|upload| fingerprint(upload).as_ref() == Some(&old.fingerprint));
-    assert!(of_old.len() < 500, "the round was not interrupted");
+    assert!(of_old.len() < 500, "the reconcile was not interrupted");
     let last = of_old.last().unwrap().at;
     assert!(last <= changed + Duration::from_secs(1), "an upload of the old key {:?} after the change", last - changed);
 }
@@ -248,7 +248,7 @@ async fn a_rotation_while_numbers_fail_reaches_them_once_they_recover() {
 
 #[tokio::test]
 async fn a_change_cuts_a_hanging_call_short() {
-    // Every wait lasts for hours, so that only the change itself can bring the next round about.
+    // Every wait lasts for hours, so that only the change itself can bring the next reconcile about.
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "3600"]).await;
     world.set_default_secrets().await;
     let fault = world.emulator.inject(Fault::new(FaultAction::Hang).reads());

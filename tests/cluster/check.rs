@@ -22,7 +22,7 @@ fn check_as(kubeconfig: &Path, world: &World, arguments: &[&str]) -> (i32, Value
     (printed.code, report)
 }
 
-/// With all rights, and with the eyes of the test's own operator.
+/// With all rights, and with the flags of the test's own operator.
 fn check(world: &World, arguments: &[&str]) -> (i32, Value) {
     let scope = ["--namespaces", world.namespace.as_str()];
     check_as(control_plane().kubeconfig(), world, &[arguments, &scope].concat())
@@ -81,7 +81,7 @@ async fn it_says_what_the_operator_says() {
             let id = number["phoneNumberId"].as_str().unwrap();
             let stored = serde_json::to_value(number_of(&resource, id)).unwrap();
             assert_eq!((&number["state"], &number["error"]["code"]), (&stored["state"], &stored["error"]["code"]));
-            // Each answer of Meta has a trace of its own, the last thing that is said.
+            // Each answer of Meta has its own trace, at the end of the message.
             let said = |number: &Value| {
                 let message = number["message"].as_str().unwrap_or_default();
                 message.split(", trace ").next().unwrap_or_default().to_owned()
@@ -112,7 +112,7 @@ async fn manifests_are_checked_as_if_they_were_applied() {
     };
     let file_argument = file.to_str().unwrap();
 
-    // A rotation and a new number: the key that is there now is known as this resource's earlier one.
+    // A rotation and a new number: the operator knows the present key as an earlier key of this resource.
     write(&[resource("storefront", &NUMBERS[..2]), secret]);
     let (code, report) = check(&world, &["-f", file_argument, "--cluster"]);
     assert_eq!((code, states(&report)), (0, vec![("Outdated", "Upload"), ("Missing", "Upload")]), "{report}");
@@ -120,11 +120,11 @@ async fn manifests_are_checked_as_if_they_were_applied() {
     assert_eq!(number["keyFingerprint"].as_str(), Some(old.fingerprint.as_str()));
     assert_eq!(report["resources"][0]["publicKeyFingerprint"].as_str(), Some(new.fingerprint.as_str()));
 
-    // A newcomer that lists a number of the one in the cluster.
+    // A new resource that lists a number of the one in the cluster.
     write(&[resource("newcomer", &NUMBERS[..1])]);
     let (code, report) = check(&world, &["-f", file_argument, "--cluster"]);
     assert_eq!((code, states(&report)), (1, vec![("Conflict", "None")]), "{report}");
-    // Without the cluster neither the owner nor the Secrets are known.
+    // Without the cluster, `check` knows neither the owner nor the Secrets.
     assert_eq!(check(&world, &["-f", file_argument]).0, 2);
 }
 
@@ -141,7 +141,7 @@ fn kubeconfig_for(world: &World, kinds: &str) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sees_one_namespace_only_is_told_so() {
+async fn a_user_who_may_read_one_namespace_alone_names_it() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     let kubeconfig = kubeconfig_for(&world, "flowsencryptionkeys.waflows.dev,secrets");
     let scope = ["-n", world.namespace.as_str()];
@@ -154,11 +154,11 @@ async fn who_sees_one_namespace_only_is_told_so() {
     // All namespaces were asked for, and cannot be seen.
     let (code, error) = check_as(&kubeconfig, &world, &["-A"]);
     assert!(code == 2 && error.as_str().unwrap().contains("--namespaces"), "{error}");
-    // The context's namespace, in which nothing may be listed, is not among those that are named.
+    // The context's namespace, in which the account may list nothing, is not among the named ones.
     let (code, report) = check_as(&kubeconfig, &world, &["-A", "--namespaces", &world.namespace]);
     assert_eq!((code, states(&report).len()), (0, 3), "{report}");
 
-    // The namespace of a manifest is looked at, not that of the context: the resource there owns the number.
+    // `check` looks at the namespace of a manifest, not at that of the context: the resource there owns the number.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("newcomer.yaml");
     let newcomer = json!({"apiVersion": "waflows.dev/v1alpha1", "kind": "FlowsEncryptionKey",
@@ -169,7 +169,7 @@ async fn who_sees_one_namespace_only_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_that_the_operator_does_not_select_is_told_where_it_was_named() {
+async fn a_resource_that_the_operator_does_not_select_is_reported_where_it_was_named() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.roll_out("storefront", &NUMBERS).await;
@@ -212,7 +212,7 @@ async fn metadata_is_judged_as_the_api_server_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_may_not_read_cannot_be_told() {
+async fn a_secret_that_a_person_may_not_read_leaves_the_answer_open() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.roll_out("storefront", &NUMBERS).await;
@@ -227,7 +227,7 @@ async fn what_a_person_may_not_read_cannot_be_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn labels_filter_and_the_detailed_exit_code_tells_uploads() {
+async fn labels_filter_and_the_detailed_exit_code_shows_uploads() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     world.roll_out("storefront", &NUMBERS[..1]).await;

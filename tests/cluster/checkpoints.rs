@@ -1,4 +1,4 @@
-//! Rounds that take long: their status is written as they go on, and tells no more than what is so.
+//! Long reconciles: they write their status as they go on, and the status claims no more than what is true.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus, Numbe
 use crate::OPERATOR;
 use crate::history::History;
 
-/// Enough for a round of calls of a second each to last longer than the ten seconds between two checkpoints.
+/// Enough for a reconcile of calls of a second each to last longer than the ten seconds between two checkpoints.
 const CROWD: usize = 100;
 /// Stored times are whole seconds.
 const CHECKPOINT: Duration = Duration::from_secs(9);
@@ -48,7 +48,7 @@ async fn a_long_check_is_noted_after_ten_seconds_and_answers_a_request_only_at_i
     let is_read = |number: &PhoneNumberStatus| number.last_read_time.as_ref().is_some_and(|time| time.0 > asked_at);
     let resource = world.wait("storefront", "partly read", |resource| count(resource, is_read) > 0).await;
     assert!(asked.elapsed() >= CHECKPOINT, "{:?}", asked.elapsed());
-    assert!(count(&resource, is_read) < CROWD, "the round was over");
+    assert!(count(&resource, is_read) < CROWD, "the reconcile was over");
     assert_eq!(handled(&resource), None, "the request is not answered yet");
     assert_eq!(status(&resource).last_check_time, status(&before).last_check_time);
     assert_eq!(
@@ -105,10 +105,10 @@ async fn a_request_that_another_one_overtakes_is_never_answered() {
     assert!(cut_short.clone().all(|version| last_check(version) == last_check(&versions[0])), "nor is it a check");
 }
 
-/// Another process writes the status while a round of more than a second reads; the round then wants to write at its
-/// first checkpoint, and again at its end.
+/// Another process writes the status while a reconcile reads for more than a second. The reconcile then wants to write
+/// at its first checkpoint, and again at its end.
 #[tokio::test]
-async fn what_another_process_wrote_in_mid_round_outlives_every_later_write_of_that_round() {
+async fn what_another_process_wrote_in_mid_reconcile_outlives_every_later_write_of_that_reconcile() {
     let ids = many_numbers(40);
     let world = World::new(OPERATOR, &strs(&ids)).await;
     let key = world.set_default_secrets().await;
@@ -117,7 +117,7 @@ async fn what_another_process_wrote_in_mid_round_outlives_every_later_write_of_t
     world.apply("storefront", World::spec(&strs(&ids))).await.unwrap();
     world.wait_until("at work", || world.emulator.calls_to(&ids[1]).reads > 0).await;
 
-    // It has put the key on the second number, where it was not signed.
+    // The other process has put the key on the second number, and Meta did not sign it.
     let earlier = format!("sha256:{}", "0".repeat(64));
     let uploaded = (Timestamp::now() - Duration::from_secs(5)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let second = json!({
@@ -129,7 +129,7 @@ async fn what_another_process_wrote_in_mid_round_outlives_every_later_write_of_t
     world.resources().patch_status("storefront", &PatchParams::default(), &theirs).await.unwrap();
     let history = History::of(&world, "storefront").await;
     world.wait_until("a status is dropped", || world.operator.log().contains("written by another process")).await;
-    assert_eq!(world.emulator.counters().calls.uploads, 1, "the round came to its uploads");
+    assert_eq!(world.emulator.counters().calls.uploads, 1, "the reconcile came to its uploads");
     world.emulator.set_latency(Duration::ZERO);
     let resource = world
         .wait("storefront", "at rest", |resource| {

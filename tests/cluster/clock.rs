@@ -1,4 +1,4 @@
-//! Clocks that were wrong: times in the status that are still to come.
+//! Wrong clocks: times in the status that lie in the future.
 
 use harness::{World, number_of};
 use jiff::{Timestamp, ToSpan};

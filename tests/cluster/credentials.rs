@@ -1,4 +1,4 @@
-//! A token that Meta has not accepted makes no success: not even where all that is known of the numbers is good.
+//! A token that Meta has not accepted makes no success, even if all readings of the numbers are good.
 
 use graph_emulator::{Fault, FaultAction, RateLimit, RetryAfter, Token};
 use harness::{TOKEN, World, condition_of, is_current, number_of};
@@ -16,12 +16,12 @@ fn is_ready(resource: &FlowsEncryptionKey) -> bool {
     condition_of(resource, ConditionType::Ready).0 == "True"
 }
 
-/// Meta cannot be reached, and after `change` there is a new token. As long as Meta has not answered, whatever is said of
-/// the resource is not that it is Ready. `is_told` knows a status that speaks of the change.
+/// Meta cannot be reached, and after `change` there is a new token. The resource is not Ready until Meta has answered.
+/// `shows_change` says whether a status is one after the change.
 async fn is_not_ready_before_meta_answers(
     world: &World,
     change: impl Future<Output = ()>,
-    is_told: impl Fn(&FlowsEncryptionKey) -> bool,
+    shows_change: impl Fn(&FlowsEncryptionKey) -> bool,
 ) {
     let fault = world.emulator.inject(Fault::new(FaultAction::ResetBeforeAnswer));
     world.emulator.add_token(NEW_TOKEN);
@@ -38,13 +38,13 @@ async fn is_not_ready_before_meta_answers(
 
     let tried = || world.emulator.calls_with(NEW_TOKEN).reads;
     let so_far = tried();
-    // A round makes three attempts at each of its numbers.
-    world.wait_until("tried in further rounds", || tried() >= so_far + 3 * 9).await;
+    // A reconcile makes three attempts at each of its numbers.
+    world.wait_until("tried in further reconciles", || tried() >= so_far + 3 * 9).await;
     let resource = world.resources().get("storefront").await.unwrap();
     assert_eq!(condition_of(&resource, ConditionType::Ready).1, "NotAsked");
     let versions = history.up_to(world, &resource).await;
-    let told = versions.iter().filter(|version| is_told(version));
-    assert!(told.clone().count() > 0 && !told.clone().any(is_ready), "{told:#?}", told = told.collect::<Vec<_>>());
+    let changed: Vec<_> = versions.iter().filter(|version| shows_change(version)).collect();
+    assert!(!changed.is_empty() && !changed.iter().any(|version| is_ready(version)), "{changed:#?}");
 
     world.emulator.clear_fault(fault);
     let resource = world.wait_ready("storefront").await;
@@ -66,8 +66,8 @@ async fn another_secret_for_the_token_while_meta_is_away() {
     let mut spec = World::spec(&NUMBERS);
     spec["accessTokenSecretRef"]["name"] = "new-token".into();
     let change = async { drop(world.apply("storefront", spec).await.unwrap()) };
-    let is_told = |resource: &FlowsEncryptionKey| resource.metadata.generation == Some(2) && is_current(resource);
-    is_not_ready_before_meta_answers(&world, change, is_told).await;
+    let shows_change = |resource: &FlowsEncryptionKey| resource.metadata.generation == Some(2) && is_current(resource);
+    is_not_ready_before_meta_answers(&world, change, shows_change).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The spec changes while a round is under way: what it no longer asks for is not done, and nothing is done twice.
+//! The spec changes while a reconcile is under way: the operator drops what the spec no longer asks for, and does
+//! nothing twice.
 
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ fn is_observed(resource: &FlowsEncryptionKey) -> bool {
     resource.status.as_ref().is_some_and(|status| status.observed_generation == resource.metadata.generation)
 }
 
-/// A round that puts the key on sixty numbers and has come to some of them. Meta takes its time.
-async fn round_under_way(ids: &[String]) -> World {
+/// A reconcile that has put the key on some of sixty numbers. Meta is slow.
+async fn reconcile_under_way(ids: &[String]) -> World {
     let numbers = strs(ids);
     let world = World::new(OPERATOR, &numbers).await;
     world.emulator.set_latency(Duration::from_millis(100));
@@ -34,10 +35,11 @@ async fn round_under_way(ids: &[String]) -> World {
     world
 }
 
-/// Changes the spec in the middle of a round, and back once the change is over. Returns what it looked like then.
+/// Changes the spec in the middle of a reconcile, and back once the change is over. Returns the resource before the
+/// change back.
 async fn stop_and_go_on(change: Value, is_over: impl Fn(&FlowsEncryptionKey) -> bool) -> FlowsEncryptionKey {
     let ids = ids();
-    let world = round_under_way(&ids).await;
+    let world = reconcile_under_way(&ids).await;
     let mut spec = World::spec(&strs(&ids));
     spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     world.apply("storefront", spec).await.unwrap();
@@ -55,23 +57,23 @@ async fn stop_and_go_on(change: Value, is_over: impl Fn(&FlowsEncryptionKey) -> 
 }
 
 #[tokio::test]
-async fn a_suspension_stops_a_round_and_its_end_goes_on_where_it_was() {
+async fn a_suspension_stops_a_reconcile_and_its_end_goes_on_where_it_was() {
     let stopped = stop_and_go_on(json!({"suspend": true}), |_| true).await;
     assert_ne!(condition_of(&stopped, ConditionType::Ready).0, "True");
 }
 
 #[tokio::test]
-async fn observing_stops_the_uploads_of_a_round_and_enforcing_goes_on_where_it_was() {
-    // While the numbers are read again, the status tells that as well.
+async fn observing_stops_the_uploads_of_a_reconcile_and_enforcing_goes_on_where_it_was() {
+    // While the operator reads the numbers again, the status shows that as well.
     let is_over = |resource: &_| condition_of(resource, ConditionType::Ready).1 == "DriftObserved";
     let stopped = stop_and_go_on(json!({"mode": "Observe"}), is_over).await;
     assert!(stopped.status.unwrap().phone_numbers.iter().all(|number| number.owned_since.is_none()));
 }
 
 #[tokio::test]
-async fn numbers_that_are_removed_and_added_in_the_middle_of_a_round_get_what_the_spec_says_last() {
+async fn numbers_that_are_removed_and_added_in_the_middle_of_a_reconcile_get_what_the_spec_says_last() {
     let ids = ids();
-    let world = round_under_way(&ids).await;
+    let world = reconcile_under_way(&ids).await;
     let (kept, added) = (&ids[..20], "15550783881");
     world.emulator.add_number(added);
     let mut numbers = strs(kept);
@@ -82,7 +84,7 @@ async fn numbers_that_are_removed_and_added_in_the_middle_of_a_round_get_what_th
     assert!(numbers.iter().all(|id| world.emulator.calls_to(id).uploads == 1));
     assert_eq!(world.emulator.calls_to(&ids[COUNT - 1]).uploads, 0, "removed before its turn");
 
-    // One that comes back is read, not written.
+    // A number that comes back is read, not written.
     numbers.push(&ids[0]);
     numbers.remove(0);
     world.roll_out("storefront", &numbers[..20]).await;

@@ -8,7 +8,7 @@ use waflows_core::api::crd::NumberState;
 
 use crate::OPERATOR;
 
-/// How often the event was published, as it says itself.
+/// How often the event was published, according to the event.
 fn times(events: &[Event], reason: &str) -> i32 {
     let of_reason = events.iter().filter(|event| event.reason.as_deref() == Some(reason));
     of_reason.map(|event| event.series.as_ref().map_or(1, |series| series.count)).sum()
@@ -38,7 +38,7 @@ async fn a_hundred_numbers_that_fail_alike_make_few_events_and_hide_no_other() {
     world.wait_until("tried again", || world.emulator.calls_to(numbers[99]).reads >= retried).await;
     let found = wait_times(&world, "NumberRefused", 1).await;
     assert!(found.len() <= 5, "{} events", found.len());
-    assert_eq!(times(&found, "NumberRefused"), 1, "a failure that stands is told once");
+    assert_eq!(times(&found, "NumberRefused"), 1, "a lasting failure is reported once");
 
     // All heal: one event for all uploads.
     world.emulator.clear_fault(fault);
@@ -46,7 +46,7 @@ async fn a_hundred_numbers_that_fail_alike_make_few_events_and_hide_no_other() {
     let found = wait_times(&world, "KeyUploaded", 1).await;
     assert!(found.len() <= 5, "{} events", found.len());
 
-    // One fails again, for the same reason; and heals, and has its key replaced: each is told.
+    // One number fails again for the same reason, heals, and then has its key replaced. Each of these has an event.
     let fault = world.emulator.inject(refusal().number(numbers[7]));
     world.wait_reason("storefront", "NumberRefused").await;
     wait_times(&world, "NumberRefused", 2).await;
@@ -89,7 +89,7 @@ async fn expect(world: &World, expected: Expected<'_>) {
 }
 
 #[tokio::test]
-async fn what_happens_to_a_key_on_its_numbers_is_told() {
+async fn what_happens_to_a_key_on_its_numbers_is_reported() {
     let numbers = ["106540352242922", "107995438950512"];
     let world = World::with_flags(OPERATOR, &numbers, &["--wait-scale", "0.02"]).await;
     world.set_default_secrets().await;
@@ -105,7 +105,7 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
         .await;
     world.wait_ready(about).await;
 
-    // Lost, not to be healed at the first attempt, and healed at the next.
+    // The signature is lost. The first attempt does not heal it, the next one does.
     world.emulator.inject(Fault::upload_lands_as("MISMATCH").times(1));
     world.emulator.lose_signature(numbers[1]).unwrap();
     world.request_sync(about, "now").await;
@@ -115,7 +115,7 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
     expect(&world, Expected { about, reason: "SignatureRestored", kind, action, names: &[numbers[1]] }).await;
     world.wait_ready(about).await;
 
-    // Replaced by someone else, until that is enough.
+    // Someone else replaces the key until the number is contested.
     for replaced in 1..=3 {
         world.emulator.set_foreign_key(numbers[0], FOREIGN_PUBLIC_KEY).unwrap();
         world.touch_secret("meta-token").await;
@@ -136,7 +136,7 @@ async fn what_happens_to_a_key_on_its_numbers_is_told() {
 }
 
 #[tokio::test]
-async fn what_a_person_must_mend_is_told() {
+async fn what_a_person_must_mend_is_reported() {
     let numbers = ["106540352242922", "107995438950512", "108811432100233"];
     let world = World::new(OPERATOR, &numbers).await;
     world.set_default_secrets().await;

@@ -1,4 +1,4 @@
-//! Uploads that Meta does not take, while it answers reads as ever: the status, and an event, say why.
+//! Meta refuses uploads, and still answers reads. The status and an event say why the uploads fail.
 
 use graph_emulator::{Fault, FaultAction, GraphError};
 use harness::{World, condition_of, many_numbers, number_of, strs};
@@ -24,7 +24,7 @@ async fn notes(world: &World, reason: &str, name: &str) -> Vec<(String, i32)> {
 }
 
 #[tokio::test]
-async fn why_an_upload_keeps_failing_is_told_until_one_succeeds() {
+async fn why_an_upload_keeps_failing_is_reported_until_one_succeeds() {
     let rows = [
         (FaultAction::GraphError(GraphError::new(500, 1, "An unknown error occurred")), "Meta answers HTTP 500"),
         (FaultAction::GraphError(GraphError::new(400, 7_777, "Something of the future")), "Meta answers HTTP 400"),
@@ -53,8 +53,8 @@ async fn why_an_upload_keeps_failing_is_told_until_one_succeeds() {
         assert!(history.up_to(&world, &resource).await.iter().all(has_failed), "{cause}: {resource:#?}");
         assert_eq!(number_of(&resource, id).state, NumberState::Missing);
         let (status, _, message) = condition_of(&resource, ConditionType::Ready);
-        let told = format!("{id}: The number holds no key; the last upload failed. {cause}");
-        assert!(status == "False" && message.contains(&told), "{message}");
+        let expected = format!("{id}: The number holds no key; the last upload failed. {cause}");
+        assert!(status == "False" && message.contains(&expected), "{message}");
         let notes = notes(&world, "UploadFailed", &name).await;
         let [(note, 1)] = notes.as_slice() else { panic!("not one event: {notes:?}") };
         assert!(note.contains(id.as_str()) && note.contains(cause), "{note}");

@@ -13,7 +13,7 @@ use waflows_core::api::crd::NumberState;
 use crate::OPERATOR;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
-/// How long Kubernetes waits for a process after SIGTERM is 30 s; the kernel gets some of it.
+/// Kubernetes waits for 30 s after SIGTERM. The kernel gets some of this time.
 const GRACE_PERIOD: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +47,8 @@ async fn a_watch_that_missed_its_history_lists_again_without_a_call_to_meta() {
     let before = world.roll_out("storefront", &NUMBERS[..1]).await;
     let calls = world.emulator.counters().calls.reads;
 
-    // Paused, the operator misses a deletion and a creation; compacted and restarted, the API server cannot tell it.
+    // The paused operator misses a deletion and a creation. The API server, compacted and restarted, cannot report them
+    // later.
     world.operator.signal("STOP");
     world.apply("gone", World::spec(&NUMBERS[1..])).await.unwrap();
     world.delete("gone").await;
@@ -64,12 +65,12 @@ async fn a_watch_that_missed_its_history_lists_again_without_a_call_to_meta() {
 }
 
 #[tokio::test]
-async fn a_label_set_during_a_round_does_not_cost_the_round_its_status() {
+async fn a_label_set_during_a_reconcile_does_not_cost_the_reconcile_its_status() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.emulator.set_latency(Duration::from_millis(300));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_until("a round is under way", || world.emulator.counters().in_flight > 0).await;
+    world.wait_until("a reconcile is under way", || world.emulator.counters().in_flight > 0).await;
     kubectl(control_plane(), &["label", "-n", &world.namespace, "fek/storefront", "team=checkout"]);
     world.wait_ready("storefront").await;
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1);
@@ -82,14 +83,14 @@ async fn a_status_that_someone_else_wrote_meanwhile_is_not_overwritten() {
     world.emulator.set_latency(Duration::from_millis(300));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
-    world.wait_until("a round is under way", || world.emulator.counters().in_flight > 0).await;
+    world.wait_until("a reconcile is under way", || world.emulator.counters().in_flight > 0).await;
     let patch = r#"{"status":{"lastHandledSyncRequest":"by another hand"}}"#;
     let arguments =
         ["patch", "-n", &world.namespace, "fek/storefront", "--subresource=status", "--type=merge", "-p", patch];
     kubectl(control_plane(), &arguments);
     world.wait_until("the status is dropped", || world.operator.log().contains("written by another process")).await;
     world.wait_ready("storefront").await;
-    assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1, "the next round read before it wrote");
+    assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1, "the next reconcile read before it wrote");
 }
 
 /// Someone who writes to a resource all the time, until dropped.
@@ -139,7 +140,7 @@ async fn a_status_that_others_write_all_the_time_ends_true_and_costs_no_second_u
     world.emulator.set_latency(Duration::from_millis(100));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
-    world.wait_until("a round is under way", || world.emulator.counters().in_flight > 0).await;
+    world.wait_until("a reconcile is under way", || world.emulator.counters().in_flight > 0).await;
     let meddler = Meddler::start(
         &world,
         Some("status"),
@@ -160,7 +161,8 @@ async fn a_status_that_others_write_all_the_time_ends_true_and_costs_no_second_u
     assert!(NUMBERS.iter().all(|id| world.emulator.calls_to(id).uploads == 1), "read before write");
 }
 
-/// The operator is asked to stop with uploads to note while the API server is away, as `harm` makes it.
+/// `harm` makes the API server unreachable. Then the operator is asked to stop, and still has uploads to store in a
+/// status.
 async fn stop_without_api_server(harm: fn(&ControlPlane), mend: fn(&ControlPlane)) {
     let ids: Vec<_> = (0..40).map(|n| format!("10{n:013}")).collect();
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();

@@ -2,8 +2,8 @@
 //!
 //! Source of the protocol: Meta, "Implementing endpoints for Flows". In short: the client makes an AES-128 key, seals
 //! the request with it (GCM, 16 bytes of IV) and wraps it with the business' RSA key (OAEP, SHA-256). The endpoint
-//! seals its answer with the same AES key and the inverted IV. Where it cannot unwrap the AES key it says 421, on which
-//! the client looks the public key up anew and repeats the request, once.
+//! seals its answer with the same AES key and the inverted IV. An endpoint that cannot unwrap the AES key answers 421.
+//! The client then reads the public key again, and repeats the request once.
 
 use std::sync::{Arc, Mutex};
 

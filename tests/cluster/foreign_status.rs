@@ -1,4 +1,4 @@
-//! Somebody else writes to the status, as a field manager of its own. The status is the operator's alone.
+//! Another field manager writes to the status. The status belongs to the operator alone.
 
 use harness::{World, condition_of};
 use kube::api::{Patch, PatchParams};
@@ -31,8 +31,8 @@ async fn apply_status(world: &World, manager: &str, status: Value) {
         .unwrap();
 }
 
-/// Who owns which fields of the status, or of the spec: manager, operation, and the top-level fields. Entries for labels alone
-/// do not count: Kubernetes 1.33 drops them when somebody applies a status.
+/// Who owns which fields of the status, or of the spec: manager, operation, and the top-level fields. Entries for
+/// labels alone do not count: Kubernetes 1.33 drops them when somebody applies a status.
 fn owners(resource: &FlowsEncryptionKey, of_status: bool) -> Vec<(&str, &str, Vec<&str>)> {
     let entries = resource.metadata.managed_fields.iter().flatten();
     let entries = entries.filter(|entry| entry.subresource.as_deref().is_some() == of_status);
@@ -66,7 +66,7 @@ async fn conditions_that_contradict_the_operator_s_go_at_once() {
     }
     assert_eq!(world.emulator.counters().calls.uploads, 2);
 
-    // The same while work is suspended, without a look.
+    // The same while work is suspended, without a call to Meta.
     let reads = world.emulator.counters().calls.reads;
     let mut spec = World::spec(&NUMBERS);
     spec["suspend"] = json!(true);
@@ -138,7 +138,7 @@ async fn what_an_earlier_version_applied_goes_and_the_fields_of_others_stay() {
     };
     let stored = json!(resource.status);
     assert!(applied.iter().all(|field| stored.get(field).is_some()), "{applied:?}");
-    // Each field that has changed since is the update's alone. Times may be the same: they are whole seconds.
+    // Each field that has changed since belongs to the update alone. Times may be the same: they are whole seconds.
     let before_check = json!(before.status);
     let changed = stored.as_object().unwrap().keys().filter(|field| before_check.get(*field) != stored.get(*field));
     for field in changed {

@@ -28,12 +28,12 @@ fn with_token_secret(mut spec: Value, name: &str) -> Value {
     spec
 }
 
-/// What Meta does with one number, and what comes of it.
+/// What Meta does with one number, and the result.
 struct Row {
     meta: Meta,
     state: NumberState,
     reason: &'static str,
-    /// Reads and uploads; none where retries go on.
+    /// Reads and uploads. None if retries go on.
     calls: Option<(u64, u64)>,
 }
 
@@ -134,7 +134,7 @@ async fn what_meta_does_shows_in_state_reason_and_calls() {
                 world.emulator.inject(Fault::new(action.clone()).number(id));
             }
         }
-        // A token for each, since some rows pause theirs.
+        // Each row has its own token, since some rows pause their token.
         let token = format!("EAARow{n}TokenOfTheTests0123456789");
         world.emulator.add_token(&token);
         world.set_secret(&format!("token-{n}"), "token", token).await;
@@ -172,7 +172,7 @@ async fn a_key_that_cannot_be_read_is_foreign() {
 }
 
 #[tokio::test]
-async fn a_bad_token_costs_one_call_for_fifty_numbers_and_is_told_nowhere() {
+async fn a_bad_token_costs_one_call_for_fifty_numbers_and_is_shown_nowhere() {
     let ids = ids(50);
     let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
@@ -296,7 +296,7 @@ async fn a_network_in_which_three_calls_of_ten_fail_converges_without_needless_u
     let world = World::with_emulator(OPERATOR, config, &strs(&ids), &["--wait-scale", "0.01"]).await;
     let key: TestKey = world.set_default_secrets().await;
     let error = || FaultAction::GraphError(GraphError::new(500, 1, "An unknown error occurred"));
-    // Half of the uploads whose answer is lost land all the same.
+    // Half of the uploads with a lost answer land all the same.
     for (action, share) in [(error(), 0.1), (FaultAction::ResetBeforeAnswer, 0.17), (FaultAction::Hang, 0.07)] {
         world.emulator.inject(Fault::new(action.clone()).probability(share / 2.0).landing());
         world.emulator.inject(Fault::new(action).probability(share / 2.0));

@@ -1,4 +1,5 @@
-//! A token that is refused for one resource: those that share it learn of it at once, and without a call.
+//! Meta refuses a token for one resource. The other resources with this token learn of the refusal at once, without a
+//! call.
 
 use harness::{TOKEN, World, condition_of};
 use k8s_openapi::ByteString;
@@ -13,7 +14,7 @@ use crate::OPERATOR;
 const NUMBERS: [&str; 4] = ["106540352242922", "107995438950512", "108811432100233", "109911432100244"];
 const OTHER_TOKEN: &str = "EAAOtherTokenOfTheTests0123456789";
 const NEW_TOKEN: &str = "EAANewTokenOfTheTests0123456789abc";
-/// They share a token. The last one has another, from the same Secret.
+/// Resources that share a token. The last one has another token, from the same Secret.
 const NAMES: [&str; 4] = ["first", "second", "third", "bystander"];
 
 async fn set_tokens(world: &World, token: &str) {

@@ -16,7 +16,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// From its version of now on, which is the first one.
+    /// Starts with the present version.
     pub(crate) async fn of(world: &World, name: &str) -> Self {
         let versions = Arc::new(Mutex::new(Vec::new()));
         let config = Config::default().fields(&format!("metadata.name={name}"));
@@ -32,7 +32,7 @@ impl History {
         Self { versions, task }
     }
 
-    /// All versions up to this one, which is waited for.
+    /// Waits for this version, and returns all versions up to it.
     pub(crate) async fn up_to(&self, world: &World, last: &FlowsEncryptionKey) -> Vec<FlowsEncryptionKey> {
         let is_last =
             |version: &FlowsEncryptionKey| version.metadata.resource_version == last.metadata.resource_version;

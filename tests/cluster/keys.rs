@@ -1,4 +1,4 @@
-//! Keys in all forms, through Secrets of a real API server. What each form is read as is the matter of `crates/key/tests`.
+//! Keys in all forms, through Secrets of a real API server. `crates/key/tests` tests how each form is read.
 
 use harness::{TOKEN, TestKey, World, condition_of};
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn an_encrypted_key_and_its_passphrase_may_change_together() {
 }
 
 #[tokio::test]
-async fn a_tls_secret_works_as_it_is_and_a_wrong_pair_is_told() {
+async fn a_tls_secret_works_as_it_is_and_a_wrong_pair_is_reported() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_secret("meta-token", "token", TOKEN).await;
     let (key, other) = (TestKey::generate(), TestKey::generate());

@@ -170,7 +170,7 @@ async fn a_deleted_lease_is_created_again_by_its_holder() {
     let first = place.candidate(long());
     let term = first.acquired().await;
     let second = place.candidate(long());
-    // Meanwhile the second reads it, too.
+    // Meanwhile the second candidate reads the Lease, too.
     place.writes(2).await;
     let uid = place.lease().await.unwrap().uid();
     place.leases.delete(NAME, &DeleteParams::default()).await.unwrap();
@@ -204,7 +204,7 @@ async fn leases_of_others_are_taken_by_what_they_say_and_not_by_their_clocks() {
     let past = LeaseSpec { lease_duration_seconds: Some(600), renew_time: far(0), ..LeaseSpec::default() };
     place.create(held_by(Some("other"), past)).await;
     let candidate = place.candidate(short());
-    // By the time another Lease was acquired and renewed, this one would have been taken.
+    // In the time in which another Lease was acquired and renewed, a candidate would have taken this one.
     let elsewhere = Place::new().await;
     elsewhere.candidate(short()).acquired().await;
     assert!(!candidate.leader.is_leader());
@@ -269,7 +269,7 @@ async fn three_verbs_in_one_namespace_are_enough_and_are_waited_for() {
     let token = run(&["create", "token", "candidate"]);
     let kubeconfig = control_plane().kubeconfig_for_token(token.trim()).unwrap();
     let candidate = Candidate::start(place.config(short()), cluster(&kubeconfig).await);
-    // By the time someone else has acquired and renewed the Lease, this one was refused.
+    // Once someone else has acquired and renewed the Lease, this candidate has been refused.
     let permitted = place.candidate(short());
     permitted.acquired().await;
     place.writes(2).await;

@@ -1,5 +1,5 @@
-//! Nothing is decided before everything was listed: who owns a number, and whether a Secret is absent, nobody knows
-//! before.
+//! The operator decides nothing before it has listed everything. Only then does it know who owns a number, and whether
+//! a Secret is absent.
 
 use harness::{World, new_namespace, number_of};
 use waflows_core::api::crd::NumberState;
@@ -10,14 +10,14 @@ use crate::rights::Account;
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
 const RESOURCES: &str = "flowsencryptionkeys.waflows.dev";
 
-/// A resource with everything it needs, in a world whose operator may not list one kind of object. What is listed and
-/// what is not is told by its log.
+/// A resource with everything it needs, in a world whose operator may not list one kind of object. The log shows what
+/// is listed and what is not.
 async fn held_up(world: &mut World, account: &Account, namespaces: &str, missing: &str) {
     world.operator.kill();
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&NUMBERS)).await.unwrap();
     world.operator = world.launch.with_rights_of(&account.kubeconfig()).start(namespaces, &[]);
-    // Each further attempt comes later than the one before: all other watches have had their turn by then.
+    // The waits between attempts grow, so by then all other watches have had their turn.
     let refused = format!("cannot list resource \"{missing}\"");
     world.wait_until("refused again and again", || world.operator.log().matches(&refused).count() >= 4).await;
     let (status, body) = world.operator.get("/readyz").await.unwrap();
@@ -56,7 +56,7 @@ async fn secrets_wait_for_the_resources() {
     is_made_ready(&world).await;
 }
 
-/// The owner of the numbers may be where nothing was listed yet.
+/// The owner of the numbers may be in a namespace that is not listed yet.
 #[tokio::test]
 async fn one_namespace_waits_for_the_other_and_its_owner_of_the_numbers() {
     let mut world = World::new(OPERATOR, &NUMBERS).await;

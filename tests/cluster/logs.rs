@@ -15,7 +15,7 @@ fn reconciled(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_round_over_many_numbers_is_one_line() {
+async fn a_reconcile_over_many_numbers_is_one_line() {
     let ids = many_numbers(50);
     let world = World::new(OPERATOR, &strs(&ids)).await;
     world.set_default_secrets().await;
@@ -28,7 +28,7 @@ async fn a_round_over_many_numbers_is_one_line() {
         "{lines:?}"
     );
 
-    // A round that heals is one, too; a check that finds all well is none.
+    // A reconcile that heals is one line, too. A check that finds all well writes no line.
     ids.iter().for_each(|id| drop(world.emulator.lose_signature(id).unwrap()));
     for request in ["heal", "check"] {
         world.sync("storefront", request).await;

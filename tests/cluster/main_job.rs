@@ -35,14 +35,14 @@ async fn every_number_gets_the_key_with_exactly_one_upload() {
 }
 
 #[tokio::test]
-async fn applying_again_changes_nothing_and_own_writes_start_no_round() {
+async fn applying_again_changes_nothing_and_own_writes_start_no_reconcile() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let before = world.roll_out("storefront", &NUMBERS[..1]).await;
     let again = world.apply("storefront", World::spec(&NUMBERS[..1])).await.unwrap();
     assert_eq!(again.metadata.resource_version, before.metadata.resource_version, "applying again writes nothing");
 
-    // A second resource goes all the way: whatever the first one's writes might have started would be over, too.
+    // A second resource becomes Ready. By then, any reconcile that the first one's writes had started would be over.
     world.roll_out("second", &NUMBERS[1..2]).await;
     let calls = world.emulator.calls_to(NUMBERS[0]);
     assert_eq!((calls.reads, calls.uploads), (2, 1));
@@ -79,7 +79,7 @@ async fn a_lost_signature_is_healed_and_nothing_else_is_touched() {
 
     world.emulator.lose_signature(NUMBERS[1]).unwrap();
     let resource = world.sync("storefront", "2026-11-22T10:00:00Z").await;
-    assert_eq!(condition_of(&resource, ConditionType::Ready).0, "True", "healed within the round");
+    assert_eq!(condition_of(&resource, ConditionType::Ready).0, "True", "healed within the reconcile");
     assert_eq!(world.at_meta(NUMBERS[1]).1.as_deref(), Some("VALID"));
     let uploads = NUMBERS.map(|id| world.emulator.calls_to(id).uploads);
     assert_eq!(uploads, [1, 2, 1]);
@@ -117,7 +117,7 @@ async fn a_restart_with_nothing_due_costs_no_call_and_no_write() {
     assert_eq!(world.operator.terminate(), Some(0), "SIGTERM ends the operator in good order");
 
     world.operator = world.another(&[]);
-    // A resource that is new has its turn after those that were there.
+    // A new resource comes after the old ones in the queue.
     world.roll_out("second", &NUMBERS[2..]).await;
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).reads, 2);
     let now = world.resources().get("storefront").await.unwrap();

@@ -31,7 +31,7 @@ pub(crate) async fn accept_any_spec(control_plane: &control_plane::ControlPlane,
     // The definition is served a moment after it was stored.
     tokio::time::timeout(std::time::Duration::from_secs(60), async {
         let apply = Patch::Apply(&body);
-        // The answer cannot be read as a FlowsEncryptionKey, which is the point: only a refusal counts as one.
+        // The answer cannot be read as a FlowsEncryptionKey, which is intended. Only a refusal is an error here.
         while let Err(kube::Error::Api(_)) = world.resources().patch("no-spec", &PatchParams::apply("t"), &apply).await
         {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -44,7 +44,7 @@ pub(crate) async fn accept_any_spec(control_plane: &control_plane::ControlPlane,
 pub(crate) async fn merge_spec(world: &World, name: &str, change: Value) {
     let body = json!({"spec": change});
     match world.resources().patch(name, &PatchParams::default(), &Patch::Merge(&body)).await {
-        // What comes back may be one that cannot be read.
+        // The returned object may be unreadable.
         Ok(_) | Err(kube::Error::SerdeError(_)) => {}
         Err(error) => panic!("{name}: {error}"),
     }
@@ -77,7 +77,7 @@ async fn an_object_that_cannot_be_read_is_named_and_left_alone_until_it_is_mende
         let created = world.apply(name, spec).await;
         assert!(matches!(created, Err(kube::Error::SerdeError(_))), "{created:?}");
     }
-    // One that was worked on becomes one that cannot be read.
+    // A resource that the operator worked on becomes unreadable.
     merge_spec(&world, "known", json!({"mode": "Future"})).await;
     let reported = |world: &World| {
         ["no-spec", "mode", "numbers", "known"].iter().all(|name| is_reported(&world.operator, &world.namespace, name))
@@ -100,7 +100,7 @@ async fn an_object_that_cannot_be_read_is_named_and_left_alone_until_it_is_mende
     assert_eq!([known, mode, numbers].map(|id| world.emulator.calls_to(id)), calls, "not a call for any of them");
     assert_eq!(world.at_meta(known).0, Some(old.fingerprint));
 
-    // Mended, each is worked on at once.
+    // Once mended, the operator works on each at once.
     merge_spec(&world, "known", json!({"mode": "Enforce"})).await;
     merge_spec(&world, "mode", json!({"mode": null})).await;
     merge_spec(&world, "numbers", json!({"phoneNumberIds": [numbers]})).await;

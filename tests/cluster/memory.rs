@@ -1,4 +1,4 @@
-//! What tenants may write does not take the memory of all: encrypted keys, and metadata of Secrets.
+//! The objects of one tenant do not exhaust the memory: encrypted keys, and metadata of Secrets.
 
 use futures::{StreamExt, TryStreamExt};
 use harness::memory;
@@ -12,7 +12,8 @@ use crate::OPERATOR;
 
 const NUMBER: [&str; 1] = ["106540352242922"];
 
-/// The most memory that the process ever had, in MiB. Linux tells, and limits a container by about the same.
+/// The most memory that the process ever had, in MiB, as Linux reports it. The limit of a container counts about the
+/// same.
 fn peak(operator: &Operator) -> f64 {
     memory::kibibytes(operator.process_id(), "VmHWM").expect("the process runs, on Linux") as f64 / 1024.0
 }
@@ -39,8 +40,8 @@ async fn roll_out(world: &World, ids: &[String]) {
     }
 }
 
-/// Each takes 16 MiB while it is opened, which the allocator gives back a moment later: sixteen rounds at once would take
-/// twice what the chart allows.
+/// Each key takes 16 MiB while it is opened. The allocator returns this memory a moment later. Sixteen reconciles at
+/// once would take twice what the chart allows.
 #[tokio::test]
 async fn forty_encrypted_keys_are_not_in_memory_together() {
     let ids = ids();
@@ -57,7 +58,7 @@ async fn forty_encrypted_keys_are_not_in_memory_together() {
     assert!(more < 48.0, "{more} MiB more than {before}");
 }
 
-/// A Secret may have 1 MiB, of which a resource needs little, and a resource refers to several.
+/// A Secret may have 1 MiB. A resource needs little of it, and refers to several Secrets.
 #[tokio::test]
 async fn what_else_is_in_a_secret_is_not_kept() {
     let ids = ids();
@@ -79,7 +80,7 @@ async fn what_else_is_in_a_secret_is_not_kept() {
     println!("{before:.1} MiB at rest, {more:.1} MiB more for 40 resources with full Secrets");
     assert!(more < 32.0, "{more} MiB more than {before}");
 
-    // What is missing is told with what is there, and what is too large as such.
+    // The message about a missing entry lists the present entries. An entry that is too large has its own reason.
     let mut spec = World::spec(&strs(&ids)[..1]);
     spec["privateKeySecretRef"]["key"] = "c".into();
     world.apply("absent", spec.clone()).await.unwrap();
@@ -91,7 +92,7 @@ async fn what_else_is_in_a_secret_is_not_kept() {
     world.wait_reason("absent", "KeyTooLarge").await;
 }
 
-/// As many and as large as one tenant may write them.
+/// One tenant may write so many Secrets with such large annotations.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_annotations_of_others_are_never_in_memory() {
     const SECRETS: usize = 500;
@@ -131,7 +132,7 @@ async fn large_annotations_of_others_are_never_in_memory() {
     );
     assert!(watched.max(listed) < 16.0, "{watched} MiB, {listed} MiB more than {before}");
 
-    // Their versions are seen all the same.
+    // The operator still sees the versions of these Secrets.
     world.apply("other", with_token_of(&NUMBER, "large-499")).await.unwrap();
     world.wait_reason("other", "SecretKeyNotFound").await;
     world.set_secret("large-499", "token", TOKEN).await;

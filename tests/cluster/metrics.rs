@@ -32,7 +32,7 @@ async fn page_with(operator: &Operator, what: &str, condition: impl Fn(&Page) ->
 }
 
 #[tokio::test]
-async fn the_page_tells_what_was_done_and_what_is() {
+async fn the_page_shows_what_was_done_and_what_is() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     world.set_default_secrets().await;
     let resource = world.roll_out("storefront", &NUMBERS).await;

@@ -16,7 +16,7 @@ async fn who_starts_without_election_beside_a_leader_is_warned() {
     world.wait_until("leading", || leader.log().contains("leading")).await;
     assert!(!leader.log().contains(WARNING), "it takes part");
 
-    // Whatever Lease it would compete for: the other one has a label.
+    // The name of the Lease does not matter: the other operator is found by its label.
     let lease = format!("{namespace}/flows");
     let same_name = ["--lease-namespace", namespace, "--lease-name", "flows"];
     for flags in [&same_name[..], &[]] {
@@ -30,7 +30,7 @@ async fn who_starts_without_election_beside_a_leader_is_warned() {
         assert!(leader.log().contains(holder.split_whitespace().next().unwrap()), "{holder}");
     }
 
-    // Who may not look says nothing of it to people.
+    // An operator that may not look for others does not report that to people.
     let account = Account::new(namespace);
     account.grant_all(namespace);
     let operator = world.launch.with_rights_of(&account.kubeconfig()).start(namespace, &[]);

@@ -10,10 +10,10 @@ use crate::OPERATOR;
 use crate::probes::page_with;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
-/// What changes is looked at so long after the API server is back, at the latest.
+/// The operator sees a change at the latest so long after the API server is back.
 const SOON: Duration = Duration::from_secs(10);
 
-/// An operator at rest, whose API server goes away and forgets what its watches would ask for.
+/// An operator at rest. Its API server goes away, and forgets the history that the watches would ask for.
 async fn without_api_server(control_plane: &ControlPlane, flags: &[&str], failures: usize) -> World {
     let world = World::on(OPERATOR, control_plane, Config::default(), &NUMBERS, flags).await;
     world.set_default_secrets().await;
@@ -29,14 +29,14 @@ async fn without_api_server(control_plane: &ControlPlane, flags: &[&str], failur
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_long_absence_it_is_ready_once_its_watches_are_open_and_sees_changes_soon() {
     let control_plane = new_control_plane();
-    // It is blind after three seconds of silence. After a few attempts in vain it waits long for the next.
+    // The operator is blind after three seconds of silence. After a few failed attempts it waits long for the next.
     let world = without_api_server(&control_plane, &["--wait-scale", "0.1"], 5).await;
     page_with(&world.operator, "/readyz", 503).await;
-    // Others may come from an API server that has just started.
-    let is_told =
+    // Other warnings may come from an API server that has just started.
+    let is_outage =
         |line: &&str| line.contains(" WARN ") && line.contains("a watch failed") && line.contains("cannot reach");
-    let warnings = |log: &str| log.lines().filter(is_told).count();
-    assert!(warnings(&world.operator.log()) <= 4, "a failure is told once: {}", world.operator.log());
+    let warnings = |log: &str| log.lines().filter(is_outage).count();
+    assert!(warnings(&world.operator.log()) <= 4, "a failure is logged once: {}", world.operator.log());
 
     control_plane.start_api_server().unwrap();
     let back = Instant::now();

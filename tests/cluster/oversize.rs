@@ -21,7 +21,7 @@ async fn the_largest_resource_works_and_fails_beside_a_small_one() {
     let ids = long_ids(500);
     let world = World::new(OPERATOR, &strs(&ids)).await;
     world.emulator.add_numbers(GOOD);
-    // Everything about it is as long as it may be.
+    // Every field has its greatest length.
     let name = |first: char| std::iter::repeat_n(first, 253).collect::<String>();
     let (key, token) = (TestKey::generate(), TOKEN);
     world.set_secret(&name('k'), &name('p'), &key.private_pem).await;
@@ -80,7 +80,7 @@ async fn resources_beyond_all_bounds_are_named_and_left_alone_until_they_are_men
     assert!(world.operator.log().contains("has 20000 items; 1 to 500"));
     assert!(world.operator.log().len() < 200_000, "what is too long is not repeated");
 
-    // The good one goes on, also after a restart that lists them all.
+    // The good resource goes on, also after a restart that lists all of them.
     let calls = world.emulator.counters().calls.total();
     let new = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;

@@ -76,7 +76,7 @@ async fn two_that_start_together_never_both_upload() {
 
 #[tokio::test]
 async fn with_the_same_key_the_next_takes_over_at_once() {
-    // Waits of a minute last an hour: what happens within the test does not wait for one.
+    // A wait of a minute becomes an hour: nothing in this test waits for its end.
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "60"]).await;
     world.set_default_secrets().await;
     world.roll_out("first", &NUMBERS[..1]).await;
@@ -99,14 +99,14 @@ async fn with_another_key_the_next_waits_whether_the_owner_comes_back() {
     world.roll_out("first", &NUMBERS[..1]).await;
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 1);
 
-    // Gone for good, it is succeeded after the wait.
+    // Once the owner is gone for good, the other resource takes over after the wait.
     world.delete("first").await;
     world.wait_ready("second").await;
     assert_eq!(world.at_meta(NUMBERS[0]).0, Some(key.fingerprint));
 }
 
 #[tokio::test]
-async fn a_suspended_or_observing_resource_stands_in_nobodys_way() {
+async fn a_suspended_or_observing_resource_holds_up_no_other() {
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--wait-scale", "0.02"]).await;
     let key = rivals(&world).await;
 
@@ -121,9 +121,9 @@ async fn a_suspended_or_observing_resource_stands_in_nobodys_way() {
     assert_eq!(number_of(&first, NUMBERS[0]).state, NumberState::Foreign);
 }
 
-/// Whoever else works on the resources (another deployment, an older replica) may write down a claim at any time.
+/// Another deployment or an older replica may write a claim at any time.
 #[tokio::test]
-async fn an_owner_that_turns_up_in_mid_round_stops_the_uploads_that_are_left() {
+async fn an_owner_that_appears_during_a_reconcile_stops_the_remaining_uploads() {
     let ids: Vec<String> = (0..100).map(|n| format!("20000000000{n:04}")).collect();
     let numbers: Vec<&str> = ids.iter().map(String::as_str).collect();
     let world = World::new(OPERATOR, &numbers).await;

@@ -33,7 +33,7 @@ async fn an_api_server_that_hangs_costs_readiness_and_no_restart() {
     let standby = world.another(&flags);
     page_with(&standby, "/readyz", 200).await;
 
-    // The connections stay, and nothing comes.
+    // The connections stay open, and nothing comes.
     control_plane.pause_api_server().unwrap();
     for operator in [&world.operator, &standby] {
         let body = page_with(operator, "/readyz", 503).await;

@@ -1,4 +1,5 @@
-//! The API server refuses the status for good: the resource is tried ever more rarely, and stands in nobody's way.
+//! The API server refuses the status for good. The operator tries the resource ever more rarely, and the resource holds
+//! up no other.
 
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use harness::{World, many_numbers, new_namespace, strs};
 use crate::OPERATOR;
 use crate::rights::Account;
 
-/// Of 5 s, the wait after the first failure.
+/// The scale of the waits. The wait after the first failure is 5 s.
 const SCALE: f64 = 0.02;
-const ROUNDS: usize = 6;
+const RECONCILES: usize = 6;
 
 #[tokio::test]
 async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other() {
@@ -24,31 +25,31 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
     account.grant_all_but(&refused, "flowsencryptionkeys.waflows.dev/status");
     account.grant_all(&fine);
     let scale = SCALE.to_string();
-    // Fewer places than resources that are refused.
+    // Fewer concurrent reconciles than refused resources.
     let flags = ["--concurrency", "2", "--wait-scale", &scale];
     let namespaces = format!("{refused},{fine}");
     world.operator = world.launch.with_rights_of(&account.kubeconfig()).start(&namespaces, &flags);
     world.set_default_secrets().await;
-    // Meta takes the key and never signs it: how often it was uploaded stands in the status alone.
+    // Meta takes the key and never signs it. Only the status knows how often the key was uploaded.
     world.emulator.inject(Fault::upload_lands_as("MISMATCH").number(unsigned));
     for number in numbers[..4].iter().chain([&unsigned]) {
         world.apply(&format!("refused-{number}"), World::spec(&[number])).await.unwrap();
     }
-    let refusals = || world.operator.log().matches("the round could not be finished").count();
+    let refusals = || world.operator.log().matches("the reconcile could not be finished").count();
     world.wait_until("all are refused", || refusals() >= 5 && world.operator.log().contains("cannot update")).await;
 
     world.namespace.clone_from(&fine);
     world.set_default_secrets().await;
     world.roll_out("fine", &numbers[4..5]).await;
 
-    // The first round reads twice, before and after its upload; every later one once.
+    // The first reconcile reads twice, before and after its upload. Every later one reads once.
     let reads_of = |id: &str| {
         let mut calls = world.emulator.calls();
         calls.retain(|call| &*call.id == id && call.operation == Operation::Read);
         calls.into_iter().skip(1).map(|call| call.at).collect::<Vec<_>>()
     };
     let have_all = |count: usize| numbers[..4].iter().all(|id| reads_of(id).len() >= count);
-    world.wait_until("tried again and again", || have_all(ROUNDS)).await;
+    world.wait_until("tried again and again", || have_all(RECONCILES)).await;
     for id in &numbers[..4] {
         let reads = reads_of(id);
         for (failures, pair) in reads.windows(2).enumerate() {
@@ -56,10 +57,10 @@ async fn resources_whose_status_is_refused_cost_ever_less_and_hold_up_no_other()
             let waited = pair[1] - pair[0];
             assert!(waited >= wait.mul_f64(0.95), "{waited:?} instead of {wait:?} after {failures} further failures");
         }
-        // None where the first round was cut short before it.
+        // No upload if the first reconcile was cut short before it.
         assert!(world.emulator.calls_to(id).uploads <= 1, "what is there is not put there again");
     }
-    // It is read back four times after its upload.
-    world.wait_until("the unsigned one, too", || reads_of(unsigned).len() >= 4 + ROUNDS).await;
+    // The unsigned number is read back four times after its upload.
+    world.wait_until("the unsigned one, too", || reads_of(unsigned).len() >= 4 + RECONCILES).await;
     assert!(world.emulator.calls_to(unsigned).uploads <= 1, "what cannot be noted is not repeated");
 }

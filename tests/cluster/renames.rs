@@ -1,4 +1,5 @@
-//! A GitOps tool gives a resource another name or namespace: one is deleted, and one created that asks for the same.
+//! A GitOps tool renames a resource or moves it to another namespace: it deletes one resource, and creates one with the
+//! same spec.
 
 use graph_emulator::{Fault, GraphError};
 use harness::{TOKEN, TestKey, World, condition_of, new_namespace, number_of};
@@ -9,10 +10,10 @@ use crate::OPERATOR;
 use crate::history::History;
 
 const NUMBERS: [&str; 2] = ["106540352242922", "107995438950512"];
-/// Waits of a minute last an hour: what happens within a test does not wait for one.
+/// A wait of a minute becomes an hour: nothing in these tests waits for its end.
 const NO_WAIT_ENDS: [&str; 2] = ["--wait-scale", "60"];
 
-/// `old` is Ready. Its key is returned.
+/// A world in which `old` is Ready, and its key.
 async fn world() -> (World, TestKey) {
     let world = World::with_flags(OPERATOR, &NUMBERS, &NO_WAIT_ENDS).await;
     let key = world.set_default_secrets().await;
@@ -24,7 +25,7 @@ fn is_stalled(resource: &FlowsEncryptionKey) -> bool {
     condition_of(resource, ConditionType::Stalled).0 == "True"
 }
 
-/// It became Ready without an upload, was never Stalled since the version, and owns its numbers.
+/// Asserts that the resource became Ready without an upload, was never Stalled since the version, and owns its numbers.
 async fn check_takeover(world: &World, version: &str, name: &str) {
     let ready = |resource: &FlowsEncryptionKey| condition_of(resource, ConditionType::Ready).0 == "True";
     let resource =
@@ -71,7 +72,7 @@ async fn into_another_namespace_in_either_order() {
         }
         world.namespace = here;
         if is_deleted_first {
-            // The operator has seen everything once this is Ready.
+            // The operator has seen everything once the bystander is Ready.
             let number = "111033654322455";
             world.emulator.add_number(number);
             world.roll_out("bystander", &[number]).await;

@@ -35,7 +35,7 @@ fn connections(world: &World) -> HashSet<u64> {
     world.emulator.calls().iter().map(|call| call.connection).collect()
 }
 
-/// Writes the Lease as another replica would that holds it from now on; as one that gives it up where there is none.
+/// Writes the Lease like another replica that takes it now. Without a name, like a replica that gives it up.
 async fn hand_lease_to(world: &World, holder: &str) {
     let renewed = MicroTime(jiff::Timestamp::now());
     let body = json!({"spec": {"holderIdentity": holder, "leaseDurationSeconds": 3600, "renewTime": renewed}});
@@ -82,8 +82,8 @@ async fn a_leader_that_was_paused_past_its_lease_writes_no_more() {
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
     world.wait_until("the first leader is at work", || world.emulator.counters().calls.uploads >= 30).await;
     let first = holder(&world).await;
-    // Meta gets so slow that all the calls that may be under way at once are with it when the process stops: whatever
-    // comes later was begun after the pause.
+    // Meta gets so slow that all calls which may be under way at once are under way when the process stops. A later
+    // call can only begin after the pause.
     world.emulator.set_latency(Duration::from_secs(3));
     let calls = world.emulator.counters().calls.total();
     let all_wait = || {
@@ -98,7 +98,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_no_more() {
         world.emulator.uploads().iter().filter(|upload| upload.fingerprint.as_deref() == Some(digits)).count()
     };
     let (begun, connections) = (of_old(), connections(&world));
-    assert!(begun < numbers.len(), "the round was over");
+    assert!(begun < numbers.len(), "the reconcile was over");
     world.emulator.set_latency(Duration::from_millis(50));
     let second = world.another(&flags);
     let mut paused = std::mem::replace(&mut world.operator, second);
@@ -116,7 +116,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_no_more() {
     let calls = world.emulator.calls().len();
     paused.signal("CONT");
     world.wait_until("the first leader sees that it is none", || paused.log().contains("no longer leading")).await;
-    assert_eq!(paused.terminate(), Some(0), "its round is over");
+    assert_eq!(paused.terminate(), Some(0), "its reconcile is over");
     assert_eq!(of_old(), begun, "an upload of the old key began after the pause");
     let later = world.emulator.calls().split_off(calls);
     assert!(later.iter().all(|call| !connections.contains(&call.connection)), "it called Meta after the pause");
@@ -144,9 +144,9 @@ async fn who_regains_the_lease_uploads_the_key_of_now_and_never_the_old_one() {
     hand_lease_to(&world, "another-replica").await;
     world.wait_until("the loss is noticed", || world.operator.log().contains("no longer leading")).await;
     world.wait_until("what was under way is over", || world.emulator.counters().in_flight == 0).await;
-    // Were anything kept of the former term, this is what it would do: put the old key back where it is missing.
+    // If the operator kept anything of the former term, it would now put the old key back where it is missing.
     world.emulator.set_latency(Duration::ZERO);
-    assert!(world.emulator.counters().calls.uploads < 60, "the round was not cut short");
+    assert!(world.emulator.counters().calls.uploads < 60, "the reconcile was not cut short");
     world.emulator.drop_key(numbers[0]).unwrap();
     let new = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;

@@ -1,4 +1,4 @@
-//! What the operator has resolved to leave alone stays alone after a restart, with the waits that users have.
+//! The operator still leaves numbers alone after a restart, with the real waits.
 
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault};
 use harness::{World, condition_of, is_current, number_of};
@@ -18,7 +18,7 @@ async fn world() -> World {
     world
 }
 
-/// Another process takes over, which has looked at everything once this returns: what is new has its turn last.
+/// Another process takes over. It has read everything when this returns: the new resource is the last in its queue.
 async fn restart(world: &mut World, number: &str) {
     world.operator.kill();
     world.operator = world.another(&[]);
@@ -26,7 +26,7 @@ async fn restart(world: &mut World, number: &str) {
     world.wait_ready(&format!("later-{number}")).await;
 }
 
-/// The token's Secret has a new version: a reason to read every number, and none to start afresh with any.
+/// The token's Secret has a new version. The operator reads every number again, and resets no backoff.
 async fn read_again(world: &World) -> FlowsEncryptionKey {
     world.touch_secret("meta-token").await;
     let secret = world.secrets().get("meta-token").await.unwrap();
@@ -61,19 +61,19 @@ async fn the_wait_after_an_upload_without_a_valid_signature() {
     let after = world.resources().get("storefront").await.unwrap();
     assert_eq!(after.metadata.resource_version, before.metadata.resource_version, "nothing was due");
 
-    // Nor is it forgotten where the new process has to read the number.
+    // Nor does the new process forget the wait when it has to read the number.
     let reads = world.emulator.calls_to(NUMBERS[0]).reads;
-    for (round, later) in [None, Some(LATER[1])].into_iter().enumerate() {
+    for (restarts, later) in [None, Some(LATER[1])].into_iter().enumerate() {
         if let Some(later) = later {
             restart(&mut world, later).await;
         }
         let after = read_again(&world).await;
-        assert_eq!(world.emulator.calls_to(NUMBERS[0]).reads, reads + 1 + round as u64);
+        assert_eq!(world.emulator.calls_to(NUMBERS[0]).reads, reads + 1 + restarts as u64);
         assert_eq!(memory(number_of(&after, NUMBERS[0])), memory(number));
         assert_eq!(number_of(&after, NUMBERS[0]).next_attempt_time.as_ref().unwrap().0, next);
         assert_eq!(condition_of(&after, ConditionType::Ready).1, "SignatureLost");
     }
-    // What this test says of the wait was said within it.
+    // All of this took place within the wait.
     assert!(Timestamp::now() < next && world.emulator.calls_to(NUMBERS[0]).uploads == 1);
 }
 

@@ -1,4 +1,4 @@
-//! What the operator is permitted to do, and what it says where it is not.
+//! The rights of the operator, and what it says about a missing right.
 
 use std::path::PathBuf;
 
@@ -58,7 +58,7 @@ impl Account {
 }
 
 #[tokio::test]
-async fn a_secret_that_may_not_be_read_is_told_and_read_once_it_may() {
+async fn a_secret_that_may_not_be_read_is_reported_and_read_once_it_may() {
     let mut world = World::with_emulator(OPERATOR, Config::default(), &NUMBERS, &[]).await;
     let account = Account::new(&world.namespace);
     let grant = |role: &str, verbs: &str, resource: &str| account.grant(&world.namespace, role, verbs, resource);

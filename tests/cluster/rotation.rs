@@ -30,7 +30,7 @@ async fn rotations_by_the_book_fail_no_request() {
             users.use_while_running(&world, folder.path(), step).await;
             let refetches = users.refetches();
             let expected = if step.contains("retired") { rotation } else { refetches[0].min(rotation) };
-            assert_eq!(refetches, [expected; 2], "those who hold the old key are told so once, at the end: {step}");
+            assert_eq!(refetches, [expected; 2], "clients with the old key get one 421, at the end: {step}");
         }
         let fingerprint = world.wait_ready("storefront").await.status.unwrap().public_key_fingerprint;
         assert!(!fingerprints.contains(&fingerprint), "the key is new");
@@ -40,7 +40,7 @@ async fn rotations_by_the_book_fail_no_request() {
     }
 }
 
-/// Those who use the Flow, and the endpoint that they reach.
+/// Clients that use the Flow, and the endpoint that they reach.
 struct Users {
     clients: [(&'static str, Client); 2],
     endpoint: Endpoint,
@@ -92,7 +92,7 @@ fn blocks() -> (String, Vec<String>) {
     let program = control_plane().kubectl().get_program().to_str().unwrap().to_owned();
     let blocks =
         rotate.split("<!-- ").skip(1).map(|block| block.split_once("```sh\n").expect("a block behind its mark"));
-    // What is said of the endpoint's own Deployment is for its owner.
+    // The commands for the endpoint's own Deployment are for its owner.
     let blocks = blocks.filter(|(mark, _)| !mark.starts_with("elsewhere")).map(|(_, block)| {
         let commands = block.split_once("```").expect("its end").0;
         format!(

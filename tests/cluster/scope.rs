@@ -41,7 +41,7 @@ async fn each_of_two_shards_works_on_its_own_and_takes_on_what_is_relabelled() {
     world.wait_ready("staying").await;
     assert!(!second.log().contains("reconciled"), "{}", second.log());
 
-    // The other one takes it on, and this one forgets it: alone, it goes on with what it has.
+    // The second operator takes the resource on, and the first forgets it. Alone, the first goes on with the rest.
     label(&world, "moving", "shard=b");
     world.wait_until("taken on", || second.log().contains("reconciled")).await;
     assert_eq!(second.terminate(), Some(0));
@@ -49,7 +49,7 @@ async fn each_of_two_shards_works_on_its_own_and_takes_on_what_is_relabelled() {
     wait_checks(&world, staying).await;
     assert_eq!(world.emulator.calls_to(moving), calls, "the first has no more to do with it");
 
-    // Alone in its turn, the other one goes on with what it took on.
+    // Now the second operator is alone, and goes on with the resource that it took on.
     let second = world.another(&strs(&shard("b")));
     assert_eq!(world.operator.terminate(), Some(0));
     world.operator = second;
@@ -76,7 +76,7 @@ async fn only_the_named_namespaces_are_worked_in_and_nothing_is_asked_of_others(
     let mut world = World::new(OPERATOR, &NUMBERS).await;
     let first = world.namespace.clone();
     let [second, third] = [new_namespace(&world.client).await, new_namespace(&world.client).await];
-    // What it asked of the third, or of all at once, would be refused and logged.
+    // A request for the third namespace, or for all at once, would be refused and logged.
     let account = Account::new(&first);
     account.grant_all(&first);
     account.grant_all(&second);
@@ -93,7 +93,7 @@ async fn only_the_named_namespaces_are_worked_in_and_nothing_is_asked_of_others(
         world.wait_ready("storefront").await;
     }
 
-    // A Secret of one namespace is not that of another.
+    // A Secret of one namespace is not the Secret of another.
     let key = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &key.private_pem).await;
     world.wait_until("rotated", || world.at_meta(NUMBERS[1]).0.as_ref() == Some(&key.fingerprint)).await;
@@ -127,13 +127,13 @@ async fn the_labels_of_a_namespace_say_whether_it_is_worked_in() {
     wait_checks(&world, NUMBERS[0]).await;
     assert_eq!(world.emulator.calls_to(NUMBERS[1]).total(), 0, "the namespace does not have the label");
 
-    // A resource that has long been there, in a namespace that gets the label.
+    // An old resource, in a namespace that gets the label.
     select(&second);
     world.namespace.clone_from(&second);
     world.wait_ready("storefront").await;
 
-    // Without the label nothing more is done: another resource gets the number, and the key of the first does not come
-    // back before its namespace has the label again.
+    // Without the label, the operator does nothing more in the namespace. Another resource gets the number, and the key
+    // of the first resource comes back only once its namespace has the label again.
     deselect(&first);
     world.namespace.clone_from(&second);
     world.apply("heir", World::spec(&NUMBERS[..1])).await.unwrap();

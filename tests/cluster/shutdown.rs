@@ -1,5 +1,5 @@
-//! SIGTERM while there is work: the process ends well within the time that Kubernetes gives it, and leaves nothing
-//! behind that the next one would not know.
+//! SIGTERM while there is work. The process ends well within the time that Kubernetes gives it, and the next process
+//! knows everything that was done.
 
 use std::time::{Duration, Instant};
 
@@ -30,16 +30,16 @@ async fn stop_in_time(world: &mut World, lease: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_round_that_goes_well_is_noted_and_gone_on_with_by_the_next_process() {
+async fn a_reconcile_that_goes_well_is_stored_and_the_next_process_goes_on_with_it() {
     let ids = many_numbers(60);
     let numbers = strs(&ids);
-    let flags = flags("stop-in-mid-round");
+    let flags = flags("stop-in-mid-reconcile");
     let mut world = World::with_flags(OPERATOR, &numbers, &flags).await;
     world.emulator.set_latency(Duration::from_millis(100));
     world.set_default_secrets().await;
     world.apply("storefront", World::spec(&numbers)).await.unwrap();
     world.wait_until("under way", || world.emulator.counters().calls.uploads >= 20).await;
-    stop_in_time(&mut world, "stop-in-mid-round").await;
+    stop_in_time(&mut world, "stop-in-mid-reconcile").await;
 
     let uploaded = world.emulator.counters().calls.uploads;
     assert!((20..60).contains(&uploaded), "{uploaded} of 60 were made");
@@ -88,14 +88,14 @@ async fn calls_that_hang_hold_no_process_up() {
             let id = number.phone_number_id.as_str();
             let is_valid = world.at_meta(id).1.as_deref() == Some("VALID");
             let is_uploaded = world.emulator.calls_to(id).uploads > 0;
-            // One that is at Meta and could not be read back is not called Valid.
+            // A number whose upload could not be read back is not Valid.
             assert!(is_valid || number.state != NumberState::Valid, "{id}: {number:?}");
             assert_eq!(number.last_upload_time.is_some(), is_uploaded, "{id}: {number:?}");
         }
     }
     assert!(is_current(&world.resources().get("late").await.unwrap()));
 
-    // Whoever follows knows what was begun, and asks before it repeats anything.
+    // The next process knows which uploads began, and reads before it repeats one.
     assert!(world.emulator.clear_fault(fault));
     world.emulator.set_latency(Duration::ZERO);
     let landed = |id: &&&str| world.at_meta(id).1.as_deref() == Some("VALID");

@@ -1,4 +1,4 @@
-//! Work on a resource is suspended and goes on: what came about meanwhile is seen at once.
+//! Work on a resource is suspended and goes on: the operator sees at once what changed meanwhile.
 
 use harness::{TestKey, World, condition_of, is_current, number_of};
 use jiff::Timestamp;
@@ -20,8 +20,8 @@ fn suspended_since(resource: &FlowsEncryptionKey) -> Option<Timestamp> {
 }
 
 async fn wait_suspended(world: &World, name: &str) -> FlowsEncryptionKey {
-    let is_told = |resource: &FlowsEncryptionKey| is_current(resource) && suspended_since(resource).is_some();
-    world.wait(name, "told to be suspended", is_told).await
+    let is_suspended = |resource: &FlowsEncryptionKey| is_current(resource) && suspended_since(resource).is_some();
+    world.wait(name, "suspended", is_suspended).await
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_number_that_another_took_meanwhile_is_in_conflict_at_once() {
     assert_eq!(world.emulator.calls_to(NUMBERS[0]).uploads, 2);
 }
 
-/// The status alone tells that work was suspended.
+/// Only the status shows that work was suspended.
 #[tokio::test]
 async fn a_drift_is_healed_once_resumed_whenever_the_operator_ran() {
     let mut world = World::new(OPERATOR, &NUMBERS).await;
@@ -69,7 +69,7 @@ async fn a_drift_is_healed_once_resumed_whenever_the_operator_ran() {
     world.operator.kill();
     world.emulator.lose_signature(NUMBERS[0]).unwrap();
     world.operator = start(&world);
-    // It has looked at everything once this is Ready.
+    // The operator has looked at everything once the bystander is Ready.
     let bystander = "111033654322455";
     world.emulator.add_number(bystander);
     world.roll_out("bystander", &[bystander]).await;

@@ -14,7 +14,7 @@ fn token_of(resource: &FlowsEncryptionKey) -> Option<&waflows_core::api::crd::To
 }
 
 #[tokio::test]
-async fn a_token_that_ends_soon_is_told_of_and_stops_nothing() {
+async fn a_token_that_ends_soon_is_reported_and_stops_nothing() {
     let world = World::with_flags(OPERATOR, &NUMBERS, &["--token-inspection", "true"]).await;
     world.set_default_secrets().await;
     let end = jiff::Timestamp::now().as_second() + 6 * 86_400;
@@ -22,9 +22,9 @@ async fn a_token_that_ends_soon_is_told_of_and_stops_nothing() {
     world.emulator.set_token(TOKEN, Token { inspection, ..Token::default() });
     for (name, number) in ["storefront", "support"].into_iter().zip(NUMBERS) {
         world.roll_out(name, &[number]).await;
-        let told =
+        let is_expiring =
             |resource: &FlowsEncryptionKey| condition_of(resource, ConditionType::TokenAccepted).1 == "TokenExpiring";
-        let resource = world.wait(name, "told of the end of the token", told).await;
+        let resource = world.wait(name, "warned of the end of the token", is_expiring).await;
         let token = token_of(&resource).unwrap();
         assert_eq!(
             (token.inspection, token.expires_time.as_ref().map(|at| at.0.as_second())),
@@ -50,14 +50,14 @@ async fn a_token_that_may_not_ask_about_itself_is_left_at_that() {
     let inspections = || world.emulator.counters().calls.inspections;
     world.wait_until("asked about the token", || inspections() == 1).await;
     let resource = world.sync("storefront", "1").await;
-    assert_eq!(token_of(&resource), None, "nothing to tell");
+    assert_eq!(token_of(&resource), None, "nothing to report");
 
     let mut spec = World::spec(&NUMBERS[..1]);
     spec["appId"] = "670000000000001".into();
     world.apply("storefront", spec).await.unwrap();
     world.wait_until("asked again, because the app may be able to", || inspections() == 2).await;
-    let told = |resource: &FlowsEncryptionKey| token_of(resource).is_some();
-    let resource = world.wait("storefront", "told that nothing is known", told).await;
+    let is_reported = |resource: &FlowsEncryptionKey| token_of(resource).is_some();
+    let resource = world.wait("storefront", "reported as unavailable", is_reported).await;
     assert_eq!(token_of(&resource).unwrap().inspection, TokenInspection::Unavailable);
     assert_eq!(condition_of(&resource, ConditionType::TokenAccepted).1, "TokenAccepted");
     world.sync("storefront", "2").await;

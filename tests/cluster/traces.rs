@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use graph_emulator::{Expiry, Fault, GraphError, Inspection, Token, appsecret_proof};
-use harness::secrecy::{plain_and_encoded, texts, told};
+use harness::secrecy::{find_leak, plain_and_encoded, texts};
 use harness::{Operator, TOKEN, World, condition_of, many_numbers};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -81,7 +81,7 @@ fn with_traces(world: &World, endpoint: &str, further: &[(&str, &str)]) -> Opera
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_round_is_a_trace_of_what_it_did_without_a_secret_in_it() {
+async fn a_reconcile_is_a_trace_of_what_it_did_without_a_secret_in_it() {
     let mut world = World::new(OPERATOR, &NUMBERS).await;
     let (collector, endpoint) = Collector::start().await;
     world.operator = with_traces(&world, &endpoint, &[("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=tests")]);
@@ -91,7 +91,7 @@ async fn a_round_is_a_trace_of_what_it_did_without_a_secret_in_it() {
         let is_root = |span: &Span| span.name == "round" && count(&collector.spans(), span, "execute") == 1;
         collector.spans().into_iter().find(is_root)
     };
-    world.wait_until("the round arrives", || root().is_some()).await;
+    world.wait_until("the reconcile arrives", || root().is_some()).await;
 
     let (spans, root) = (collector.spans(), root().unwrap());
     assert!(root.parent_span_id.is_empty());
@@ -165,7 +165,7 @@ async fn a_collector_that_is_away_costs_one_line_and_one_that_is_misdescribed_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_a_list_nor_an_inspection_tells_a_token_in_any_place() {
+async fn neither_a_list_nor_an_inspection_shows_a_token_in_any_place() {
     const ACCOUNT: &str = "200000000000001";
     const APP: &str = "1234567890";
     const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
@@ -188,10 +188,10 @@ async fn neither_a_list_nor_an_inspection_tells_a_token_in_any_place() {
     spec["appId"] = json!(APP);
     world.apply("storefront", spec).await.unwrap();
     world.wait_ready("storefront").await;
-    let is_told =
+    let is_expiring =
         |resource: &FlowsEncryptionKey| condition_of(resource, ConditionType::TokenAccepted).1 == "TokenExpiring";
-    world.wait("storefront", "told of the end of the token", is_told).await;
-    // Meta's refusals repeat what they were asked.
+    world.wait("storefront", "warned of the end of the token", is_expiring).await;
+    // A refusal of Meta repeats parts of the request.
     let leaking = format!("Malformed access token {TOKEN} of {APP}|{APP_SECRET}");
     world.emulator.inject(Fault::error(GraphError::new(400, 100, leaking)).lists());
     world.request_sync("storefront", "1").await;
@@ -202,7 +202,7 @@ async fn neither_a_list_nor_an_inspection_tells_a_token_in_any_place() {
     let hidden = [TOKEN, APP_SECRET, &appsecret_proof(TOKEN, APP_SECRET)].map(str::to_owned);
     let in_urls = ["input_token", "access_token="].map(str::to_owned);
     let secrets = [plain_and_encoded(hidden), in_urls.to_vec()].concat();
-    assert_eq!(told(&texts(&world).await, &secrets), None);
+    assert_eq!(find_leak(&texts(&world).await, &secrets), None);
     assert_eq!(secrets.iter().find(|secret| collector.has(secret)), None, "in a trace");
     assert_eq!(world.emulator.counters().tokens_in_urls, 0);
 }

@@ -1,4 +1,4 @@
-//! `lastTransitionTime` of a number tells when its state last changed as people saw it, however often a round writes.
+//! `lastTransitionTime` of a number is the time at which people saw its state change, however often a reconcile writes.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn a_state_that_a_checkpoint_showed_dates_from_then() {
     let world = World::new(OPERATOR, &strs(&ids)).await;
     world.emulator.set_latency(Duration::from_millis(400));
     world.set_default_secrets().await;
-    // Nothing is uploaded, so that what a checkpoint shows after a second is what the round comes to.
+    // Nothing is uploaded. So the states at a checkpoint after a second are also those at the end of the reconcile.
     let mut spec = World::spec(&strs(&ids));
     spec["mode"] = json!("Observe");
     world.apply("storefront", spec).await.unwrap();
@@ -48,13 +48,13 @@ async fn a_state_that_a_checkpoint_showed_dates_from_then() {
 }
 
 #[tokio::test]
-async fn a_state_that_was_left_and_came_back_in_one_round_dates_from_its_return() {
+async fn a_state_that_was_left_and_came_back_in_one_reconcile_dates_from_its_return() {
     let number = "106540352242922";
     let world = World::new(OPERATOR, &[number]).await;
     world.set_default_secrets().await;
     let before = world.roll_out("storefront", &[number]).await;
     let history = History::of(&world, "storefront").await;
-    // Stored times are whole seconds: the announcement comes more than one after the beginning.
+    // Stored times are whole seconds: the announcement comes more than a second after the beginning.
     world.emulator.set_latency(Duration::from_millis(1100));
     let new = TestKey::generate();
     world.set_secret("flows-key", "private.pem", &new.private_pem).await;

@@ -1,6 +1,7 @@
 //! The shell blocks of README.md and docs/ run as they are written, or say why they cannot run in a test.
 //!
-//! A block says where it runs in a comment in the line before (`<!-- offline -->`), where the mark shows in no renderer:
+//! A block says where it runs in a comment in the line before (`<!-- offline -->`), where the mark shows in no
+//! renderer:
 //!
 //! - `offline`: in an empty folder, without network; `offline if node`: where that program is installed;
 //! - `cluster`: the same, with a namespace in which the operator runs, against an emulator of Meta;
@@ -239,7 +240,7 @@ fn is_adopt(page: &Path) -> bool {
     page.ends_with("adopt.md")
 }
 
-/// Numbers as they are where Flows are in use: two hold the key of the endpoint, the third another one.
+/// Numbers of a Flow that is in use. Two hold the key of the endpoint, the third another key.
 fn give_keys(private_key: &Path, emulator: &Emulator) {
     output(Command::new("openssl").args(["genrsa", "-out"]).arg(private_key).arg("2048"), "");
     let public_key = output(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(private_key), "");
@@ -258,7 +259,7 @@ fn assert_adopted(printed: &str, emulator: &Emulator) {
     assert!(emulator.uploads().is_empty(), "{:?}", emulator.uploads());
 }
 
-/// What the reader of a page has made before.
+/// What the reader of a page has created before.
 fn before(page: &Path) -> String {
     match page.file_stem().unwrap().to_str().unwrap() {
         "README" => "export TOKEN=EAA...; cp examples/minimal.yaml storefront.yaml".into(),

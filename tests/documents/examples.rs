@@ -146,7 +146,7 @@ fn every_example_is_listed() {
 #[test]
 fn flux_takes_the_manifests_that_are_made_for_it() {
     let page = std::fs::read_to_string(Path::new(ROOT).join("docs/gitops.md")).unwrap();
-    // Argo CD's definitions come with all of Argo CD only, which is too much for a test.
+    // Argo CD's definitions come only with all of Argo CD, which is too much for a test.
     let blocks = page.split("```").filter_map(|block| block.strip_prefix("yaml\n"));
     let manifests: Vec<_> = blocks.filter(|manifests| manifests.contains("toolkit.fluxcd.io")).collect();
     assert_eq!(manifests.len(), 2);

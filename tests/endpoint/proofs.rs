@@ -58,9 +58,9 @@ async fn every_pod_is_asked_and_the_status_says_that_all_have_the_key() {
     assert_eq!(scene.emulator.requests().len(), 6, "each pod, with the key and with a key that nobody has");
 }
 
-/// Found under a resource that is Ready, without an upload, and told once.
+/// The operator finds the wrong key while the resource is Ready, uploads nothing, and publishes one event.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_with_another_key_is_found_and_told_once_and_nothing_is_uploaded() {
+async fn a_pod_with_another_key_is_found_and_reported_once_and_nothing_is_uploaded() {
     let (world, scene, key) = with_endpoint(2, &FLAGS).await;
     wait_for(&world, ConditionType::EndpointReady, "True", "EndpointProven").await;
     let uploads = harness::state::uploads(&world.emulator);
@@ -89,7 +89,7 @@ async fn a_pod_with_another_key_is_found_and_told_once_and_nothing_is_uploaded()
     assert_eq!((lacks("EndpointLacksKey").await, lacks("EndpointProven").await), (1, 1));
 }
 
-/// Whatever an endpoint answers, only the name of the outcome and the HTTP status are told.
+/// The operator reports only the name of the outcome and the HTTP status, whatever an endpoint answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_an_answer_is_shown() {
     let (world, scene, _) = with_endpoint(1, &FLAGS).await;
@@ -121,7 +121,7 @@ async fn at_rest_nothing_is_written() {
     let resource = wait_for(&world, ConditionType::EndpointReady, "True", "EndpointProven").await;
     let version = |resource: &FlowsEncryptionKey| resource.metadata.resource_version.clone();
     let asked = scene.emulator.requests().len();
-    // Time goes by, until another resource has been reconciled.
+    // Time goes by until another resource has been reconciled.
     let mut other = World::spec(&NUMBERS[..1]);
     other["mode"] = json!("Observe");
     world.apply("other", other).await.unwrap();

@@ -1,4 +1,5 @@
-//! Every oracle is seen to complain: the operator is kept from working, or something stands in for one that is broken.
+//! Every oracle complains when it must. Here the operator is kept from working, or the test does the work of a broken
+//! one.
 
 use std::process::{Command, Stdio};
 
@@ -6,7 +7,7 @@ use fault_proxy::{Action, Call, Point, Side, UPLOADS, Which};
 use graph_emulator::{FOREIGN_PUBLIC_KEY, Fault, GraphError};
 use harness::TOKEN;
 use harness::emulator::upload;
-use harness::secrecy::{texts, told};
+use harness::secrecy::{find_leak, texts};
 use harness::state::differences;
 use harness::storefront::{APP_SECRET, NAME, NEW, NUMBERS, OLD, secrets, spec};
 use kube::api::{Patch, PatchParams};
@@ -54,7 +55,7 @@ async fn the_state_is_seen_to_differ() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_is_never_done_is_seen() {
     let reference = Reference::get().await;
-    // Its retries come after hours.
+    // This operator retries after hours.
     let mut job = Job::new().await;
     job.world.emulator.inject(Fault::error(GraphError::new(404, 803, "no such object")));
     job.restart_with(&["--wait-scale", "3600"]);
@@ -69,7 +70,7 @@ async fn a_job_that_is_never_done_is_seen() {
 async fn an_upload_too_many_is_seen() {
     let (job, reference) = stopped().await;
     assert_eq!(superfluous(&reference.uploads, &job.uploads()), None);
-    // One that uploads at every check. The bound is that of the whole job.
+    // An operator that uploads at every check. The bound is that of the whole job.
     let key = job.world.emulator.number(NUMBERS[0]).unwrap().settings.public_key.unwrap();
     for _ in 0..3 {
         assert!(upload(&job.graph.url, APP_SECRET, NUMBERS[0], &key).await.is_success());
@@ -77,7 +78,7 @@ async fn an_upload_too_many_is_seen() {
     let complaint = superfluous(&reference.uploads, &job.uploads()).unwrap_or_default();
     assert!(complaint.contains(NUMBERS[0]), "{complaint}");
 
-    // Also where none of them takes effect: with those of the stage itself these are more than the whole job needs.
+    // The oracle also counts uploads without effect. With those of the stage, these are more than the whole job needs.
     assert_eq!(tried_too_often(&reference.writes, &job.writes.made(), 0), None);
     job.graph.set(fault_proxy::Fault { of: Call::is_write, action: Action::Answer { status: 500, retry_after: None } });
     for _ in 0..2 {
@@ -89,14 +90,14 @@ async fn an_upload_too_many_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_is_seen_wherever_it_is_told() {
+async fn a_leaked_secret_is_seen_in_every_place() {
     let (job, _) = stopped().await;
     job.world.operator.signal("CONT");
-    // The event of the first round comes before the next round.
+    // The event of the first reconcile comes before the next reconcile.
     job.look_again().await;
     let secrets = secrets();
     let said = texts(&job.world).await;
-    assert_eq!(told(&said, &secrets), None);
+    assert_eq!(find_leak(&said, &secrets), None);
     assert!(said[2].1.contains(NAME), "there is a resource");
     assert!(said[0].1.contains("called the Graph API"), "the log is at level debug");
     assert!(said[1].1.contains(NUMBERS[0]), "there are events: {}", said[1].1);
@@ -104,14 +105,14 @@ async fn a_secret_is_seen_wherever_it_is_told() {
         for secret in &secrets {
             let mut said = said.clone();
             said[place].1.push_str(&format!("\"error\": \"refused: {secret}, sorry\""));
-            let complaint = told(&said, &secrets).unwrap_or_default();
+            let complaint = find_leak(&said, &secrets).unwrap_or_default();
             assert!(complaint.starts_with(said[place].0), "{complaint}");
         }
     }
     // And in the place itself.
     let body = json!({"status": {"publicKey": TOKEN}});
     job.world.resources().patch_status(NAME, &PatchParams::default(), &Patch::Merge(body)).await.unwrap();
-    assert!(told(&texts(&job.world).await, &secrets).unwrap_or_default().starts_with("resources"));
+    assert!(find_leak(&texts(&job.world).await, &secrets).unwrap_or_default().starts_with("resources"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

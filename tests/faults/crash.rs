@@ -39,8 +39,8 @@ async fn run(point: Point, reference: &Reference) -> Result<(), String> {
         };
         settled.map_err(|error| format!("{stage:?}: {error}"))?;
     }
-    // The last write is an event, which no stage waits for, and runs differ by a write or two. Each look is one more, so
-    // that the point is reached in any case.
+    // The last write is an event, which no stage waits for, and runs differ by a write or two. Each look adds a write,
+    // so the point is always reached.
     while !was_killed {
         tokio::select! {
             _ = job.look_again() => {}

@@ -19,9 +19,9 @@ use waflows_core::api::crd::FlowsEncryptionKey;
 use crate::OPERATOR;
 use crate::oracle::{self, Footprint};
 
-/// Between two looks at the state, which takes several requests.
+/// The wait between two looks at the state. A look takes several requests.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Jobs at once for each core of the machine: most of their time they wait.
+/// Jobs at once for each core of the machine. Jobs mostly wait.
 const JOBS_PER_CORE: usize = 4;
 
 /// Jobs that may be under way at once, in all tests together.
@@ -52,7 +52,7 @@ impl Stage {
     pub(crate) const ALL: [Self; 3] = [Self::Applied, Self::Rotated, Self::Healed];
 }
 
-/// What a run without faults comes to.
+/// The results of a run without faults.
 pub(crate) struct Reference {
     states: [Value; 3],
     pub(crate) uploads: Uploads,
@@ -79,7 +79,7 @@ impl Reference {
             job.world.wait(NAME, "done", |resource| is_done(resource, stage)).await;
             states.push(job.state().await);
         }
-        // The last event comes after the last status, and before the next round, which writes a status and no event.
+        // The last event comes after the last status and before the next reconcile. That one writes a status, no event.
         job.look_again().await;
         let mut writes = job.writes.made();
         let of_the_look = writes.pop();
@@ -111,13 +111,13 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Once it is this job's turn. Who has one must not wait for another.
+    /// Waits until it is this job's turn. A test that has a job must not wait for another.
     pub(crate) async fn new() -> Self {
         Self::under(&[], |_, _| {}).await
     }
 
-    /// With further flags, where `{namespace}` stands for the job's namespace, and with faults that are there from the
-    /// start: `set` gets the proxy of the API server and that of Meta.
+    /// With further flags, in which `{namespace}` becomes the job's namespace, and with faults from the start. `set`
+    /// gets the proxy of the API server and that of Meta.
     pub(crate) async fn under(flags: &[&str], set: impl FnOnce(&Proxy, &Proxy)) -> Self {
         let turn = TURNS.acquire().await.unwrap();
         let client = client().await;
@@ -163,7 +163,7 @@ impl Job {
         self.world.operator.kill();
     }
 
-    /// What users, and Meta, do at the beginning of a stage.
+    /// Does what users and Meta do at the beginning of a stage.
     pub(crate) async fn begin(&self, stage: Stage) {
         let world = &self.world;
         match stage {
@@ -188,12 +188,12 @@ impl Job {
         state::state(&self.world, NAME).await
     }
 
-    /// Waits until the state is as expected, and else tells what differs.
+    /// Waits for the expected state. The error says what differs.
     pub(crate) async fn settle(&self, expected: &Value) -> Result<(), String> {
         self.until(expected, || false).await
     }
 
-    /// The same, or until something else holds.
+    /// The same, or until the condition `other` holds.
     pub(crate) async fn until(&self, expected: &Value, other: impl Fn() -> bool) -> Result<(), String> {
         let begun = Instant::now();
         loop {
@@ -210,7 +210,7 @@ impl Job {
         }
     }
 
-    /// Has the operator look at everything once more, so that whatever it had to do is done. Returns what was asked for.
+    /// Makes the operator look at everything once more, so that all its work is done. Returns the request.
     pub(crate) async fn look_again(&self) -> String {
         static LOOKS: AtomicUsize = AtomicUsize::new(0);
         let look = format!("look {}", LOOKS.fetch_add(1, Ordering::Relaxed));
@@ -224,7 +224,7 @@ impl Job {
         self.world.wait_until("only the watches are under way", is_at_rest).await;
     }
 
-    /// Has the operator list and watch anew: its watches lose what happens, and end with whatever is set next.
+    /// Makes the operator list and watch anew: its watches lose all events, and end with the next change of the fault.
     pub(crate) async fn lose_watches(&self) {
         self.kubernetes.set(Fault { of: |call: &Call| call.is_watch, action: Action::LoseEvents });
         self.world.wait_until("both watches are lost", || self.kubernetes.lost() == 2).await;
@@ -245,7 +245,7 @@ impl Job {
         usize::try_from(self.world.emulator.counters().calls.reads).unwrap()
     }
 
-    /// Waits until the footprint is near that of a run without faults, and else tells what grew.
+    /// Waits until the footprint is near that of a run without faults. The error says what grew.
     pub(crate) async fn shrink_to(&self, reference: &Footprint) -> Result<(), String> {
         let begun = Instant::now();
         loop {
@@ -257,15 +257,16 @@ impl Job {
         }
     }
 
-    /// All that is left to say once the job is done: whether it stays so when the operator looks once more, secrets told,
-    /// leaks, and last, when nothing can follow any more, superfluous uploads.
+    /// The checks after the job: the state stays when the operator looks once more, no secret is leaked, and the
+    /// process holds no more than before. The last check is that of superfluous uploads, when no upload can follow any
+    /// more.
     pub(crate) async fn verdict(&self, reference: &Reference) -> Result<(), String> {
         let look = self.look_again().await;
         let mut expected = reference.state(Stage::Healed).clone();
         expected["status"]["lastHandledSyncRequest"] = look.into();
         self.settle(&expected).await?;
-        let told = secrecy::told(&secrecy::texts(&self.world).await, &secrets());
-        told.map_or(Ok(()), Err)?;
+        let leak = secrecy::find_leak(&secrecy::texts(&self.world).await, &secrets());
+        leak.map_or(Ok(()), Err)?;
         self.shrink_to(&reference.footprint).await?;
         oracle::superfluous(&reference.uploads, &self.uploads()).map_or(Ok(()), Err)
     }

@@ -17,9 +17,9 @@ use crate::oracle::superfluous;
 
 /// Changes of Secrets that nobody refers to.
 const CHANGES: usize = 2000;
-/// Secrets that they are spread over.
+/// These changes are spread over so many Secrets.
 const SECRETS: usize = 50;
-/// Changes of each object that the operator does look at.
+/// Changes of each object that the operator looks at.
 const OWN_CHANGES: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +46,7 @@ async fn thousands_of_changes_of_other_secrets_slow_nothing_down_and_cost_nothin
     };
     let (flooded, ()) = tokio::join!(flood, work);
     flooded.unwrap();
-    // What is left of the flood has gone by when a change after it is seen.
+    // Once the operator has seen a later change, it has seen the whole flood.
     job.verdict(reference).await.unwrap();
     let others_read = job.kubernetes.count(|call| call.starts_with("GET") && call.contains("/secrets/other-"));
     assert_eq!(others_read, 0, "Secrets that nobody refers to are not read");
@@ -59,7 +59,7 @@ async fn hundreds_of_changes_of_the_resource_and_its_own_secrets_repeat_no_uploa
     job.begin(Stage::Applied).await;
     job.settle(reference.state(Stage::Applied)).await.unwrap();
 
-    // What may hold another key is looked at, again and again, while the job goes on.
+    // The operator reads again after each change of an object that may hold another key, while the job goes on.
     let before = job.reads();
     let flood = async {
         for change in 0..OWN_CHANGES {
@@ -76,10 +76,10 @@ async fn hundreds_of_changes_of_the_resource_and_its_own_secrets_repeat_no_uploa
     };
     tokio::join!(flood, work);
     job.verdict(reference).await.unwrap();
-    let (reads, rounds) = (job.reads() - before, 2 * OWN_CHANGES + 8);
-    assert!(reads <= NUMBERS.len() * rounds, "{reads} reads for {} changes", 2 * OWN_CHANGES);
+    let (reads, reconciles) = (job.reads() - before, 2 * OWN_CHANGES + 8);
+    assert!(reads <= NUMBERS.len() * reconciles, "{reads} reads for {} changes", 2 * OWN_CHANGES);
 
-    // What nobody has to look at costs nothing.
+    // Changes of labels alone cost nothing.
     let before = (job.reads(), job.writes.made().len());
     for change in 0..OWN_CHANGES {
         label(&job.world.resources(), NAME, change).await;
@@ -98,18 +98,19 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_round_may_end_while_a_checkpoint_is_written() {
+async fn a_reconcile_may_end_while_a_checkpoint_is_written() {
     let reference = Reference::get().await;
     let slow = Action::Delay(Duration::from_secs(2));
     let job = Job::under(&[], |kubernetes, _| kubernetes.set(Fault { of: Call::is_status, action: slow })).await;
-    // The reading takes less than a second, the round more; after a second it writes what it has so far.
+    // The reading takes less than a second, and the reconcile takes more. After a second the reconcile writes a
+    // checkpoint.
     job.world.emulator.set_latency(Duration::from_millis(400));
     job.begin(Stage::Applied).await;
     job.settle(reference.state(Stage::Applied)).await.unwrap();
     let made = job.writes.made();
     let (status, upload) = (|it: &String| it.ends_with("/status"), |it: &String| it.contains(UPLOADS));
     let (first, last) = (made.iter().position(status).unwrap(), made.iter().rposition(upload).unwrap());
-    assert!(first < last, "no checkpoint was written during the round: {made:?}");
+    assert!(first < last, "no checkpoint was written during the reconcile: {made:?}");
     assert!(!job.world.operator.log().contains("panicked"), "{}", job.world.operator.log());
 }
 
@@ -119,7 +120,7 @@ async fn times_of_a_replica_whose_clock_is_wrong_stop_no_work_and_start_none() {
     futures::future::join_all(shifts.map(take_over)).await;
 }
 
-/// A replica whose clock is off by `shift` leads and dies; one whose clock is right takes over.
+/// A replica with a clock that is off by `shift` leads and dies. A replica with the right clock takes over.
 async fn take_over(shift: SignedDuration) {
     let reference = Reference::get().await;
     let mut job = Job::new().await;
@@ -131,13 +132,13 @@ async fn take_over(shift: SignedDuration) {
     let election = ["--leader-election", "--lease-namespace", &place, "--default-check-interval", "1s"];
     job.restart_with(&[&FLAGS[..], &election].concat());
 
-    // A periodic check comes all the same, and finds that there is nothing to do.
+    // A periodic check still comes, and finds nothing to do.
     let reads = || NUMBERS[..2].iter().map(|id| job.world.emulator.calls_to(id).reads).min();
     let before = reads();
     job.world.wait_until("checked", || reads() > before).await;
     job.settle(reference.state(Stage::Applied)).await.unwrap();
     assert_eq!(superfluous(&once(), &job.uploads()), None, "{shift:?}");
-    // What the clock that is right finds counts.
+    // The replica with the right clock works as usual.
     job.world.emulator.lose_signature(NUMBERS[0]).unwrap();
     job.world.wait_until("healed", || job.world.at_meta(NUMBERS[0]).1.as_deref() == Some("VALID")).await;
     job.settle(reference.state(Stage::Applied)).await.unwrap();
@@ -152,7 +153,7 @@ fn once() -> Uploads {
     NUMBERS[..2].iter().map(|id| ((*id).to_owned(), 1)).collect()
 }
 
-/// Writes the status as a replica would whose clock is off, a Lease included.
+/// Writes the status and a Lease, like a replica with a wrong clock.
 async fn shift_times(job: &Job, shift: SignedDuration) {
     let resource = job.world.resources().get(NAME).await.unwrap();
     let mut status = serde_json::to_value(&resource.status).unwrap();

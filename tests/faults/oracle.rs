@@ -1,4 +1,4 @@
-//! What must hold, whatever went wrong meanwhile. `broken.rs` sees each of these complain.
+//! What must hold after every fault. `broken.rs` shows that each of these complains.
 
 use fault_proxy::UPLOADS;
 use harness::memory;
@@ -6,22 +6,22 @@ use harness::state::Uploads;
 
 use crate::job::Job;
 
-/// How much more memory a process may have at its end than one that met no fault.
+/// A process may have so much more memory at its end than one that met no fault.
 const RESIDENT_KIB: u64 = 24 * 1024;
 /// How many more files and connections it may have open.
 const DESCRIPTORS: usize = 6;
 
-/// Numbers that got the key more often than without faults. There is no allowance: whoever does not know what became of
-/// an upload has to read first.
+/// Numbers that got the key more often than without faults. There is no allowance: an operator that does not know the
+/// result of an upload has to read first.
 pub(crate) fn superfluous(expected: &Uploads, uploads: &Uploads) -> Option<String> {
     let more = |id: &str, count: usize| count > expected.get(id).copied().unwrap_or_default();
     let more: Vec<_> = uploads.iter().filter(|(id, count)| more(id, **count)).collect();
     (!more.is_empty()).then(|| format!("uploads: expected {expected:?}, found {more:?}"))
 }
 
-/// Whether uploads or statuses were tried more often than that a fault was met so many times explains, whatever became of
-/// them. Uploads are repeated for a fault alone. A status may also be written once more because a round is cut in two, or
-/// takes long enough for a checkpoint.
+/// Whether there were more tries of uploads or statuses, successful or not, than a fault that was met so many times
+/// explains. Only a fault makes the operator repeat an upload. A status may also be written once more because a
+/// reconcile is cut in two, or takes long enough for a checkpoint.
 pub(crate) fn tried_too_often(expected: &[String], made: &[String], met: usize) -> Option<String> {
     let count = |writes: &[String], of: &str| writes.iter().filter(|write| write.contains(of)).count();
     let bound = |of: &str| match of {
@@ -36,12 +36,12 @@ pub(crate) fn tried_too_often(expected: &[String], made: &[String], met: usize) 
     ))
 }
 
-/// What a process holds on to.
+/// The resources that a process holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Footprint {
     pub(crate) resident_kib: u64,
     pub(crate) descriptors: usize,
-    /// Requests under way: to the API server (the watches) and to Meta. A task that hangs hangs on one of these.
+    /// Requests under way: to the API server (the watches) and to Meta. A task can hang only in one of these.
     pub(crate) requests: [usize; 2],
 }
 
@@ -58,7 +58,7 @@ impl Footprint {
     }
 }
 
-/// What a process holds more than one that met no fault.
+/// Whether a process holds more than one that met no fault.
 pub(crate) fn growth(reference: &Footprint, now: &Footprint) -> Option<String> {
     let grew = now.resident_kib > reference.resident_kib + RESIDENT_KIB
         || now.descriptors > reference.descriptors + DESCRIPTORS

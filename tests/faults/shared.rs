@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::job::Job;
 
 const RESOURCES: usize = 10;
-/// Of an answer about a Secret: the other resources ask meanwhile.
+/// The time of an answer about a Secret. Meanwhile the other resources ask.
 const LATENCY: Duration = Duration::from_millis(300);
 
 fn reads(job: &Job, secret: &str) -> usize {
@@ -22,7 +22,7 @@ fn spec(number: &str, key_secret: &str) -> Value {
     spec
 }
 
-/// The last Secret that is missing lets all of them begin at the same time.
+/// When the last missing Secret appears, all resources begin at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_resources_with_the_same_secrets_read_each_secret_once() {
     let (job, ids) = (Job::new().await, many_numbers(RESOURCES));
@@ -59,7 +59,7 @@ async fn a_token_that_a_running_reconcile_uses_is_not_read_again_until_its_secre
     }
     job.rest().await;
     let before = reads(&job, "meta-token");
-    // Longer than the second resource takes to come to its calls.
+    // Longer than the second resource takes before its first call.
     world.emulator.set_latency(Duration::from_secs(3));
     for id in &ids {
         world.set_secret(&format!("key-{id}"), "private.pem", TestKey::generate().private_pem).await;
@@ -71,7 +71,7 @@ async fn a_token_that_a_running_reconcile_uses_is_not_read_again_until_its_secre
     }
     assert_eq!(reads(&job, "meta-token") - before, 1, "the second resource uses the token that the first has read");
 
-    // The reconciles and the inspection of the token are over, and with them what they knew.
+    // The reconciles and the inspection of the token are over, and so is the cached token.
     job.rest().await;
     let before = reads(&job, "meta-token");
     world.sync(&ids[0], "now").await;

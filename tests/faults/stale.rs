@@ -1,4 +1,4 @@
-//! An operator that is started anew and sees an older state of the API server for a while.
+//! A restarted operator that sees an older state of the API server for a while.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ async fn a_restart_onto_an_older_snapshot_uploads_nothing_and_loses_no_status() 
         let is_idle = || job.world.operator.log().contains("all resources and Secrets are listed");
         job.world.wait_until("the old state is acted upon", is_idle).await;
         if name.ends_with("not begun") {
-            // What it does for the old state ends at the version of what is stored.
+            // The work for the old state ends when the API server refuses its resourceVersion.
             let has_tried = || job.writes.made().len() > patches;
             job.world.wait_until("a status of the old state is refused", has_tried).await;
         }
@@ -59,12 +59,13 @@ async fn a_restart_onto_an_older_snapshot_uploads_nothing_and_loses_no_status() 
     assert_eq!(since(&after), since(&before), "nobody lost a number meanwhile");
 }
 
-/// The newest state is asked for: an API server that lags behind does not answer from what it has.
+/// Whether the operator asks for the newest state. An API server that lags behind does not answer such a list from its
+/// cache.
 fn asks_for_the_newest(job: &Job) -> bool {
     job.kubernetes.lists().iter().all(|list| !list.contains("resourceVersion=0"))
 }
 
-/// What people have forbidden, where the operator has not heard of it yet.
+/// What people have forbidden. The operator has not seen the change yet.
 #[derive(Debug, Clone, Copy)]
 enum Forbidden {
     Suspended,
@@ -83,7 +84,7 @@ async fn start_on_what_was_allowed(forbidden: Forbidden) {
     let mut job = Job::new().await;
     job.begin(Stage::Applied).await;
     job.settle(reference.state(Stage::Applied)).await.unwrap();
-    // At that time there was work to do.
+    // In this state there is work to do.
     job.world.operator.signal("STOP");
     job.world.request_sync(NAME, "look").await;
     let allowed = Arc::new(job.kubernetes.snapshot().await);
@@ -106,7 +107,7 @@ async fn start_on_what_was_allowed(forbidden: Forbidden) {
     job.world.wait_until("the old state is worked on", || job.writes.of_statuses() > statuses).await;
     let of_old_state = job.writes.uploads() - uploads;
     println!("{forbidden:?}: {of_old_state} uploads");
-    // A list is asked for in its newest state. An answer that is older all the same cannot be told from a new one.
+    // The operator asks for the newest state of a list. It cannot distinguish an older answer from a new one.
     assert!(asks_for_the_newest(&job));
     assert!(of_old_state <= 1, "{of_old_state} uploads to one number");
 
@@ -116,7 +117,7 @@ async fn start_on_what_was_allowed(forbidden: Forbidden) {
         Forbidden::Removed => drop(job.world.wait_ready(NAME).await),
         Forbidden::Deleted => {}
     }
-    // Who has seen this has seen all that was before.
+    // Once the operator has seen this resource, it has seen all earlier changes.
     job.world.apply("support", storefront::spec(&NUMBERS[2..])).await.unwrap();
     job.world.wait_ready("support").await;
     job.world.emulator.lose_signature(NUMBERS[0]).unwrap();
@@ -130,11 +131,11 @@ async fn start_on_what_was_allowed(forbidden: Forbidden) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rounds_on_a_watch_that_lags_end_in_the_same_state() {
+async fn reconciles_on_a_watch_that_lags_end_in_the_same_state() {
     futures::future::join_all(["/flowsencryptionkeys", "/secrets"].map(work_on_a_stale_watch)).await;
 }
 
-/// One of the two watches tells nothing while a round of each later stage goes by, of which the other tells.
+/// One of the two watches is held back during a reconcile of each later stage. The other watch causes the reconcile.
 async fn work_on_a_stale_watch(held: &'static str) {
     let reference = Reference::get().await;
     let job = Job::new().await;
@@ -146,11 +147,11 @@ async fn work_on_a_stale_watch(held: &'static str) {
             _ => |call: &Call| call.is_watch && call.ends_with("/flowsencryptionkeys"),
         };
         job.kubernetes.set(Fault { of, action: Action::HoldEvents });
-        let rounds = || job.world.operator.log().matches("reconciled").count();
-        let before = rounds();
+        let reconciles = || job.world.operator.log().matches("reconciled").count();
+        let before = reconciles();
         job.begin(stage).await;
         match (held, stage) {
-            // Told of by the other watch as it is.
+            // The change of the stage already comes through the other watch.
             ("/secrets", Stage::Healed) | ("/flowsencryptionkeys", Stage::Rotated) => {}
             ("/secrets", _) => {
                 let mut spec = storefront::spec(&NUMBERS[..2]);
@@ -162,7 +163,7 @@ async fn work_on_a_stale_watch(held: &'static str) {
                 job.world.secrets().patch("meta-token", &PatchParams::default(), &Patch::Merge(body)).await.unwrap();
             }
         }
-        job.world.wait_until("a round goes by", || rounds() > before).await;
+        job.world.wait_until("a reconcile goes by", || reconciles() > before).await;
         assert!(job.kubernetes.met() > 0, "{held} is held");
         job.kubernetes.lift();
         job.settle(reference.state(stage)).await.unwrap();

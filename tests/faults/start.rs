@@ -27,7 +27,7 @@ async fn a_start_with_nothing_due_reads_no_secret_calls_nobody_and_writes_nothin
     let before = requests(&job);
 
     job.restart();
-    // A resource that is new has its turn after those that were there. Without Secrets, it costs one status.
+    // A new resource comes after the old ones in the queue. Without Secrets, it costs one status.
     let mut spec = World::spec(&["106540352242922"]);
     for reference in ["privateKeySecretRef", "accessTokenSecretRef"] {
         spec[reference]["name"] = "missing".into();

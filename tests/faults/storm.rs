@@ -1,4 +1,4 @@
-//! A fault that lasts: what failed is tried again ever later, and costs few calls.
+//! A fault that lasts: the operator tries again after ever longer waits, and makes few calls.
 
 use std::time::{Duration, Instant};
 
@@ -10,24 +10,26 @@ use crate::oracle::superfluous;
 
 /// How often something is tried before the fault is lifted.
 const TRIES: usize = 6;
-/// All calls, to the API server and to Meta, for each try: a round of two numbers and four Secrets makes fewer.
+/// The bound of all calls, to the API server and to Meta, for each try. A reconcile of two numbers and four Secrets
+/// makes fewer.
 const CALLS_PER_TRY: usize = 16;
 /// Five waits of 5 s, doubling, at the scale of the jobs are 3.1 s. A flood takes a fraction of a second.
 const IF_DOUBLING: Duration = Duration::from_millis(1500);
 /// Five waits of 5 s at that scale are 0.5 s.
 const IF_STEADY: Duration = Duration::from_millis(400);
 
-/// One of the numbers alone, so that its tries are not mixed with those of another.
+/// The calls for one number, so that its tries are not mixed with those of another.
 fn is_of_first_number(call: &Call) -> bool {
     call.path.contains(NUMBERS[0])
 }
 
-/// Waits for the sixth try, each of which meets the fault `calls_of_a_try` times, asserts that it came late enough, and that the job is then done as ever.
+/// Waits for the sixth try. Each try meets the fault `calls_of_a_try` times. Asserts that the sixth try comes late
+/// enough, and that the job is then done as without the fault.
 async fn outlast(leg: Leg, fault: Fault, calls_of_a_try: usize, least: Duration) {
     let reference = Reference::get().await;
     let job = Job::new().await;
     let proxy = job.proxy(leg);
-    // All but the look whether the API server is there, which comes at a pace of its own.
+    // Without the checks whether the API server is there, which come at their own pace.
     let calls = || job.calls().iter().filter(|(call, _)| call != "GET /version").map(|(_, count)| count).sum::<usize>();
     proxy.set(fault);
     job.begin(Stage::Applied).await;
@@ -71,7 +73,7 @@ outlasts! {
     a_secret_that_cannot_be_read: Kubernetes, |call| call.is_secret() && call.ends_with("/flows-key"), answer(500), 1, IF_STEADY;
     uploads_that_fail: Graph, |call| call.is_write() && is_of_first_number(call), answer(500), 1, IF_DOUBLING;
     uploads_that_are_too_many: Graph, |call| call.is_write() && is_of_first_number(call), answer(429), 1, IF_DOUBLING;
-    // The client repeats a read that fails twice by itself.
+    // The client itself repeats a failed read twice.
     reads_that_fail: Graph, |call| !call.is_write() && is_of_first_number(call), answer(503), 3, IF_DOUBLING;
     reads_that_are_too_many: Graph, |call| !call.is_write() && is_of_first_number(call), answer(429), 1, IF_DOUBLING;
 }

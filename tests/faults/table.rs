@@ -13,7 +13,7 @@ struct Row {
     leg: Leg,
     name: &'static str,
     fault: Fault,
-    /// Whether it concerns calls that are made at the start and never again, unless watches break: then they do, at the
+    /// Whether the fault is about calls that come only at the start, or when watches break. If so, watches break at the
     /// beginning of each stage.
     breaks_watches: bool,
     /// Whether the operator holds a Lease.
@@ -30,12 +30,12 @@ impl Row {
     }
 
     /// How often the fault is met before it is lifted: twice, so that the operator has given up at least once. A watch
-    /// that tells nothing is met once, since nothing follows from it.
+    /// without events meets its fault once, since nothing happens then.
     fn times(&self) -> usize {
         let watch = Call { method: Method::GET, path: String::new(), is_watch: true };
         let action = &self.fault.action;
-        let tells_nothing = action.silences_watches() || action.holds_watches();
-        if (self.fault.of)(&watch) && tells_nothing && self.leg == Leg::Kubernetes { 1 } else { 2 }
+        let hides_events = action.silences_watches() || action.holds_watches();
+        if (self.fault.of)(&watch) && hides_events && self.leg == Leg::Kubernetes { 1 } else { 2 }
     }
 }
 
@@ -153,7 +153,7 @@ async fn run(row: &Row, reference: &Reference) -> Result<(), String> {
     let mut met = Vec::new();
     for stage in Stage::ALL {
         if stage != Stage::Applied {
-            // A watch that is not open again has nothing to lose.
+            // Only an open watch can lose events.
             job.rest().await;
             if row.breaks_watches {
                 job.lose_watches().await;
@@ -163,7 +163,7 @@ async fn run(row: &Row, reference: &Reference) -> Result<(), String> {
         proxy.set(row.fault.clone());
         job.begin(stage).await;
         job.until(expected, || proxy.met() >= row.times()).await.map_err(|error| format!("{stage:?}: {error}"))?;
-        // Some of what is done for a stage comes after the state is reached. A fault that nothing meets tests nothing.
+        // Some calls of a stage come after its state is reached. A fault that nothing meets tests nothing.
         job.world.wait_until(&format!("met in stage {stage:?}"), || proxy.met() > 0).await;
         proxy.lift();
         job.settle(expected).await.map_err(|error| format!("{stage:?}: {error}"))?;

@@ -4,8 +4,8 @@ use graph_emulator::{
     Config, Cursors, Expiry, Fault, GraphError as MetaError, Inspection, ListSettings, RateLimit, TargetIds, Token,
 };
 use harness::TOKEN;
-use waflows_core::discovery::account::remedy;
 use waflows_core::meta::ErrorClass;
+use waflows_core::status::accounts::remedy;
 use waflows_operator::graph::{AppCredentials, AppSecret, CallError, is_not_its_own_judge};
 
 use crate::world::{APP_SECRET, Graph, NUMBER, RESOURCE, class_of, error_of, proven_credentials};
@@ -78,7 +78,7 @@ async fn a_page_that_fails_fails_the_list() {
 }
 
 #[tokio::test]
-async fn a_wrong_id_is_told_by_what_it_names() {
+async fn a_wrong_id_is_described_by_what_it_names() {
     let graph = Graph::with_account(1).await;
     graph.emulator.set_node("300000000000001", "Business");
     for (id, words) in [(NUMBER, "the ID of a phone number"), ("300000000000001", "the ID of a business portfolio")] {
@@ -95,7 +95,7 @@ async fn a_wrong_id_is_told_by_what_it_names() {
 }
 
 #[tokio::test]
-async fn a_token_tells_its_permissions_and_its_end() {
+async fn a_token_shows_its_permissions_and_its_end() {
     let graph = Graph::start().await;
     graph.inspection(Inspection {
         expires_at: Expiry::At(1_800_000_000),
@@ -109,7 +109,7 @@ async fn a_token_tells_its_permissions_and_its_end() {
     graph.emulator.expire_token(TOKEN);
     let error = error_of(graph.client.inspect_token(&graph.credentials, None, RESOURCE).await);
     assert_eq!(error.class, ErrorClass::Token);
-    // Nothing rests on an inspection: the token is still tried for numbers.
+    // No decision depends on an inspection: the client still tries the token for numbers.
     graph.emulator.add_token(TOKEN);
     assert!(graph.read().await.is_ok());
 }

@@ -13,8 +13,8 @@ use crate::world::{APP_SECRET, Graph, NUMBER, RESOURCE, class_of, credentials, l
 
 const BAD: &str = "EAABadTokenOfTheTests0123456789abc";
 
-/// Reads many numbers for a resource as a round does: one alone, then eight at a time. Returns how many answered.
-async fn round(graph: &Graph, credentials: &Credentials, resource: &str, numbers: &[String]) -> usize {
+/// Reads many numbers for a resource like a reconcile: one alone, then eight at a time. Returns how many answered.
+async fn read_all(graph: &Graph, credentials: &Credentials, resource: &str, numbers: &[String]) -> usize {
     let read = |number: String| async move { graph.client.read(credentials, resource, &number).await.is_ok() };
     let first = read(numbers[0].clone()).await;
     let others: Vec<_> = numbers[1..].iter().cloned().map(read).collect();
@@ -38,10 +38,10 @@ async fn a_bad_token_costs_one_call_for_500_numbers_and_20_resources() {
     let graph = graph_with(&numbers, Config { latency: Duration::from_millis(5), ..Config::default() }).await;
     let bad = credentials(BAD);
     let resources: Vec<_> = (0..20).map(|n| format!("ns/{n}")).collect();
-    let rounds = resources.iter().map(|resource| round(&graph, &bad, resource, &numbers));
-    assert_eq!(join_all(rounds).await.into_iter().sum::<usize>(), 0);
+    let reads = resources.iter().map(|resource| read_all(&graph, &bad, resource, &numbers));
+    assert_eq!(join_all(reads).await.into_iter().sum::<usize>(), 0);
     assert_eq!(graph.emulator.calls_with(BAD).total(), 1);
-    assert_eq!(round(&graph, &credentials(TOKEN), "ns/0", &numbers).await, 500, "another token is free");
+    assert_eq!(read_all(&graph, &credentials(TOKEN), "ns/0", &numbers).await, 500, "another token is free");
 }
 
 #[tokio::test]
@@ -49,9 +49,9 @@ async fn a_bad_app_secret_costs_one_call() {
     let numbers = numbers(100);
     let graph = graph_with(&numbers, Config::default()).await;
     graph.emulator.set_token(TOKEN, Token { app_secret: Some(APP_SECRET.into()), ..Token::default() });
-    assert_eq!(round(&graph, &credentials(TOKEN), "ns/a", &numbers).await, 0);
+    assert_eq!(read_all(&graph, &credentials(TOKEN), "ns/a", &numbers).await, 0);
     assert_eq!(graph.reads(), 1);
-    assert_eq!(round(&graph, &proven_credentials(TOKEN), "ns/a", &numbers).await, 100);
+    assert_eq!(read_all(&graph, &proven_credentials(TOKEN), "ns/a", &numbers).await, 100);
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_bad_token_costs_little_when_the_network_is_bad_too() {
         let graph = graph_with(&numbers, Config { seed, ..Config::default() }).await;
         graph.emulator.inject(Fault::new(FaultAction::ProxyError { status: 502 }).probability(0.3));
         let bad = credentials(BAD);
-        join_all(["ns/a", "ns/b", "ns/c"].map(|resource| round(&graph, &bad, resource, &numbers))).await;
+        join_all(["ns/a", "ns/b", "ns/c"].map(|resource| read_all(&graph, &bad, resource, &numbers))).await;
         let refusals = graph.emulator.calls().iter().filter(|call| call.status == Some(401)).count();
         assert!((1..=2).contains(&refusals), "{refusals}");
     }
@@ -76,7 +76,7 @@ async fn a_token_that_is_revoked_in_the_middle_stops_what_has_not_begun() {
         crate::world::until(|| graph.reads() > 100).await;
         graph.emulator.expire_token(TOKEN);
     };
-    let (answered, ()) = tokio::join!(round(&graph, &good, "ns/a", &numbers), revoke);
+    let (answered, ()) = tokio::join!(read_all(&graph, &good, "ns/a", &numbers), revoke);
     let refusals = graph.reads() as usize - answered;
     assert!((1..=8).contains(&refusals), "only those under way: {refusals}");
     let result = graph.client.read(&good, "ns/b", NUMBER).await;
@@ -112,7 +112,7 @@ async fn a_limit_of_the_token_stops_its_resources_and_one_of_a_number_stops_the_
         let limit = RateLimit { code, retry_after, ..RateLimit::default() };
         graph.emulator.inject(Fault::new(FaultAction::RateLimit(limit)).number(&numbers[0]));
         let good = credentials(TOKEN);
-        let both = round(&graph, &good, "ns/a", &numbers).await + round(&graph, &good, "ns/b", &numbers).await;
+        let both = read_all(&graph, &good, "ns/a", &numbers).await + read_all(&graph, &good, "ns/b", &numbers).await;
         assert_eq!((both, graph.reads()), (answered, calls - u64::from(code == 130_429)), "{code}");
     }
 }
@@ -141,12 +141,12 @@ async fn a_limited_account_costs_one_call_and_numbers_known_to_be_of_another_go_
     let numbers = numbers(20);
     let graph = two_accounts(&numbers).await;
     let good = credentials(TOKEN);
-    assert_eq!(round(&graph, &good, "ns/a", &numbers).await, 0);
+    assert_eq!(read_all(&graph, &good, "ns/a", &numbers).await, 0);
     assert_eq!(graph.reads(), 1, "nobody knows whose the other numbers are");
 
     let graph = two_accounts(&numbers).await;
-    assert_eq!(round(&graph, &good, "ns/a", &numbers[10..]).await, 10);
-    assert_eq!(round(&graph, &good, "ns/a", &numbers).await, 10);
+    assert_eq!(read_all(&graph, &good, "ns/a", &numbers[10..]).await, 10);
+    assert_eq!(read_all(&graph, &good, "ns/a", &numbers).await, 10);
     assert_eq!(graph.reads(), 10 + 1 + 10);
 }
 
@@ -157,7 +157,7 @@ async fn the_limit_of_calls_under_way_holds_and_one_token_leaves_room() {
     let numbers = numbers(100);
     graph.emulator.add_numbers(&numbers);
     let good = credentials(TOKEN);
-    join_all(["ns/a", "ns/b", "ns/c"].map(|resource| round(&graph, &good, resource, &numbers))).await;
+    join_all(["ns/a", "ns/b", "ns/c"].map(|resource| read_all(&graph, &good, resource, &numbers))).await;
     assert_eq!(graph.emulator.counters().max_in_flight, 6);
 }
 
@@ -174,7 +174,7 @@ async fn a_token_whose_calls_hang_holds_nobody_back() {
     let good = credentials(TOKEN);
     let others = async {
         crate::world::until(|| graph.emulator.counters().in_flight >= 2).await;
-        round(&graph, &good, "ns/a", &numbers).await
+        read_all(&graph, &good, "ns/a", &numbers).await
     };
     tokio::select! {
         _ = hanging => panic!("they hang for ten seconds"),

@@ -1,4 +1,4 @@
-//! What goes wrong on the way.
+//! Faults of the network.
 
 use std::time::Duration;
 

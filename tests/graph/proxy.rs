@@ -1,4 +1,4 @@
-//! The proxy variables of the environment, which are those of a process: the client runs in a second one.
+//! The proxy variables of the environment. A process reads them once, so the client runs in a second process.
 
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};

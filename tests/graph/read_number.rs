@@ -1,5 +1,5 @@
-//! Reads one number as the operator's client does: `read-number URL CA-FILE TOKEN NUMBER`. Tests of what a whole process
-//! is given, such as the proxy variables of its environment, run it.
+//! Reads one number like the operator's client: `read-number URL CA-FILE TOKEN NUMBER`. Tests run this program to give
+//! it an environment of its own, such as proxy variables.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A connection that dies without a word: no reset, no end, only silence.
+//! A connection that dies silently, without a reset or an end.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::world::Graph;
 
-/// Passes connections on to the emulator. When told to, those that are open fall silent; new ones work.
+/// Passes connections on to the emulator. On request, open connections fall silent. New ones work.
 async fn relay(listener: TcpListener, emulator: std::net::SocketAddr, silence: watch::Receiver<()>) {
     let mut silenced = Vec::new();
     while let Ok((mut client, _)) = listener.accept().await {

@@ -42,7 +42,7 @@ struct Log;
 
 impl Log {
     fn start() -> Self {
-        // One subscriber for all tests: one that comes and goes changes what the others see for a moment.
+        // All tests share one subscriber: a subscriber that comes and goes changes for a moment what the others see.
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             let is_kept = dynamic_filter_fn(|_, _| LOG.try_with(|log| log.borrow().is_some()).unwrap_or(false));
@@ -75,7 +75,7 @@ fn assert_no_secret(text: &str) {
     }
 }
 
-/// Answers that give back all they were sent.
+/// Answers that repeat the whole request.
 fn echoes() -> Vec<FaultAction> {
     let texts = format!("{TOKEN} {}", proof());
     let error = |status: u16, code: i64| FaultAction::Answer {

@@ -1,4 +1,4 @@
-//! Everything a read may be answered with.
+//! All forms of the answer to a read.
 
 use graph_emulator::{KeyText, LineBreaks, NoKey, NumberSettings, Presentation, ResponseShape};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Whom the client talks to, and how.
+//! Which servers the client trusts, and how it connects.
 
 use std::path::PathBuf;
 
@@ -118,7 +118,7 @@ impl Mounted {
 async fn a_ca_bundle_that_changes_is_read_again_and_a_broken_one_changes_nothing() {
     let another = Emulator::start(over_tls()).await.unwrap();
     let mounted = Mounted::with(another.ca_pem().unwrap());
-    // It is looked at before each call.
+    // The client looks at the file before each call.
     let always = Limits { wait_scale: 0.0, ..unlimited() };
     let graph = Graph::limited(over_tls(), |config| config.ca_bundle = Some(mounted.path()), always).await;
     let is_refused = |result| error_of(result).message.contains("certificate");

@@ -1,7 +1,7 @@
-//! Which states are one and the same: those that differ only in what no decision looks at.
+//! Which states the checker takes to be the same: states that differ only in what no decision reads.
 //!
-//! Times count as ages, and an age beyond the longest wait as that wait. Counters count up to where backoff reaches its
-//! ceiling. Versions count only in whether they are equal. Messages, and times that are for people, do not count.
+//! Times count as ages. An age beyond the longest wait counts as that wait. Counters count up to the bound of the
+//! backoff. Versions count only as equal or different. Messages, and times that are meant for people, do not count.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -21,12 +21,12 @@ use waflows_core::upload::{UploadAnswer, Uploaded};
 use crate::endpoint::Probing;
 use crate::history::{Effort, longest_wait};
 use crate::objects::LONGEST_PHASE;
-use crate::world::{Replica, Round, World};
+use crate::world::{Replica, RunningReconcile, World};
 
 const SECOND: i64 = 1000;
 /// Longer than the window in which replaced keys count.
 const DAY: i64 = 25 * 3600 * SECOND;
-/// Backoff has reached its ceiling.
+/// From here on the backoff is at its bound.
 const MOST_ATTEMPTS: i32 = 10;
 const MOST_FAILURES: i32 = 8;
 /// More refusals in a row count as so many.
@@ -40,7 +40,7 @@ impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.hash_present(state);
         self.budget.hash(state);
-        self.history.told.hash(state);
+        self.history.last_answers.hash(state);
         self.history.proven.hash(state);
         self.history.lives.hash(state);
         self.history.violations.hash(state);
@@ -66,7 +66,7 @@ impl PartialEq for World {
 }
 
 impl World {
-    /// All that decides what comes next.
+    /// Everything that decides what happens next.
     pub(crate) fn hash_present<H: Hasher>(&self, state: &mut H) {
         if self.replicas.iter().any(|replica| replica.election.is_some()) {
             // Elections keep times of their own.
@@ -93,7 +93,7 @@ impl World {
         i64::try_from(self.now.duration_since(time).as_millis()).unwrap()
     }
 
-    /// Something that is due stays due.
+    /// Time until then. Zero for what is due: it stays due.
     fn due_in(&self, time: Timestamp) -> i64 {
         self.age(time).min(0)
     }
@@ -121,29 +121,34 @@ impl World {
         let patience = 60 * SECOND;
         replica.term.map(|(since, is_seized)| is_seized.then(|| self.age(since).min(patience))).hash(state);
         for (x, current) in self.resources.iter().enumerate() {
-            let known = &replica.known[x];
-            let is_current = known.as_ref().map(|r| &r.metadata.resource_version)
+            let cached = &replica.cached[x];
+            let is_current = cached.as_ref().map(|r| &r.metadata.resource_version)
                 == current.as_ref().map(|r| &r.metadata.resource_version);
             is_current.hash(state);
             if !is_current {
-                self.hash_resource(known.as_deref(), state);
+                self.hash_resource(cached.as_deref(), state);
             }
             self.hash_probing(&replica.probing[x], state);
             let entry = replica.queue[x];
             (entry.queued.map(|urgency| urgency as u8), entry.timer.map(|timer| self.due_in(timer))).hash(state);
             let released = replica.released[x].as_ref().filter(|(at, _)| self.age(*at) < patience);
             released.map(|(at, key)| (self.age(*at), key)).hash(state);
-            replica.rounds[x].is_some().hash(state);
-            if let Some(round) = &replica.rounds[x] {
-                self.hash_round(round, current.as_deref(), state);
+            replica.reconciles[x].is_some().hash(state);
+            if let Some(reconcile) = &replica.reconciles[x] {
+                self.hash_reconcile(reconcile, current.as_deref(), state);
             }
         }
     }
 
-    fn hash_round<H: Hasher>(&self, round: &Round, current: Option<&FlowsEncryptionKey>, state: &mut H) {
+    fn hash_reconcile<H: Hasher>(
+        &self,
+        reconcile: &RunningReconcile,
+        current: Option<&FlowsEncryptionKey>,
+        state: &mut H,
+    ) {
         let version = |resource: &FlowsEncryptionKey| resource.metadata.resource_version.clone();
-        let observation = round.reconcile.observation();
-        for resource in [&observation.resource, round.reconcile.stored()] {
+        let observation = reconcile.machine.observation();
+        for resource in [&observation.resource, reconcile.machine.stored()] {
             let is_current = current.map(version) == Some(version(resource));
             is_current.hash(state);
             if !is_current {
@@ -167,20 +172,20 @@ impl World {
             }
         }
         // The plan follows from the observation.
-        let uploads = round.reconcile.uploads();
+        let uploads = reconcile.machine.uploads();
         let waiting = uploads.into_iter().flat_map(Uploads::waiting);
         waiting.for_each(|upload| (&upload.phone_number_id, upload.reason).hash(state));
-        let in_flight = round.in_flight.as_ref();
+        let in_flight = reconcile.in_flight.as_ref();
         in_flight
             .map(|u| (&u.upload.phone_number_id, u.upload.reason, self.age(u.sent), u.has_arrived, u.is_given_up))
             .hash(state);
-        for Outcome { phone_number_id, reason, upload, after, state: _, refusal: _ } in round.reconcile.outcomes() {
+        for Outcome { phone_number_id, reason, upload, after, state: _, refusal: _ } in reconcile.machine.outcomes() {
             (phone_number_id, reason).hash(state);
             let Uploaded { at, answer, may_be_crossed } = upload;
             (self.age(*at), matches!(answer, UploadAnswer::Accepted), may_be_crossed).hash(state);
             self.hash_reading(after, state);
         }
-        (uploads.map(Uploads::in_canary), round.reconcile.is_revoked(), round.is_revoked, round.is_orphaned)
+        (uploads.map(Uploads::in_canary), reconcile.machine.is_revoked(), reconcile.is_revoked, reconcile.is_orphaned)
             .hash(state);
     }
 

@@ -10,9 +10,9 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 use crate::environment::{Fate, STEP};
 use crate::history::Violation;
 use crate::objects::second_key;
-use crate::rest::{CachedResource, steps_to_rest};
+use crate::rest::{Distances, steps_to_rest};
 use crate::setup::Setup;
-use crate::world::{CALL_TIMEOUT, World};
+use crate::world::{CALL_TIMEOUT, RunningReconcile, World};
 
 /// The name of the property that every state comes to rest.
 pub(crate) const COMES_TO_REST: &str = "comes to rest";
@@ -113,24 +113,24 @@ pub(crate) enum Action {
 /// The model of a setup.
 pub(crate) struct Operator {
     setup: Setup,
-    known: CachedResource,
+    distances: Distances,
 }
 
-/// How each violated property came about.
+/// For each violated property: the steps that led to the violation.
 pub(crate) type Found = HashMap<&'static str, String>;
 
 impl Operator {
-    fn moves_of_round(&self, world: &World, replica: usize, x: usize, actions: &mut Vec<Action>) {
+    fn moves_of_reconcile(&self, world: &World, replica: usize, x: usize, actions: &mut Vec<Action>) {
         let state = &world.replicas[replica];
-        let Some(round) = &state.rounds[x] else {
+        let Some(reconcile) = &state.reconciles[x] else {
             // A resource that is gone is not in the queue.
             if state.queue[x].is_ready(world.now) && world.leads(&self.setup, replica) && world.resources[x].is_some() {
                 actions.push(Action::Begin { replica, x });
             }
             return;
         };
-        match &round.in_flight {
-            None if !round.has_uploads_left() => actions.push(Action::Finish { replica, x }),
+        match &reconcile.in_flight {
+            None if !reconcile.has_uploads_left() => actions.push(Action::Finish { replica, x }),
             None => actions.push(Action::Send { replica, x }),
             Some(in_flight) => {
                 let is_over = in_flight.is_given_up || world.since(in_flight.sent) >= CALL_TIMEOUT;
@@ -152,7 +152,7 @@ impl Operator {
 
     fn moves_of_process(&self, world: &World, replica: usize, actions: &mut Vec<Action>) {
         for x in 0..world.resources.len() {
-            self.moves_of_round(world, replica, x, actions);
+            self.moves_of_reconcile(world, replica, x, actions);
             if world.replicas[replica].probing[x].is_due(world.now) {
                 actions.push(Action::Probe { replica, x });
             }
@@ -258,8 +258,8 @@ impl Operator {
             }
             Action::Answer { replica, x } => {
                 let has_arrived =
-                    |round: &crate::world::Round| round.in_flight.as_ref().is_none_or(|it| it.has_arrived);
-                if !world.replicas[replica].rounds[x].as_ref().is_none_or(has_arrived) {
+                    |reconcile: &RunningReconcile| reconcile.in_flight.as_ref().is_none_or(|it| it.has_arrived);
+                if !world.replicas[replica].reconciles[x].as_ref().is_none_or(has_arrived) {
                     world.leave_behind(replica, x);
                 }
                 world.answer(setup, replica, x);
@@ -381,21 +381,21 @@ impl Model for Operator {
             ReconcilingAndStalled,
         ];
         properties.push(Property::always(COMES_TO_REST, |model: &Self, world: &World| {
-            !world.history.violations.is_empty() || steps_to_rest(&model.setup, world, &model.known).is_ok()
+            !world.history.violations.is_empty() || steps_to_rest(&model.setup, world, &model.distances).is_ok()
         }));
         properties
     }
 }
 
-/// Visits every state of the model, or as many as it takes to see this property violated.
+/// Visits every state of the model, or enough of them to see this property violated.
 pub(crate) fn check(setup: &Setup, until: Option<&'static str>) -> Found {
     let begun = Instant::now();
-    let model = Operator { setup: setup.clone(), known: Mutex::new(HashMap::new()) };
+    let model = Operator { setup: setup.clone(), distances: Mutex::new(HashMap::new()) };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let finish = until.map_or(HasDiscoveries::AllFailures, |property| HasDiscoveries::AnyOf([property].into()));
     let checker = model.checker().threads(threads).finish_when(finish).spawn_bfs().join();
     let states = checker.unique_state_count();
-    let longest = checker.model().known.lock().unwrap().values().copied().max().unwrap_or_default();
+    let longest = checker.model().distances.lock().unwrap().values().copied().max().unwrap_or_default();
     let mutation = setup.mutation.map(|mutation| format!(" with {mutation:?}")).unwrap_or_default();
     println!(
         "{}{mutation}: {states} states, depth {}, at most {longest} steps from rest, {:.1} s",

@@ -1,5 +1,5 @@
-//! The Flow endpoint, and what a process knows of it. A proof is taken at one moment, so that the endpoint may change at
-//! any moment after it.
+//! The Flow endpoint, and what a process knows of it. A proof shows one moment: the endpoint may change at any moment
+//! after it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,9 +8,8 @@ use jiff::Timestamp;
 use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret};
 use waflows_core::endpoint::{ProbeFinding, ProbeOutcome};
 use waflows_core::proof::{EndpointProof, ProbeKeys, TargetProof};
-use waflows_core::queue::Urgency;
-use waflows_core::rollout::rotation::Outlook;
-use waflows_core::schedule::due::Due;
+use waflows_core::reconcile::work_due::{urgency_after_proof, with_rotation};
+use waflows_core::schedule::due::Schedule;
 
 use crate::objects::{key, key_number};
 use crate::setup::{Mutation, Setup};
@@ -26,7 +25,7 @@ pub(crate) struct Probing {
     pub(crate) timer: Option<Timestamp>,
 }
 
-/// What a proof rests on. If any of it changes, the endpoint is asked at once.
+/// What a proof depends on. The endpoint is asked at once if any of this changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
     generation: Option<i64>,
@@ -82,25 +81,25 @@ pub(crate) fn open_everything(proof: &mut EndpointProof) {
 
 impl World {
     /// What there is to do for a resource, where the resource and its Secrets alone call for `due`.
-    pub(crate) fn due_with_endpoint(&mut self, setup: &Setup, replica: usize, x: usize, due: Due) -> Due {
-        let Some(resource) = self.replicas[replica].known[x].clone().filter(|it| it.spec.has_rotations()) else {
+    pub(crate) fn due_with_endpoint(&mut self, setup: &Setup, replica: usize, x: usize, due: Schedule) -> Schedule {
+        let Some(resource) = self.replicas[replica].cached[x].clone().filter(|it| it.spec.has_rotations()) else {
             return due;
         };
-        let proof = self.replicas[replica].probing[x].proof.clone();
-        let due = Outlook::new(Arc::clone(&resource), proof, setup.waits(), self.now).due(due);
+        let proof = self.replicas[replica].probing[x].proof.as_ref();
+        let due = with_rotation(due, &resource, proof, setup.waits(), self.now);
         let is_rotating = resource.status.as_ref().is_some_and(|status| status.rotation_under_way().is_some());
-        if matches!(due, Due::Later(_)) && is_rotating && self.replicas[replica].probing[x].asked.is_none() {
+        if matches!(due, Schedule::Later(_)) && is_rotating && self.replicas[replica].probing[x].asked.is_none() {
             self.follow(setup, replica, x);
         }
         due
     }
 
-    /// A reconcile has stored the resource. If what a proof rests on has changed, the endpoint is asked at once.
+    /// A reconcile has stored the resource. The endpoint is asked at once if what a proof depends on has changed.
     pub(crate) fn follow(&mut self, setup: &Setup, replica: usize, x: usize) {
         if setup.targets == 0 {
             return;
         }
-        let asked = self.replicas[replica].known[x].as_deref().and_then(Asked::of);
+        let asked = self.replicas[replica].cached[x].as_deref().and_then(Asked::of);
         let now = self.now;
         let probing = &mut self.replicas[replica].probing[x];
         if asked.is_none() {
@@ -115,7 +114,7 @@ impl World {
     pub(crate) fn probe(&mut self, setup: &Setup, replica: usize, x: usize) {
         let now = self.now;
         self.replicas[replica].probing[x].timer = None;
-        let Some(resource) = self.replicas[replica].known[x].clone() else { return };
+        let Some(resource) = self.replicas[replica].cached[x].clone() else { return };
         let Some(status) = &resource.status else { return };
         let Some(keys) = ProbeKeys::of(status) else { return };
         let number = |key: &waflows_key::PublicKey| key_number(&key.fingerprint().to_string());
@@ -131,16 +130,13 @@ impl World {
         let probing = &mut self.replicas[replica].probing[x];
         let proof = Arc::new(proof.after(probing.proof.as_deref()));
         probing.failures = if proof.is_complete() { 0 } else { probing.failures.saturating_add(1) };
-        let is_news = probing.proof.as_ref().is_none_or(|before| !before.agrees_with(&proof));
         let rotation = status.rotation_under_way();
         let wait = proof.next_probe_after(probing.failures, rotation, setup.interval, &setup.waits());
         probing.timer = (!setup.has(Mutation::ProbeOnce)).then_some(now + wait);
-        probing.proof = Some(Arc::clone(&proof));
-        let holds_uploads = rotation.is_some() && !proof.is_complete();
-        if is_news && holds_uploads {
-            self.enqueue(replica, x, Urgency::Changed);
-        } else if is_news || Outlook::new(resource, Some(proof), setup.waits(), now).may_go_on() {
-            self.enqueue(replica, x, Urgency::Due);
+        let earlier = probing.proof.replace(Arc::clone(&proof));
+        let urgency = urgency_after_proof(Arc::clone(&resource), earlier.as_deref(), &proof, setup.waits(), now);
+        if let Some(urgency) = urgency {
+            self.enqueue(replica, x, urgency);
         }
     }
 }

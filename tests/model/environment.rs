@@ -10,9 +10,9 @@ use waflows_operator::leader::election::{Action as Step, Outcome};
 use waflows_operator::leader::record::{Claim, Record};
 
 use crate::objects::{FOREIGN, key_secret, second_key, secret_metadata, secrets};
-use crate::round::{renew_version, uploaded_key};
+use crate::reconcile::{renew_version, uploaded_key};
 use crate::setup::Setup;
-use crate::world::{Entry, Ghost, LATEST_ARRIVAL, LONGEST_LAG, World};
+use crate::world::{Entry, Ghost, LATEST_ARRIVAL, LONGEST_LAG, RunningReconcile, World};
 
 /// The step of time where two processes compete: half the renew deadline, a third of the Lease's duration.
 pub(crate) const STEP: Duration = Duration::from_secs(5);
@@ -116,8 +116,8 @@ impl World {
             self.learn(replica, x);
             let state = &mut self.replicas[replica];
             state.queue[x] = Entry::default();
-            if let Some(round) = &mut state.rounds[x] {
-                round.is_revoked = true;
+            if let Some(reconcile) = &mut state.reconciles[x] {
+                reconcile.is_revoked = true;
             }
         }
     }
@@ -134,9 +134,9 @@ impl World {
 
     /// Nobody waits for the upload under way any more.
     pub(crate) fn leave_behind(&mut self, replica: usize, x: usize) {
-        let Some(round) = &mut self.replicas[replica].rounds[x] else { return };
-        let key = uploaded_key_if_any(round);
-        let Some(in_flight) = &mut round.in_flight else { return };
+        let Some(reconcile) = &mut self.replicas[replica].reconciles[x] else { return };
+        let key = uploaded_key_if_any(reconcile);
+        let Some(in_flight) = &mut reconcile.in_flight else { return };
         in_flight.is_given_up = true;
         if let Some(key) =
             key.filter(|_| !in_flight.has_arrived && self.ghost.is_none() && self.budget.late_arrivals > 0)
@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// What nobody waits for takes effect.
+    /// The upload that nobody waits for takes effect.
     pub(crate) fn arrive_late(&mut self) {
         if let Some(ghost) = self.ghost.take() {
             self.lines[ghost.number].upload(ghost.key);
@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// The time at which something happens by itself, where processes do all they have to do at once.
+    /// The next time at which something happens by itself, once the processes have done all their work.
     pub(crate) fn next_event(&self) -> Option<jiff::Timestamp> {
         let timers = self.replicas.iter().flat_map(|replica| replica.queue.iter().filter_map(|entry| entry.timer));
         let ghost = self.ghost.iter().map(|ghost| ghost.sent + LATEST_ARRIVAL);
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    /// Whether time may go by: what must have happened by then has happened.
+    /// Whether time may go by: a late upload must arrive before the latest time.
     pub(crate) fn may_pass(&self) -> bool {
         self.ghost.as_ref().is_none_or(|ghost| self.since(ghost.sent) < LATEST_ARRIVAL)
     }
@@ -185,7 +185,7 @@ impl World {
         self.replicas.iter().any(|replica| {
             let is_ready = replica.queue.iter().any(|entry| entry.is_ready(self.now));
             let has_probe = replica.probing.iter().any(|probing| probing.is_due(self.now));
-            is_ready || has_probe || replica.rounds.iter().any(Option::is_some)
+            is_ready || has_probe || replica.reconciles.iter().any(Option::is_some)
         })
     }
 
@@ -226,8 +226,8 @@ impl World {
     fn end_term(&mut self, replica: usize) {
         let state = &mut self.replicas[replica];
         state.term = None;
-        for round in state.rounds.iter_mut().flatten() {
-            (round.is_revoked, round.is_orphaned) = (true, true);
+        for reconcile in state.reconciles.iter_mut().flatten() {
+            (reconcile.is_revoked, reconcile.is_orphaned) = (true, true);
         }
     }
 
@@ -254,10 +254,10 @@ impl World {
         let version = |resource: &Option<Arc<FlowsEncryptionKey>>| {
             resource.as_ref().map(|resource| resource.metadata.resource_version.clone())
         };
-        version(&self.replicas[replica].known[x]) != version(&self.resources[x])
+        version(&self.replicas[replica].cached[x]) != version(&self.resources[x])
     }
 }
 
-fn uploaded_key_if_any(round: &crate::world::Round) -> Option<usize> {
-    round.in_flight.is_some().then(|| uploaded_key(round))
+fn uploaded_key_if_any(reconcile: &RunningReconcile) -> Option<usize> {
+    reconcile.in_flight.is_some().then(|| uploaded_key(reconcile))
 }

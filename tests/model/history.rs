@@ -1,4 +1,4 @@
-//! What an observer of the whole world remembers, to judge the operator by.
+//! What an observer of the whole world remembers, in order to judge the operator.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(crate) enum Violation {
     UnprovenKey,
     /// A key went to a second number while the first one that held it was not VALID.
     UntriedKey,
-    /// Ready was written as True, and some number's last answer was another.
+    /// Ready was written as True though the last answer of some number did not show the key as VALID.
     FalseReady,
     /// Reconciling and Stalled were written together.
     ReconcilingAndStalled,
@@ -38,7 +38,7 @@ pub(crate) enum Violation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct History {
     /// For each resource and number: the last answer to its reads.
-    pub(crate) told: Vec<Vec<Option<Shown>>>,
+    pub(crate) last_answers: Vec<Vec<Option<Shown>>>,
     /// For each resource: the keys that some number showed as VALID.
     pub(crate) proven: Vec<BTreeSet<usize>>,
     /// For each number.
@@ -51,30 +51,30 @@ pub(crate) struct History {
 /// The uploads to a number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Effort {
-    /// Uploads that are called for by what happened to the number.
+    /// Uploads that the events around the number call for.
     pub(crate) called_for: u8,
     /// The last upload.
     pub(crate) last: Option<(usize, Timestamp)>,
-    /// Uploads in a row that nothing called for but the lack of effect of the one before.
+    /// Uploads in a row that had only one reason: the upload before had no effect.
     pub(crate) repeats: u8,
 }
 
-/// As the design says it: a minute, doubling.
+/// The wait of the design: a minute, doubling.
 fn wait_if_shown(repeats: u8) -> Duration {
     Duration::from_secs(60 << repeats.min(8))
 }
 
-/// As the design says it: five seconds, doubling.
+/// The wait of the design: five seconds, doubling.
 fn wait_if_not_shown(repeats: u8) -> Duration {
     Duration::from_secs(5 << repeats.min(5))
 }
 
-/// In milliseconds: after that, an upload is as good as none.
+/// In milliseconds. After this time an upload delays no other.
 pub(crate) fn longest_wait(repeats: u8) -> i64 {
     i64::try_from(wait_if_shown(repeats).as_millis()).unwrap()
 }
 
-/// More than this never adds up: backoff has reached its ceiling.
+/// Repeats count up to here: the backoff is at its bound.
 const MOST_REPEATS: u8 = 10;
 const MOST_CALLED_FOR: u8 = 3;
 
@@ -82,7 +82,7 @@ impl History {
     pub(crate) fn new(setup: &Setup) -> Self {
         let effort = Effort { called_for: 1, ..Effort::default() };
         Self {
-            told: vec![vec![None; setup.numbers]; setup.resources.len()],
+            last_answers: vec![vec![None; setup.numbers]; setup.resources.len()],
             proven: vec![BTreeSet::new(); setup.resources.len()],
             efforts: vec![effort; setup.numbers],
             violations: BTreeSet::new(),
@@ -91,8 +91,8 @@ impl History {
     }
 
     /// Notes an answer to a read.
-    pub(crate) fn tell(&mut self, x: usize, number: usize, key: Option<usize>, signed: bool) {
-        self.told[x][number] = Some((key, signed));
+    pub(crate) fn note_answer(&mut self, x: usize, number: usize, key: Option<usize>, signed: bool) {
+        self.last_answers[x][number] = Some((key, signed));
         self.proven[x].extend(key.filter(|_| signed));
     }
 
@@ -109,12 +109,12 @@ impl History {
 }
 
 impl World {
-    /// Notes an upload that begins, and what is wrong with it.
+    /// Notes an upload that begins, and its violations.
     pub(crate) fn judge_upload(&mut self, replica: usize, x: usize, number: usize, key: usize) {
         let found = [
             (self.is_follower(replica), Violation::UploadOfFollower),
             (self.owner(number).is_some_and(|owner| owner != x), Violation::UploadOfOther),
-            (!self.is_permitted(x), Violation::ForbiddenUpload),
+            (!self.may_upload(x), Violation::ForbiddenUpload),
             (self.keys[x].0 != Some(key) && !self.keeps_old_key(x, key), Violation::UploadOfOldKey),
             (self.is_unproven(replica, x, number, key), Violation::UnprovenKey),
             (self.is_needless(x, number, key), Violation::NeedlessUpload),
@@ -131,7 +131,7 @@ impl World {
         self.replicas.len() > 1 && !holder.is_some_and(|holder| holder.starts_with(&prefix))
     }
 
-    fn is_permitted(&self, x: usize) -> bool {
+    fn may_upload(&self, x: usize) -> bool {
         self.resources[x].as_ref().is_some_and(|resource| {
             resource.spec.mode == waflows_core::api::crd::Mode::Enforce && !resource.spec.is_suspended()
         })
@@ -139,13 +139,13 @@ impl World {
 
     /// The resource whose stored claim on the number is the earliest of those that may upload.
     pub(crate) fn owner(&self, number: usize) -> Option<usize> {
-        let claims = (0..self.resources.len()).filter(|x| self.is_permitted(*x)).filter_map(|x| {
+        let claims = (0..self.resources.len()).filter(|x| self.may_upload(*x)).filter_map(|x| {
             let status = self.resources[x].as_ref()?.status.as_ref()?;
             let has_bad_key =
                 status.conditions.iter().any(|condition| condition.type_ == "KeyLoaded" && condition.status == "False");
             let id = crate::objects::id(number);
             let stored = status.phone_numbers.iter().find(|stored| stored.phone_number_id == id)?;
-            // What it owned it gave up when it was suspended.
+            // A suspended resource has given up its numbers.
             let counts = !has_bad_key && status.suspended_since.is_none();
             (counts && self.listed(x).any(|n| n == number)).then_some((stored.owned_since.as_ref()?.0, x))
         });
@@ -161,20 +161,21 @@ impl World {
 
     /// Whether the number last showed another valid key, and the process has no proof that the endpoint opens this key.
     fn is_unproven(&self, replica: usize, x: usize, number: usize, key: usize) -> bool {
-        let has_other = self.history.told[x][number].is_some_and(|(told, signed)| signed && told != Some(key));
+        let has_other =
+            self.history.last_answers[x][number].is_some_and(|(shown, signed)| signed && shown != Some(key));
         !self.targets.is_empty() && has_other && !self.replicas[replica].probing[x].has_proven(key)
     }
 
     fn is_needless(&self, x: usize, number: usize, key: usize) -> bool {
         let effort = &self.history.efforts[number];
-        if self.history.told[x][number] == Some((Some(key), true)) {
+        if self.history.last_answers[x][number] == Some((Some(key), true)) {
             return true;
         }
         if effort.called_for > 0 {
             return false;
         }
         let Some((last, at)) = effort.last.filter(|(last, _)| *last == key) else { return false };
-        let shows_it = self.history.told[x][number].is_some_and(|(told, _)| told == Some(last));
+        let shows_it = self.history.last_answers[x][number].is_some_and(|(shown, _)| shown == Some(last));
         self.since(at) < if shows_it { wait_if_shown(effort.repeats) } else { wait_if_not_shown(effort.repeats) }
     }
 
@@ -188,30 +189,30 @@ impl World {
         effort.last = Some((key, self.now));
     }
 
-    /// Whether another number of the resource holds the key without a signature, as Meta knows or as it last told, and
-    /// none has shown it as VALID.
+    /// Whether another number of the resource holds the key without a signature, now or in its last answer, and no
+    /// number has shown the key as VALID.
     fn is_untried(&self, x: usize, number: usize, key: usize) -> bool {
         let is_unsigned = |n: usize| {
             let line = &self.lines[n];
-            (line.key, line.signed) == (Some(key), false) || self.history.told[x][n] == Some((Some(key), false))
+            (line.key, line.signed) == (Some(key), false) || self.history.last_answers[x][n] == Some((Some(key), false))
         };
         !self.history.proven[x].contains(&key) && self.listed(x).filter(|n| *n != number).any(is_unsigned)
     }
 
-    /// Notes a status that is stored, and what is wrong with it.
+    /// Notes a status that is stored, and its violations.
     pub(crate) fn judge_status(&mut self, replica: usize, x: usize) {
         let Some(resource) = &self.resources[x] else { return };
         let Some(status) = &resource.status else { return };
         let is = |kind: &str| status.conditions.iter().any(|c| c.type_ == kind && c.status == "True");
         let shows = status.public_key_fingerprint.as_deref().and_then(key_number);
-        let is_told = |id: &String| {
+        let has_shown_it = |id: &String| {
             let number = id.parse::<usize>().unwrap();
-            shows.is_some_and(|key| key != FOREIGN && self.history.told[x][number] == Some((Some(key), true)))
+            shows.is_some_and(|key| key != FOREIGN && self.history.last_answers[x][number] == Some((Some(key), true)))
         };
         let is_proven =
             status.phone_numbers.iter().map(|number| &number.phone_number_id).eq(&resource.spec.phone_number_ids)
-                && resource.spec.phone_number_ids.iter().all(is_told);
-        // What a suspended resource was last, it stays.
+                && resource.spec.phone_number_ids.iter().all(has_shown_it);
+        // A suspended resource keeps its last Ready.
         let is_false = is("Ready") && !is_proven && !resource.spec.is_suspended();
         let found = [
             (self.is_follower(replica), Violation::WriteOfFollower),

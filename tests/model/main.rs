@@ -1,20 +1,21 @@
 //! Exhaustive model checking of the operator's decisions: every order of everything that may happen, within bounds.
 //!
-//! A [`world::World`] is what the API server stores, what Meta holds, and what each process has in memory. [`environment`]
-//! has what may happen in it, and [`endpoint`] what answers with which keys. [`round`] drives the operator's own `Reconcile`, `Store` and `Election`, one step at a time.
-//! The `stateright` crate visits every state, breadth first, so that a trace is a shortest one. In each state it asks for
+//! A [`world::World`] is what the API server stores, what Meta holds, and what each process has in memory.
+//! [`environment`] says what may happen in a world, and [`endpoint`] which keys the Flow endpoint opens. [`reconcile`]
+//! drives the operator's own `Reconcile`, `Store` and `Election`, one step at a time. The `stateright` crate visits
+//! every state, breadth first, so that each trace is a shortest one. It checks in each state
 //!
 //! - safety: no [`history::Violation`] happened;
-//! - liveness, as a property of states: from here on, if nothing goes wrong any more, the world comes to rest within
-//!   [`rest::MOST_STEPS`] rounds and waits. The schedule is fair and deterministic, and distances are remembered, so
-//!   this costs little more than a step.
+//! - liveness, as a property of states: if nothing goes wrong from here on, the world comes to rest within
+//!   [`rest::MOST_STEPS`] reconciles and waits. The schedule is fair and deterministic, and distances are remembered,
+//!   so this check costs little more than a step.
 //!
-//! [`canonical`] says which states are the same. Each of [`setups`] has few features and bounded faults; each test in
-//! [`broken`] breaks the operator on purpose and asserts that the model finds it.
+//! [`canonical`] says which states are the same. Each of [`setups`] has few features and bounded faults. Each test in
+//! [`broken`] breaks the operator on purpose and asserts that the model finds the fault.
 //!
-//! With `WAFLOWS_MODEL=wide` in the environment everything that may go wrong may do so once more; that takes half an
-//! hour: `WAFLOWS_MODEL=wide cargo test --profile soak --test model -- --nocapture`. `--nocapture` also shows how many
-//! states there are.
+//! With `WAFLOWS_MODEL=wide` in the environment every kind of fault may happen once more. That takes half an hour:
+//! `WAFLOWS_MODEL=wide cargo test --profile soak --test model -- --nocapture`. `--nocapture` also shows the number of
+//! states.
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
@@ -24,8 +25,8 @@ mod endpoint;
 mod environment;
 mod history;
 mod objects;
+mod reconcile;
 mod rest;
-mod round;
 mod setup;
 mod setups;
 mod world;
@@ -109,6 +110,6 @@ mod broken {
         attempts_are_forgotten: unregistered, ForgetAttempts => "NeedlessUpload";
         what_is_read_is_uploaded: drift, UploadAlways => "NeedlessUpload";
         both_conditions: drift, StallWhileReconciling => "ReconcilingAndStalled";
-        no_next_round: drift, ForgetNextRound => COMES_TO_REST;
+        no_next_reconcile: drift, ForgetNextReconcile => COMES_TO_REST;
     }
 }

@@ -23,7 +23,7 @@ const KEY_SECRETS: [&str; 2] = ["storefront-key", "support-key"];
 const TOKEN_SECRET: &str = "meta-token";
 const OVERLAP: &str = "2m";
 const PROGRESS_DEADLINE: &str = "2m";
-/// Nothing follows from how much longer ago a phase began.
+/// From this age on, no decision depends on when a phase began.
 pub(crate) const LONGEST_PHASE: Duration = Duration::from_secs(2 * 60);
 
 /// `{}` stands for two characters in the middle of the modulus.
@@ -81,7 +81,7 @@ pub(crate) fn resource(resource: usize, numbers: &[usize], has_endpoint: bool) -
     }
     let mut object = FlowsEncryptionKey::new(NAMES[resource], spec);
     object.metadata.namespace = Some(NAMESPACE.into());
-    // Decides on the jitter. With the same for both, their checks do not drift apart for ever.
+    // Decides the jitter. With the same UID for both, their checks do not drift apart for ever.
     object.metadata.uid = Some("uid".into());
     object.metadata.generation = Some(1);
     object.metadata.resource_version = Some("1".into());
@@ -104,7 +104,7 @@ pub(crate) fn secrets(resource: usize, version: u32, has_key: bool) -> Vec<Obser
     secrets
 }
 
-/// What a watch tells of a Secret.
+/// What a watch shows of a Secret.
 pub(crate) fn secret_metadata(secret: &ObservedSecret) -> ObjectMeta {
     ObjectMeta {
         name: Some(secret.name.clone()),

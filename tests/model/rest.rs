@@ -1,5 +1,5 @@
-//! What every state must lead to if nothing goes wrong any more: each number VALID, or a status that says why not, and
-//! nothing left to do but checks.
+//! What every state must lead to if nothing goes wrong any more. Each number is VALID, or the status says why not, and
+//! only checks are left to do.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,48 +12,48 @@ use crate::objects::key_number;
 use crate::setup::Setup;
 use crate::world::World;
 
-/// Within so many rounds and waits each state comes to rest.
+/// Within so many reconciles and waits each state comes to rest.
 pub(crate) const MOST_STEPS: u16 = 40;
-/// So many checks long nothing more may happen then.
+/// At rest, nothing more may happen during so many checks.
 const CHECKS: usize = 3;
-const ROUNDS_PER_CHECK: usize = 2;
-/// Within so many steps of time someone leads: two durations of the Lease.
+const RECONCILES_PER_CHECK: usize = 2;
+/// Within so many steps of time some process leads: two durations of the Lease.
 const MOST_ELECTIONS: usize = 6;
 
-/// So often someone else has replaced the key of a number that is left to them.
+/// The operator leaves a number to someone else after so many foreign keys.
 const WRITES_OF_A_CONTEST: u8 = 3;
 
-/// How many steps known states are from rest.
-pub(crate) type CachedResource = Mutex<HashMap<u64, u16>>;
+/// How many steps the states that were visited are from rest.
+pub(crate) type Distances = Mutex<HashMap<u64, u16>>;
 
-/// How many steps the state is from rest, where everything goes well from now on.
+/// How many steps the state is from rest, if everything goes well from now on.
 ///
 /// # Errors
-/// What is still not as it should be after [`MOST_STEPS`].
-pub(crate) fn steps_to_rest(setup: &Setup, from: &World, known: &CachedResource) -> Result<u16, String> {
+/// What is still wrong after [`MOST_STEPS`].
+pub(crate) fn steps_to_rest(setup: &Setup, from: &World, distances: &Distances) -> Result<u16, String> {
     let mut world = from.clone();
     heal(setup, &mut world)?;
     let mut path = Vec::new();
     let mut steps = loop {
         let here = fingerprint(&world);
-        if let Some(steps) = known.lock().unwrap().get(&here) {
+        if let Some(steps) = distances.lock().unwrap().get(&here) {
             break *steps;
         }
         if !world.is_busy() && is_at_rest(setup, &world).is_ok() {
             check_calm(setup, world)?;
-            known.lock().unwrap().insert(here, 0);
+            distances.lock().unwrap().insert(here, 0);
             break 0;
         }
         if path.len() >= usize::from(MOST_STEPS) {
-            return Err(is_at_rest(setup, &world).err().unwrap_or_else(|| "there is no end of rounds".to_owned()));
+            return Err(is_at_rest(setup, &world).err().unwrap_or_else(|| "there is no end of reconciles".to_owned()));
         }
         path.push(here);
         advance(setup, &mut world)?;
     };
-    let mut known = known.lock().unwrap();
+    let mut distances = distances.lock().unwrap();
     for here in path.into_iter().rev() {
         steps += 1;
-        known.insert(here, steps);
+        distances.insert(here, steps);
     }
     if steps > MOST_STEPS { Err(format!("{steps} steps are too many")) } else { Ok(steps) }
 }
@@ -61,13 +61,13 @@ pub(crate) fn steps_to_rest(setup: &Setup, from: &World, known: &CachedResource)
 fn fingerprint(world: &World) -> u64 {
     let mut hasher = DefaultHasher::new();
     world.hash_present(&mut hasher);
-    // Whether a contest is one depends on it.
+    // Decides whether a number counts as contested.
     world.budget.foreign_writes.hash(&mut hasher);
     hasher.finish()
 }
 
-/// All faults end. Whoever leads then goes on alone: that a leader without trouble renews its Lease is for the
-/// election's own tests.
+/// All faults end. The leader goes on alone: the election's own tests show that a leader without trouble renews its
+/// Lease.
 fn heal(setup: &Setup, world: &mut World) -> Result<(), String> {
     for line in &mut world.lines {
         (line.is_down, line.is_unregistered) = (false, false);
@@ -95,21 +95,21 @@ fn heal(setup: &Setup, world: &mut World) -> Result<(), String> {
     Ok(())
 }
 
-/// What is under way comes to its end.
+/// The reconciles under way come to their end.
 fn settle(setup: &Setup, world: &mut World, replica: usize) {
     for x in 0..world.resources.len() {
-        while let Some(round) = &world.replicas[replica].rounds[x] {
-            match &round.in_flight {
+        while let Some(reconcile) = &world.replicas[replica].reconciles[x] {
+            match &reconcile.in_flight {
                 Some(in_flight) if in_flight.has_arrived || in_flight.is_given_up => world.answer(setup, replica, x),
                 Some(_) => world.arrive(replica, x, false),
-                None if !round.has_uploads_left() => world.finish(setup, replica, x),
+                None if !reconcile.has_uploads_left() => world.finish(setup, replica, x),
                 None => world.send(setup, replica, x),
             }
         }
     }
 }
 
-/// The next round, or the next wait.
+/// The next reconcile, or the next wait.
 fn advance(setup: &Setup, world: &mut World) -> Result<(), String> {
     if let Some(x) = (0..world.resources.len()).find(|x| world.replicas[0].probing[*x].is_due(world.now)) {
         world.probe(setup, 0, x);
@@ -129,7 +129,7 @@ fn advance(setup: &Setup, world: &mut World) -> Result<(), String> {
     Ok(())
 }
 
-/// What is late arrives as late as it can.
+/// Time passes. A late upload arrives as late as possible.
 fn pass(world: &mut World, until: jiff::Timestamp) {
     world.pass_until(until);
     if !world.may_pass() {
@@ -144,7 +144,7 @@ fn check_calm(setup: &Setup, mut world: World) -> Result<(), String> {
     for _ in 0..CHECKS * world.resources.len() {
         let Some(next) = world.next_event() else { return Ok(()) };
         pass(&mut world, next);
-        for _ in 0..ROUNDS_PER_CHECK * world.resources.len() {
+        for _ in 0..RECONCILES_PER_CHECK * world.resources.len() {
             if world.is_busy() {
                 advance(setup, &mut world)?;
             }
@@ -211,7 +211,7 @@ fn check_wait(world: &World, x: usize, rotation: &RotationStatus) -> Result<(), 
 fn must_stay(world: &World, number: &PhoneNumberStatus, rotation: &RotationStatus) -> bool {
     let opens = |key: &str| key_number(key).is_some_and(|key| world.targets.iter().all(|opened| opened.contains(&key)));
     match number.key_fingerprint.as_ref() {
-        // Later it waits only where nothing can go back.
+        // In later phases the number waits only if nothing can go back.
         Some(held) if *held == rotation.from => {
             let has_new = world.lines.iter().any(|line| line.key == key_number(&rotation.to));
             let goes_on = opens(&rotation.to) || (has_new && opens(&rotation.from));
@@ -246,7 +246,7 @@ fn check_number(
     let is_so = match number.state {
         NumberState::Valid => is_valid,
         NumberState::Conflict => world.owner(n).is_some_and(|owner| owner != x),
-        // Not after the first foreign key.
+        // One foreign key makes no contest.
         NumberState::Contested => {
             !is_valid && setup.budget.foreign_writes - world.budget.foreign_writes >= WRITES_OF_A_CONTEST
         }

@@ -76,13 +76,13 @@ pub(crate) enum Mutation {
     IgnoreOwnership,
     /// Mode Observe is taken for Enforce.
     IgnoreMode,
-    /// A round goes on though its resource has changed.
+    /// A reconcile goes on though its resource has changed.
     IgnoreChanges,
-    /// The end of a term is not looked at.
+    /// The end of a term is ignored.
     IgnoreExpiry,
     /// A leader that lost the Lease still writes.
     WriteAsFollower,
-    /// Every answer of the endpoint is taken for a proof.
+    /// Every answer of the endpoint counts as a proof.
     IgnoreEndpoint,
     /// The endpoint is asked once in the life of a process.
     ProbeOnce,
@@ -98,8 +98,8 @@ pub(crate) enum Mutation {
     KeepReady,
     /// A condition is added to the other.
     StallWhileReconciling,
-    /// No round sets a time for the next.
-    ForgetNextRound,
+    /// No reconcile sets a time for the next.
+    ForgetNextReconcile,
 }
 
 impl Setup {
@@ -121,12 +121,12 @@ impl Setup {
         }
     }
 
-    /// The same where so much may go wrong.
+    /// The same with this budget of faults.
     pub(crate) fn within(self, budget: Budget) -> Self {
         Self { budget, ..self }
     }
 
-    /// The same where everything that may go wrong may do so once more.
+    /// The same, but every kind of fault may happen once more.
     pub(crate) fn widened(mut self) -> Self {
         let Budget {
             foreign_writes,

@@ -21,10 +21,10 @@ use crate::history::History;
 use crate::objects::{id, origin, resource, secret_metadata, secrets};
 use crate::setup::{Budget, Setup};
 
-/// How long after it was sent a request may still take effect at Meta: less than the operator waits before it reads a
+/// For so long after it was sent, a request may still take effect at Meta. The operator waits longer before it reads a
 /// number again.
 pub(crate) const LATEST_ARRIVAL: Duration = Duration::from_secs(55);
-/// Until Meta shows what it holds.
+/// For so long Meta may show an old answer.
 pub(crate) const LONGEST_LAG: Duration = Duration::from_secs(55);
 /// As in the operator's clients: bound on a call to Meta.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_millis(4500);
@@ -84,20 +84,20 @@ pub(crate) struct Replica {
     /// Since when it works in its present term, and whether it took the Lease from another.
     pub(crate) term: Option<(Timestamp, bool)>,
     pub(crate) store: Arc<Store>,
-    /// The resources as the index has them.
-    pub(crate) known: Vec<Option<Arc<FlowsEncryptionKey>>>,
-    /// When each resource last lost numbers that others list, and its key then: what the index keeps of it is private.
+    /// The resources as the store has them.
+    pub(crate) cached: Vec<Option<Arc<FlowsEncryptionKey>>>,
+    /// When each resource last lost numbers that others list, and its key then. The store keeps the same privately.
     pub(crate) released: Vec<Option<(Timestamp, Option<String>)>>,
     /// What is known of each resource's endpoint.
     pub(crate) probing: Vec<Probing>,
     /// By resource.
     pub(crate) queue: Vec<Entry>,
     /// By resource.
-    pub(crate) rounds: Vec<Option<Round>>,
+    pub(crate) reconciles: Vec<Option<RunningReconcile>>,
 }
 
-/// A resource's place in the queue. The checker takes resources that are ready in every order, so that a place has no
-/// position: `waflows_core::queue` would pick one order.
+/// The state of a resource in the queue. An entry has no position: the checker takes the resources that are ready in
+/// every order, and `waflows_core::queue` would choose one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) queued: Option<Urgency>,
@@ -106,19 +106,19 @@ pub(crate) struct Entry {
 
 /// A reconcile under way.
 #[derive(Debug, Clone)]
-pub(crate) struct Round {
-    pub(crate) reconcile: Reconcile,
+pub(crate) struct RunningReconcile {
+    pub(crate) machine: Reconcile,
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) is_revoked: bool,
     /// The term in which it began is over.
     pub(crate) is_orphaned: bool,
 }
 
-impl Round {
+impl RunningReconcile {
     /// Whether a further upload may begin.
     pub(crate) fn has_uploads_left(&self) -> bool {
-        let mut waiting = self.reconcile.uploads().into_iter().flat_map(Uploads::waiting);
-        waiting.next().is_some() && !self.reconcile.is_revoked()
+        let mut waiting = self.machine.uploads().into_iter().flat_map(Uploads::waiting);
+        waiting.next().is_some() && !self.machine.is_revoked()
     }
 }
 
@@ -177,11 +177,11 @@ impl World {
             election: (!is_alone).then(|| Election::new(format!("{replica}-{life}"), setup.timing())),
             term: is_alone.then_some((self.now, false)),
             store: Arc::new(store),
-            known: self.resources.clone(),
+            cached: self.resources.clone(),
             released: vec![None; self.resources.len()],
             probing: vec![Probing::default(); self.resources.len()],
             queue: vec![Entry { queued: Some(Urgency::Due), timer: None }; self.resources.len()],
-            rounds: vec![None; self.resources.len()],
+            reconciles: vec![None; self.resources.len()],
         }
     }
 
@@ -220,7 +220,7 @@ impl Line {
 }
 
 impl Entry {
-    /// Whether a round may begin.
+    /// Whether a reconcile may begin.
     pub(crate) fn is_ready(&self, now: Timestamp) -> bool {
         self.queued.is_some() || self.timer.is_some_and(|timer| timer <= now)
     }

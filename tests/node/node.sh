@@ -111,7 +111,7 @@ fail() {
   exit 1
 }
 
-# All that may tell why the test failed.
+# Everything that may show why the test failed.
 print_logs() {
   local log
   {

@@ -133,7 +133,7 @@ async fn the_request_is_signed_where_there_is_an_app_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_answers_unsigned_requests_is_told() {
+async fn an_endpoint_that_answers_unsigned_requests_is_reported() {
     let scene = Scene::new(1).await;
     let printed = scene.ask_in_text(0);
     assert!(printed.code == 0 && printed.stdout.contains("Make the endpoint check X-Hub-Signature-256"), "{printed:?}");

@@ -30,7 +30,7 @@ async fn a_private_authority_is_trusted_where_it_is_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_certificate_is_told() {
+async fn what_is_wrong_with_a_certificate_is_reported() {
     for (certificate, words) in [
         (Certificate::OfAnotherName, "is for another name than the name in the URL"),
         (Certificate::Expired, "is expired"),
@@ -44,7 +44,7 @@ async fn what_is_wrong_with_a_certificate_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_wrong_scheme_is_told() {
+async fn the_wrong_scheme_is_reported() {
     let plain = Scene::new(1).await;
     let message = obstacle(&plain, &plain.emulator.url(0).replace("http:", "https:"), &[]);
     assert!(message.contains("use a URL that begins with http://"), "{message}");
@@ -54,7 +54,7 @@ async fn the_wrong_scheme_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_there_is_told() {
+async fn a_missing_server_is_reported() {
     let mut scene = Scene::new(1).await;
     let url = scene.emulator.url(0);
     scene.emulator.stop_replica(0).await;

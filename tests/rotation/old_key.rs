@@ -22,11 +22,11 @@ async fn is_retirable(stage: &Stage) -> bool {
 
 async fn wait_retirable(stage: &Stage) {
     stage.wait_phase("Completed").await;
-    let told = harness::wait::look(async || is_retirable(stage).await.then_some(()));
-    assert!(told.await.is_some(), "{}", stage.tell().await);
+    let found = harness::wait::look(async || is_retirable(stage).await.then_some(()));
+    assert!(found.await.is_some(), "{}", stage.describe_failure().await);
 }
 
-/// The overlap is over, the operator has looked since, and the old key is needed still.
+/// The overlap is over, the operator has looked since, and the old key is still needed.
 async fn stays_in_overlap(stage: &Stage) {
     let resource = stage.wait_phase("Overlap").await;
     let until = serde_json::to_value(&resource.status).unwrap()["rotation"]["until"].clone();
@@ -34,7 +34,7 @@ async fn stays_in_overlap(stage: &Stage) {
     stage.wait_until("the end of the overlap", || jiff::Timestamp::now() > until).await;
     stage.world.sync(NAME, "look").await;
     let resource = stage.world.sync(NAME, "look again").await;
-    assert_eq!(crate::stage::phase_of(&resource), "Overlap", "{}", stage.tell().await);
+    assert_eq!(crate::stage::phase_of(&resource), "Overlap", "{}", stage.describe_failure().await);
     assert!(!is_retirable(stage).await);
 }
 
@@ -50,11 +50,11 @@ async fn clients_with_the_old_key_find_the_new_one_after_the_old_is_gone() {
     }
     stage.wait_until("clients that ask again", || stage.traffic.counts().refreshed > 0).await;
     stage.go_on_for(60).await;
-    assert_eq!(stage.end().await, Vec::new(), "{}", stage.tell().await);
-    assert_eq!(stage.told().await, None);
+    assert_eq!(stage.end().await, Vec::new(), "{}", stage.describe_failure().await);
+    assert_eq!(stage.leaked_secret().await, None);
 }
 
-/// The other half: an endpoint that answers 500 would strand them, so that the old key stays needed.
+/// The other half of property 6: an endpoint that answers 500 would strand these clients, so the old key stays needed.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_key_stays_needed_while_the_endpoint_answers_500_in_place_of_421() {
     let mut stage = begun("1s").await;
@@ -64,10 +64,10 @@ async fn the_old_key_stays_needed_while_the_endpoint_answers_500_in_place_of_421
     (0..2).for_each(|replica| stage.endpoint.set_behaviour(replica, Behaviour::Right));
     stage.world.request_sync(NAME, "mended").await;
     wait_retirable(&stage).await;
-    assert_eq!(stage.end().await, Vec::new(), "{}", stage.tell().await);
+    assert_eq!(stage.end().await, Vec::new(), "{}", stage.describe_failure().await);
 }
 
-/// Property 7: a number that Meta refuses holds the old key still.
+/// Property 7: a number that Meta refuses still holds the old key.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_old_key_stays_needed_while_a_refused_number_holds_it() {
     let mut stage = begun("1s").await;
@@ -80,5 +80,5 @@ async fn the_old_key_stays_needed_while_a_refused_number_holds_it() {
     stage.world.request_sync(NAME, "granted").await;
     wait_retirable(&stage).await;
     assert!(stage.all_hold(&NEW));
-    assert_eq!(stage.end().await, Vec::new(), "{}", stage.tell().await);
+    assert_eq!(stage.end().await, Vec::new(), "{}", stage.describe_failure().await);
 }

@@ -24,13 +24,13 @@ async fn assert_back(mut stage: Stage, forward: usize) {
     stage.wait_phase("RolledBack").await;
     stage.wait_until("the old key on all numbers", || stage.all_hold(&OLD)).await;
     stage.go_on_for(60).await;
-    assert_eq!(stage.end().await, Vec::new(), "{}", stage.tell().await);
+    assert_eq!(stage.end().await, Vec::new(), "{}", stage.describe_failure().await);
     for number in &stage.numbers {
         let count = |uploads: Vec<(String, std::time::Instant)>| uploads.iter().filter(|(id, _)| id == number).count();
         let (new, old) = (count(stage.uploads_of(&NEW)), count(stage.uploads_of(&OLD)));
         assert!(new <= forward && old <= 2, "{number}: {new} of the new key, {old} of the old one");
     }
-    assert_eq!(stage.told().await, None);
+    assert_eq!(stage.leaked_secret().await, None);
     // The same key is not tried again.
     let uploads = stage.uploads_of(&NEW).len();
     stage.world.request_sync(crate::stage::NAME, "look again").await;
@@ -60,8 +60,8 @@ async fn a_person_goes_back_from_the_canary() {
 async fn a_pod_that_loses_the_new_key_takes_the_canary_back() {
     let stage = begun(3, json!({"soak": "1h"}), |_| {}).await;
     stage.wait_until("the new key on one number", || stage.uploads_of(&NEW).len() == 1).await;
-    // The canary's clients fail at this pod with the new key, and at their second try may meet it again: such failures
-    // are what the rollback ends. So the traffic leaves this pod first, as a readiness probe would have it.
+    // The canary's clients fail at this pod with the new key, and their second try may meet the same pod. The rollback
+    // ends such failures. So the traffic leaves this pod first, as after a failed readiness probe.
     stage.traffic.set_targets(vec![stage.endpoint.url(0)]);
     stage.load(1, &[&OLD], KeyChange::Now);
     assert_back(stage, 1).await;

@@ -1,4 +1,4 @@
-//! Plays a scenario to its end, and judges what customers saw.
+//! Plays a scenario to its end, and judges what the customers saw.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A rotation with three troubles takes seconds. Nothing is expected to take this long.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) counts: Counts,
@@ -44,7 +44,7 @@ pub(crate) async fn run(seed: u64) -> Result<Summary, String> {
             let uploads = uploads[before..].iter().filter(|upload| upload.took_effect).count();
             Ok(Summary { counts: stage.traffic.counts(), uploads, restarts: stage.earlier_logs.len() })
         }
-        Err(error) => Err(format!("seed {seed}: {error}\n{scenario:?}\n{}", stage.tell().await)),
+        Err(error) => Err(format!("seed {seed}: {error}\n{scenario:?}\n{}", stage.describe_failure().await)),
     }
 }
 
@@ -97,7 +97,7 @@ async fn begin(stage: &Stage, scenario: &Scenario) {
     }
 }
 
-/// Waits for something. Meanwhile starts the operator again whenever it has reached the write at which it dies.
+/// Waits for a future. Meanwhile starts the operator again whenever it has reached the write at which it dies.
 async fn attend<T>(stage: &mut Stage, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     let writes = std::sync::Arc::clone(&stage.writes);
@@ -149,7 +149,7 @@ async fn strike(stage: &mut Stage, trouble: &Trouble) {
     }
 }
 
-/// Whether the rotation is over. If the status was deleted, nobody may know of a rotation any more.
+/// Whether the rotation is over. If the status was deleted, there may be no trace of a rotation.
 fn is_done(resource: &FlowsEncryptionKey, may_forget: bool) -> bool {
     let status = resource.status.as_ref();
     let has_new = status.and_then(|status| status.public_key_fingerprint.as_ref()) == Some(&NEW.fingerprint);
@@ -177,5 +177,5 @@ async fn judge(stage: &mut Stage, scenario: &Scenario, before: usize) -> Result<
             return Err(format!("{number}: {forward} uploads of the new key and {back} of the old one"));
         }
     }
-    stage.told().await.map_or(Ok(()), Err)
+    stage.leaked_secret().await.map_or(Ok(()), Err)
 }

@@ -20,7 +20,7 @@ pub(crate) struct Scenario {
     pub(crate) lags: Vec<Duration>,
     /// Whether the operator's Secret changes before the endpoint's, or after the last pod has the key.
     pub(crate) operator_first: bool,
-    /// What goes wrong, and how long after the one before.
+    /// The troubles, and how long each comes after the one before.
     pub(crate) troubles: Vec<(Duration, Trouble)>,
 }
 
@@ -95,8 +95,8 @@ impl Trouble {
     }
 }
 
-/// The troubles, without signatures that are lost after the status was deleted. A number without a signature gets the key of
-/// the Secret, whatever the endpoint says; only the status tells that the key which the number holds is the resource's own.
+/// The troubles, without signatures that are lost after the status was deleted. A number without a signature gets the
+/// key of the Secret, whatever the endpoint says: only the status knows that the number holds a key of the resource.
 fn without_losses_after_deletion(troubles: impl Iterator<Item = (Duration, Trouble)>) -> Vec<(Duration, Trouble)> {
     let mut is_deleted = false;
     let is_possible = |(_, trouble): &(Duration, Trouble)| {

@@ -25,19 +25,19 @@ pub(crate) const NAME: &str = "storefront";
 pub(crate) const NUMBERS: [&str; 4] = ["106540352242922", "107995438950512", "108811432100233", "110200345501442"];
 /// Signs the requests to the endpoint.
 const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
-/// Stands in the answers of the endpoint that are no proof.
+/// A text in the answers of the endpoint that are no proof.
 const MARKER: &str = "marker-of-the-endpoint";
 /// The clients' own token, so that faults of the operator's calls do not meet the clients.
 const CLIENT_TOKEN: &str = "EAAOfTheWhatsAppClients0123456789";
 const FLAGS: [&str; 4] = ["--wait-scale", "0.02", "--endpoint-probes", "--endpoint-allow-loopback"];
-/// Scenarios at once for each core: most of their time they wait, but every request of a client is an RSA decryption.
+/// Scenarios at once for each core. Scenarios mostly wait, but every request of a client is an RSA decryption.
 const SCENARIOS_PER_CORE: usize = 3;
 const CLIENTS: usize = 6;
 const REQUESTS_PER_SECOND: f64 = 20.0;
 /// More than any scenario makes.
 const REQUEST_LIMIT: u64 = 20_000;
 
-/// The key that all have at the start.
+/// The key at the start.
 pub(crate) static OLD: LazyLock<TestKey> = LazyLock::new(TestKey::from_openssl);
 /// The key of the rotation.
 pub(crate) static NEW: LazyLock<TestKey> = LazyLock::new(TestKey::from_openssl);
@@ -52,7 +52,7 @@ pub(crate) fn at_once() -> usize {
 /// What is set up.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    /// Of the clients.
+    /// The seed of the clients.
     pub(crate) seed: u64,
     /// The first of [`NUMBERS`].
     pub(crate) numbers: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Stage {
     pub(crate) flows: FlowService,
     pub(crate) traffic: Traffic,
     pub(crate) numbers: Vec<&'static str>,
-    /// What operators logged that do not run any more.
+    /// The logs of earlier operator processes.
     pub(crate) earlier_logs: Vec<String>,
     /// Replicas that are pods, and those that are not yet.
     pods: (u8, u8),
@@ -91,7 +91,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Once it is this scenario's turn. The resource is Ready with the old key, and every client has used every number.
+    /// Waits until it is this scenario's turn. Then the resource is Ready with the old key, and every client has used
+    /// every number.
     pub(crate) async fn new(setup: &Setup) -> Self {
         let turn = TURNS.acquire().await.unwrap();
         let numbers = NUMBERS[..setup.numbers].to_vec();
@@ -162,7 +163,7 @@ impl Stage {
         self.world.operator = self.world.another(&FLAGS);
     }
 
-    /// The spare replicas take the place of the pods, once. They have the keys that they were given.
+    /// The spare replicas take the place of the pods, once. They keep the keys that they were given.
     pub(crate) async fn replace_pods(&mut self) {
         let (pods, spare) = std::mem::take(&mut self.pods);
         if spare > 0 {
@@ -199,7 +200,7 @@ impl Stage {
                 return resource;
             }
             if begun.elapsed() > harness::wait::PATIENCE {
-                panic!("not {what}\n{}", self.tell().await);
+                panic!("not {what}\n{}", self.describe_failure().await);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -213,23 +214,23 @@ impl Stage {
         uploads.map(|upload| (upload.number.to_string(), begun + upload.at)).collect()
     }
 
-    /// Whether the operator told a secret, wherever it says something.
-    pub(crate) async fn told(&self) -> Option<String> {
+    /// The secret that the operator leaked, if any, and the place.
+    pub(crate) async fn leaked_secret(&self) -> Option<String> {
         let short = [TOKEN, APP_SECRET, MARKER].map(str::to_owned);
         let lines = [&*OLD, &*NEW].map(|key| key.private_pem.lines().filter(|line| line.len() == 64));
         let lines: Vec<_> = lines.into_iter().flatten().map(str::to_owned).collect();
         let secrets: Vec<_> = secrecy::plain_and_encoded(short).into_iter().chain(lines).collect();
         let mut texts = secrecy::texts(&self.world).await;
         texts.extend(self.earlier_logs.iter().map(|log| ("an earlier log", log.clone())));
-        secrecy::told(&texts, &secrets)
+        secrecy::find_leak(&texts, &secrets)
     }
 
-    /// Waits until something is so. Otherwise fails, and says what was seen.
+    /// Waits until the condition holds. Otherwise fails, and describes what happened.
     pub(crate) async fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         let begun = Instant::now();
         while !condition() {
             if begun.elapsed() > harness::wait::PATIENCE {
-                panic!("not {what}\n{}", self.tell().await);
+                panic!("not {what}\n{}", self.describe_failure().await);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -247,8 +248,8 @@ impl Stage {
         self.traffic.failures()
     }
 
-    /// Everything that says why a scenario failed.
-    pub(crate) async fn tell(&self) -> String {
+    /// Everything that helps to see why a scenario failed.
+    pub(crate) async fn describe_failure(&self) -> String {
         let resource = self.world.resources().get_opt(NAME).await.ok().flatten();
         let status = resource.map(|resource| serde_json::to_string_pretty(&resource.status).unwrap());
         let failures: Vec<_> = self.traffic.failures().iter().take(10).map(ToString::to_string).collect();

@@ -21,7 +21,7 @@ async fn a_swap_without_overlap_fails_only_until_the_numbers_follow() {
     let mut stage = Stage::new(&setup).await;
     stage.put_in_secret(&NEW).await;
     stage.wait_phase("Staged").await;
-    assert_eq!(stage.traffic.counts().failures, 0, "{}", stage.tell().await);
+    assert_eq!(stage.traffic.counts().failures, 0, "{}", stage.describe_failure().await);
     stage.load(0, &[&NEW], KeyChange::Now);
     stage.load(1, &[&NEW], KeyChange::After(Duration::from_millis(800)));
     stage.wait_until("the new key at the last pod", || *stage.endpoint.keys(1)[0] == *NEW.fingerprint).await;
@@ -31,14 +31,14 @@ async fn a_swap_without_overlap_fails_only_until_the_numbers_follow() {
     stage.go_on_for(100).await;
     stage.wait("over", |resource| phase_of(resource) == "Completed").await;
     let failures = stage.end().await;
-    assert!(!failures.is_empty(), "the swap could not be seen: {}", stage.tell().await);
+    assert!(!failures.is_empty(), "the swap could not be seen: {}", stage.describe_failure().await);
     assert_eq!(uploads.len(), 3, "one for each number: {uploads:?}");
     let last = uploads.iter().map(|(_, at)| *at).max().unwrap();
     let late: Vec<_> = failures.iter().filter(|failure| failure.began > last).map(ToString::to_string).collect();
-    assert!(late.is_empty(), "after the last upload: {late:?}\n{}", stage.tell().await);
-    assert!(failures.iter().all(|failure| failure.ended < last + UNDER_WAY), "{}", stage.tell().await);
+    assert!(late.is_empty(), "after the last upload: {late:?}\n{}", stage.describe_failure().await);
+    assert!(failures.iter().all(|failure| failure.ended < last + UNDER_WAY), "{}", stage.describe_failure().await);
     println!("first upload {:?} after the last pod had the key", uploads[0].1.saturating_duration_since(swapped));
-    assert_eq!(stage.told().await, None);
+    assert_eq!(stage.leaked_secret().await, None);
 }
 
 /// The endpoint opens neither key: nothing that the operator could upload helps.

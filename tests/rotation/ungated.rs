@@ -11,7 +11,7 @@ use crate::stage::{NEW, OLD, Setup, Stage};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_the_endpoint_gets_late_fails_for_customers_until_then() {
     let mut stage = Stage::new(&Setup::default()).await;
-    assert_eq!(stage.traffic.counts().failures, 0, "{}", stage.tell().await);
+    assert_eq!(stage.traffic.counts().failures, 0, "{}", stage.describe_failure().await);
     stage.put_in_secret(&NEW).await;
     stage.wait_until("failures", || stage.traffic.counts().failures > 10).await;
     for replica in 0..2 {
@@ -32,7 +32,7 @@ async fn a_key_that_the_endpoint_never_gets_fails_for_customers_until_it_is_take
     stage.put_in_secret(&NEW).await;
     stage.wait_until("the new key on all numbers", || stage.all_hold(&NEW)).await;
     stage.go_on_for(100).await;
-    assert!(stage.traffic.counts().failures > 10, "{}", stage.tell().await);
+    assert!(stage.traffic.counts().failures > 10, "{}", stage.describe_failure().await);
     stage.put_in_secret(&OLD).await;
     stage.wait_until("the old key on all numbers", || stage.all_hold(&OLD)).await;
     // A request that is under way may still fail.
@@ -40,5 +40,5 @@ async fn a_key_that_the_endpoint_never_gets_fails_for_customers_until_it_is_take
     let after = stage.traffic.counts().failures;
     stage.go_on_for(40).await;
     stage.end().await;
-    assert_eq!(stage.traffic.counts().failures, after, "{}", stage.tell().await);
+    assert_eq!(stage.traffic.counts().failures, after, "{}", stage.describe_failure().await);
 }

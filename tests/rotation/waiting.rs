@@ -18,9 +18,9 @@ async fn a_key_that_the_endpoint_never_gets_is_never_uploaded() {
     stage.wait_phase("Staged").await;
     stage.wait("Stalled", |resource| condition_of(resource, ConditionType::Stalled).0 == "True").await;
     stage.go_on_for(60).await;
-    assert_eq!(stage.end().await, Vec::new(), "{}", stage.tell().await);
+    assert_eq!(stage.end().await, Vec::new(), "{}", stage.describe_failure().await);
     assert_eq!(stage.uploads_of(&NEW), Vec::new());
-    assert_eq!(stage.told().await, None);
+    assert_eq!(stage.leaked_secret().await, None);
 
     // The deadline never acts, and does not end the wait: the key may still come.
     stage.load(1, &[&OLD, &NEW], KeyChange::Now);
@@ -50,9 +50,9 @@ async fn a_key_that_somebody_put_by_hand_is_left_alone_while_the_endpoint_opens_
         })
         .await;
     stage.go_on_for(60).await;
-    assert_eq!(stage.end().await, Vec::new(), "{}", stage.tell().await);
+    assert_eq!(stage.end().await, Vec::new(), "{}", stage.describe_failure().await);
     assert_eq!(stage.uploads_of(&OLD).len(), before);
-    assert_eq!(stage.told().await, None);
+    assert_eq!(stage.leaked_secret().await, None);
 
     // The remedy of the message. There is nothing to upload.
     stage.put_in_secret(&NEW).await;

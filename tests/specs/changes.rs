@@ -10,7 +10,7 @@ const UNKNOWN: &str = "15550783881";
 
 /// What the API server must say to a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Admission {
     Accepted,
     /// A rule of the schema is broken.
     Invalid,
@@ -20,7 +20,7 @@ pub(crate) enum Verdict {
 }
 
 /// What the API server must say to it, a name, and the change.
-pub(crate) type Change = (Verdict, &'static str, fn(&mut Input));
+pub(crate) type Change = (Admission, &'static str, fn(&mut Input));
 
 /// All changes.
 pub(crate) fn changes() -> Vec<Change> {
@@ -33,21 +33,21 @@ pub(crate) fn many(count: usize) -> Vec<String> {
 }
 
 fn numbers() -> Vec<Change> {
-    use Verdict as V;
+    use Admission as A;
     vec![
-        (V::Accepted, "one number", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[1]])),
-        (V::Accepted, "another order", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[1], NUMBERS[0]])),
-        (V::Accepted, "one more number", |i| i.spec["phoneNumberIds"] = json!(NUMBERS)),
-        (V::Accepted, "an unknown number", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[0], UNKNOWN])),
-        (V::Accepted, "20 digits", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[0], "12345678901234567890"])),
-        (V::Accepted, "500 numbers", |i| i.spec["phoneNumberIds"] = json!(many(500))),
-        (V::Invalid, "501 numbers", |i| i.spec["phoneNumberIds"] = json!(many(501))),
-        (V::Invalid, "no numbers", |i| i.spec["phoneNumberIds"] = json!([])),
-        (V::Mistyped, "a number twice", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[0], NUMBERS[0]])),
-        (V::Invalid, "21 digits", |i| i.spec["phoneNumberIds"] = json!(["123456789012345678901"])),
-        (V::Invalid, "an empty number", |i| i.spec["phoneNumberIds"] = json!([""])),
-        (V::Invalid, "a telephone number", |i| i.spec["phoneNumberIds"] = json!(["+49 30 123"])),
-        (V::Mistyped, "a number that is none to YAML", |i| i.spec["phoneNumberIds"] = json!([106540352242922_u64])),
+        (A::Accepted, "one number", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[1]])),
+        (A::Accepted, "another order", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[1], NUMBERS[0]])),
+        (A::Accepted, "one more number", |i| i.spec["phoneNumberIds"] = json!(NUMBERS)),
+        (A::Accepted, "an unknown number", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[0], UNKNOWN])),
+        (A::Accepted, "20 digits", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[0], "12345678901234567890"])),
+        (A::Accepted, "500 numbers", |i| i.spec["phoneNumberIds"] = json!(many(500))),
+        (A::Invalid, "501 numbers", |i| i.spec["phoneNumberIds"] = json!(many(501))),
+        (A::Invalid, "no numbers", |i| i.spec["phoneNumberIds"] = json!([])),
+        (A::Mistyped, "a number twice", |i| i.spec["phoneNumberIds"] = json!([NUMBERS[0], NUMBERS[0]])),
+        (A::Invalid, "21 digits", |i| i.spec["phoneNumberIds"] = json!(["123456789012345678901"])),
+        (A::Invalid, "an empty number", |i| i.spec["phoneNumberIds"] = json!([""])),
+        (A::Invalid, "a telephone number", |i| i.spec["phoneNumberIds"] = json!(["+49 30 123"])),
+        (A::Mistyped, "a number that is none to YAML", |i| i.spec["phoneNumberIds"] = json!([106540352242922_u64])),
     ]
 }
 
@@ -63,72 +63,72 @@ fn key_from(input: &mut Input, field: &str, value: Value) {
 }
 
 fn references() -> Vec<Change> {
-    use Verdict as V;
+    use Admission as A;
     vec![
-        (V::Accepted, "another key", |i| i.spec["privateKeySecretRef"]["name"] = json!("other-key")),
-        (V::Accepted, "a key as it is", |i| {
+        (A::Accepted, "another key", |i| i.spec["privateKeySecretRef"]["name"] = json!("other-key")),
+        (A::Accepted, "a key as it is", |i| {
             i.spec["privateKeySecretRef"] = json!({"name": "other-key", "key": "plain.pem"})
         }),
-        (V::Accepted, "an empty key", |i| i.spec["privateKeySecretRef"] = json!({"name": "other-key", "key": "empty"})),
-        (V::Accepted, "a token for a key", |i| {
+        (A::Accepted, "an empty key", |i| i.spec["privateKeySecretRef"] = json!({"name": "other-key", "key": "empty"})),
+        (A::Accepted, "a token for a key", |i| {
             i.spec["privateKeySecretRef"] = json!({"name": "meta-token", "key": "token"})
         }),
-        (V::Accepted, "a certificate for a key", |i| {
+        (A::Accepted, "a certificate for a key", |i| {
             i.spec["privateKeySecretRef"] = json!({"name": "flows-tls", "key": "tls.crt"});
         }),
-        (V::Accepted, "no such Secret", |i| i.spec["privateKeySecretRef"]["name"] = json!("a".repeat(253))),
-        (V::Accepted, "no such key in it", |i| i.spec["privateKeySecretRef"]["key"] = json!("a".repeat(253))),
-        (V::Invalid, "a name too long", |i| i.spec["privateKeySecretRef"]["name"] = json!("a".repeat(254))),
-        (V::Invalid, "a name that is none", |i| i.spec["privateKeySecretRef"]["name"] = json!("Flows_Key")),
-        (V::Invalid, "an empty name", |i| i.spec["privateKeySecretRef"]["name"] = json!("")),
-        (V::Invalid, "a key name too long", |i| i.spec["privateKeySecretRef"]["key"] = json!("a".repeat(254))),
-        (V::Invalid, "a key name that is none", |i| i.spec["privateKeySecretRef"]["key"] = json!("a/b")),
-        (V::Invalid, "no key at all", |i| remove(i, "privateKeySecretRef")),
-        (V::Accepted, "a certificate", |i| {
+        (A::Accepted, "no such Secret", |i| i.spec["privateKeySecretRef"]["name"] = json!("a".repeat(253))),
+        (A::Accepted, "no such key in it", |i| i.spec["privateKeySecretRef"]["key"] = json!("a".repeat(253))),
+        (A::Invalid, "a name too long", |i| i.spec["privateKeySecretRef"]["name"] = json!("a".repeat(254))),
+        (A::Invalid, "a name that is none", |i| i.spec["privateKeySecretRef"]["name"] = json!("Flows_Key")),
+        (A::Invalid, "an empty name", |i| i.spec["privateKeySecretRef"]["name"] = json!("")),
+        (A::Invalid, "a key name too long", |i| i.spec["privateKeySecretRef"]["key"] = json!("a".repeat(254))),
+        (A::Invalid, "a key name that is none", |i| i.spec["privateKeySecretRef"]["key"] = json!("a/b")),
+        (A::Invalid, "no key at all", |i| remove(i, "privateKeySecretRef")),
+        (A::Accepted, "a certificate", |i| {
             key_from(i, "certificateSecretRef", json!({"name": "flows-tls", "key": "tls.crt"}))
         }),
-        (V::Accepted, "a key for a certificate", |i| {
+        (A::Accepted, "a key for a certificate", |i| {
             key_from(i, "certificateSecretRef", json!({"name": "flows-key", "key": "private.pem"}));
         }),
-        (V::Invalid, "a certificate and a key", |i| i.spec["certificateSecretRef"] = json!({"name": "a", "key": "b"})),
-        (V::Accepted, "a public key", |i| key_from(i, "publicKey", json!(*NEW_PUBLIC))),
-        (V::Accepted, "words for a public key", |i| key_from(i, "publicKey", json!("words"))),
-        (V::Invalid, "an empty public key", |i| key_from(i, "publicKey", json!(""))),
-        (V::Invalid, "a public key too long", |i| key_from(i, "publicKey", json!("a".repeat(4097)))),
-        (V::Invalid, "a passphrase for a public key", |i| {
+        (A::Invalid, "a certificate and a key", |i| i.spec["certificateSecretRef"] = json!({"name": "a", "key": "b"})),
+        (A::Accepted, "a public key", |i| key_from(i, "publicKey", json!(*NEW_PUBLIC))),
+        (A::Accepted, "words for a public key", |i| key_from(i, "publicKey", json!("words"))),
+        (A::Invalid, "an empty public key", |i| key_from(i, "publicKey", json!(""))),
+        (A::Invalid, "a public key too long", |i| key_from(i, "publicKey", json!("a".repeat(4097)))),
+        (A::Invalid, "a passphrase for a public key", |i| {
             remove(i, "privateKeySecretRef");
             i.spec["publicKey"] = json!(*NEW_PUBLIC);
         }),
-        (V::Accepted, "a wrong passphrase", |i| i.spec["passphraseSecretRef"]["key"] = json!("wrong")),
-        (V::Accepted, "no passphrase", |i| remove(i, "passphraseSecretRef")),
-        (V::Accepted, "no Secret for the passphrase", |i| i.spec["passphraseSecretRef"]["name"] = json!("absent")),
-        (V::Accepted, "an expired token", |i| i.spec["accessTokenSecretRef"]["key"] = json!("expired")),
-        (V::Accepted, "words for a token", |i| i.spec["accessTokenSecretRef"]["key"] = json!("words")),
-        (V::Accepted, "no Secret for the token", |i| i.spec["accessTokenSecretRef"]["name"] = json!("absent")),
-        (V::Invalid, "no token", |i| remove(i, "accessTokenSecretRef")),
-        (V::Accepted, "a wrong app secret", |i| i.spec["appSecretRef"]["key"] = json!("wrong")),
-        (V::Accepted, "no app secret", |i| remove(i, "appSecretRef")),
-        (V::Accepted, "no such app secret", |i| i.spec["appSecretRef"]["key"] = json!("absent")),
+        (A::Accepted, "a wrong passphrase", |i| i.spec["passphraseSecretRef"]["key"] = json!("wrong")),
+        (A::Accepted, "no passphrase", |i| remove(i, "passphraseSecretRef")),
+        (A::Accepted, "no Secret for the passphrase", |i| i.spec["passphraseSecretRef"]["name"] = json!("absent")),
+        (A::Accepted, "an expired token", |i| i.spec["accessTokenSecretRef"]["key"] = json!("expired")),
+        (A::Accepted, "words for a token", |i| i.spec["accessTokenSecretRef"]["key"] = json!("words")),
+        (A::Accepted, "no Secret for the token", |i| i.spec["accessTokenSecretRef"]["name"] = json!("absent")),
+        (A::Invalid, "no token", |i| remove(i, "accessTokenSecretRef")),
+        (A::Accepted, "a wrong app secret", |i| i.spec["appSecretRef"]["key"] = json!("wrong")),
+        (A::Accepted, "no app secret", |i| remove(i, "appSecretRef")),
+        (A::Accepted, "no such app secret", |i| i.spec["appSecretRef"]["key"] = json!("absent")),
     ]
 }
 
 fn others() -> Vec<Change> {
-    use Verdict as V;
+    use Admission as A;
     vec![
-        (V::Accepted, "mode Observe", |i| i.spec["mode"] = json!("Observe")),
-        (V::Accepted, "mode Enforce", |i| i.spec["mode"] = json!("Enforce")),
-        (V::Invalid, "mode enforce", |i| i.spec["mode"] = json!("enforce")),
-        (V::Accepted, "an interval of a minute", |i| i.spec["checkInterval"] = json!("1m")),
-        (V::Accepted, "an interval in parts", |i| i.spec["checkInterval"] = json!("1h30m0.5s")),
-        (V::Accepted, "the longest interval", |i| i.spec["checkInterval"] = json!("720h")),
-        (V::Invalid, "an interval below a minute", |i| i.spec["checkInterval"] = json!("59s")),
-        (V::Invalid, "an interval above 30 days", |i| i.spec["checkInterval"] = json!("721h")),
-        (V::Invalid, "an interval of seven digits", |i| i.spec["checkInterval"] = json!("1000000h")),
-        (V::Invalid, "an interval in days", |i| i.spec["checkInterval"] = json!("1d")),
-        (V::Invalid, "an empty interval", |i| i.spec["checkInterval"] = json!("")),
-        (V::Accepted, "suspended", |i| i.spec["suspend"] = json!(true)),
-        (V::Accepted, "not suspended", |i| i.spec["suspend"] = json!(false)),
-        (V::Mistyped, "suspended in words", |i| i.spec["suspend"] = json!("yes")),
+        (A::Accepted, "mode Observe", |i| i.spec["mode"] = json!("Observe")),
+        (A::Accepted, "mode Enforce", |i| i.spec["mode"] = json!("Enforce")),
+        (A::Invalid, "mode enforce", |i| i.spec["mode"] = json!("enforce")),
+        (A::Accepted, "an interval of a minute", |i| i.spec["checkInterval"] = json!("1m")),
+        (A::Accepted, "an interval in parts", |i| i.spec["checkInterval"] = json!("1h30m0.5s")),
+        (A::Accepted, "the longest interval", |i| i.spec["checkInterval"] = json!("720h")),
+        (A::Invalid, "an interval below a minute", |i| i.spec["checkInterval"] = json!("59s")),
+        (A::Invalid, "an interval above 30 days", |i| i.spec["checkInterval"] = json!("721h")),
+        (A::Invalid, "an interval of seven digits", |i| i.spec["checkInterval"] = json!("1000000h")),
+        (A::Invalid, "an interval in days", |i| i.spec["checkInterval"] = json!("1d")),
+        (A::Invalid, "an empty interval", |i| i.spec["checkInterval"] = json!("")),
+        (A::Accepted, "suspended", |i| i.spec["suspend"] = json!(true)),
+        (A::Accepted, "not suspended", |i| i.spec["suspend"] = json!(false)),
+        (A::Mistyped, "suspended in words", |i| i.spec["suspend"] = json!("yes")),
     ]
 }
 
@@ -137,21 +137,21 @@ fn put(input: &mut Input, secret: &'static str, key: &'static str, content: Cont
 }
 
 fn contents() -> Vec<Change> {
-    use {Content as C, Verdict as V};
+    use {Admission as A, Content as C};
     vec![
-        (V::Accepted, "the key is rotated", |i| put(i, "flows-key", "private.pem", C::NewEncrypted)),
-        (V::Accepted, "the key loses its passphrase", |i| put(i, "flows-key", "private.pem", C::NewPlain)),
-        (V::Accepted, "the key turns into words", |i| put(i, "flows-key", "private.pem", C::Words)),
-        (V::Accepted, "the key is emptied", |i| put(i, "flows-key", "private.pem", C::Nothing)),
-        (V::Accepted, "the key's Secret loses it", |i| drop(i.secrets.insert("flows-key", [].into()))),
-        (V::Accepted, "the key's Secret is deleted", |i| drop(i.secrets.remove("flows-key"))),
-        (V::Accepted, "the passphrase is wrong", |i| put(i, "flows-passphrase", "passphrase", C::WrongPassphrase)),
-        (V::Accepted, "the token gets a newline", |i| put(i, "meta-token", "token", C::TokenAndNewline)),
-        (V::Accepted, "the token expires", |i| put(i, "meta-token", "token", C::ExpiredToken)),
-        (V::Accepted, "the token is emptied", |i| put(i, "meta-token", "token", C::Nothing)),
-        (V::Accepted, "the token's Secret is deleted", |i| drop(i.secrets.remove("meta-token"))),
-        (V::Accepted, "the app secret is wrong", |i| put(i, "meta-app", "secret", C::WrongAppSecret)),
-        (V::Accepted, "the app secret's Secret is deleted", |i| drop(i.secrets.remove("meta-app"))),
+        (A::Accepted, "the key is rotated", |i| put(i, "flows-key", "private.pem", C::NewEncrypted)),
+        (A::Accepted, "the key loses its passphrase", |i| put(i, "flows-key", "private.pem", C::NewPlain)),
+        (A::Accepted, "the key turns into words", |i| put(i, "flows-key", "private.pem", C::Words)),
+        (A::Accepted, "the key is emptied", |i| put(i, "flows-key", "private.pem", C::Nothing)),
+        (A::Accepted, "the key's Secret loses it", |i| drop(i.secrets.insert("flows-key", [].into()))),
+        (A::Accepted, "the key's Secret is deleted", |i| drop(i.secrets.remove("flows-key"))),
+        (A::Accepted, "the passphrase is wrong", |i| put(i, "flows-passphrase", "passphrase", C::WrongPassphrase)),
+        (A::Accepted, "the token gets a newline", |i| put(i, "meta-token", "token", C::TokenAndNewline)),
+        (A::Accepted, "the token expires", |i| put(i, "meta-token", "token", C::ExpiredToken)),
+        (A::Accepted, "the token is emptied", |i| put(i, "meta-token", "token", C::Nothing)),
+        (A::Accepted, "the token's Secret is deleted", |i| drop(i.secrets.remove("meta-token"))),
+        (A::Accepted, "the app secret is wrong", |i| put(i, "meta-app", "secret", C::WrongAppSecret)),
+        (A::Accepted, "the app secret's Secret is deleted", |i| drop(i.secrets.remove("meta-app"))),
     ]
 }
 

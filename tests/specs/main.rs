@@ -1,5 +1,5 @@
-//! Sequences of changes over every field of the spec and every Secret, each followed by a look at what came of it and by
-//! the way back. What must come of it is told by a model of its own. See docs/assurance.md.
+//! Sequences of changes to every field of the spec and every Secret. The test compares the result of each change with a
+//! model, and then takes the changes back. See docs/assurance.md.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use graph_emulator::appsecret_proof;
 use harness::emulator::upload;
-use harness::secrecy::{plain_and_encoded, texts, told};
+use harness::secrecy::{find_leak, plain_and_encoded, texts};
 use harness::state::{differences, state};
 use harness::storefront::{APP_SECRET, NAME, NUMBERS, secrets};
 use harness::wait::PATIENCE;
@@ -20,7 +20,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::crd::FlowsEncryptionKeyStatus;
 
-use crate::changes::{Change, Verdict, changed, changes};
+use crate::changes::{Admission, Change, changed, changes};
 use crate::model::{EXPIRED, WRONG_APP_SECRET, WRONG_PASSPHRASE};
 use crate::run::Run;
 
@@ -54,7 +54,8 @@ async fn every_change_has_its_effect_and_its_way_back() {
     assert!(failures.is_empty(), "WAFLOWS_SPEC_SEED={seed}\n{}", failures.join("\n"));
 }
 
-/// Every change of this world's share alone, then pairs at random until the time is over. Returns the number of steps.
+/// Makes each change of this world's share alone, then random pairs until the time is over. Returns the number of
+/// steps.
 async fn sequences(seed: u64, world: usize, budget: Duration) -> Result<usize, String> {
     let mut random = fastrand::Rng::with_seed(seed + world as u64);
     let all = changes();
@@ -68,16 +69,16 @@ async fn sequences(seed: u64, world: usize, budget: Duration) -> Result<usize, S
         steps += sequence(&mut run, &[change]).await?;
         same_as_before(&run, &before, change.1).await?;
     }
-    let allowed: Vec<_> = all.iter().filter(|change| change.0 == Verdict::Accepted).collect();
+    let allowed: Vec<_> = all.iter().filter(|change| change.0 == Admission::Accepted).collect();
     while Instant::now() < end {
         let pair = [0, 0].map(|_| allowed[random.usize(..allowed.len())]);
         steps += sequence(&mut run, &pair).await?;
         same_as_before(&run, &before, pair[1].1).await?;
     }
-    told(&texts(&run.world).await, &all_secrets()).map_or(Ok(steps), Err)
+    find_leak(&texts(&run.world).await, &all_secrets()).map_or(Ok(steps), Err)
 }
 
-/// Those of every run, and those that are wrong: a person may have mixed up two systems.
+/// The secrets of every run, and wrong ones: a person may have mixed up two systems.
 fn all_secrets() -> Vec<String> {
     let proofs = [(TOKEN, WRONG_APP_SECRET), (EXPIRED, APP_SECRET), (EXPIRED, WRONG_APP_SECRET)]
         .map(|(token, secret)| appsecret_proof(token, secret));
@@ -93,13 +94,13 @@ async fn sequence(run: &mut Run, changes: &[&Change]) -> Result<usize, String> {
     for (verdict, _, change) in changes {
         let mut input = inputs.last().unwrap().clone();
         change(&mut input);
-        // Two changes, each of which is allowed, need not be so together.
-        let verdict = if input.is_valid() { *verdict } else { Verdict::Invalid };
+        // Two allowed changes may be forbidden together.
+        let verdict = if input.is_valid() { *verdict } else { Admission::Invalid };
         way.push((verdict, input.clone()));
         inputs.push(input);
     }
     inputs.pop();
-    way.extend(inputs.into_iter().rev().map(|input| (Verdict::Accepted, input)));
+    way.extend(inputs.into_iter().rev().map(|input| (Admission::Accepted, input)));
     let count = way.len();
     for (step, (verdict, input)) in way.into_iter().enumerate() {
         let done = run.set(verdict, &input).await;
@@ -168,11 +169,11 @@ async fn the_model_is_seen_to_disagree() {
     *run.uploads.get_mut(NUMBERS[0]).unwrap() += 1;
     assert_eq!(run.complaint().await, None);
 
-    assert!(run.set(Verdict::Accepted, &changed(&run.input, "no numbers")).await.unwrap_err().contains("Invalid"));
+    assert!(run.set(Admission::Accepted, &changed(&run.input, "no numbers")).await.unwrap_err().contains("Invalid"));
     let unquoted = changed(&run.input, "a number that is none to YAML");
-    assert!(run.set(Verdict::Invalid, &unquoted).await.unwrap_err().contains("Mistyped"));
+    assert!(run.set(Admission::Invalid, &unquoted).await.unwrap_err().contains("Mistyped"));
     let accepted = changed(&run.input, "one number");
-    assert!(run.set(Verdict::Invalid, &accepted).await.unwrap_err().contains("Accepted"));
+    assert!(run.set(Admission::Invalid, &accepted).await.unwrap_err().contains("Accepted"));
     assert!(run.complaint().await.unwrap().contains("Ready"), "a change that nobody looks at");
 }
 

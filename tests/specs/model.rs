@@ -1,5 +1,5 @@
-//! What must come of a spec and its Secrets, told independently of the operator's code: from docs/reference.md and
-//! docs/conditions.md.
+//! What must follow from a spec and its Secrets. The model is written from docs/reference.md and docs/conditions.md,
+//! and shares no code with the operator.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ pub(crate) const WRONG_PASSPHRASE: &str = "wrong horse staple";
 /// An app secret of another app.
 pub(crate) const WRONG_APP_SECRET: &str = "5d0f6a1b9c3e7284a0d1f2b3c4e59687";
 
-/// What stands under a key of a Secret.
+/// The value of an entry of a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     /// The old key, encrypted.
@@ -65,7 +65,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Two numbers with the old key; beside what that needs there are Secrets that changes can refer to.
+    /// Two numbers with the old key. There are more Secrets, which changes can refer to.
     pub(crate) fn base(numbers: &[&str]) -> Self {
         use Content as C;
         let secrets = [
@@ -101,8 +101,8 @@ impl Input {
         }
     }
 
-    /// Whether the fields are allowed beside each other: one source of the key, a passphrase for a private key only, and
-    /// references that name a Secret and a key in it.
+    /// Whether the fields are allowed beside each other: one source of the key, a passphrase for a private key only,
+    /// and references that name a Secret and a key in it.
     pub(crate) fn is_valid(&self) -> bool {
         let has = |field: &&str| !self.spec[field].is_null();
         let sources = ["privateKeySecretRef", "certificateSecretRef", "publicKey"];
@@ -183,7 +183,7 @@ pub(crate) struct Expected {
     pub(crate) ready: &'static str,
     pub(crate) reasons: Vec<&'static str>,
     pub(crate) at_meta: BTreeMap<String, String>,
-    /// What was last worked on, whereas work may be suspended now, and what `Ready` said then.
+    /// The last input that the operator worked on, and `Ready` then. Now work may be suspended.
     active: Input,
     shown: (&'static str, Vec<&'static str>),
 }
@@ -194,7 +194,7 @@ impl Expected {
         Self { ready: "", reasons: vec![], at_meta: BTreeMap::new(), active: input.clone(), shown: ("", vec![]) }
     }
 
-    /// What follows once the operator has seen `input`; `exists` tells which numbers Meta knows.
+    /// What follows once the operator has seen `input`. `exists` says which numbers Meta knows.
     pub(crate) fn after(&self, input: &Input, exists: impl Fn(&str) -> bool) -> Self {
         let mut next = self.clone();
         if input.is_suspended() {

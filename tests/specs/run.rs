@@ -13,7 +13,7 @@ use serde_json::json;
 use waflows_core::api::conditions::ConditionType;
 use waflows_core::api::crd::{FlowsEncryptionKeyStatus, ObservedSecret};
 
-use crate::changes::{Verdict, many};
+use crate::changes::{Admission, many};
 use crate::model::{Content, EXPIRED, Expected, Input};
 
 /// A world in which changes are made, with what was last asked for and expected.
@@ -21,7 +21,7 @@ pub(crate) struct Run {
     pub(crate) world: World,
     pub(crate) input: Input,
     expected: Expected,
-    /// Uploads to each number so far: one whenever its key at Meta had to change, and none besides.
+    /// Uploads to each number so far: one whenever its key at Meta had to change, and no others.
     pub(crate) uploads: Uploads,
 }
 
@@ -35,12 +35,12 @@ impl Run {
         let input = Input::base(&NUMBERS[..2]);
         let nothing = Input { spec: json!({}), secrets: [].into() };
         let mut run = Self { world, expected: Expected::nothing(&input), input: nothing, uploads: Uploads::new() };
-        run.set(Verdict::Accepted, &input).await.unwrap();
+        run.set(Admission::Accepted, &input).await.unwrap();
         run
     }
 
-    /// Makes the world's input this one, and looks at what comes of it.
-    pub(crate) async fn set(&mut self, verdict: Verdict, input: &Input) -> Result<(), String> {
+    /// Gives the world this input, and checks the result.
+    pub(crate) async fn set(&mut self, verdict: Admission, input: &Input) -> Result<(), String> {
         for (name, data) in &input.secrets {
             if self.input.secrets.get(name) != Some(data) {
                 self.apply_secret(name, data.iter().map(|(key, content)| (*key, *content))).await;
@@ -51,15 +51,15 @@ impl Run {
         }
         if self.input.spec != input.spec {
             let said = match self.world.apply(NAME, input.spec.clone()).await {
-                Ok(_) => Verdict::Accepted,
-                Err(kube::Error::Api(answer)) if answer.code == 422 => Verdict::Invalid,
-                Err(kube::Error::Api(answer)) if matches!(answer.code, 400 | 500) => Verdict::Mistyped,
+                Ok(_) => Admission::Accepted,
+                Err(kube::Error::Api(answer)) if answer.code == 422 => Admission::Invalid,
+                Err(kube::Error::Api(answer)) if matches!(answer.code, 400 | 500) => Admission::Mistyped,
                 Err(error) => return Err(error.to_string()),
             };
             if said != verdict {
                 return Err(format!("{verdict:?} to the API server, which says {said:?}"));
             }
-            if said != Verdict::Accepted {
+            if said != Admission::Accepted {
                 return Ok(());
             }
         }
@@ -91,7 +91,7 @@ impl Run {
         }
     }
 
-    /// What is not as the model has it.
+    /// What differs from the model.
     pub(crate) async fn complaint(&self) -> Option<String> {
         let resource = self.world.resources().get(NAME).await.unwrap();
         let (ready, reason, message) = condition_of(&resource, ConditionType::Ready);
@@ -125,7 +125,7 @@ impl Run {
         resource.status.as_ref().and_then(|status| self.complaint_of_status(status))
     }
 
-    /// What is not as it should be in a status whose conditions are.
+    /// What is wrong in a status whose conditions are right.
     fn complaint_of_status(&self, status: &FlowsEncryptionKeyStatus) -> Option<String> {
         if self.input.is_suspended() {
             // It stays as it was.
@@ -150,7 +150,7 @@ impl Run {
     }
 }
 
-/// Uploads to each number, whatever became of them.
+/// Uploads to each number, successful or not.
 fn uploads_tried(emulator: &Emulator) -> Uploads {
     let calls = emulator.calls_by_id().into_iter().filter(|(_, calls)| calls.uploads > 0);
     calls.map(|(id, calls)| (id, usize::try_from(calls.uploads).unwrap())).collect()

@@ -18,7 +18,7 @@ fn assert_says(printed: &Printed, sentence: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_cluster_or_name_is_told() {
+async fn a_wrong_cluster_or_name_is_reported() {
     let world = World::new(OPERATOR, &NUMBERS).await;
     let wrong = verb(&["status", "--context", "production"]);
     assert_says(&wrong, "the kubeconfig has no context \"production\": give one of ");
@@ -35,7 +35,7 @@ async fn a_wrong_cluster_or_name_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_rights_the_role_that_helps_is_told() {
+async fn without_rights_the_role_that_helps_is_named() {
     let client = client().await;
     let namespace = new_namespace(&client).await;
     let kubectl = |arguments: &[&str]| kubectl(control_plane(), &[&["-n", &namespace], arguments].concat());
@@ -51,7 +51,7 @@ async fn without_rights_the_role_that_helps_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_definition_or_a_server_the_remedy_is_told() {
+async fn without_a_definition_or_a_server_the_remedy_is_named() {
     let empty: ControlPlane = empty_control_plane();
     for arguments in [["status", "-A"], ["sync", "storefront"], ["wait", "storefront"]] {
         assert_says(&verb_as(empty.kubeconfig(), &arguments), "the cluster knows no FlowsEncryptionKeys: install");

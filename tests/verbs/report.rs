@@ -77,7 +77,7 @@ async fn the_archive_holds_what_helps_and_no_credential_of_the_cluster() {
     let secrets = secrets.list(&ListParams::default()).await.unwrap().items;
     let values = secrets.into_iter().flat_map(|secret| secret.data.unwrap_or_default()).map(|(_, value)| value.0);
     let values = values.filter_map(|value| String::from_utf8(value).ok());
-    // A word such as "correct horse" of another test is no credential; lines of keys are.
+    // A word such as "correct horse" of another test is no credential. Lines of keys are credentials.
     let lines = values.flat_map(|value| value.lines().map(str::to_owned).chain([value.clone()]).collect::<Vec<_>>());
     let searched: Vec<_> = plain_and_encoded(lines.filter(|line| line.len() > 10 && !line.starts_with("-----")))
         .into_iter()

@@ -42,7 +42,7 @@ fn arguments<'a>(verb: &str, world: &'a World, file: &'a str, key: &'a str) -> O
         "numbers" => at_meta(&["numbers", "storefront", "--business-account", ACCOUNT]),
         "token" => at_meta(&["token", "storefront"]),
         "report" => vec!["report", "--file", file],
-        // Shows what it may; and tests/endpoint asks endpoints with the rights of the operator.
+        // Shows what the account may see. tests/endpoint asks endpoints with the rights of the operator.
         "version" | "ping" => return None,
         verb => panic!("say how {verb} is run"),
     })

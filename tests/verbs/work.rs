@@ -38,7 +38,7 @@ async fn a_resource_that_needs_a_person_ends_the_wait_at_once() {
         assert_eq!(printed.code, 1, "{printed:?}");
         assert!(printed.stdout.contains("/support: NumberRefused: "), "{printed:?}");
     }
-    // It is over where it becomes so while somebody waits.
+    // The wait ends when the condition becomes true meanwhile.
     world.apply("late", World::spec(&["2"])).await.unwrap();
     let printed = verb_in(&world, &["wait", "late", "--timeout", "20m", "-o", "json"]);
     assert_eq!((printed.code, printed.json()["resources"][0]["reason"].clone()), (1, json!("NumberRefused")));

@@ -40,11 +40,11 @@ pub enum Expected {
 
 /// What an outcome requires, ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum ProbeSeverity {
     /// Nothing: the endpoint is correct.
     AsExpected,
-    /// Another try: there is no verdict.
-    Untold,
+    /// Another try: no answer came.
+    NoAnswer,
     /// A person must act.
     ActionNeeded,
 }
@@ -97,25 +97,25 @@ impl ProbeOutcome {
 
     /// Whether the outcome says nothing about the endpoint, because no answer came.
     #[must_use]
-    pub fn is_untold(self) -> bool {
+    pub fn is_unanswered(self) -> bool {
         matches!(self, Self::TimedOut | Self::Unreachable)
     }
 
     /// What the outcome requires.
     #[must_use]
-    pub fn verdict(self, expected: Expected) -> Verdict {
+    pub fn severity(self, expected: Expected) -> ProbeSeverity {
         match expected {
-            _ if self.is_untold() => Verdict::Untold,
-            Expected::Proof if self.is_proof() => Verdict::AsExpected,
-            Expected::Refusal if self == Self::WrongKey => Verdict::AsExpected,
-            Expected::Proof | Expected::Refusal => Verdict::ActionNeeded,
+            _ if self.is_unanswered() => ProbeSeverity::NoAnswer,
+            Expected::Proof if self.is_proof() => ProbeSeverity::AsExpected,
+            Expected::Refusal if self == Self::WrongKey => ProbeSeverity::AsExpected,
+            Expected::Proof | Expected::Refusal => ProbeSeverity::ActionNeeded,
         }
     }
 
     /// The worst of several outcomes. None if there are no outcomes.
     #[must_use]
     pub fn worst(outcomes: impl IntoIterator<Item = Self>, expected: Expected) -> Option<Self> {
-        outcomes.into_iter().max_by_key(|outcome| (outcome.verdict(expected), *outcome))
+        outcomes.into_iter().max_by_key(|outcome| (outcome.severity(expected), *outcome))
     }
 }
 

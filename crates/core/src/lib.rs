@@ -9,6 +9,7 @@
 //! - [`store`]: the cached resources, the versions of Secrets, and which resource claims which number
 //! - [`observation`]: the inputs of a reconcile
 //! - [`discovery`]: which numbers of WhatsApp Business Accounts join a resource and leave it
+//! - [`replacement`]: whether a valid key may be replaced, and what a rotation allows in one reconcile
 //! - [`proof`]: what the probes of one resource's endpoint found
 //! - [`number`]: the next status of one number
 //! - [`token`]: what Meta tells of an access token
@@ -27,6 +28,7 @@ pub mod observation;
 pub mod proof;
 pub mod queue;
 pub mod reconcile;
+pub mod replacement;
 pub mod rollout;
 pub mod schedule;
 pub mod status;

@@ -19,7 +19,7 @@ use crate::discovery::listing::Listing;
 use crate::meta::GraphError;
 use crate::number::{Criteria, Ownership, Reading};
 use crate::proof::EndpointProof;
-use crate::rollout::rotation::Course;
+use crate::replacement::course::Course;
 use crate::schedule::backoff::Waits;
 use crate::schedule::due::{Work, is_resumed};
 use crate::token::Inspection;
@@ -154,6 +154,11 @@ impl Observation {
             }
         }
         self.guard();
+    }
+
+    /// Whether the lists of the accounts are complete, so that the numbers are those that the lists show.
+    pub fn has_joined(&self) -> bool {
+        self.joined.is_some()
     }
 
     /// Whether the number must keep a valid key of somebody else.

@@ -8,7 +8,6 @@ use waflows_key::{Fingerprint, PublicKey};
 use crate::api::conditions::ConditionReason;
 use crate::api::crd::{FlowsEncryptionKeyStatus, RotationPhase, RotationStatus};
 use crate::endpoint::{Expected, ProbeFinding, ProbeOutcome};
-use crate::rollout::rotation::decision::Tally;
 use crate::schedule::backoff::Waits;
 
 /// An older proof does not allow a replacement: the endpoint may have changed since.
@@ -87,6 +86,34 @@ impl ProbeKeys {
     }
 }
 
+/// What the targets of an endpoint do with one key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Count of targets; 0 if they were not asked.
+    pub targets: usize,
+    /// Targets that open the key.
+    pub opened: usize,
+    /// Targets that lack the private half of the key.
+    pub refused: usize,
+}
+
+impl Tally {
+    /// Whether every target opens the key.
+    pub fn is_open(self) -> bool {
+        self.targets > 0 && self.opened == self.targets
+    }
+
+    /// Whether some target lacks the key.
+    pub fn is_refused(self) -> bool {
+        self.refused > 0
+    }
+
+    /// Whether every target lacks the key.
+    pub fn is_refused_everywhere(self) -> bool {
+        self.targets > 0 && self.refused == self.targets
+    }
+}
+
 impl EndpointProof {
     /// The targets; none if no request could be sent.
     pub fn targets(&self) -> &[TargetProof] {
@@ -151,7 +178,7 @@ impl EndpointProof {
     /// Whether every target that answers gives HTTP 421 to a request that it cannot open. None if no target answered.
     pub fn recovers_clients(&self) -> Option<bool> {
         let findings = self.targets().iter().filter_map(|target| target.unknown_key.map(|finding| finding.outcome));
-        let mut answers = findings.filter(|outcome| !outcome.is_untold()).peekable();
+        let mut answers = findings.filter(|outcome| !outcome.is_unanswered()).peekable();
         answers.peek()?;
         Some(answers.all(|outcome| outcome == ProbeOutcome::WrongKey))
     }

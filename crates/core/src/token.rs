@@ -6,9 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::conditions::{ConditionReason, Reason};
 use crate::api::crd::{FlowsEncryptionKeySpec, TokenInspection, TokenStatus};
-use crate::api::text::utc;
 
 /// The permission to read and set keys.
 pub const MESSAGING: &str = "whatsapp_business_messaging";
@@ -89,23 +87,6 @@ pub fn is_due(stored: Option<&TokenStatus>, has_same_token: bool, now: Timestamp
     }
 }
 
-/// What to tell users of a token that Meta accepts: that it ends soon, or what it lacks. None if there is nothing to tell.
-///
-/// The sentence changes at each number of [`WARNING_DAYS`], and not in between.
-pub fn warning(token: &TokenStatus, place: &str, now: Timestamp) -> Option<ConditionReason> {
-    if let Some(scope) = token.missing_scopes.first() {
-        let message =
-            format!("{place}: Meta accepts the access token, but it lacks the permission {scope}. Make a new one.");
-        return Some(ConditionReason::new(Reason::ScopeMissing, message));
-    }
-    let end = token.expires_time.as_ref()?.0;
-    let days = warned_of(end, now)?;
-    let within = if days == 1 { "one day".to_owned() } else { format!("{days} days") };
-    let message =
-        format!("{place}: the access token ends at {}, in less than {within}. Put a new one there.", utc(end));
-    Some(ConditionReason::new(Reason::TokenExpiring, message))
-}
-
 /// The smallest number of [`WARNING_DAYS`] within which the token ends. None if it does not end soon.
 pub fn warned_of(end: Timestamp, now: Timestamp) -> Option<i64> {
     let left = end.as_second().saturating_sub(now.as_second());
@@ -118,26 +99,6 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
-    }
-
-    #[test]
-    fn the_end_of_a_token_is_told_anew_at_fourteen_seven_three_and_one_days() {
-        let token = TokenStatus { expires_time: Some(Time(at(100 * DAY))), ..TokenStatus::default() };
-        let told =
-            |left: i64| warning(&token, "Secret a/b, entry token", at(100 * DAY - left)).map(|told| told.message);
-        let within = |left| told(left).map(|told| told.split("in less than ").nth(1).unwrap().to_owned());
-        for (left, expected) in [
-            (14 * DAY, None),
-            (14 * DAY - 1, Some("14 days. Put a new one there.")),
-            (7 * DAY, Some("14 days. Put a new one there.")),
-            (7 * DAY - 1, Some("7 days. Put a new one there.")),
-            (3 * DAY - 1, Some("3 days. Put a new one there.")),
-            (DAY - 1, Some("one day. Put a new one there.")),
-            (-DAY, Some("one day. Put a new one there.")),
-        ] {
-            assert_eq!(within(left).as_deref(), expected, "{left}");
-        }
-        assert_eq!(warning(&TokenStatus::default(), "", at(0)), None, "a token that never ends");
     }
 
     #[test]

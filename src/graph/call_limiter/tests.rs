@@ -28,12 +28,12 @@ fn unnamed_limit() -> GraphError {
     failed(ErrorClass::RateLimited { scope: RateLimitScope::Token, wait: None })
 }
 
-fn goes(verdict: &Admission) -> bool {
-    matches!(verdict, Admission::Go { .. })
+fn goes(admission: &Admission) -> bool {
+    matches!(admission, Admission::Go { .. })
 }
 
-fn is_probe(verdict: &Admission) -> bool {
-    matches!(verdict, Admission::Go { is_probe: true })
+fn is_probe(admission: &Admission) -> bool {
+    matches!(admission, Admission::Go { is_probe: true })
 }
 
 /// A state, with shorter ways to use it.

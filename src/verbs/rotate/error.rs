@@ -43,6 +43,9 @@ pub enum RotateError {
     /// The resource has a shape that `rotate` does not change.
     #[error("{0}")]
     NotByRotate(String),
+    /// Somebody else changed the resource at the same time.
+    #[error("{0} was changed by somebody else meanwhile, and nothing was written: run the command again")]
+    Changed(String),
     /// There is nothing to go back to.
     #[error("{0}: there is no key to go back to: only `rotate` notes the key before")]
     NoWayBack(String),

@@ -12,7 +12,7 @@ use std::io::{self, BufRead, IsTerminal, Write as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ObjectMeta, Patch, PatchParams};
 use serde_json::{Value, json};
 use waflows_core::api::crd::{
     ABORT_ANNOTATION, FlowsEncryptionKey, Gate, PROCEED_ANNOTATION, RotationPhase, RotationStatus,
@@ -21,7 +21,7 @@ use waflows_core::api::members;
 
 pub use error::RotateError;
 use follow::{Goal, follow};
-use plan::{Plan, Write};
+use plan::{BACK_ANNOTATION, Plan, Write};
 use subject::Subject;
 
 use super::change::patch_params;
@@ -45,6 +45,24 @@ impl Target {
         patched.map(drop).map_err(|error| Doing::Change.failed(&error))
     }
 
+    /// Writes the note, if the resource is still as it was when the plan was made. Its status may have changed.
+    async fn note_way_back(&self, note: &str) -> Result<(), RotateError> {
+        let api: Api<FlowsEncryptionKey> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
+        let changed = || RotateError::Changed(self.key.to_string());
+        let now = match api.get_metadata(&self.key.name).await {
+            Ok(now) if is_as_planned(&self.resource.metadata, &now.metadata) => now,
+            Ok(_) => return Err(changed()),
+            Err(error) => return Err(Doing::Read.failed(&error).into()),
+        };
+        let version = now.metadata.resource_version;
+        let patch = json!({"metadata": {"resourceVersion": version, "annotations": {BACK_ANNOTATION: note}}});
+        match api.patch_metadata(&self.key.name, &patch_params(), &Patch::Merge(&patch)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(answer)) if answer.code == 409 => Err(changed()),
+            Err(error) => Err(Doing::Change.failed(&error).into()),
+        }
+    }
+
     async fn write(&self, plan: &Plan) -> Result<(), RotateError> {
         // If one Secret cannot be written, none is.
         for dry_run in [true, false] {
@@ -56,7 +74,8 @@ impl Target {
     async fn write_all(&self, plan: &Plan, dry_run: bool) -> Result<(), RotateError> {
         for write in &plan.writes {
             match write {
-                Write::Resource { .. } if dry_run => {}
+                Write::WayBack { .. } | Write::Resource { .. } if dry_run => {}
+                Write::WayBack { note } => self.note_way_back(note).await?,
                 Write::Resource { patch } => self.patch(patch).await?,
                 Write::Secret { name, patch } => {
                     let api: Api<Secret> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
@@ -100,6 +119,12 @@ impl Target {
         let endpoint: Vec<_> = wrapped(endpoint, 2).into_iter().map(|line| line + "\n").collect();
         text + &endpoint.concat()
     }
+}
+
+/// Whether nobody has changed the spec, or noted another way back, since the plan was made.
+fn is_as_planned(planned: &ObjectMeta, now: &ObjectMeta) -> bool {
+    let way_back = |metadata: &ObjectMeta| metadata.annotations.as_ref()?.get(BACK_ANNOTATION).cloned();
+    (&planned.uid, planned.generation, way_back(planned)) == (&now.uid, now.generation, way_back(now))
 }
 
 /// Replaces the key of a resource, and follows the rotation.

@@ -30,6 +30,8 @@ pub(super) enum WayBack {
 pub(super) enum Write {
     /// Merge a patch into a Secret. Holds private keys.
     Secret { name: String, patch: Zeroizing<String> },
+    /// Note the way back in an annotation of the resource.
+    WayBack { note: String },
     /// Merge a patch into the resource.
     Resource { patch: Value },
 }
@@ -245,10 +247,7 @@ impl Subject<'_> {
         if plan.is_in_place {
             return;
         }
-        let note = serde_json::to_string(way).unwrap_or_default();
-        let version = &self.resource.metadata.resource_version;
-        let metadata = json!({"resourceVersion": version, "annotations": {BACK_ANNOTATION: note}});
-        plan.writes.push(Write::Resource { patch: json!({"metadata": metadata}) });
+        plan.writes.push(Write::WayBack { note: serde_json::to_string(way).unwrap_or_default() });
     }
 }
 

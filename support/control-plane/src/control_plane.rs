@@ -47,7 +47,7 @@ impl ControlPlane {
     /// The same, with further flags for the servers.
     ///
     /// # Errors
-    /// As [`start`](Self::start); a flag that a server does not know is told by [`Error::Exited`].
+    /// As [`start`](Self::start). An [`Error::Exited`] names a flag that a server does not know.
     pub fn start_with(flags: &Flags) -> Result<Self, Error> {
         let programs = Programs::find()?;
         with_free_port(|| Self::start_once(programs.clone(), flags.clone()))
@@ -83,7 +83,7 @@ impl ControlPlane {
         })
     }
 
-    /// Stops the servers and removes the folder, as dropping does.
+    /// Stops the servers and removes the folder, like a drop.
     pub fn stop(self) {
         drop(self);
     }

@@ -30,7 +30,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     eprintln!("export KUBECONFIG={}", cluster.kubeconfig().display());
     eprintln!("runs until Ctrl-D or Ctrl-C…");
-    // Last, so that who reads it knows that all is up and nothing more is printed.
+    // Printed last: whoever reads the path knows that all servers are up.
     println!("{}", cluster.kubeconfig().display());
     // Ctrl-C needs no handler: the servers' supervisors notice the end of this process.
     io::copy(&mut io::stdin(), &mut io::sink())?;

@@ -94,12 +94,12 @@ impl Server {
         self.process_id.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Ends the server if it has not ended by itself, and leaves the folder, other than dropping.
+    /// Ends the server if it has not ended by itself. Unlike a drop, this leaves the folder.
     pub(crate) fn kill(mut self) -> Result<(), Error> {
         if self.check_running().is_ok() {
             self.signal(Signal::KILL)?;
         }
-        // Waiting would close it, and that is what makes the supervisor remove the folder.
+        // Waiting would close standard input, and then the supervisor removes the folder.
         let _stdin = self.supervisor.stdin.take();
         self.supervisor.wait().map_err(|source| Error::Spawn { server: self.name, source })?;
         Ok(())
@@ -116,7 +116,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.supervisor.stdin.take());
-        // It fails only where the supervisor was waited for already.
+        // Fails only if somebody has already waited for the supervisor.
         let _ = self.supervisor.wait();
     }
 }

@@ -74,7 +74,7 @@ async fn set_keys(
     Path(replica): Path<usize>,
     body: String,
 ) -> Result<StatusCode, Refusal> {
-    known(&control, replica)?;
+    check_replica(&control, replica)?;
     let Keys { keys, change } = serde_json::from_str(&body)?;
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     control.set_keys(replica, &keys, change)?;
@@ -86,14 +86,14 @@ async fn set_behaviour(
     Path(replica): Path<usize>,
     body: String,
 ) -> Result<StatusCode, Refusal> {
-    known(&control, replica)?;
+    check_replica(&control, replica)?;
     let behaviour: Behaviour = serde_json::from_str(&body)?;
     control.set_behaviour(replica, behaviour);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn restart(State(control): State<Control>, Path(replica): Path<usize>) -> Result<StatusCode, Refusal> {
-    known(&control, replica)?;
+    check_replica(&control, replica)?;
     control.restart(replica);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -107,7 +107,7 @@ async fn clear_requests(State(control): State<Control>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-fn known(control: &Control, replica: usize) -> Result<(), Refusal> {
+fn check_replica(control: &Control, replica: usize) -> Result<(), Refusal> {
     match control.replicas() {
         count if replica < count => Ok(()),
         count => Err(Refusal(StatusCode::NOT_FOUND, format!("there are replicas 0 to {}", count - 1))),

@@ -23,7 +23,7 @@ struct Shared {
 pub(crate) struct World {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) app_secret: Option<String>,
-    /// Stands in everything that is answered, but in proofs: to see where it comes out.
+    /// A text in every answer except proofs. Tests look for it in the output of the operator.
     pub(crate) marker: String,
     pub(crate) journal: Journal,
 }
@@ -79,7 +79,7 @@ impl Control {
         world.replicas[replica].keys(Instant::now()).iter().map(|key| Arc::clone(key.fingerprint())).collect()
     }
 
-    /// The replica starts anew, with the keys that it was to have.
+    /// Restarts the replica. It then has the keys that waited for a restart.
     pub fn restart(&self, replica: usize) {
         self.world().replicas[replica].restart();
     }
@@ -89,12 +89,12 @@ impl Control {
         self.world().replicas[replica].behaviour = behaviour;
     }
 
-    /// Requests must be signed with this secret; with none, signatures are not looked at.
+    /// Requests must be signed with this secret. Without a secret, signatures are ignored.
     pub fn set_app_secret(&self, app_secret: Option<&str>) {
         self.world().app_secret = app_secret.map(str::to_owned);
     }
 
-    /// A text that stands in the body and a header of every answer from now on, but in the body of a proof.
+    /// Puts a text into the body and a header of every answer from now on, except the body of a proof.
     pub fn set_marker(&self, marker: &str) {
         marker.clone_into(&mut self.world().marker);
     }

@@ -13,7 +13,7 @@ use crate::control::Control;
 use crate::edge::{Edge, router};
 use crate::tls::{self, TlsError, TlsListener};
 
-/// A port that is free on one address may be taken on the next: so often another one is tried.
+/// Tries to find a port that is free on all addresses.
 const TRIES: usize = 20;
 
 /// A running emulator. Dropping it closes its ports.
@@ -28,7 +28,8 @@ pub struct Emulator {
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address is taken, or not this machine's: beyond 127.0.0.1 only Linux has them without being told.
+    /// An address is taken, or not of this machine: beyond 127.0.0.1 only Linux has such addresses without
+    /// configuration.
     #[error("cannot listen on {address}: {source}; choose another port or 0, or fewer replicas")]
     Listen {
         /// The address asked for.
@@ -96,7 +97,7 @@ impl Emulator {
     pub async fn stop_replica(&mut self, replica: usize) {
         if let Some(task) = self.replicas[replica].take() {
             task.abort();
-            // It ends by being aborted, which is no failure.
+            // The abort ends the task, which is no failure.
             let _ = task.await;
         }
     }

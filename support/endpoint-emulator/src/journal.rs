@@ -20,7 +20,7 @@ pub struct Request {
     pub path: String,
     /// What it was signed with.
     pub signature: Signature,
-    /// `sha256:…` of the public half of the key that opens it, whatever was answered; none where no key does.
+    /// `sha256:…` of the public half of the key that opens the request, whatever the answer was. None if no key does.
     pub opened_by: Option<Arc<str>>,
     /// `action` of the payload.
     pub action: Option<String>,

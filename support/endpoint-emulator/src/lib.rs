@@ -2,8 +2,8 @@
 //! its own, at the same port. Each has a set of private keys, which change at once, after a while, at a restart or
 //! never.
 //!
-//! It decrypts and answers as Meta's guide for endpoints says, checks signatures, can be told to answer in every wrong
-//! way that is known, and remembers which key opened which request. Its state is changed from the same process through
+//! The emulator decrypts and answers as Meta's guide for endpoints says, checks signatures, can answer in every known
+//! wrong way, and remembers which key opened which request. Its state is changed from the same process through
 //! [`Control`], or over HTTP below `/_emulator/` of any replica.
 //!
 //! ```

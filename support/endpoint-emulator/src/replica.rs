@@ -38,7 +38,7 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Gives it keys, in place of those that it has and of those that were to come.
+    /// Gives the replica keys in place of all keys that it has or waits for.
     pub(crate) fn set_keys(&mut self, keys: Vec<Arc<Key>>, change: KeyChange, now: Instant) {
         self.settle(now);
         self.coming = match change {

@@ -12,7 +12,7 @@ use futures::stream;
 use tokio::sync::watch;
 
 use crate::fault::{Action, Call, Fault};
-use crate::proxy::{Open, Relay};
+use crate::relay::{Open, Relay};
 
 type Changes = watch::Receiver<Option<Arc<Fault>>>;
 
@@ -78,7 +78,7 @@ struct Watch {
     call: Call,
     upstream: reqwest::Response,
     changes: Changes,
-    /// Whether something was kept from the operator for good.
+    /// Whether the operator has lost something for good.
     has_lost: bool,
     dripping: VecDeque<Bytes>,
     _open: Open,
@@ -119,7 +119,7 @@ impl Watch {
                     }
                 }
                 action => {
-                    // What is left of an event that dripped.
+                    // The rest of an event that was sent in pieces.
                     if let Some(piece) = self.dripping.pop_front() {
                         return Some(Ok(piece));
                     }
@@ -134,7 +134,7 @@ impl Watch {
         }
     }
 
-    /// More of what the API server says; nothing where a fault was set or lifted meanwhile. None at the end.
+    /// The next bytes from the API server. `Some(None)` if a fault was set or lifted meanwhile. None at the end.
     async fn chunk(&mut self) -> Option<Option<Bytes>> {
         tokio::select! {
             chunk = self.upstream.chunk() => chunk.ok().flatten().map(Some),

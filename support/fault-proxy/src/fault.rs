@@ -1,13 +1,13 @@
-//! What a proxy can do to which calls.
+//! What a proxy can do, and to which calls.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{Method, Uri};
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, Uri};
 
-use crate::proxy::Snapshot;
-
-/// A request, as far as faults tell requests apart.
+/// What a fault sees of a request.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// The method.
@@ -61,6 +61,9 @@ impl Call {
     }
 }
 
+/// Answers to lists, by path, as they were at one moment.
+pub type Snapshot = HashMap<String, (HeaderMap, Bytes)>;
+
 /// What goes wrong with which calls.
 #[derive(Clone)]
 pub struct Fault {
@@ -103,7 +106,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether it strikes a watch already when that is asked for, not only in its course.
+    /// Whether the fault already acts on the request for a watch, not only on the open watch.
     pub(crate) fn is_met_before_the_answer(&self) -> bool {
         matches!(self, Self::Reset | Self::Silence | Self::Answer { .. })
     }

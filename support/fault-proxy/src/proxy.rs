@@ -1,23 +1,22 @@
 //! A proxy that does harm. It stands between the operator and the API server, or between the operator and Meta.
 
-use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use axum::serve::ListenerExt;
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::body;
-use crate::fault::{Action, Call, Fault};
+use crate::fault::{Action, Call, Fault, Snapshot};
+use crate::relay::{Open, Relay};
 use crate::writes::{Side, Writes};
 
 /// Larger than any body of these tests.
@@ -31,41 +30,14 @@ pub struct Proxy {
     task: JoinHandle<()>,
 }
 
-/// What all connections of a proxy share.
-pub(crate) struct Relay {
-    upstream: String,
-    client: reqwest::Client,
-    fault: watch::Sender<Option<Arc<Fault>>>,
-    met: AtomicUsize,
-    open: AtomicUsize,
-    /// Paths of watches that lost events: they are answered 410 the next time.
-    gone: Mutex<HashSet<String>>,
-    lists: Mutex<HashMap<String, (Uri, HeaderMap)>>,
-    counts: Mutex<HashMap<String, usize>>,
-    writes: Arc<Writes>,
-}
-
-/// Answers to lists, by path, as they were at one moment.
-pub type Snapshot = HashMap<String, (HeaderMap, Bytes)>;
-
 impl Proxy {
-    /// Before a server whose certificate is signed by `ca`, where it has one.
+    /// Starts a proxy in front of a server. `ca` is the authority of the server's certificate, if it has one.
     pub async fn start(upstream: &str, ca: Option<&Path>, writes: Arc<Writes>) -> Self {
         let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         if let Some(ca) = ca {
             client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&std::fs::read(ca).unwrap()).unwrap());
         }
-        let relay = Arc::new(Relay {
-            upstream: upstream.to_owned(),
-            client: client.build().unwrap(),
-            fault: watch::Sender::new(None),
-            met: AtomicUsize::new(0),
-            open: AtomicUsize::new(0),
-            gone: Mutex::default(),
-            lists: Mutex::default(),
-            counts: Mutex::default(),
-            writes,
-        });
+        let relay = Arc::new(Relay::new(upstream, client.build().unwrap(), writes));
         let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         // Every connection that this side closes is reset.
@@ -77,7 +49,7 @@ impl Proxy {
         Self { url, relay, task }
     }
 
-    /// From now on calls that match go wrong, and so do watches that are open.
+    /// From now on, matching calls and open watches go wrong.
     pub fn set(&self, fault: Fault) {
         self.relay.met.store(0, Ordering::SeqCst);
         self.relay.fault.send_replace(Some(Arc::new(fault)));
@@ -137,59 +109,8 @@ impl Drop for Proxy {
     }
 }
 
-impl Relay {
-    /// The fault that a call meets now.
-    pub(crate) fn fault_of(&self, call: &Call) -> Option<Arc<Fault>> {
-        self.fault.borrow().clone().filter(|fault| (fault.of)(call))
-    }
-
-    pub(crate) fn changes(&self) -> watch::Receiver<Option<Arc<Fault>>> {
-        self.fault.subscribe()
-    }
-
-    pub(crate) fn note(&self) {
-        self.met.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// The watch of this path missed something.
-    pub(crate) fn note_loss(&self, path: &str) {
-        self.gone.lock().unwrap().insert(path.to_owned());
-    }
-
-    async fn pass_on(
-        &self,
-        method: Method,
-        uri: &Uri,
-        mut headers: HeaderMap,
-        body: Bytes,
-    ) -> reqwest::Result<reqwest::Response> {
-        for name in [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
-            headers.remove(name);
-        }
-        let url = format!("{}{}", self.upstream, uri.path_and_query().map_or("/", |path| path.as_str()));
-        self.client.request(method, url).headers(headers).body(body).send().await
-    }
-
-    fn remember(&self, call: &Call, uri: &Uri, headers: &HeaderMap) {
-        *self.counts.lock().unwrap().entry(format!("{} {}", call.method, call.path)).or_default() += 1;
-        if call.is_list() {
-            self.lists.lock().unwrap().insert(call.path.clone(), (uri.clone(), headers.clone()));
-        }
-    }
-}
-
-/// Counts a request as open for as long as it lives.
-pub(crate) struct Open(Arc<Relay>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 async fn answer(State(relay): State<Arc<Relay>>, request: Request) -> Response {
-    relay.open.fetch_add(1, Ordering::SeqCst);
-    let open = Open(Arc::clone(&relay));
+    let open = Open::new(&relay);
     let (parts, body) = request.into_parts();
     let call = Call::new(&parts.method, &parts.uri);
     relay.remember(&call, &parts.uri, &parts.headers);
@@ -245,15 +166,15 @@ async fn until_lifted_then_reset(relay: &Relay) -> ! {
     reset()
 }
 
-/// A watch as the API server answers it that does not remember its beginning any more: the client has to list again. After
-/// a plain answer 410 it would ask for the same once more, and get what it has lost.
+/// The API server's answer to a watch from a version that it no longer remembers: the client has to list again. After a
+/// plain answer 410 the client would repeat the request, and get the lost events.
 fn expired() -> Response {
     let event = json!({"type": "ERROR", "object": failure(410)});
     let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
     response.body(Body::from(format!("{event}\n"))).unwrap()
 }
 
-/// A failure as the API server tells it.
+/// A failure in the form of the API server.
 fn status(code: u16, retry_after: Option<u64>) -> Response {
     let mut response = Response::builder().status(code).header(header::CONTENT_TYPE, "application/json");
     if let Some(seconds) = retry_after {

@@ -70,7 +70,7 @@ impl Writes {
         self.made.lock().unwrap().clone()
     }
 
-    /// How many of them were uploads, whatever became of them.
+    /// How many of them were uploads, successful or not.
     pub fn uploads(&self) -> usize {
         self.made.lock().unwrap().iter().filter(|write| write.contains(UPLOADS)).count()
     }
@@ -90,8 +90,7 @@ impl Writes {
         let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    /// A call comes in. It does not get past the point; the write at the point gets as far as its side says, which is
-    /// told here.
+    /// A call comes in. No call gets past the point. The write at the point gets as far as the returned side says.
     pub(crate) async fn arrive(&self, call: &Call) -> Option<Side> {
         if self.is_stopped() {
             std::future::pending().await

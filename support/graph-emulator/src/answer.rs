@@ -12,10 +12,10 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATI
 use http::{Response, StatusCode};
 
 use crate::action::{FaultAction, RateLimit, Usage};
-use crate::edge::Exchange;
+use crate::exchange::Exchange;
 use crate::faults::{Fault, UploadEffect};
 use crate::journal::InFlight;
-use crate::server::Link;
+use crate::link::Link;
 use crate::wire::Envelope;
 
 /// What the headers of an answer take at least: over HTTP/2 two frames' headers.
@@ -67,13 +67,13 @@ pub(crate) async fn faulty(exchange: &Exchange, fault: Fault, in_flight: InFligh
     }
 }
 
-/// The upload happens although its caller may be long gone.
+/// The upload happens even if its caller is long gone.
 fn land_later(exchange: &Exchange, delay: Duration) {
     let control = exchange.control.clone();
     let (call, sequence) = (Arc::clone(&exchange.call), exchange.sequence);
     tokio::spawn(async move {
         tokio::time::sleep(delay).await;
-        // What it answers, nobody hears any more.
+        // Nobody waits for the answer any more.
         let _ = control.world().process(&call, sequence, &UploadEffect::Lands);
     });
 }
@@ -126,7 +126,7 @@ async fn reset<T>(link: &Link) -> T {
     pending().await
 }
 
-/// The first half of a body, then, once it and the headers went out, the connection's end.
+/// The first half of a body. The connection ends once this half and the headers went out.
 fn half(body: Bytes, link: Arc<Link>, in_flight: InFlight) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let first_half = body.slice(..body.len() / 2);
     let enough = link.written() + first_half.len() as u64 + LEAST_HEADERS;
@@ -173,7 +173,7 @@ fn padding(left: Option<u64>, in_flight: InFlight) -> impl Stream<Item = Result<
         if now == 0 {
             return None;
         }
-        // Lets other connections in between: nothing here ever waits by itself.
+        // Lets other connections work: nothing else here ever waits.
         tokio::task::yield_now().await;
         let left = left.map(|left| left - now as u64);
         Some((Ok(PADDING.slice(..now)), (left, in_flight)))

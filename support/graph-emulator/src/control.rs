@@ -64,7 +64,7 @@ impl Control {
         self.set_token(token, Token::default());
     }
 
-    /// Adds a token, or changes what it is worth.
+    /// Adds a token, or changes what it may do.
     pub fn set_token(&self, token: &str, worth: Token) {
         self.world().tokens.insert(token.to_owned(), worth);
     }
@@ -302,7 +302,7 @@ impl Control {
         self.world().journal.of_id(id)
     }
 
-    /// Calls with one access token, whatever it is worth.
+    /// Calls with one access token, valid or not.
     pub fn calls_with(&self, token: &str) -> OperationCounts {
         self.world().journal.of_token(token)
     }

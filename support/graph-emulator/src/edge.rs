@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, USER_AGENT};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, Version};
 
 use crate::answer;
 use crate::control::Control;
 use crate::error::GraphError;
+use crate::exchange::Exchange;
 use crate::faults::UploadEffect;
 use crate::journal::Caller;
+use crate::link::Link;
 use crate::list;
-use crate::server::Link;
-use crate::wire::{Envelope, KEY_FIELD, json};
-use crate::world::{GraphCall, Outcome, Parameters};
+use crate::wire::{Envelope, KEY_FIELD};
+use crate::world::{GraphCall, Parameters};
 
 const NEWEST_VERSION: &str = "v25.0";
 /// A key's form has about 500 bytes.
@@ -56,31 +56,6 @@ pub(crate) async fn serve(control: &Control, link: &Arc<Link>, request: Request<
     let status = response.status().as_u16();
     control.world().journal.answered(admission.sequence, status);
     response
-}
-
-/// A call that is being answered.
-pub(crate) struct Exchange {
-    pub(crate) control: Control,
-    pub(crate) link: Arc<Link>,
-    pub(crate) envelope: Envelope,
-    edge_url: String,
-    pub(crate) call: Arc<GraphCall>,
-    pub(crate) sequence: u64,
-}
-
-impl Exchange {
-    /// Does the call, and gives the answer that Meta would.
-    pub(crate) fn ordinary(&self, effect: &UploadEffect) -> Response<Bytes> {
-        let outcome = self.control.world().process(&self.call, self.sequence, effect);
-        let body = match outcome {
-            Ok(Outcome::View(view)) => view.body(),
-            Ok(Outcome::Uploaded) => Bytes::from_static(br#"{"success":true}"#),
-            Ok(Outcome::Page(page)) => json(&page.body(&self.edge_url, self.call.token.as_deref().unwrap_or_default())),
-            Ok(Outcome::Inspected(body)) => json(&body),
-            Err(error) => return self.envelope.error(&error),
-        };
-        self.envelope.answer(StatusCode::OK, body)
-    }
 }
 
 /// What a path and a method mean.

@@ -70,7 +70,7 @@ impl Emulator {
     /// Closes the port and all connections; the port is free when this returns.
     pub async fn stop(mut self) {
         self.task.abort();
-        // The task ends by being aborted, which is no failure.
+        // The abort ends the task, which is no failure.
         let _ = (&mut self.task).await;
     }
 }

@@ -139,7 +139,7 @@ impl GraphError {
         Self::new(404, 803, message)
     }
 
-    /// An object that does not exist, or that the token may not see: Meta tells neither apart.
+    /// An object that does not exist, or that the token may not see: Meta gives the same answer for both.
     pub(crate) fn unsupported(method: &http::Method, id: &str) -> Self {
         let message = format!(
             "Unsupported {} request. Object with ID '{id}' does not exist, cannot be loaded due to \
@@ -171,7 +171,7 @@ impl GraphError {
         Self::new(400, 100, message)
     }
 
-    /// As an inspection tells it: Meta repeats the token.
+    /// In the words of an inspection: Meta repeats the token.
     pub(crate) fn expired_token_of(token: &str) -> Self {
         Self::new(401, 190, format!("Error validating access token {token}: Session has expired.")).subcode(463)
     }

@@ -19,7 +19,7 @@ pub enum Operation {
     Upload,
     /// GET of a WABA's phone numbers.
     List,
-    /// GET of what a token is worth.
+    /// GET of the description of a token.
     Inspect,
 }
 
@@ -64,7 +64,7 @@ pub enum UploadEffect {
     Lands,
     /// It lands with this signature status.
     LandsAs(String),
-    /// It lands this much later, whatever becomes of the caller.
+    /// It lands this much later, even if the caller is gone.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     LandsAfter(Duration),
 }

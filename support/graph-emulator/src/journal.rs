@@ -33,7 +33,7 @@ pub struct Call {
     pub status: Option<u16>,
 }
 
-/// One POST of a key, whatever became of it.
+/// One POST of a key, successful or not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Upload {
     /// The `sequence` of its [`Call`].
@@ -68,7 +68,7 @@ pub struct OperationCounts {
     pub uploads: u64,
     /// GETs of phone number lists.
     pub lists: u64,
-    /// GETs of what a token is worth.
+    /// GETs of the description of a token.
     pub inspections: u64,
 }
 

@@ -1,5 +1,6 @@
 //! Public keys as the edge stores them: the text as sent, and its fingerprint.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -33,6 +34,13 @@ impl PublicKey {
         let fingerprint = document.as_ref().map(|(_, der)| hex(&Sha256::digest(der.as_bytes())).into());
         Self { text: text.to_owned(), fingerprint, refusal: refusal(document) }
     }
+}
+
+/// A key and its signature status: what a read shows.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyState {
+    pub(crate) key: Option<Arc<PublicKey>>,
+    pub(crate) status: Cow<'static, str>,
 }
 
 fn refusal(document: Option<(&str, Document)>) -> Option<&'static str> {

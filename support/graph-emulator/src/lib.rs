@@ -5,9 +5,9 @@
 //! - `GET /{version}/{waba-id}/phone_numbers`
 //! - `GET /{version}/debug_token`
 //!
-//! It is as strict as Meta about what it accepts, answers in all the forms that Meta does, can be
-//! told to go wrong, and counts and remembers who called what. Its state is changed from the same
-//! process through [`Control`], or over HTTP below `/_emulator/`.
+//! It is as strict as Meta about what it accepts, answers in all the forms of Meta, can fail on
+//! request, and counts and remembers all calls. The same process changes its state through
+//! [`Control`]; others do so over HTTP below `/_emulator/`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -33,10 +33,12 @@ mod control;
 mod edge;
 mod emulator;
 mod error;
+mod exchange;
 mod faults;
 mod inspection;
 mod journal;
 mod keys;
+mod link;
 mod list;
 mod number;
 mod server;
@@ -51,11 +53,10 @@ pub use control::{Control, UnknownNumber};
 pub use emulator::{Emulator, StartError};
 pub use error::GraphError;
 pub use faults::{ActiveFault, Fault, Operation, UploadEffect};
-pub use inspection::{Expiry, Inspection, TargetIds};
 pub use journal::{Call, Counters, OperationCounts, Upload};
 pub use keys::FOREIGN_PUBLIC_KEY;
 pub use list::{Cursors, ListSettings};
 pub use number::{DEFAULT_WABA_ID, ForeignWriter, Lag, Listed, NumberSettings, NumberSnapshot};
 pub use tls::TlsError;
-pub use token::{Token, appsecret_proof};
+pub use token::{Expiry, Inspection, TargetIds, Token, appsecret_proof};
 pub use wire::{KeyText, LineBreaks, NoKey, Presentation, ResponseShape};

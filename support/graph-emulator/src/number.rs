@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::keys::{FOREIGN_PUBLIC_KEY, KeyCache, PublicKey};
+use crate::keys::{FOREIGN_PUBLIC_KEY, KeyCache, KeyState, PublicKey};
 use crate::wire::Presentation;
 
 /// The WABA of numbers that name none.
@@ -26,7 +26,7 @@ pub struct NumberSettings {
     pub waba_id: String,
     /// The key, as text; anything is allowed here, also what no upload could set.
     pub public_key: Option<String>,
-    /// `business_public_key_signature_status`, verbatim; told only beside a key.
+    /// `business_public_key_signature_status`, verbatim. Shown only beside a key.
     pub signature_status: String,
     /// Calls to a number that is not registered answer code 133010.
     pub registered: bool,
@@ -126,13 +126,6 @@ impl NumberSnapshot {
         let status = self.settings.signature_status.as_str();
         self.settings.public_key.as_ref().map(|_| status)
     }
-}
-
-/// A key and its signature status: what a read tells.
-#[derive(Clone, Debug)]
-pub(crate) struct KeyState {
-    pub(crate) key: Option<Arc<PublicKey>>,
-    pub(crate) status: Cow<'static, str>,
 }
 
 /// A phone number as it is stored: small, since there may be 100,000.

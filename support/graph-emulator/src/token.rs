@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::error::GraphError;
-use crate::inspection::Inspection;
 use crate::keys::hex;
 
-/// What a system user's access token is worth. The default may do everything.
+/// What a system user's access token may do. The default may do everything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Token {
@@ -26,7 +26,7 @@ pub struct Token {
     pub accounts: Option<BTreeSet<String>>,
     /// The app's secret. With it every call must carry the right `appsecret_proof`.
     pub app_secret: Option<String>,
-    /// What an inspection tells beyond that.
+    /// What an inspection shows beside the permissions.
     pub inspection: Inspection,
 }
 
@@ -87,6 +87,82 @@ impl Token {
 pub(crate) enum Permission {
     Messaging,
     Management,
+}
+
+/// What the inspection of a token shows, beside the permissions. By default a system user's token that never expires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inspection {
+    /// The app that issued the token.
+    pub app_id: String,
+    /// Whether the token may ask about itself. Without it only the app's own token may, `APP_ID|APP_SECRET`.
+    pub allows_itself: bool,
+    /// `expires_at`.
+    pub expires_at: Expiry,
+    /// `data_access_expires_at`.
+    pub data_access_expires_at: Expiry,
+    /// What `granular_scopes` says about the objects of each permission.
+    pub target_ids: TargetIds,
+}
+
+/// The shapes of a time at which something expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiry {
+    /// 0: never.
+    #[default]
+    Zero,
+    /// `null`.
+    Null,
+    /// The field is not there.
+    Absent,
+    /// Unix time.
+    At(i64),
+    /// Unix time in quotes.
+    Text(i64),
+}
+
+impl Expiry {
+    pub(crate) fn value(self) -> Option<Value> {
+        match self {
+            Self::Zero => Some(0.into()),
+            Self::Null => Some(Value::Null),
+            Self::Absent => None,
+            Self::At(seconds) => Some(seconds.into()),
+            Self::Text(seconds) => Some(seconds.to_string().into()),
+        }
+    }
+}
+
+/// What `granular_scopes` says about the objects of each permission.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetIds {
+    /// Nothing: all objects.
+    #[default]
+    Absent,
+    /// `null`: all objects.
+    Null,
+    /// These.
+    Only(Vec<String>),
+    /// There are no `granular_scopes`.
+    NoGranularScopes,
+}
+
+impl Default for Inspection {
+    fn default() -> Self {
+        Self::OF_SYSTEM_USER
+    }
+}
+
+impl Inspection {
+    pub(crate) const OF_SYSTEM_USER: Self = Self {
+        app_id: String::new(),
+        allows_itself: true,
+        expires_at: Expiry::Zero,
+        data_access_expires_at: Expiry::Zero,
+        target_ids: TargetIds::Absent,
+    };
 }
 
 /// The `appsecret_proof` of a token: lowercase hex HMAC-SHA256 of the token under the app secret.

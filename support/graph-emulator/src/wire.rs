@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::GraphError;
-use crate::number::KeyState;
+use crate::keys::KeyState;
 
 /// The field of the key's text.
 pub(crate) const KEY_FIELD: &str = "business_public_key";
@@ -40,7 +40,7 @@ pub enum ResponseShape {
 pub struct Presentation {
     /// The shape; the emulator's setting if `None`.
     pub shape: Option<ResponseShape>,
-    /// Whether the key's text is told.
+    /// Whether the answer shows the key's text.
     pub key_text: KeyText,
     /// How the key's text is broken into lines.
     pub line_breaks: LineBreaks,
@@ -52,7 +52,7 @@ pub struct Presentation {
     pub raw_body: Option<String>,
 }
 
-/// Whether the key's text is told. Meta's reference has examples of all three.
+/// Whether the answer shows the key's text. Meta's reference has examples of all three.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyText {
@@ -237,7 +237,7 @@ fn fold(begin: &str, base64: &str, end: &str) -> String {
     text + "\n" + end
 }
 
-/// What the headers of one answer tell.
+/// The contents of the headers of one answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Envelope {
     pub(crate) trace_id: String,

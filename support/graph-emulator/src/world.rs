@@ -19,7 +19,7 @@ use crate::number::{DEFAULT_WABA_ID, Number, NumberSettings, VALID};
 use crate::token::{Permission, Token};
 use crate::wire::{Fields, View};
 
-/// What a token is worth that was never added, where any token is taken.
+/// What an unknown token may do, if every token is accepted.
 static ANY_TOKEN: Token = Token::ALLOWED_EVERYTHING;
 
 /// A call to a known edge.

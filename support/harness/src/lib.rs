@@ -1,8 +1,8 @@
 //! What the tests and tools of this workspace share: the operator's binary as a process, control planes with the
 //! definition installed, the objects that users write, keys, and ways to wait.
 //!
-//! This crate does not depend on the operator. Cargo tells a test where the operator's binary is, in
-//! `env!("CARGO_BIN_EXE_waflows-operator")`, and the test passes that on.
+//! This crate does not depend on the operator. A test gets the path of the operator's binary from Cargo, in
+//! `env!("CARGO_BIN_EXE_waflows-operator")`, and passes it on.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test may panic")]
 

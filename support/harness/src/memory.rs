@@ -1,4 +1,4 @@
-//! The memory of a process, as Linux tells.
+//! The memory of a process, as Linux reports it.
 
 use std::io;
 

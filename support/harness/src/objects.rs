@@ -71,7 +71,7 @@ pub fn named(name: &str) -> ObjectMeta {
     ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
 }
 
-/// Phone number IDs of a crowd.
+/// Many phone number IDs.
 pub fn many_numbers(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("10{n:013}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Whether the operator tells a secret, wherever it says something.
+//! Finds secrets in everything that the operator writes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -6,17 +6,17 @@ use kube::api::ListParams;
 
 use crate::world::World;
 
-/// Texts as they are, and as a Secret has them.
+/// Each text in plain, and in base64 as in a Secret.
 pub fn plain_and_encoded(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     texts.into_iter().flat_map(|text| [encoded(&text), text]).collect()
 }
 
-/// A text as a Secret has it, without the end that depends on what follows.
+/// A text in base64 as in a Secret, without the end that depends on what follows.
 pub fn encoded(text: &str) -> String {
     BASE64.encode(text).trim_end_matches('=').to_owned()
 }
 
-/// Everything that the operator says: where, and what.
+/// Everything that the operator writes: each place with its text.
 pub async fn texts(world: &World) -> Vec<(&'static str, String)> {
     let events = world.events().await;
     let resources = world.resources().list(&ListParams::default()).await.unwrap().items;
@@ -32,8 +32,8 @@ pub async fn texts(world: &World) -> Vec<(&'static str, String)> {
     texts
 }
 
-/// Where which secret is told.
-pub fn told(texts: &[(&str, String)], secrets: &[String]) -> Option<String> {
-    let is_told = |text: &str| secrets.iter().find(|secret| text.contains(secret.as_str()));
-    texts.iter().find_map(|(place, text)| is_told(text).map(|secret| format!("{place} tells the secret {secret}")))
+/// The first secret that a text contains, as a sentence with the place.
+pub fn find_leak(texts: &[(&str, String)], secrets: &[String]) -> Option<String> {
+    let leaked = |text: &str| secrets.iter().find(|secret| text.contains(secret.as_str()));
+    texts.iter().find_map(|(place, text)| leaked(text).map(|secret| format!("{place} shows the secret {secret}")))
 }

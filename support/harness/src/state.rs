@@ -1,4 +1,4 @@
-//! What all comes to in the end: the status, what Meta has, and whether both are about the Secrets of now.
+//! The final state: the status, what Meta has, and whether the status is about the present Secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use crate::world::World;
 /// Uploads that took effect, by phone number ID.
 pub type Uploads = BTreeMap<String, usize>;
 
-/// Parts of a status that tell when something happened, or how it came about.
+/// Parts of a status that say when or how something happened.
 const HISTORY: [&str; 12] = [
     "lastCheckTime",
     "lastSuccessfulCheckTime",
@@ -27,7 +27,7 @@ const HISTORY: [&str; 12] = [
     "resourceVersion",
 ];
 
-/// What Meta has, what the status says, and whether that speaks of the present Secrets.
+/// What Meta has, what the status says, and whether the status is about the present Secrets.
 pub async fn state(world: &World, name: &str) -> Value {
     let resource = world.resources().get(name).await.unwrap();
     let numbers = world.emulator.numbers();
@@ -42,7 +42,7 @@ pub async fn state(world: &World, name: &str) -> Value {
     json!({"atMeta": at_meta, "secretsAreCurrent": observed, "status": status})
 }
 
-/// The same for every run that came to the same end: of a generation only whether it is the newest.
+/// The status without what differs between runs with the same result. Of a generation, only whether it is the newest.
 fn without_history(value: Value, generation: &Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -13,11 +13,11 @@ use crate::secrecy::{encoded, plain_and_encoded};
 pub const NAME: &str = "storefront";
 /// Numbers of the resource.
 pub const NUMBERS: [&str; 3] = ["106540352242922", "107995438950512", "108811432100233"];
-/// What the emulator wants a proof of, beside [`TOKEN`].
+/// The app secret. The emulator wants a proof of it beside [`TOKEN`].
 pub const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
-/// What the keys are encrypted with.
+/// The passphrase of the keys.
 pub const PASSPHRASE: &str = "correct horse";
-/// Waits short enough for a test, and long enough to tell a wait from none.
+/// Waits that are short enough for a test, and long enough to be noticed.
 pub const FLAGS: [&str; 2] = ["--wait-scale", "0.02"];
 
 /// A private key as users have it.
@@ -60,8 +60,8 @@ pub fn want_proof(emulator: &Emulator) {
     emulator.set_token(TOKEN, Token { app_secret: Some(APP_SECRET.to_owned()), ..Token::default() });
 }
 
-/// All that must not be told: token, app secret, proof, passphrase, and the lines of the private keys, also as a Secret
-/// has them.
+/// Everything that must stay secret: token, app secret, proof, passphrase, and the lines of the private keys, each also
+/// in base64 as in a Secret.
 pub fn secrets() -> Vec<String> {
     let short = [TOKEN, APP_SECRET, PASSPHRASE, &appsecret_proof(TOKEN, APP_SECRET)].map(str::to_owned);
     let keys = [&OLD.pem, &NEW.pem, &OLD.plain.private_pem, &NEW.plain.private_pem];

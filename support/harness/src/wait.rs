@@ -1,4 +1,4 @@
-//! Waiting for what must happen. Who waits says what was expected, if it does not happen.
+//! Waiting for what must happen. The caller says what was expected if it does not happen.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub async fn look<T>(look: impl AsyncFn() -> Option<T>) -> Option<T> {
     looked.await.ok()
 }
 
-/// Looks again and again until something is so. False if it does not become so within [`PATIENCE`].
+/// Looks again and again until a condition holds. False if it does not hold within [`PATIENCE`].
 pub async fn until(condition: impl Fn() -> bool) -> bool {
     let looked = tokio::time::timeout(PATIENCE, async {
         while !condition() {

@@ -28,9 +28,9 @@ pub struct World {
     pub client: Client,
     /// Where everything happens.
     pub namespace: String,
-    /// In place of Meta.
+    /// The emulator of Meta.
     pub emulator: Emulator,
-    /// How the operator was started, and others can be.
+    /// How the operator was started, to start others in the same way.
     pub launch: Launch,
     /// The operator that was started with the world.
     pub operator: Operator,
@@ -163,7 +163,7 @@ impl World {
     }
 
     async fn give_up(&self, name: &str, what: &str) -> ! {
-        // The API server may be what is away.
+        // Perhaps the API server is away.
         let resources = self.resources();
         let last = tokio::time::timeout(Duration::from_secs(10), resources.get_opt(name)).await;
         let last = last.ok().and_then(Result::ok).flatten();
@@ -171,13 +171,13 @@ impl World {
         panic!("{name}: not {what}\nstatus: {}\nlog:\n{}", status.unwrap_or_default(), self.operator.log());
     }
 
-    /// The version of all there is now, for `wait_since`.
+    /// The present version of all resources, for `wait_since`.
     pub async fn version(&self) -> String {
         self.resources().list_metadata(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap()
     }
 
-    /// The first state after a version that fulfils the condition. It is found also when it has passed since: the API
-    /// server tells every one, however late this machine gets round to asking.
+    /// The first state after a version that fulfils the condition, even if that state has passed: the API server shows
+    /// every state, however late this machine asks.
     pub async fn wait_since(
         &self,
         version: &str,

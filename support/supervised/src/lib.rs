@@ -1,4 +1,4 @@
-//! Programs of this workspace as processes that end with the one that started them, however that ends.
+//! Programs of this workspace as processes. Each ends with the process that started it, however that process ends.
 
 use std::env;
 use std::ffi::OsStr;
@@ -83,7 +83,7 @@ impl Process {
             .arg(program)
             .args(arguments)
             .envs(environment.iter().copied())
-            // Ctrl-C in a terminal must not reach it: who started it stops it, having seen the signal.
+            // Ctrl-C in a terminal must not reach the program: its starter sees the signal, and stops the program.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -119,7 +119,7 @@ impl Process {
     /// The exit status, if the program ended by itself.
     ///
     /// # Errors
-    /// Where that cannot be told.
+    /// Where the system does not say so.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.supervisor.try_wait()
     }
@@ -127,7 +127,7 @@ impl Process {
     /// Waits until the program ends by itself.
     ///
     /// # Errors
-    /// Where that cannot be told.
+    /// Where the system does not say so.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         // Not `Child::wait`: that closes standard input, on which the supervisor ends the program.
         loop {

@@ -14,7 +14,7 @@ use crate::exchange::Exchange;
 use crate::key_source::valid_key;
 use crate::memory::Memory;
 use crate::report::{Cause, Failure};
-use crate::traffic::Shared;
+use crate::shared::Shared;
 
 /// One client: what it remembers, and how long.
 pub(crate) struct Client {

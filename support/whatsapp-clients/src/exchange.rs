@@ -17,7 +17,7 @@ use waflows_key::PublicKey;
 
 type Cipher = AesGcm<Aes128, U16>;
 
-/// A request that is encrypted with one key, and what its answer is read with.
+/// A request that is encrypted with one key, and the means to read its answer.
 pub(crate) struct Exchange {
     pub(crate) body: Vec<u8>,
     cipher: Cipher,

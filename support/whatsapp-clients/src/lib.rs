@@ -19,6 +19,7 @@ mod exchange;
 mod key_source;
 mod memory;
 mod report;
+mod shared;
 mod traffic;
 
 pub use config::Config;

@@ -1,6 +1,6 @@
 //! All clients together.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::StartError;
-use crate::report::{Counts, Failure, Report};
+use crate::report::{Counts, Failure};
+use crate::shared::Shared;
 
 /// Meta gives up on an endpoint after this time.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -19,17 +20,6 @@ pub struct Traffic {
     shared: Arc<Shared>,
     clients: JoinSet<()>,
     stop: watch::Sender<bool>,
-}
-
-/// What the clients share.
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) http: reqwest::Client,
-    /// Mean pause of one client between two requests.
-    pub(crate) pause: Duration,
-    pub(crate) report: Report,
-    targets: Mutex<Vec<String>>,
-    stopped: watch::Receiver<bool>,
 }
 
 impl Traffic {
@@ -49,8 +39,7 @@ impl Traffic {
         #[expect(clippy::cast_precision_loss, reason = "there are not that many clients")]
         let pause = Duration::from_secs_f64(count as f64 / config.requests_per_second);
         let (stop, stopped) = watch::channel(false);
-        let targets = Mutex::new(config.targets.clone());
-        let shared = Arc::new(Shared { config, http, pause, report: Report::default(), targets, stopped });
+        let shared = Arc::new(Shared::new(config, http, pause, stopped));
         let mut clients = JoinSet::new();
         for index in 0..count {
             clients.spawn(Client::new(index, Arc::clone(&shared)).run());
@@ -60,7 +49,7 @@ impl Traffic {
 
     /// The endpoint has these targets from now on. Requests that are under way go on.
     pub fn set_targets(&self, urls: Vec<String>) {
-        *self.shared.targets.lock().unwrap_or_else(PoisonError::into_inner) = urls;
+        self.shared.set_targets(urls);
     }
 
     /// What the clients saw so far.
@@ -82,21 +71,5 @@ impl Traffic {
     pub async fn stop(&mut self) {
         self.stop.send_replace(true);
         while self.clients.join_next().await.is_some() {}
-    }
-}
-
-impl Shared {
-    /// The endpoint's targets.
-    pub(crate) fn targets(&self) -> Vec<String> {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Waits. False once the traffic has stopped.
-    pub(crate) async fn pause_for(&self, pause: Duration) -> bool {
-        let mut stopped = self.stopped.clone();
-        tokio::select! {
-            () = tokio::time::sleep(pause) => true,
-            _ = stopped.wait_for(|stopped| *stopped) => false,
-        }
     }
 }

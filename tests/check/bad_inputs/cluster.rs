@@ -1,5 +1,4 @@
-//! API servers that are not there, or refuse. A stub stands for them: what a real one does is the matter of
-//! `tests/cluster`.
+//! API servers that are not there, or refuse. A stub plays them. `tests/cluster` has a real API server.
 
 use axum::Router;
 use axum::extract::Request;

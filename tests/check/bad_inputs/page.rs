@@ -51,7 +51,7 @@ impl Caught {
     }
 }
 
-/// Something that is wrong, and what is said of it.
+/// Something that is wrong, and the message about it.
 #[derive(Debug)]
 pub(super) struct Row {
     input: String,

@@ -1,4 +1,4 @@
-//! Files that are no YAML, or hold nothing that is of use.
+//! Files that are no YAML, or hold nothing useful.
 
 use super::Scene;
 use super::page::Row;

@@ -1,4 +1,4 @@
-//! The definition itself: accepted without a word, and free of what makes GitOps tools see differences for ever.
+//! The definition itself: accepted without a warning, and free of what makes GitOps tools see differences for ever.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
 use serde_json::json;

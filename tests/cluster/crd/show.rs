@@ -92,7 +92,7 @@ async fn get_all_leaves_it_out() {
 }
 
 #[tokio::test]
-async fn explain_tells_what_a_field_is() {
+async fn explain_says_what_a_field_is() {
     let place = Place::new().await;
     let documented = [
         ("fek", "keeps the public half of an RSA key on phone numbers"),

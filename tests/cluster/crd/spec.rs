@@ -73,18 +73,18 @@ async fn a_passphrase_needs_a_private_key() {
     assert_accepted(vec![with(json!({"passphraseSecretRef": secret_ref()}))]).await;
 }
 
-/// It would be stored in etcd, where everyone sees it who may read the resource.
+/// A private key would be stored in etcd, and everyone who may read the resource would see it.
 #[tokio::test]
 async fn a_private_key_is_no_public_key() {
     let key = TestKey::generate().private_pem;
     let forms: [&[&str]; 3] = [&["pkey"], &["rsa", "-traditional"], &["pkcs8", "-topk8", "-passout", "pass:word"]];
     let mut private: Vec<_> = forms.iter().map(|arguments| openssl(arguments, &key)).collect();
-    // As consoles show it, and as it looks once its blanks are lost.
+    // In the form of consoles, and in the form without blanks.
     let bare = |pem: &str| pem.lines().filter(|line| !line.starts_with("-----")).collect::<Vec<_>>().join("\n");
     private.extend(private.clone().iter().map(|pem| format!(" \n{}", bare(pem))));
     private.push(key.replace(' ', ""));
-    let told = "publicKey must not hold a private key, which would be stored with the resource";
-    assert_refused(private.iter().map(|text| (with_public_key(text), "spec.publicKey", told)).collect()).await;
+    let message = "publicKey must not hold a private key, which would be stored with the resource";
+    assert_refused(private.iter().map(|text| (with_public_key(text), "spec.publicKey", message)).collect()).await;
     let place = Place::new().await;
     for text in &private {
         let line = text.lines().nth(3).unwrap_or(text);

@@ -1,4 +1,5 @@
-//! Who may write what: users the spec, the operator the status, and several managers without taking from each other.
+//! Who may write what: users the spec, the operator the status, and several managers without removing each other's
+//! fields.
 
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -41,7 +42,7 @@ async fn applying_the_same_again_changes_nothing_whoever_does_it() {
     let place = Place::new().await;
     let spec = with(json!({"checkInterval": "30m", "phoneNumberIds": ["2", "1"]}));
     place.apply("storefront", "gitops", &spec).await;
-    // The status that is the default is stored by the first write after the creation.
+    // The first write after the creation stores the default status.
     let first = place.apply("storefront", "gitops", &spec).await;
     let again = place.apply("storefront", "gitops", &spec).await;
     assert_eq!(again, first, "not even the resourceVersion");

@@ -1,4 +1,4 @@
-//! What `docs/gitops.md` tells people to run.
+//! The commands of `docs/gitops.md`.
 
 use std::process::Command;
 

@@ -64,7 +64,7 @@ impl Manifest {
     }
 }
 
-/// Applies the manifest again in one of the ways, and once more; nothing comes of the second time.
+/// Applies the manifest again in one of the ways, and once more. The second time changes nothing.
 async fn apply_again(world: &World, manifest: &Manifest, how: &[&str]) {
     let before = world.resources().get(NAME).await.unwrap();
     manifest.apply(how);

@@ -1,5 +1,5 @@
-//! Every situation a resource can be in, as `docs/conditions.md` has them: brought about with the real operator, and
-//! judged by kstatus and Argo CD.
+//! Every situation of a resource in `docs/conditions.md`. The real operator brings each about, and kstatus and Argo CD
+//! judge it.
 
 use std::time::Duration;
 
@@ -107,11 +107,11 @@ async fn ready() {
 }
 
 #[tokio::test]
-async fn a_long_round_on_its_way() {
+async fn a_long_reconcile_on_its_way() {
     let world = ready_world(&["--graph-concurrency", "1"]).await;
     let more: Vec<String> = (0..4).map(|n| format!("10{n:013}")).collect();
     world.emulator.add_numbers(&more);
-    // Long enough for the round to tell of its progress.
+    // Long enough for the reconcile to write its progress.
     world.emulator.inject(Fault::new(FaultAction::Delay(Duration::from_secs(4))).uploads());
     world.apply(NAME, spec_with("phoneNumberIds", json!(more))).await.unwrap();
     judge(&world.wait_reason(NAME, "Progressing").await, UNDERWAY);
@@ -202,7 +202,7 @@ async fn a_periodic_check_that_fails_for_a_passing_reason_and_then_for_too_long(
 }
 
 #[tokio::test]
-async fn a_lost_signature_that_is_healed_within_a_round() {
+async fn a_lost_signature_that_is_healed_within_a_reconcile() {
     let world = ready_world(&[]).await;
     world.emulator.lose_signature(NUMBERS[0]).unwrap();
     judge_and_record("healed", &world.sync(NAME, "healed").await, DONE);

@@ -1,4 +1,4 @@
-//! A page of metrics, taken apart and found to be in good order: OpenMetrics 1.0, "Overall structure".
+//! Parses a page of metrics, and checks its form: OpenMetrics 1.0, "Overall structure".
 
 use std::collections::{BTreeMap, BTreeSet};
 

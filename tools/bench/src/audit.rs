@@ -1,4 +1,4 @@
-//! What the operator asked of the API server, from the latter's audit log.
+//! The operator's requests to the API server, from the audit log of the API server.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Audit {
     log: PathBuf,
-    /// Where the requests begin that count.
+    /// The place in the log from which requests count.
     offset: u64,
 }
 

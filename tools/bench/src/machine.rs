@@ -15,7 +15,7 @@ pub(crate) struct Machine {
     processor: String,
     memory_gib: f64,
     kernel: String,
-    /// Of the last minute before the start; above 0.1 someone else was at work, and times are too long.
+    /// The load of the last minute before the start. Above 0.1 something else was at work, and times are too long.
     load_average: f64,
     operator: String,
     commit: String,

@@ -1,4 +1,4 @@
-//! How far the operator is, as a watch on its resources tells.
+//! How far the operator is, as a watch on its resources shows.
 
 use std::collections::HashSet;
 use std::pin::Pin;

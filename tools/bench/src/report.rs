@@ -11,7 +11,7 @@ struct Figure {
     name: String,
     value: f64,
     unit: &'static str,
-    /// What the design asks for: at most this. Told, never asserted, for a busy machine may miss it.
+    /// The bound of the design. The report shows it and does not assert it, because a busy machine may miss it.
     #[serde(skip_serializing_if = "Option::is_none")]
     at_most: Option<f64>,
 }

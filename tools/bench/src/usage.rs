@@ -1,4 +1,4 @@
-//! What a process has used, as Linux tells.
+//! What a process has used, as Linux reports it.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ impl Usage {
         })
     }
 
-    /// As it is once memory is at rest. False beside it if that did not come about.
+    /// The usage once memory is at rest. The flag is false if memory did not come to rest.
     pub(crate) async fn at_rest(process_id: u32) -> Result<(Self, bool), Error> {
         let start = Instant::now();
         let mut since = start;

@@ -79,7 +79,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         }
     }
     if arguments.keep {
-        scene.explain(&operator);
+        scene.explain(operator.log(), operator.address());
         interruption.await;
     }
     outcome?;

@@ -35,7 +35,8 @@ impl Operator {
     pub(crate) fn start(binary: &Path, scene: &Scene) -> Result<Self, Error> {
         let failed = |source| Error::OperatorStart { source };
         let address = free_address().map_err(failed)?;
-        // Without the limit of requests per second: fifteen resources in a row would wait for the limit, and not show how long one takes.
+        // Without the limit of requests per second. Otherwise fifteen resources in a row would show the limit, and not
+        // the time of one resource.
         let flags = format!(
             "run --graph-url {} --allow-http-graph-url --graph-requests-per-second 0 --http-address {address} \
              --endpoint-probes --endpoint-allow-loopback",

@@ -44,7 +44,7 @@ async fn set_up(scene: &Scene) -> Result<Flow, Error> {
     scene.shell.run(patch).await?;
     scene.shell.run("kubectl wait --for=condition=EndpointReady fek/storefront --timeout=60s").await?;
     scene.shell.run(SHOW).await?;
-    tell("Since the start", &flow.counts());
+    print_counts("Since the start", &flow.counts());
     Ok(flow)
 }
 
@@ -65,7 +65,7 @@ async fn rotate(scene: &Scene, flow: &Flow) -> Result<String, Error> {
     flow.load(scene, &[SECOND], [Duration::ZERO; 2])?;
     flow.go_on_for(LOOK).await?;
     let seen = flow.since(&before);
-    tell("Since the new key", &seen);
+    print_counts("Since the new key", &seen);
     expect("no request of a customer to fail".to_owned(), seen.failures, 0)?;
     Ok(fingerprint)
 }
@@ -83,7 +83,7 @@ async fn wrong_key(scene: &Scene, flow: &Flow) -> Result<String, Error> {
     scene.shell.run(SHOW).await?;
     expect("no upload of a key that the endpoint lacks".to_owned(), scene.emulator.uploads().len(), held)?;
     let seen = flow.since(&before);
-    tell("Since the wrong key", &seen);
+    print_counts("Since the wrong key", &seen);
     expect("no request of a customer to fail".to_owned(), seen.failures, 0)?;
     Ok(wrong)
 }
@@ -99,7 +99,7 @@ async fn without_the_gate(scene: &Scene, flow: &Flow, wrong: &str, right: &str) 
     flow.go_on_for(LOOK).await?;
     scene.shell.run(SHOW).await?;
     let seen = flow.since(&before);
-    tell("Since the gate is gone", &seen);
+    print_counts("Since the gate is gone", &seen);
     expect("requests of customers to fail".to_owned(), seen.failures > 0, true)?;
     println!("The way back: the right key in the Secret, and the gate.");
     replace_key(scene, SECOND).await?;
@@ -110,7 +110,7 @@ async fn without_the_gate(scene: &Scene, flow: &Flow, wrong: &str, right: &str) 
     // Requests that were under way may still fail.
     flow.go_on_for(CLIENTS_UNDER_WAY).await?;
     let seen = flow.go_on_for(LOOK).await?;
-    tell("With the right key", &seen);
+    print_counts("With the right key", &seen);
     expect("no request of a customer to fail".to_owned(), seen.failures, 0)
 }
 
@@ -184,7 +184,7 @@ fn holders(resource: &FlowsEncryptionKey, fingerprint: &str) -> usize {
     numbers.filter(|number| number.key_fingerprint.as_deref() == Some(fingerprint)).count()
 }
 
-fn tell(since: &str, seen: &Counts) {
+fn print_counts(since: &str, seen: &Counts) {
     let Counts { requests, refreshed, failures, .. } = seen;
     println!(
         "{since}: {requests} requests, {refreshed} of them after the client fetched the key anew, {failures} failed."

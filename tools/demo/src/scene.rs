@@ -1,12 +1,14 @@
 //! What the operator works between: an API server and the Graph API.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
 use control_plane::ControlPlane;
 use graph_emulator::{Config, Emulator};
 use kube::{Api, Client};
 use waflows_core::api::crd::FlowsEncryptionKey;
 
 use crate::error::Error;
-use crate::operator::Operator;
 use crate::shell::Shell;
 
 /// The phone numbers of `examples/minimal.yaml`.
@@ -52,7 +54,7 @@ impl Scene {
         Api::default_namespaced(self.client.clone())
     }
 
-    /// For who has to find out why a step did not happen.
+    /// Shows what helps to find out why a step did not happen.
     pub(crate) async fn show_what_is_there(&self) {
         title("That step did not happen. What there is:");
         for line in ["kubectl get fek -o yaml", "kubectl events"] {
@@ -75,8 +77,8 @@ impl Scene {
         format!("{phone_number_id}  {status}  {fingerprint}  uploads: {}", number.uploads)
     }
 
-    /// How to go on by hand.
-    pub(crate) fn explain(&self, operator: &Operator) {
+    /// How to go on by hand. `log` is the log of the operator, which serves its pages at the address `operator`.
+    pub(crate) fn explain(&self, log: &Path, operator: SocketAddr) {
         title("It stays up; in another terminal:");
         let kubectl = self.shell.kubectl();
         let graph = self.emulator.base_url();
@@ -85,8 +87,8 @@ impl Scene {
         println!("alias kubectl={}", kubectl.display());
         println!("kubectl get fek -o wide --watch");
         println!("kubectl describe fek storefront");
-        println!("tail -f {}", operator.log().display());
-        println!("curl http://{}/readyz", operator.address());
+        println!("tail -f {}", log.display());
+        println!("curl http://{operator}/readyz");
         println!("\nThe emulator; support/graph-emulator/README.md has more:");
         println!("curl {graph}/_emulator/state");
         println!("curl {graph}/_emulator/numbers/{number}");

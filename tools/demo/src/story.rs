@@ -28,7 +28,7 @@ const SHOW_NUMBERS: &str = r#"kubectl get fek storefront -o jsonpath='{range .st
 pub(crate) async fn play(scene: &Scene, operator: SocketAddr) -> Result<(), Error> {
     wait_for_operator(operator).await?;
     let resource = roll_out(scene).await?;
-    tell_latency(scene, &resource.spec).await?;
+    show_latency(scene, &resource.spec).await?;
     rotate(scene).await?;
     heal(scene).await
 }
@@ -52,7 +52,7 @@ async fn roll_out(scene: &Scene) -> Result<FlowsEncryptionKey, Error> {
     show_key(scene, &fingerprint).await
 }
 
-async fn tell_latency(scene: &Scene, template: &FlowsEncryptionKeySpec) -> Result<(), Error> {
+async fn show_latency(scene: &Scene, template: &FlowsEncryptionKeySpec) -> Result<(), Error> {
     title("3. How long that takes");
     let latency = measure(scene, template, MEASURED).await?;
     let (times, calls) = (latency.range(), latency.calls());

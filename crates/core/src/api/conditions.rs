@@ -279,9 +279,9 @@ impl ConditionReason {
 }
 
 /// `Ready`, and `Reconciling` or `Stalled` if the reason needs one of them.
-pub fn ready(verdict: &ConditionReason) -> Vec<(ConditionType, ConditionStatus, &ConditionReason)> {
+pub fn ready(why: &ConditionReason) -> Vec<(ConditionType, ConditionStatus, &ConditionReason)> {
     use ConditionType as T;
-    let (ready, beside) = match verdict.reason.ready_effect() {
+    let (ready, beside) = match why.reason.ready_effect() {
         ReadyEffect::Ready => (ConditionStatus::True, None),
         ReadyEffect::Underway => (ConditionStatus::Unknown, Some(T::Reconciling)),
         ReadyEffect::Waiting => (ConditionStatus::False, Some(T::Reconciling)),
@@ -290,7 +290,7 @@ pub fn ready(verdict: &ConditionReason) -> Vec<(ConditionType, ConditionStatus, 
     };
     std::iter::once((T::Ready, ready))
         .chain(beside.map(|kind| (kind, ConditionStatus::True)))
-        .map(|(kind, status)| (kind, status, verdict))
+        .map(|(kind, status)| (kind, status, why))
         .collect()
 }
 
@@ -304,11 +304,11 @@ pub fn list(
 ) -> Vec<Condition> {
     let mut conditions: Vec<_> = wanted
         .iter()
-        .map(|(kind, status, verdict)| Condition {
+        .map(|(kind, status, why)| Condition {
             type_: kind.as_str().to_owned(),
             status: status.as_str().to_owned(),
-            reason: verdict.reason.as_str().to_owned(),
-            message: truncate(&verdict.message, MAX_CONDITION_MESSAGE),
+            reason: why.reason.as_str().to_owned(),
+            message: truncate(&why.message, MAX_CONDITION_MESSAGE),
             observed_generation: Some(generation),
             last_transition_time: Time(now),
         })
@@ -352,8 +352,8 @@ mod tests {
     #[test]
     fn reconciling_and_stalled_are_never_both_there() {
         for &reason in Reason::ALL {
-            let verdict = ConditionReason::new(reason, "");
-            let kinds: Vec<_> = ready(&verdict).iter().map(|(kind, ..)| *kind).collect();
+            let why = ConditionReason::new(reason, "");
+            let kinds: Vec<_> = ready(&why).iter().map(|(kind, ..)| *kind).collect();
             assert_eq!(kinds[0], ConditionType::Ready);
             assert!(!(kinds.contains(&ConditionType::Reconciling) && kinds.contains(&ConditionType::Stalled)));
         }
@@ -395,8 +395,8 @@ mod tests {
         let input = ConditionReason::new(Reason::KeyLoaded, "");
         let inputs = [ConditionType::KeyLoaded, ConditionType::TokenAccepted];
         let written = |reason| {
-            let verdict = ConditionReason::new(reason, "");
-            let mut wanted = ready(&verdict);
+            let why = ConditionReason::new(reason, "");
+            let mut wanted = ready(&why);
             wanted.extend(inputs.map(|kind| (kind, ConditionStatus::True, &input)));
             list(&[], &wanted, 1, at(1))
         };

@@ -14,7 +14,7 @@ use crate::api::crd::PhoneNumberStatus;
 
 /// A change of the count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tally {
+pub(super) enum Change {
     /// The count starts again.
     Reset,
     /// One more failure.
@@ -22,9 +22,9 @@ pub(super) enum Tally {
 }
 
 /// Changes the count. No other function writes the field.
-pub(super) fn count(number: &mut PhoneNumberStatus, tally: Tally) {
-    number.failures = match tally {
-        Tally::Reset => 0,
-        Tally::Failed => number.failures.saturating_add(1),
+pub(super) fn count(number: &mut PhoneNumberStatus, change: Change) {
+    number.failures = match change {
+        Change::Reset => 0,
+        Change::Failed => number.failures.saturating_add(1),
     };
 }

@@ -5,3 +5,4 @@ mod announcement;
 pub mod machine;
 pub mod ownership;
 pub(crate) mod reads;
+pub mod work_due;

@@ -1,14 +1,11 @@
 //! Which of its numbers a resource may work on.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
-use crate::api::crd::{FlowsEncryptionKey, Mode, NumberState, ObservedSecret};
+use crate::api::crd::{FlowsEncryptionKey, Mode, NumberState};
 use crate::api::members;
 use crate::number::{Ownership, Reading};
 use crate::observation::{NumberObservation, Observation};
-use crate::schedule::due::{Due, Work, due};
 use crate::store::object_key::ObjectKey;
 use crate::store::store::Store;
 
@@ -44,31 +41,6 @@ pub(crate) fn unowned_numbers(
     unowned
 }
 
-/// What there is to do for a resource now, or when there will be something. `secrets` are the versions of its Secrets.
-pub fn work_due(
-    store: &Store,
-    resource: &FlowsEncryptionKey,
-    secrets: &[ObservedSecret],
-    interval: Duration,
-    now: Timestamp,
-) -> Due {
-    let unowned = unowned_numbers(store, resource, &ObjectKey::of(&resource.metadata), now);
-    with_unowned(due(resource, secrets, interval, now), unowned)
-}
-
-/// Adds the numbers that nobody owns any more to what the status calls for.
-fn with_unowned(due: Due, unowned: Unowned) -> Due {
-    match due {
-        Due::Later(next) if unowned.free.is_empty() => Due::Later([next, unowned.next].into_iter().flatten().min()),
-        Due::Later(_) => Due::Now(Work { inputs: true, numbers: unowned.free, ..Work::default() }),
-        Due::Now(mut work) => {
-            work.inputs |= !unowned.free.is_empty();
-            work.numbers.extend(unowned.free);
-            Due::Now(work)
-        }
-    }
-}
-
 /// Settles who owns each number. A number that was just read with the resource's own token becomes its own where nobody
 /// else owns it.
 pub fn claim_numbers(store: &mut Store, observation: &mut Observation) {
@@ -97,31 +69,5 @@ pub fn claim_numbers_if(
             true => store.claim(id, &key, fingerprint, now),
             false => store.owner(id, &key, fingerprint, now),
         };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_that_nobody_owns_any_more_are_looked_at_beside_what_is_due() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let numbers = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let free = |ids: &[&str], next| Unowned { free: numbers(ids), next };
-        let due = |inputs, ids: &[&str], reset_backoff| {
-            Due::Now(Work { inputs, numbers: numbers(ids), reset_backoff, ..Work::default() })
-        };
-        let table = [
-            (Due::Later(None), free(&[], None), Due::Later(None)),
-            (Due::Later(Some(at(9))), free(&[], Some(at(5))), Due::Later(Some(at(5)))),
-            (Due::Later(Some(at(9))), free(&["1"], Some(at(5))), due(true, &["1"], false)),
-            (due(false, &[], false), free(&["1"], None), due(true, &["1"], false)),
-            (due(true, &["2"], true), free(&["1"], Some(at(5))), due(true, &["2", "1"], true)),
-            (due(false, &[], true), free(&[], None), due(false, &[], true)),
-        ];
-        for (due, unowned, expected) in table {
-            assert_eq!(with_unowned(due, unowned), expected);
-        }
     }
 }

@@ -3,8 +3,8 @@
 use crate::api::crd::Mode;
 use crate::number::{Ownership, Reading, upload_reason};
 use crate::observation::Observation;
+use crate::replacement::course::Direction;
 use crate::rollout::canary::{Canary, canary_until};
-use crate::rollout::rotation::Direction;
 use crate::upload::UploadReason;
 
 /// The planned uploads of a reconcile.

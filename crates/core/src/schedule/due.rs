@@ -115,7 +115,7 @@ impl Work {
 
 /// Whether a resource needs a reconcile now, or when to requeue it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Due {
+pub enum Schedule {
     /// A reconcile is needed now.
     Now(Work),
     /// Nothing is due before this time. None if nothing is due without a change.
@@ -149,14 +149,14 @@ pub enum Due {
 /// While the status says that Meta cannot be called because of the Secrets, the times of the numbers make nothing due:
 /// only a change of a Secret or of the resource can help. A forbidden Secret is read again all the same, because a
 /// changed permission sends no event.
-pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: Duration, now: Timestamp) -> Due {
+pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: Duration, now: Timestamp) -> Schedule {
     let nothing_yet = FlowsEncryptionKeyStatus::default();
     let status = resource.status.as_ref().unwrap_or(&nothing_yet);
     let spec = &resource.spec;
     let is_observed = is_observed(resource);
     if spec.is_suspended() {
         let is_told = is_observed && status.suspended_since.is_some() && !is_altered(resource);
-        return if is_told { Due::Later(None) } else { Due::Now(Work::default()) };
+        return if is_told { Schedule::Later(None) } else { Schedule::Now(Work::default()) };
     }
 
     let spec_changed = status.observed_spec_digest.as_deref() != Some(&spec_digest(spec));
@@ -186,7 +186,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
         .filter(|_| can_ask);
     if !something && is_observed && turns_stale.is_none_or(|at| at > now) {
         let next = times().chain(turns_stale).min();
-        return Due::Later(next.filter(|_| can_ask));
+        return Schedule::Later(next.filter(|_| can_ask));
     }
     // Include checks that are almost due, so that the checks of one resource stay together.
     let horizon = now + interval / 20;
@@ -194,7 +194,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
         something && (everything || wants_second_try || next.at <= now || (next.is_check && next.at <= horizon))
     };
     let (numbers, accounts) = (due_ids(attempts, is_due), due_ids(lists, is_due));
-    Due::Now(Work { inputs: !numbers.is_empty() || !accounts.is_empty(), numbers, accounts, reset_backoff })
+    Schedule::Now(Work { inputs: !numbers.is_empty() || !accounts.is_empty(), numbers, accounts, reset_backoff })
 }
 
 fn due_ids(attempts: Vec<(&String, Attempt)>, is_due: impl Fn(&Attempt) -> bool) -> Vec<String> {

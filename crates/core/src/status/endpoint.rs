@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use waflows_key::Fingerprint;
 
 use super::input_condition::{Input, carried_or};
-use super::trouble::{sentence, trouble};
+use super::number::{sentence, trouble};
 use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
 use crate::api::crd::{
     EndpointStatus, FailingTarget, FlowsEncryptionKey, FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus,
@@ -46,14 +46,14 @@ struct Told<'a> {
 }
 
 /// Whether a proof says something that the stored status does not say yet.
-pub fn is_news(resource: &FlowsEncryptionKey, proof: &EndpointProof) -> bool {
+pub fn changes_status(resource: &FlowsEncryptionKey, proof: &EndpointProof) -> bool {
     let stored = resource.status.as_ref().filter(|stored| stored.fingerprint() == Some(proof.key));
     let key = proof.key;
     let is_asked = resource.spec.endpoint.is_some() && !resource.spec.is_suspended();
     let Some(stored) = stored.filter(|_| is_asked) else { return false };
     let ready = judged(proof, key);
     let is_shown = conditions::find(&stored.conditions, ConditionType::EndpointReady).is_some_and(|condition| {
-        condition.status == ready.status.as_str() && condition.reason == ready.verdict.reason.as_str()
+        condition.status == ready.status.as_str() && condition.reason == ready.why.reason.as_str()
     });
     let told = Told { proof, key, after: stored };
     !is_shown || Some(reported(&told, stored.endpoint.as_ref())) != stored.endpoint
@@ -151,12 +151,12 @@ fn endpoint_ready(observation: &Observation, before: &[Condition]) -> Input {
 
 /// What a proof means for `EndpointReady`, if the numbers should have this key.
 fn judged(proof: &EndpointProof, key: Fingerprint) -> Input {
-    let verdict = opens(proof, key);
-    let status = match verdict.reason {
+    let why = opens(proof, key);
+    let status = match why.reason {
         Reason::EndpointProven => ConditionStatus::True,
         _ => ConditionStatus::False,
     };
-    Input { status, verdict }
+    Input { status, why }
 }
 
 /// Whether the endpoint opens a key, as a reason and a sentence.
@@ -245,8 +245,8 @@ fn available(observation: &Observation, endpoint: &Input, numbers: &[PhoneNumber
     }
     let served = numbers.iter().filter(|number| held(number).is_some()).count();
     if served == numbers.len() && proof.targets.is_ok() {
-        let verdict = ConditionReason::new(Reason::EndpointProven, all_open(proof.targets().len()));
-        return Input { status: ConditionStatus::True, verdict };
+        let why = ConditionReason::new(Reason::EndpointProven, all_open(proof.targets().len()));
+        return Input { status: ConditionStatus::True, why };
     }
     if judged(proof, key).status != ConditionStatus::True && served == 0 {
         return endpoint.clone();
@@ -261,7 +261,7 @@ fn available(observation: &Observation, endpoint: &Input, numbers: &[PhoneNumber
     // The endpoint may open the key that these numbers hold, but was not asked with it.
     let is_open = found.iter().all(|(_, number)| holds_unproven_key(number));
     let status = if is_open { ConditionStatus::Unknown } else { ConditionStatus::False };
-    Input { status, verdict: ConditionReason::new(*reason, sentence(&concerned)) }
+    Input { status, why: ConditionReason::new(*reason, sentence(&concerned)) }
 }
 
 /// The key that clients encrypt with, if the number has one and its last state still counts.

@@ -9,7 +9,7 @@ use crate::api::crd::{FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus, 
 use crate::api::text::{capitalized, phone_numbers, utc};
 use crate::number::has_failed_upload;
 use crate::rollout::outcome::Outcome;
-use crate::status::number_message as message;
+use crate::status::number::cause;
 use crate::status::rotation::short;
 use crate::upload::UploadReason;
 
@@ -140,7 +140,7 @@ fn failed_uploads(before: &FlowsEncryptionKeyStatus, after: &FlowsEncryptionKeyS
         .filter(|number| number.state != NumberState::Refused && has_failed_upload(number))
         .filter(|number| !had_failed(&number.phone_number_id))
         .collect();
-    let (cause, _) = message::cause(failed.first()?.error.as_ref()?);
+    let (cause, _) = cause(failed.first()?.error.as_ref()?);
     let ids: Vec<_> = failed.iter().map(|number| &number.phone_number_id).collect();
     let gist = format!("Key {key} could not be put on {}", phone_numbers(&ids));
     let text = format!("{gist}: {cause}.");

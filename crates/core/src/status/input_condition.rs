@@ -8,7 +8,7 @@ use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionTy
 #[derive(Debug, Clone)]
 pub(super) struct Input {
     pub(super) status: ConditionStatus,
-    pub(super) verdict: ConditionReason,
+    pub(super) why: ConditionReason,
 }
 
 /// The former condition, for a reconcile that has no new information about it. Without one, `otherwise` is the message.
@@ -24,11 +24,9 @@ pub(super) fn carried_or(before: &[Condition], kind: ConditionType, otherwise: C
         Some((&condition.status, ConditionReason::new(reason, condition.message.clone())))
     });
     match parsed {
-        Some((status, verdict)) if status == "True" => Input { status: ConditionStatus::True, verdict },
-        Some((status, verdict)) if status == "False" => Input { status: ConditionStatus::False, verdict },
-        Some((_, verdict)) if verdict.reason == Reason::RateLimited => {
-            Input { status: ConditionStatus::Unknown, verdict }
-        }
-        _ => Input { status: ConditionStatus::Unknown, verdict: otherwise },
+        Some((status, why)) if status == "True" => Input { status: ConditionStatus::True, why },
+        Some((status, why)) if status == "False" => Input { status: ConditionStatus::False, why },
+        Some((_, why)) if why.reason == Reason::RateLimited => Input { status: ConditionStatus::Unknown, why },
+        _ => Input { status: ConditionStatus::Unknown, why: otherwise },
     }
 }

@@ -6,20 +6,20 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::input_condition::{Input, carried};
+use super::number::{STALLED, rank, sentence, trouble};
 use super::token::{self, has_same_credentials};
-use super::trouble::{STALLED, rank, sentence, trouble};
-use super::{endpoint, rotation};
-use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, Reason};
+use super::{accounts, endpoint, rotation};
+use crate::api::conditions::{self, ConditionReason, ConditionStatus, ConditionType, ReadyEffect, Reason};
 use crate::api::crd::{BusinessAccountStatus, FlowsEncryptionKeyStatus, NumberState, PhoneNumberStatus};
 use crate::api::members;
 use crate::api::text::{clock, phone_numbers, utc};
-use crate::discovery::account;
 use crate::meta::{ErrorClass, GraphError};
 use crate::number::{Reading, is_rate_limit};
 use crate::observation::Observation;
+use crate::replacement::course::Direction;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
-use crate::rollout::rotation::Direction;
+use crate::rollout::rotation::is_overdue;
 use crate::schedule::due::spec_digest;
 
 /// The conditions after a reconcile, from what else the status says `after` it.
@@ -34,9 +34,9 @@ pub fn conditions(
     let key = key_loaded(observation, before);
     let mut token = token_accepted(observation, outcomes, before);
     if token.status == ConditionStatus::True
-        && let Some(verdict) = token::warning(observation, after.token.as_ref(), now)
+        && let Some(why) = token::warning(observation, after.token.as_ref(), now)
     {
-        token.verdict = verdict;
+        token.why = why;
     }
     let ready = ready(observation, [&key, &token], after, progress, now);
     list(observation, before, &after.phone_numbers, &ready, [key, token], now)
@@ -55,7 +55,7 @@ fn list(
     let endpoint = endpoint::conditions(observation, before, &counted(numbers));
     let mut wanted = conditions::ready(ready);
     let further = inputs.iter().chain(endpoint.iter().flatten());
-    wanted.extend(further.map(|(kind, input)| (*kind, input.status, &input.verdict)));
+    wanted.extend(further.map(|(kind, input)| (*kind, input.status, &input.why)));
     let generation = observation.resource.metadata.generation.unwrap_or_default();
     conditions::list(before, &wanted, generation, now)
 }
@@ -83,7 +83,7 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
     }
     let [key, token] = [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
         .map(|kind| carried(&before.conditions, kind, "Suspended before it was read."));
-    let verdict = if is_as_reconciled {
+    let why = if is_as_reconciled {
         // The spec is again as before the suspension: the known state of the numbers counts again.
         ready(observation, [&key, &token], before, Progress::Finished, now)
     } else if before.observed_spec_digest.is_none() {
@@ -97,7 +97,7 @@ pub fn suspended(observation: &Observation, before: &FlowsEncryptionKeyStatus, n
             "Work on this resource is suspended, and its spec has changed since; set spec.suspend to false to go on.",
         )
     };
-    list(observation, &before.conditions, &before.phone_numbers, &verdict, [key, token], now)
+    list(observation, &before.conditions, &before.phone_numbers, &why, [key, token], now)
 }
 
 fn key_loaded(observation: &Observation, before: &[Condition]) -> Input {
@@ -107,19 +107,19 @@ fn key_loaded(observation: &Observation, before: &[Condition]) -> Input {
     match &inputs.key {
         Ok(key) => Input {
             status: ConditionStatus::True,
-            verdict: ConditionReason::new(Reason::KeyLoaded, format!("The public key is {}.", key.fingerprint())),
+            why: ConditionReason::new(Reason::KeyLoaded, format!("The public key is {}.", key.fingerprint())),
         },
-        Err(verdict) => {
-            let mut verdict = verdict.clone();
+        Err(why) => {
+            let mut why = why.clone();
             let was_rejected = conditions::find(before, ConditionType::KeyLoaded).is_some_and(|condition| {
                 let rejections = [Reason::PassphraseRejected.as_str(), Reason::PassphraseWrong.as_str()];
                 rejections.contains(&condition.reason.as_str())
             });
             let same_secrets = observation.status().is_some_and(|status| status.observed_secrets == inputs.secrets);
-            if verdict.reason == Reason::PassphraseRejected && was_rejected && same_secrets {
-                verdict.reason = Reason::PassphraseWrong;
+            if why.reason == Reason::PassphraseRejected && was_rejected && same_secrets {
+                why.reason = Reason::PassphraseWrong;
             }
-            Input { status: ConditionStatus::False, verdict }
+            Input { status: ConditionStatus::False, why }
         }
     }
 }
@@ -129,18 +129,18 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
     let Some(inputs) = &observation.inputs else {
         return carried(before, ConditionType::TokenAccepted, not_asked);
     };
-    if let Err(verdict) = &inputs.credentials {
-        return Input { status: ConditionStatus::False, verdict: verdict.clone() };
+    if let Err(why) = &inputs.credentials {
+        return Input { status: ConditionStatus::False, why: why.clone() };
     }
     let refused_later = || outcomes.iter().find_map(|outcome| outcome.refusal.as_ref());
     if let Some(error) = observation.refusal.as_ref().or_else(refused_later) {
-        return Input { status: ConditionStatus::False, verdict: refusal(observation, error) };
+        return Input { status: ConditionStatus::False, why: refusal(observation, error) };
     }
     let is_accepted = observation.accounts.iter().any(|account| account.listing.accepts_credentials())
         || observation.numbers.iter().any(|number| number.reading.accepts_credentials());
     if is_accepted {
-        let verdict = ConditionReason::new(Reason::TokenAccepted, "Meta accepts the access token.");
-        Input { status: ConditionStatus::True, verdict }
+        let why = ConditionReason::new(Reason::TokenAccepted, "Meta accepts the access token.");
+        Input { status: ConditionStatus::True, why }
     } else {
         let before = if has_same_credentials(&observation.resource, &inputs.secrets) { before } else { &[] };
         let known = carried(before, ConditionType::TokenAccepted, not_asked);
@@ -149,9 +149,9 @@ fn token_accepted(observation: &Observation, outcomes: &[Outcome], before: &[Con
         }
         let has_failed = observation.numbers.iter().any(|number| matches!(number.reading, Reading::Failed { .. }));
         match limit(observation) {
-            Some(verdict) => Input { verdict, ..known },
+            Some(why) => Input { why, ..known },
             // The token was tried, and the reported limit is over.
-            None if has_failed => Input { verdict: ConditionReason::new(Reason::NotAsked, not_asked), ..known },
+            None if has_failed => Input { why: ConditionReason::new(Reason::NotAsked, not_asked), ..known },
             None => known,
         }
     }
@@ -204,14 +204,31 @@ fn ready(
         );
     }
     if let Some(input) = inputs.iter().find(|input| input.status == ConditionStatus::False) {
-        return input.verdict.clone();
+        return input.why.clone();
     }
+    let why = numbers_and_rotation(observation, inputs, after, now);
+    match rotation {
+        Some(rotation) if is_overdue(rotation, &observation.resource.spec, now) && may_pass(why.reason) => {
+            rotation::overdue(rotation, &why)
+        }
+        Some(_) | None => why,
+    }
+}
+
+/// What the numbers, the accounts and the rotation say, where key and credentials are in order.
+fn numbers_and_rotation(
+    observation: &Observation,
+    inputs: [&Input; 2],
+    after: &FlowsEncryptionKeyStatus,
+    now: Timestamp,
+) -> ConditionReason {
+    let (numbers, rotation) = (&*counted(&after.phone_numbers), after.rotation.as_ref());
     let criteria = observation.criteria();
     let found: Vec<_> = numbers.iter().filter_map(|number| Some((trouble(number, &criteria)?, number))).collect();
     // Among reasons of the same rank the first number in the spec wins, so the order of calls does not matter.
     let worst = found.iter().map(|(reason, _)| *reason).reduce(|a, b| if rank(b) > rank(a) { b } else { a });
-    if let Some(verdict) = worst_account(observation, &after.business_accounts, worst) {
-        return verdict;
+    if let Some(why) = worst_account(observation, &after.business_accounts, worst) {
+        return why;
     }
     let waiting = rotation.and_then(|it| rotation::waiting(observation, it, now));
     let [_, token] = inputs;
@@ -219,7 +236,7 @@ fn ready(
         // While a rotation waits, the numbers that it holds have no other trouble.
         (worst, Some(waiting)) if worst.is_none_or(|worst| rank(worst) < STALLED || is_held(worst)) => waiting,
         // The stored state of the numbers was read with other credentials.
-        (None, _) if token.status == ConditionStatus::Unknown => token.verdict.clone(),
+        (None, _) if token.status == ConditionStatus::Unknown => token.why.clone(),
         (None, _) => {
             let old_key = rotation.map(|it| rotation::old_key(observation, it, now)).unwrap_or_default();
             ConditionReason::new(Reason::AllNumbersValid, all_valid(numbers) + &old_key)
@@ -231,6 +248,11 @@ fn ready(
     }
 }
 
+/// Whether the reason may pass by itself.
+fn may_pass(reason: Reason) -> bool {
+    matches!(reason.ready_effect(), ReadyEffect::Waiting | ReadyEffect::Underway)
+}
+
 /// The trouble of an account that is worse than the worst of the numbers.
 fn worst_account(
     observation: &Observation,
@@ -239,7 +261,7 @@ fn worst_account(
 ) -> Option<ConditionReason> {
     let of_numbers = numbers.map_or(0, rank);
     let troubles =
-        accounts.iter().filter_map(|account| account::trouble(account, observation.interval, observation.now));
+        accounts.iter().filter_map(|account| accounts::trouble(account, observation.interval, observation.now));
     let worst = troubles.reduce(|a, b| if rank(b.reason) > rank(a.reason) { b } else { a })?;
     (rank(worst.reason) > of_numbers).then_some(worst)
 }

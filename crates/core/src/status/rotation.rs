@@ -7,8 +7,9 @@ use crate::api::conditions::{self, ConditionReason, ConditionType, Reason};
 use crate::api::crd::{RotationPhase as Phase, RotationStatus, RotationStop, UNREPORTED_KEY};
 use crate::api::text::utc;
 use crate::observation::Observation;
-use crate::rollout::rotation::decision::Decision;
-use crate::rollout::rotation::{Direction, is_overdue, is_soaking};
+use crate::replacement::course::Direction;
+use crate::replacement::decision::Decision;
+use crate::rollout::rotation::{is_overdue, is_soaking};
 
 /// Why the rotation waits, as a reason for `Ready`. None while the rotation goes on.
 pub(super) fn waiting(observation: &Observation, rotation: &RotationStatus, now: Timestamp) -> Option<ConditionReason> {
@@ -28,6 +29,13 @@ pub(super) fn waiting(observation: &Observation, rotation: &RotationStatus, now:
     Some(reason)
 }
 
+/// What a resource says that has to wait, or works, in one phase for longer than `progressDeadline`.
+pub(super) fn overdue(rotation: &RotationStatus, before: &ConditionReason) -> ConditionReason {
+    let (said, until) = (&before.message, until(rotation));
+    let message = format!("{said} This has lasted longer than spec.rotation.progressDeadline, until {until}.");
+    ConditionReason::new(Reason::RotationPaused, message)
+}
+
 /// The wait for the endpoint.
 fn held(observation: &Observation, rotation: &RotationStatus, now: Timestamp) -> Option<ConditionReason> {
     let decision = observation.course.decision.filter(|decision| !decision.allows())?;
@@ -42,7 +50,6 @@ fn held(observation: &Observation, rotation: &RotationStatus, now: Timestamp) ->
     let (from, to) = (short(&rotation.from), short(&rotation.to));
     let reason = match decision {
         Decision::EndpointLacksKeys => Reason::EndpointLacksKey,
-        _ if overdue => Reason::RotationPaused,
         _ => Reason::WaitingForEndpoint,
     };
     let text = match decision {
@@ -63,12 +70,8 @@ fn held(observation: &Observation, rotation: &RotationStatus, now: Timestamp) ->
         ),
         _ => awaited(rotation, &why),
     };
-    let until = until(rotation);
     let deadline = match reason {
-        Reason::RotationPaused => {
-            format!(" This has lasted longer than spec.rotation.progressDeadline, until {until}.")
-        }
-        Reason::WaitingForEndpoint => format!(" The resource is Stalled from {until} on."),
+        Reason::WaitingForEndpoint if !overdue => format!(" The resource is Stalled from {} on.", until(rotation)),
         _ => String::new(),
     };
     Some(ConditionReason::new(reason, text + &deadline))

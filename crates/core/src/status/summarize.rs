@@ -16,9 +16,9 @@ use crate::rollout::canary::{Canary, canary_until};
 use crate::rollout::outcome::Outcome;
 use crate::rollout::progress::Progress;
 use crate::rollout::rotation::{self, Outlook};
-use crate::schedule::due::{self, Due, spec_digest, sync_request};
+use crate::schedule::due::{self, Schedule, spec_digest, sync_request};
 use crate::status::events::{self, Note};
-use crate::status::{endpoint, number_message, ready, token};
+use crate::status::{accounts, endpoint, number, ready, token};
 
 /// The result of a reconcile.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +46,7 @@ pub fn summarize(observation: &Observation, outcomes: &[Outcome], progress: Prog
     status.suspended_since = None;
     status.phone_numbers = numbers(observation, outcomes, now);
     status.token = token::status(observation);
-    status.business_accounts = observation.account_statuses();
+    status.business_accounts = accounts::statuses(observation);
     let counted = || status.phone_numbers.iter().filter(|number| members::counts(number));
     status.last_successful_check_time = counted().filter_map(|number| number.last_read_time.as_ref()).min().cloned();
     let valid = counted().filter(|number| number.state == NumberState::Valid).count();
@@ -84,7 +84,7 @@ fn finish(
     outcomes: &[Outcome],
     now: Timestamp,
 ) -> Summary {
-    let next = next_round(observation, &status, now);
+    let next = next_reconcile(observation, &status, now);
     status.next_check_time = next.map(Time);
     let notes = events::notes(before, &status, outcomes);
     Summary { status, notes, next }
@@ -120,7 +120,7 @@ fn asked_meta(observation: &Observation) -> bool {
         || observation.numbers.iter().any(|number| number.reading.was_asked())
 }
 
-fn next_round(observation: &Observation, status: &FlowsEncryptionKeyStatus, now: Timestamp) -> Option<Timestamp> {
+fn next_reconcile(observation: &Observation, status: &FlowsEncryptionKeyStatus, now: Timestamp) -> Option<Timestamp> {
     let key_loaded = conditions::find(&status.conditions, ConditionType::KeyLoaded);
     let is_rejected = key_loaded.is_some_and(|condition| condition.reason == Reason::PassphraseRejected.as_str());
     if is_rejected && !observation.resource.spec.is_suspended() {
@@ -129,16 +129,16 @@ fn next_round(observation: &Observation, status: &FlowsEncryptionKeyStatus, now:
     let resource =
         FlowsEncryptionKey { status: Some(status.clone()), ..FlowsEncryptionKey::clone(&observation.resource) };
     match due::due(&resource, &status.observed_secrets, observation.interval, now) {
-        Due::Now(_) => Some(now),
-        Due::Later(next) => next.into_iter().chain(rotation_at(observation, resource, now)).min(),
+        Schedule::Now(_) => Some(now),
+        Schedule::Later(next) => next.into_iter().chain(rotation_at(observation, resource, now)).min(),
     }
 }
 
 /// When the rotation needs a reconcile: at the end of its wait, or now where this reconcile made another step possible.
 fn rotation_at(observation: &Observation, resource: FlowsEncryptionKey, now: Timestamp) -> Option<Timestamp> {
-    let until = resource.status.as_ref()?.rotation.as_ref()?.until.as_ref().map(|until| until.0);
+    resource.status.as_ref()?.rotation.as_ref()?;
     let outlook = Outlook::new(Arc::new(resource), observation.proof.clone(), observation.waits, now);
-    if outlook.is_other() { Some(now) } else { until.filter(|until| *until > now) }
+    if outlook.changes_rotation() { Some(now) } else { outlook.wait_ends() }
 }
 
 fn numbers(observation: &Observation, outcomes: &[Outcome], now: Timestamp) -> Vec<PhoneNumberStatus> {
@@ -227,7 +227,7 @@ fn settle(
     if number.next_attempt_time.is_none() && matches!(observed.ownership, Ownership::Other { .. }) {
         number.next_attempt_time = handover_until(number, criteria).map(Time);
     }
-    number.message = number_message::for_number(number, observed, outcome, criteria);
+    number.message = number::message(number, observed, outcome, criteria);
 }
 
 /// End of a possible handover from another resource. The number holds the expected key, so a GitOps tool may be
@@ -245,7 +245,7 @@ fn has_bad_key(observation: &Observation) -> bool {
 }
 
 fn is_forbidden(observation: &Observation) -> bool {
-    let forbidden = |verdict: &conditions::ConditionReason| verdict.reason == Reason::SecretForbidden;
+    let forbidden = |why: &conditions::ConditionReason| why.reason == Reason::SecretForbidden;
     observation.inputs.as_ref().is_some_and(|inputs| {
         inputs.key.as_ref().is_err_and(forbidden) || inputs.credentials.as_ref().is_err_and(forbidden)
     })

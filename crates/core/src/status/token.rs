@@ -2,16 +2,17 @@
 
 use jiff::Timestamp;
 
-use crate::api::conditions::ConditionReason;
+use crate::api::conditions::{ConditionReason, Reason};
 use crate::api::crd::{FlowsEncryptionKey, ObservedSecret, SecretKeyRef, TokenInspection, TokenStatus};
+use crate::api::text::utc;
 use crate::observation::Observation;
 use crate::schedule::due::spec_digest;
-use crate::token::{self, Inspection};
+use crate::token::{Inspection, warned_of};
 
 /// `status.token` after a reconcile. The stored one if nothing new is known of the same token.
 pub fn status(observation: &Observation) -> Option<TokenStatus> {
     if let Some(inspection) = &observation.token {
-        return told(&observation.resource, inspection, observation.now);
+        return shown(&observation.resource, inspection, observation.now);
     }
     let stored = observation.status()?.token.as_ref()?;
     let is_same = match &observation.inputs {
@@ -23,20 +24,20 @@ pub fn status(observation: &Observation) -> Option<TokenStatus> {
 
 /// What a resource shows of an inspection. Nothing if the token is in order, unless the resource has accounts or an app:
 /// the status of every other resource stays as short as before there were inspections.
-fn told(resource: &FlowsEncryptionKey, inspection: &Inspection, now: Timestamp) -> Option<TokenStatus> {
+fn shown(resource: &FlowsEncryptionKey, inspection: &Inspection, now: Timestamp) -> Option<TokenStatus> {
     let spec = &resource.spec;
     let token = inspection.status(spec);
-    let is_told = spec.app_id.is_some()
+    let is_shown = spec.app_id.is_some()
         || !spec.business_accounts.is_empty()
         || token.inspection == TokenInspection::Invalid
-        || token::warning(&token, "", now).is_some();
-    is_told.then_some(token)
+        || needs_warning(&token, now);
+    is_shown.then_some(token)
 }
 
 /// Whether an inspection says something that the stored status does not say yet.
-pub fn is_news(resource: &FlowsEncryptionKey, inspection: &Inspection, now: Timestamp) -> bool {
+pub fn changes_status(resource: &FlowsEncryptionKey, inspection: &Inspection, now: Timestamp) -> bool {
     let stored = resource.status.as_ref().and_then(|status| status.token.as_ref());
-    !resource.spec.is_suspended() && stored != told(resource, inspection, now).as_ref()
+    !resource.spec.is_suspended() && stored != shown(resource, inspection, now).as_ref()
 }
 
 /// What the condition says of a token that Meta accepts, if there is more to say than that.
@@ -47,7 +48,30 @@ pub(super) fn warning(
 ) -> Option<ConditionReason> {
     let namespace = observation.resource.metadata.namespace.as_deref().unwrap_or_default();
     let place = observation.resource.spec.access_token_secret_ref.place(namespace);
-    token::warning(token?, &place, now)
+    warning_of(token?, &place, now)
+}
+
+/// Whether there is more to say of a token that Meta accepts than that.
+fn needs_warning(token: &TokenStatus, now: Timestamp) -> bool {
+    let end = token.expires_time.as_ref();
+    !token.missing_scopes.is_empty() || end.is_some_and(|end| warned_of(end.0, now).is_some())
+}
+
+/// What to tell users of a token that Meta accepts: that it ends soon, or what it lacks. None if there is nothing to tell.
+///
+/// The sentence changes at each number of [`WARNING_DAYS`](crate::token::WARNING_DAYS), and not in between.
+fn warning_of(token: &TokenStatus, place: &str, now: Timestamp) -> Option<ConditionReason> {
+    if let Some(scope) = token.missing_scopes.first() {
+        let message =
+            format!("{place}: Meta accepts the access token, but it lacks the permission {scope}. Make a new one.");
+        return Some(ConditionReason::new(Reason::ScopeMissing, message));
+    }
+    let end = token.expires_time.as_ref()?.0;
+    let days = warned_of(end, now)?;
+    let within = if days == 1 { "one day".to_owned() } else { format!("{days} days") };
+    let message =
+        format!("{place}: the access token ends at {}, in less than {within}. Put a new one there.", utc(end));
+    Some(ConditionReason::new(Reason::TokenExpiring, message))
 }
 
 /// Whether token and app secret are the same as in the last reconcile: the same Secrets in the same versions, with the
@@ -61,4 +85,37 @@ pub fn has_same_credentials(resource: &FlowsEncryptionKey, secrets: &[ObservedSe
     };
     status.observed_spec_digest.as_deref() == Some(&spec_digest(spec))
         && std::iter::once(&spec.access_token_secret_ref).chain(&spec.app_secret_ref).all(is_same)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    const DAY: i64 = 24 * 3600;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_a_token_is_told_anew_at_fourteen_seven_three_and_one_days() {
+        let token = TokenStatus { expires_time: Some(Time(at(100 * DAY))), ..TokenStatus::default() };
+        let told =
+            |left: i64| warning_of(&token, "Secret a/b, entry token", at(100 * DAY - left)).map(|told| told.message);
+        let within = |left| told(left).map(|told| told.split("in less than ").nth(1).unwrap().to_owned());
+        for (left, expected) in [
+            (14 * DAY, None),
+            (14 * DAY - 1, Some("14 days. Put a new one there.")),
+            (7 * DAY, Some("14 days. Put a new one there.")),
+            (7 * DAY - 1, Some("7 days. Put a new one there.")),
+            (3 * DAY - 1, Some("3 days. Put a new one there.")),
+            (DAY - 1, Some("one day. Put a new one there.")),
+            (-DAY, Some("one day. Put a new one there.")),
+        ] {
+            assert_eq!(within(left).as_deref(), expected, "{left}");
+        }
+        assert_eq!(warning_of(&TokenStatus::default(), "", at(0)), None, "a token that never ends");
+    }
 }

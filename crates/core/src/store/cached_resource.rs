@@ -135,8 +135,14 @@ impl CachedResource {
     }
 }
 
+/// `metadata.resourceVersion` as a number. None if it is absent or no number.
 fn version(metadata: &ObjectMeta) -> Option<u64> {
     metadata.resource_version.as_deref()?.parse().ok()
+}
+
+/// Whether the first version of an object is earlier than the second one, as far as both are numbers.
+pub fn is_earlier(first: &ObjectMeta, second: &ObjectMeta) -> bool {
+    version(first).zip(version(second)).is_some_and(|(first, second)| first < second)
 }
 
 fn upload_capability(resource: &FlowsEncryptionKey) -> UploadCapability {

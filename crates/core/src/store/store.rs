@@ -214,6 +214,16 @@ impl Store {
         self.apply_resource(resource, now)
     }
 
+    /// Takes a resource in an earlier version than the store has: the API server was restored from a backup. Only for an
+    /// answer that is certainly the newest state: a watch may deliver older events after newer ones.
+    pub fn resource_restored(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
+        let key = ObjectKey::of(&resource.metadata);
+        match self.resources.contains_key(&key) {
+            true => self.insert(key, Box::new(CachedResource::of(resource)), now),
+            false => Change::default(),
+        }
+    }
+
     /// Removes a resource that was deleted, or that can no longer be parsed.
     pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Released> {
         if let Some(namespaces) = &mut self.namespaces {

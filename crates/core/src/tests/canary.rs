@@ -1,4 +1,4 @@
-//! On which number a key is tried, and what follows from what comes of it.
+//! On which number a key is tried, and what follows from the result.
 
 use super::*;
 use crate::number::number_error;

@@ -5,10 +5,10 @@ use super::*;
 use crate::api::crd::NumberError;
 use crate::number::Ownership;
 
-/// Ready, what stands beside it, its reason, and words that its message has.
+/// Ready, the condition beside it, its reason, and words of its message.
 type Row = (&'static str, fn() -> Stage, [&'static str; 3], &'static [&'static str]);
 
-fn after_round(mut stage: Stage, mut meta: Model) -> Stage {
+fn after_reconcile(mut stage: Stage, mut meta: Model) -> Stage {
     stage.reconcile(&mut meta).expect("a reconcile is due");
     stage
 }
@@ -16,7 +16,7 @@ fn after_round(mut stage: Stage, mut meta: Model) -> Stage {
 fn new(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
     let (mut stage, mut meta) = (Stage::new(&["1", "2"]), Model::new(&["1", "2"]));
     prepare(&mut stage, &mut meta);
-    after_round(stage, meta)
+    after_reconcile(stage, meta)
 }
 
 /// What a settled resource says at its next check.
@@ -24,7 +24,7 @@ fn checked(prepare: impl FnOnce(&mut Stage, &mut Model)) -> Stage {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     stage.now += stage.pace();
     prepare(&mut stage, &mut meta);
-    after_round(stage, meta)
+    after_reconcile(stage, meta)
 }
 
 /// After many reconciles.
@@ -129,13 +129,13 @@ fn every_situation_has_its_conditions() {
         ),
         (
             "no key Secret yet",
-            || new(|s, _| s.key = Err(verdict(Reason::SecretNotFound))),
+            || new(|s, _| s.key = Err(because(Reason::SecretNotFound))),
             ["False", WAITING, "SecretNotFound"],
             &["messaging/flows-key"],
         ),
         (
             "no token Secret yet",
-            || new(|s, _| s.credentials = Err(verdict(Reason::SecretKeyNotFound))),
+            || new(|s, _| s.credentials = Err(because(Reason::SecretKeyNotFound))),
             ["False", WAITING, "SecretKeyNotFound"],
             &[],
         ),
@@ -174,7 +174,7 @@ fn every_situation_has_its_conditions() {
             &["ID 2: The number holds no key; the last upload failed. What Meta said. Next try "],
         ),
         (
-            "never had a key, which some tell as a lost signature",
+            "never had a key, which some answers show as a lost signature",
             || {
                 new(|s, m| {
                     s.resource.spec.mode = Mode::Observe;
@@ -215,7 +215,7 @@ fn every_situation_has_its_conditions() {
         ),
         (
             "unusable key",
-            || new(|s, _| s.key = Err(verdict(Reason::KeyDamaged))),
+            || new(|s, _| s.key = Err(because(Reason::KeyDamaged))),
             ["False", STALLED, "KeyDamaged"],
             &["messaging/flows-key"],
         ),
@@ -286,7 +286,7 @@ fn every_situation_has_its_conditions() {
             || {
                 checked(|s, _| {
                     s.secrets.remove(0);
-                    s.key = Err(verdict(Reason::SecretNotFound));
+                    s.key = Err(because(Reason::SecretNotFound));
                 })
             },
             ["False", WAITING, "SecretNotFound"],
@@ -357,7 +357,7 @@ fn every_situation_has_its_conditions() {
                 });
                 assert_eq!(s.ready(), "Suspended");
                 s.edit(|spec| spec.phone_number_ids.push("2".into()));
-                after_round(s, Model::new(&["1", "2"]))
+                after_reconcile(s, Model::new(&["1", "2"]))
             },
             ["True", "", "AllNumbersValid"],
             &[],
@@ -367,7 +367,7 @@ fn every_situation_has_its_conditions() {
             || {
                 let mut s = Stage::new(&["1"]);
                 s.edit(|spec| spec.suspend = Some(true));
-                after_round(s, Model::new(&["1"]))
+                after_reconcile(s, Model::new(&["1"]))
             },
             ["Unknown", "", "Suspended"],
             &["Nothing was checked yet", "suspend to false"],
@@ -403,7 +403,7 @@ fn the_conditions_about_inputs_say_which_is_at_fault() {
     let bad_token = new(|_, m| m.refuses_token = true);
     assert_eq!(of(&bad_token, ConditionType::KeyLoaded), pair("True", "KeyLoaded"));
     assert_eq!(of(&bad_token, ConditionType::TokenAccepted), pair("False", "TokenRefused"));
-    let bad_key = new(|s, _| s.key = Err(verdict(Reason::KeyDamaged)));
+    let bad_key = new(|s, _| s.key = Err(because(Reason::KeyDamaged)));
     assert_eq!(of(&bad_key, ConditionType::KeyLoaded), pair("False", "KeyDamaged"));
     assert_eq!(of(&bad_key, ConditionType::TokenAccepted), pair("Unknown", "NotAsked"));
     let refused_number = new(|_, m| all(m, |l| l.fault = Some(Fault::Refused)));
@@ -440,7 +440,7 @@ fn a_refusal_names_what_is_refused_and_where_it_stands() {
 }
 
 #[test]
-fn a_round_that_learns_nothing_of_the_token_leaves_its_condition_as_it_was() {
+fn a_reconcile_that_learns_nothing_of_the_token_leaves_its_condition_as_it_was() {
     let table = [
         (["True", "TokenAccepted"], ["True", "TokenAccepted"]),
         (["False", "TokenRefused"], ["False", "TokenRefused"]),
@@ -463,7 +463,7 @@ fn a_round_that_learns_nothing_of_the_token_leaves_its_condition_as_it_was() {
 }
 
 #[test]
-fn of_several_troubles_the_one_for_people_is_told_and_of_those_the_first() {
+fn of_several_troubles_the_first_one_for_people_is_reported() {
     use NumberState::{Contested, Refused, Unreported};
     let table = [
         ([Contested, Refused], "NumberContested", "ID 1:"),
@@ -512,11 +512,11 @@ fn ready_turns_unknown_when_the_last_answers_grow_old_even_while_calls_are_pause
     let read = stage.now;
     let status = stage.resource.status.as_mut().unwrap();
     status.phone_numbers[0].next_attempt_time = Some(Time(read + 20 * HOUR));
-    let Due::Later(Some(next)) = stage.due() else { panic!("nothing to do yet") };
+    let Schedule::Later(Some(next)) = stage.due() else { panic!("nothing to do yet") };
     assert!(next > read + 3 * HOUR && next <= read + 3 * HOUR + MINUTE, "{next}");
     stage.now = next;
     let reads = meta.reads();
-    stage.reconcile(&mut meta).expect("someone must be told");
+    stage.reconcile(&mut meta).expect("someone must be warned");
     assert_eq!((stage.ready(), meta.reads()), ("CheckOverdue", reads));
-    assert!(matches!(stage.due(), Due::Later(Some(next)) if next.as_second() == (read + 20 * HOUR).as_second()));
+    assert!(matches!(stage.due(), Schedule::Later(Some(next)) if next.as_second() == (read + 20 * HOUR).as_second()));
 }

@@ -2,7 +2,7 @@
 
 use crate::endpoint::Expected::{Proof, Refusal};
 use crate::endpoint::ProbeOutcome::{self, Proven, SignatureRefused, TimedOut, Unreachable, WrongKey};
-use crate::endpoint::Verdict::{ActionNeeded, AsExpected, Untold};
+use crate::endpoint::ProbeSeverity::{ActionNeeded, AsExpected, NoAnswer};
 
 #[test]
 fn all_are_listed_once_from_the_best_to_the_worst() {
@@ -23,10 +23,10 @@ fn the_name_is_what_is_stored() {
 }
 
 #[test]
-fn one_outcome_proves_and_two_tell_nothing() {
+fn one_outcome_proves_and_two_say_nothing() {
     let that = |is: fn(ProbeOutcome) -> bool| ProbeOutcome::ALL.into_iter().filter(|o| is(*o)).collect::<Vec<_>>();
     assert_eq!(that(ProbeOutcome::is_proof), [Proven]);
-    assert_eq!(that(ProbeOutcome::is_untold), [TimedOut, Unreachable]);
+    assert_eq!(that(ProbeOutcome::is_unanswered), [TimedOut, Unreachable]);
 }
 
 #[test]
@@ -34,16 +34,16 @@ fn a_key_that_nobody_has_is_to_be_refused() {
     for outcome in ProbeOutcome::ALL {
         let expected = |good| match outcome {
             outcome if outcome == good => AsExpected,
-            TimedOut | Unreachable => Untold,
+            TimedOut | Unreachable => NoAnswer,
             _ => ActionNeeded,
         };
-        assert_eq!(outcome.verdict(Proof), expected(Proven));
-        assert_eq!(outcome.verdict(Refusal), expected(WrongKey));
+        assert_eq!(outcome.severity(Proof), expected(Proven));
+        assert_eq!(outcome.severity(Refusal), expected(WrongKey));
     }
 }
 
 #[test]
-fn what_a_person_must_do_is_worse_than_what_could_not_be_told() {
+fn what_a_person_must_do_is_worse_than_an_unknown_outcome() {
     let worst = |outcomes: &[ProbeOutcome], expected| ProbeOutcome::worst(outcomes.iter().copied(), expected);
     assert_eq!(worst(&[], Proof), None);
     assert_eq!(worst(&[Proven, Unreachable, Proven], Proof), Some(Unreachable));

@@ -1,4 +1,4 @@
-//! What is told as events.
+//! Which events a reconcile publishes.
 
 use super::meta::{Fault, Model};
 use super::*;
@@ -11,13 +11,13 @@ fn check(stage: &mut Stage, meta: &mut Model) -> Vec<Note> {
 }
 
 #[test]
-fn a_check_that_is_overdue_is_told_and_so_is_its_end() {
+fn a_check_that_is_overdue_is_reported_and_so_is_its_end() {
     let (mut stage, mut meta) = Stage::settled(&["1", "2"]);
     let last_read = stage.now;
     meta.lines.values_mut().for_each(|line| line.fault = Some(Fault::Down));
     assert_eq!(check(&mut stage, &mut meta), [], "Ready is still True");
-    let known = stage.status().last_successful_check_time.clone();
-    assert_eq!(known.map(|time| time.0), Some(last_read), "though Meta was asked since");
+    let last_success = stage.status().last_successful_check_time.clone();
+    assert_eq!(last_success.map(|time| time.0), Some(last_read), "though Meta was asked since");
     assert!(stage.status().last_check_time.as_ref().is_some_and(|time| time.0 > last_read));
 
     stage.now += 3 * HOUR;
@@ -31,45 +31,45 @@ fn a_check_that_is_overdue_is_told_and_so_is_its_end() {
     assert_eq!((over.len(), over[0].reason, over[0].is_warning), (1, "AllNumbersValid", false));
     assert_eq!(over[0].text, format!("{text} since {}.", crate::api::text::utc(since)));
     assert_eq!(over[0].gist, text);
-    assert_eq!(check(&mut stage, &mut meta), [], "told once");
+    assert_eq!(check(&mut stage, &mut meta), [], "reported once");
 }
 
 #[test]
-fn of_a_restored_signature_is_told_when_it_was_last_seen() {
+fn a_restored_signature_is_reported_with_the_time_it_was_last_seen() {
     let (mut stage, mut meta) = Stage::settled(&["1", "2", "3"]);
     let last_read = crate::api::text::utc(stage.now);
     for number in ["1", "3"] {
         meta.line(number).set(Some(1), Some("MISMATCH"));
     }
-    let told = check(&mut stage, &mut meta);
+    let notes = check(&mut stage, &mut meta);
     let seen = format!("phone number IDs 1 (last seen valid {last_read}), 3 (last seen valid {last_read}).");
-    assert_eq!((told.len(), told[0].reason), (1, "SignatureRestored"));
-    assert!(told[0].text.ends_with(&seen), "{told:?}");
-    assert!(told[0].gist.ends_with("phone number IDs 1, 3."), "{told:?}");
+    assert_eq!((notes.len(), notes[0].reason), (1, "SignatureRestored"));
+    assert!(notes[0].text.ends_with(&seen), "{notes:?}");
+    assert!(notes[0].gist.ends_with("phone number IDs 1, 3."), "{notes:?}");
 
-    // Not at once: since when it is gone is known, and not until when it was there.
+    // Not healed at once. The status knows since when the signature is gone, and not until when it was there.
     meta.line("2").set(Some(1), Some("MISMATCH"));
     meta.line("2").fault = Some(Fault::UploadLost);
     let lost = check(&mut stage, &mut meta);
     assert_eq!((lost.len(), lost[0].reason), (1, "SignatureLost"));
     let since = crate::api::text::utc(stage.now);
     meta.line("2").fault = None;
-    let told = check(&mut stage, &mut meta);
-    assert_eq!(told.iter().map(|note| note.reason).collect::<Vec<_>>(), ["SignatureRestored", "AllNumbersValid"]);
-    assert!(told[0].text.ends_with(&format!("phone number ID 2 (seen without it since {since}).")), "{told:?}");
-    assert!(told[1].text.ends_with(&format!("Ready was False (SignatureLost) since {since}.")), "{told:?}");
+    let notes = check(&mut stage, &mut meta);
+    assert_eq!(notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["SignatureRestored", "AllNumbersValid"]);
+    assert!(notes[0].text.ends_with(&format!("phone number ID 2 (seen without it since {since}).")), "{notes:?}");
+    assert!(notes[1].text.ends_with(&format!("Ready was False (SignatureLost) since {since}.")), "{notes:?}");
 }
 
 #[test]
 fn a_number_for_which_there_is_no_room_has_not_left_its_account() {
     let in_account = PhoneNumberStatus { business_account_id: Some("7".into()), ..valid_number() };
     let before = FlowsEncryptionKeyStatus { phone_numbers: vec![in_account], ..FlowsEncryptionKeyStatus::default() };
-    let told = |state| {
+    let reasons = |state| {
         let account = BusinessAccountStatus { id: "7".into(), state, ..BusinessAccountStatus::default() };
         let after =
             FlowsEncryptionKeyStatus { business_accounts: vec![account], ..FlowsEncryptionKeyStatus::default() };
         notes(&before, &after, &[]).iter().map(|note| note.reason).collect::<Vec<_>>()
     };
-    assert_eq!(told(AccountState::Listed), ["NumbersLeft"]);
-    assert_eq!(told(AccountState::TooLarge), Vec::<&str>::new());
+    assert_eq!(reasons(AccountState::Listed), ["NumbersLeft"]);
+    assert_eq!(reasons(AccountState::TooLarge), Vec::<&str>::new());
 }

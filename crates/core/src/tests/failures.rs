@@ -1,9 +1,9 @@
-//! What is told of failures that pass by themselves: why, since when, until when, and that they are over.
+//! The reports of failures that pass by themselves: why, since when, until when, and that they are over.
 
 use super::meta::{Fault, Model};
 use super::*;
 use crate::api::crd::{FailedCall, NumberError};
-use crate::status::number_message::cause;
+use crate::status::number::cause;
 
 /// The call that failed, as the number says.
 fn failed_call(stage: &Stage) -> Option<FailedCall> {
@@ -28,7 +28,7 @@ fn read(stage: &mut Stage, meta: &mut Model) {
 }
 
 #[test]
-fn why_an_upload_fails_is_told_until_one_succeeds() {
+fn why_an_upload_fails_is_reported_until_one_succeeds() {
     let (mut stage, mut meta) = without_key();
     for failures in 1..=4 {
         let number = stage.number("1");
@@ -39,7 +39,7 @@ fn why_an_upload_fails_is_told_until_one_succeeds() {
         let words = "ID 1: The number holds no key; the last upload failed. What Meta said. Next try ";
         assert!(ready.message.contains(words), "{}", ready.message);
         read(&mut stage, &mut meta);
-        assert_eq!(failed_call(&stage), Some(FailedCall::Upload), "a reading that goes well tells nothing of it");
+        assert_eq!(failed_call(&stage), Some(FailedCall::Upload), "a good reading says nothing about the upload");
         stage.advance(&mut meta).unwrap();
     }
     meta.line("1").fault = None;
@@ -48,7 +48,7 @@ fn why_an_upload_fails_is_told_until_one_succeeds() {
 }
 
 #[test]
-fn why_an_upload_failed_is_no_longer_told_of_another_state() {
+fn why_an_upload_failed_is_no_longer_reported_in_another_state() {
     type Change = fn(&mut Stage, &mut Model);
     let changes: [(&str, NumberState, Change); 4] = [
         ("somebody else put the key there", NumberState::Valid, |_, m| m.line("1").set(Some(1), Some("VALID"))),
@@ -67,7 +67,7 @@ fn why_an_upload_failed_is_no_longer_told_of_another_state() {
 }
 
 #[test]
-fn a_reading_that_fails_is_told_in_place_of_the_upload_and_forgotten_with_the_next() {
+fn a_failed_reading_is_reported_in_place_of_the_upload_and_forgotten_with_the_next() {
     let (mut stage, mut meta) = without_key();
     meta.line("1").fault = Some(Fault::Down);
     read(&mut stage, &mut meta);
@@ -101,7 +101,7 @@ fn uploads_that_fail_make_one_event_however_often_they_are_tried() {
 }
 
 #[test]
-fn what_meta_refuses_is_told_once() {
+fn what_meta_refuses_is_reported_once() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     meta.line("1").set(None, None);
     meta.line("1").fault = Some(Fault::UploadRefused);
@@ -110,7 +110,7 @@ fn what_meta_refuses_is_told_once() {
     assert_eq!(notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["NumberRefused"]);
 }
 
-/// The times in it are stored beside it: what is told changes when the status does, and not by itself.
+/// The status stores the times in the message: the message changes only when the status does.
 #[test]
 fn a_failure_says_what_was_last_known_and_when_it_is_tried_again() {
     let unexplained = |stage: &mut Stage, meta: &mut Model| {
@@ -123,8 +123,8 @@ fn a_failure_says_what_was_last_known_and_when_it_is_tried_again() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     stage.now += stage.pace();
     unexplained(&mut stage, &mut meta);
-    let told = "Meta answers HTTP 503. Last known: VALID at 2026-09-21 14:13 UTC. Next try 15:1";
-    assert!(stage.number("1").message.starts_with(told), "{}", stage.number("1").message);
+    let expected = "Meta answers HTTP 503. Last known: VALID at 2026-09-21 14:13 UTC. Next try 15:1";
+    assert!(stage.number("1").message.starts_with(expected), "{}", stage.number("1").message);
     let before = stage.status().clone();
     stage.now += Duration::from_secs(70);
     let nothing = Work { inputs: false, numbers: vec![], reset_backoff: false, ..Work::default() };
@@ -137,12 +137,12 @@ fn a_failure_says_what_was_last_known_and_when_it_is_tried_again() {
     unexplained(&mut stage, &mut meta);
     let ready = stage.condition(ConditionType::Ready).unwrap();
     assert_eq!(ready.reason, "CheckOverdue");
-    let told = "Phone number ID 1: Meta answers HTTP 503. Last known: VALID at 2026-09-21 14:13 UTC. Next try 19:";
-    assert!(ready.message.starts_with(told), "{}", ready.message);
+    let expected = "Phone number ID 1: Meta answers HTTP 503. Last known: VALID at 2026-09-21 14:13 UTC. Next try 19:";
+    assert!(ready.message.starts_with(expected), "{}", ready.message);
 }
 
 #[test]
-fn causes_are_told_before_what_meta_says_of_them() {
+fn causes_come_before_the_words_of_meta() {
     let error = |http_status, code, message: &str| NumberError {
         http_status,
         code,
@@ -168,7 +168,7 @@ fn causes_are_told_before_what_meta_says_of_them() {
 }
 
 #[test]
-fn a_new_token_during_a_rate_limit_is_told_to_wait_for_it_until_it_was_tried() {
+fn a_new_token_during_a_rate_limit_waits_for_its_end_until_it_was_tried() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
     stage.touch_token();
     meta.line("1").fault = Some(Fault::Limited);

@@ -74,8 +74,8 @@ pub(super) struct Line {
     stale: Option<(usize, Option<usize>, Option<String>)>,
     /// An upload on its way, and when it takes effect.
     late: Option<(Timestamp, usize)>,
-    /// What the last answer told.
-    pub(super) told: Option<(Option<usize>, Option<String>)>,
+    /// The key and the signature status of the last answer.
+    pub(super) last_answer: Option<(Option<usize>, Option<String>)>,
     /// Reads and uploads that reached Meta.
     pub(super) reads: usize,
     pub(super) uploads: Vec<usize>,
@@ -203,7 +203,7 @@ impl Meta for Model {
             }
             _ => {
                 let (key, status) = line.shown();
-                line.told = Some((key, status.clone()));
+                line.last_answer = Some((key, status.clone()));
                 let key = key.filter(|_| !line.hides_key);
                 Reading::Answered { reported: reported(key, status.as_deref()), at: now }
             }

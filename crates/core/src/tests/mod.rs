@@ -1,7 +1,7 @@
 //! Tests of the pure core: tables, properties, and a simulation of many histories.
 //!
-//! This file is the one way to make test objects. A [`Stage`] is a resource with everything that a reconcile meets; what
-//! Meta does is told by a [`Meta`].
+//! Only this file makes test objects. A [`Stage`] is a resource with everything that a reconcile meets. A [`Meta`]
+//! decides what Meta answers.
 
 mod canary;
 mod checkpoints;
@@ -44,7 +44,7 @@ use crate::rollout::plan::{Plan, Upload, plan};
 use crate::rollout::progress::Progress;
 use crate::rollout::uploads::ReadBack;
 use crate::schedule::backoff::Waits;
-use crate::schedule::due::{Due, Work, due, jitter};
+use crate::schedule::due::{Schedule, Work, due, jitter};
 use crate::status::summarize::{Summary, summarize};
 use crate::upload::{UploadAnswer, Uploaded};
 
@@ -123,7 +123,7 @@ fn error(class: ErrorClass) -> GraphError {
 }
 
 fn rate_limit() -> GraphError {
-    // Of the answer to a call that was limited, the status keeps all but the class.
+    // The status keeps everything of the answer to a limited call, except the class.
     GraphError { http_status: Some(429), code: Some(130_429), ..error(ErrorClass::Transient) }
 }
 
@@ -148,7 +148,7 @@ fn accepted(at: Timestamp) -> Uploaded {
     Uploaded { at, answer: UploadAnswer::Accepted, may_be_crossed: false }
 }
 
-/// Terms that expect key 1 and know key 0 as an earlier one.
+/// Criteria that expect key 1 and know key 0 as an earlier key.
 fn criteria(now: i64) -> Criteria {
     Criteria {
         expected: Some(fingerprint(1)),
@@ -282,21 +282,21 @@ impl Stage {
         self.secrets.sort();
     }
 
-    fn due(&self) -> Due {
+    fn due(&self) -> Schedule {
         due(&self.resource, &self.secrets, self.interval, self.now)
     }
 
     /// What there is to do now.
     fn work(&self) -> Work {
-        let Due::Now(work) = self.due() else { panic!("nothing is due") };
+        let Schedule::Now(work) = self.due() else { panic!("nothing is due") };
         work
     }
 
     /// When the next reconcile is, if ever.
     fn next(&self) -> Option<Timestamp> {
         match self.due() {
-            Due::Now(_) => Some(self.now),
-            Due::Later(next) => next,
+            Schedule::Now(_) => Some(self.now),
+            Schedule::Later(next) => next,
         }
     }
 
@@ -306,7 +306,7 @@ impl Stage {
         self.reconcile(meta)
     }
 
-    /// Stores what a reconcile without uploads comes to.
+    /// Stores the status of a reconcile without uploads.
     fn sum_up(&mut self, observation: &Observation, progress: Progress) {
         self.store(&summarize(observation, &[], progress, self.now).status);
     }
@@ -339,6 +339,6 @@ impl Stage {
     }
 }
 
-fn verdict(reason: Reason) -> ConditionReason {
+fn because(reason: Reason) -> ConditionReason {
     ConditionReason::new(reason, "Secret messaging/flows-key, entry private.pem: what is wrong with it.")
 }

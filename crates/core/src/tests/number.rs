@@ -1,4 +1,4 @@
-//! What one number's state becomes.
+//! The next state of one number.
 
 use super::*;
 use crate::api::crd::NumberState as S;
@@ -58,7 +58,7 @@ fn a_refusal_is_a_state_and_waits_longer_than_a_failure() {
         number = criteria(0).failed(number, &error(ErrorClass::UnknownId), at(0));
         assert_eq!((number.state, &number.next_attempt_time), (S::Refused, &time(wait)));
     }
-    assert_eq!(number.last_read_time, time(0), "a failure tells nothing of the number");
+    assert_eq!(number.last_read_time, time(0), "a failure says nothing about the number");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn texts_of_meta_are_cut_at_their_bounds() {
 }
 
 #[test]
-fn a_new_key_makes_numbers_outdated_and_counts_afresh() {
+fn a_new_key_makes_numbers_outdated_and_resets_the_counts() {
     let mut before = valid_number();
     before.upload_attempts = 2;
     let rotated = Criteria { expected: Some(fingerprint(3)), previous: vec![fingerprint_text(1)], ..criteria(0) };
@@ -147,7 +147,7 @@ fn an_upload_that_landed_without_a_signature_waits_ever_longer() {
     }
     assert!(number.upload_attempts >= UPLOADS_BEFORE_STALLED);
     let other_key = Criteria { expected: Some(fingerprint(3)), ..criteria(0) };
-    assert!(other_key.upload_allowed_at(&other_key.rebase(&number)) < at(0), "a new key starts afresh");
+    assert!(other_key.upload_allowed_at(&other_key.rebase(&number)) < at(0), "a new key starts with no attempts");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_number_is_stale_after_three_intervals() {
     assert!(!criteria(three + 1).is_stale(&PhoneNumberStatus::default()), "never read is Pending");
 }
 
-/// An upload whose number could not be read back took effect as far as anyone knows.
+/// An upload whose number could not be read back may have taken effect.
 #[test]
 fn uploads_without_answer_that_calls_must_wait_after_are_repeated_ever_more_slowly() {
     let unanswered = Uploaded { answer: UploadAnswer::Failed(error(ErrorClass::Transient)), ..accepted(at(0)) };
@@ -181,7 +181,7 @@ fn uploads_without_answer_that_calls_must_wait_after_are_repeated_ever_more_slow
         let missing = criteria(0).answered(number, &reported(None, None), at(0));
         number = criteria(0).uploaded(missing, &unanswered, &Reading::Held { limit: Some(rate_limit()), until });
         assert_eq!((number.upload_attempts, number.last_upload_time.clone()), (0, time(0)));
-        assert!(number.error.is_some(), "the limit is told");
+        assert!(number.error.is_some(), "the limit is reported");
         waits.push(number.next_attempt_time.clone().unwrap().0.duration_since(at(0)).as_secs());
     }
     assert_eq!(waits, [60, 60, 60, 60, 80, 160]);

@@ -1,4 +1,4 @@
-//! Whose a number is, whatever the order in which the index learns of things.
+//! Who owns a number, whatever the order in which the store gets the objects.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ const NUMBERS: [&str; 3] = ["1", "2", "3"];
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const PATIENCE: Duration = MINUTE;
 
-/// What decides on the claims of one resource.
+/// What decides the claims of one resource.
 #[derive(Debug, Clone)]
 struct Claimant {
     name: &'static str,
@@ -44,7 +44,7 @@ impl Claimant {
         NUMBERS.iter().zip(&self.numbers).any(|(number, (is_listed, _))| *number == id && *is_listed)
     }
 
-    /// When the claim counts: what decides, the first first.
+    /// The rank of a claim that counts. The smallest rank owns the number.
     fn rank(&self, id: &str) -> Option<(i64, i64, &str)> {
         let (_, (_, since)) = NUMBERS.iter().zip(&self.numbers).find(|(number, _)| **number == id)?;
         let counts = self.lists(id) && !self.is_observer && self.has_key;
@@ -81,15 +81,15 @@ impl Claimant {
     }
 }
 
-/// Every claimant as it ends, and a history of how some of them were before.
+/// The last version of every claimant, and a history of earlier versions of some.
 fn histories() -> impl Strategy<Value = (Vec<Claimant>, Vec<Claimant>)> {
     let last: Vec<_> = NAMES.into_iter().map(claimant).collect();
     let before = prop::collection::vec(prop::sample::select(NAMES.to_vec()).prop_flat_map(claimant), 0..8);
     (last, before)
 }
 
-/// An index that saw the history, then the last versions in this order, all long ago.
-fn index_of(last: &[Claimant], before: &[Claimant], is_reversed: bool) -> Store {
+/// A store that got the history, then the last versions in this order, all long ago.
+fn store_of(last: &[Claimant], before: &[Claimant], is_reversed: bool) -> Store {
     let mut store = Store::new(&[None], PATIENCE);
     for (version, claimant) in before.iter().enumerate() {
         store.apply_resource(&claimant.resource(version as u64 + 1), at(0));
@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn one_owns_a_number_and_all_agree_on_who_whatever_came_before((last, before) in histories()) {
         for is_reversed in [false, true] {
-            let store = index_of(&last, &before, is_reversed);
+            let store = store_of(&last, &before, is_reversed);
             for id in NUMBERS {
                 let owner = last.iter().filter_map(|claimant| Some((claimant.rank(id)?, claimant.name))).min();
                 for claimant in last.iter().filter(|claimant| claimant.lists(id)) {
@@ -125,8 +125,8 @@ proptest! {
     }
 
     #[test]
-    fn of_those_that_read_a_free_number_one_gets_it_until_its_round_ends(last in NAMES.into_iter().map(claimant).collect::<Vec<_>>(), first in 0..NAMES.len()) {
-        let mut store = index_of(&last, &[], false);
+    fn of_those_that_read_a_free_number_one_gets_it_until_its_reconcile_ends(last in NAMES.into_iter().map(claimant).collect::<Vec<_>>(), first in 0..NAMES.len()) {
+        let mut store = store_of(&last, &[], false);
         for id in NUMBERS {
             let able: Vec<_> = last.iter().filter(|c| c.lists(id) && !c.is_observer && c.has_key).collect();
             if able.is_empty() || able.iter().any(|claimant| claimant.rank(id).is_some()) {
@@ -163,7 +163,7 @@ fn rivals(key_of_b: usize) -> (Store, Claimant, Claimant) {
 }
 
 #[test]
-fn when_an_owner_goes_the_next_is_told_and_takes_over_at_once_only_with_the_same_key() {
+fn when_an_owner_goes_the_next_is_woken_and_takes_over_at_once_only_with_the_same_key() {
     for (key_of_b, expected) in [(1, Ownership::Uncontested), (2, Ownership::Vacant { until: at(70) })] {
         let (mut store, a, b) = rivals(key_of_b);
         let wanted = Some(fingerprint(key_of_b));
@@ -195,7 +195,7 @@ fn who_comes_after_an_owner_has_gone_takes_over_at_once_with_the_key_that_it_has
     }
 }
 
-/// Its status tells of the key before.
+/// The status of the resource still shows the key before.
 #[test]
 fn who_has_just_read_another_key_than_the_owner_s_waits() {
     let (mut store, a, b) = rivals(1);
@@ -203,7 +203,7 @@ fn who_has_just_read_another_key_than_the_owner_s_waits() {
     assert_eq!(store.claim("1", &b.key(), Some(fingerprint(2)), at(10)), Ownership::Vacant { until: at(70) });
 }
 
-/// An older claim that was given up for a while does not come before one that was made meanwhile.
+/// A claim that was given up for a while does not go before a claim that was made meanwhile.
 #[test]
 fn who_took_a_number_from_a_suspended_resource_keeps_it_when_that_one_is_resumed() {
     let (mut store, a, b) = rivals(2);
@@ -222,20 +222,20 @@ fn who_took_a_number_from_a_suspended_resource_keeps_it_when_that_one_is_resumed
 }
 
 #[test]
-fn who_no_longer_lists_a_number_is_not_told_that_it_is_free() {
+fn who_no_longer_lists_a_number_is_not_woken_when_it_is_free() {
     let (mut store, a, b) = rivals(2);
     let elsewhere = Claimant { numbers: vec![(false, None), (true, None), (false, None)], ..b };
     store.apply_resource(&elsewhere.resource(2), at(5));
     assert_eq!(store.delete_resource(&a.key(), at(10)).expect("it owned a number").claimants, []);
 }
 
-/// Its status tells of the reconcile before.
+/// The status of the resource still shows the reconcile before.
 #[test]
 fn who_lacked_a_key_and_has_just_read_one_may_hold_a_free_number() {
     let numbers = first_number(None);
     let a = Claimant { name: "a", created: 0, is_observer: false, has_key: true, numbers };
     let b = Claimant { name: "b", has_key: false, ..a.clone() };
-    let mut store = index_of(&[a.clone(), b.clone()], &[], false);
+    let mut store = store_of(&[a.clone(), b.clone()], &[], false);
     assert_eq!(store.claim("1", &b.key(), None, at(120)), Ownership::Uncontested);
     assert_eq!(store.owner("1", &a.key(), None, at(120)), Ownership::Other { owner: Some("b".into()) });
 }
@@ -244,9 +244,9 @@ fn who_lacked_a_key_and_has_just_read_one_may_hold_a_free_number() {
 fn an_owner_that_comes_back_in_time_finds_its_number_free() {
     let (mut store, a, b) = rivals(2);
     store.delete_resource(&a.key(), at(10));
-    let mut anew = Claimant { numbers: first_number(None), ..a.clone() }.resource(2);
-    anew.metadata.uid = Some("another".into());
-    store.apply_resource(&anew, at(20));
+    let mut again = Claimant { numbers: first_number(None), ..a.clone() }.resource(2);
+    again.metadata.uid = Some("another".into());
+    store.apply_resource(&again, at(20));
     assert_eq!(store.claim("1", &a.key(), None, at(20)), Ownership::Uncontested);
     assert!(matches!(store.claim("1", &b.key(), None, at(20)), Ownership::Other { .. }));
 }
@@ -308,13 +308,13 @@ fn a_number_that_was_another_s_is_looked_at_once_nobody_owns_it() {
 }
 
 #[test]
-fn whoever_has_a_key_and_has_read_a_free_number_holds_it_until_its_round_ends() {
+fn whoever_has_a_key_and_has_read_a_free_number_holds_it_until_its_reconcile_ends() {
     type Case = (&'static str, bool, fn(&mut Stage), Reading);
     let answer = || answered(None, None, at(0));
     let cases: [Case; 4] = [
         ("read", true, |_| {}, answer()),
         ("not read", false, |_| {}, failed(ErrorClass::Transient, at(0))),
-        ("without a key", false, |stage| stage.key = Err(verdict(Reason::SecretNotFound)), answer()),
+        ("without a key", false, |stage| stage.key = Err(because(Reason::SecretNotFound)), answer()),
         ("in mode Observe", false, |stage| stage.resource.spec.mode = Mode::Observe, answer()),
     ];
     for (what, is_held, change, reading) in cases {
@@ -339,7 +339,7 @@ fn an_observation_says_who_else_owns_a_number() {
     let (mut store, _, b) = rivals(2);
     for (mode, expected) in [
         (Mode::Enforce, Ownership::Other { owner: Some("a".into()) }),
-        // It uploads nothing, so that it makes no difference.
+        // The resource uploads nothing, so the owner makes no difference.
         (Mode::Observe, Ownership::Uncontested),
     ] {
         let mut stage = Stage::new(&["1"]);

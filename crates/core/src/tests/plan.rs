@@ -59,9 +59,9 @@ fn nothing_is_uploaded_where_it_is_not_allowed() {
     type Row = (&'static str, fn(&mut Stage));
     let rows: [Row; 5] = [
         ("mode Observe", |s| s.edit(|spec| spec.mode = Mode::Observe)),
-        ("no key", |s| s.key = Err(verdict(Reason::SecretNotFound))),
-        ("unusable key", |s| s.key = Err(verdict(Reason::KeyDamaged))),
-        ("no token", |s| s.credentials = Err(verdict(Reason::SecretNotFound))),
+        ("no key", |s| s.key = Err(because(Reason::SecretNotFound))),
+        ("unusable key", |s| s.key = Err(because(Reason::KeyDamaged))),
+        ("no token", |s| s.credentials = Err(because(Reason::SecretNotFound))),
         ("suspended", |s| s.edit(|spec| spec.suspend = Some(true))),
     ];
     for (what, change) in rows {
@@ -120,7 +120,7 @@ fn a_key_that_is_not_signed_stays_on_one_number() {
     assert_eq!(stage.ready(), "AllNumbersValid");
 }
 
-/// All reconciles before that time, which are few: one that is due again at once would never let time go by.
+/// All reconciles before that time. They must be few: a reconcile that is due again at once would stop the time.
 fn reconciles_before(end: Timestamp, stage: &mut Stage, meta: &mut Model) {
     for _ in 0..100 {
         if stage.next().expect("something will be due") >= end {
@@ -163,7 +163,7 @@ fn held_numbers_wait_calmly_while_the_canary_is_in_trouble() {
     }
 }
 
-/// A number that a person must act upon decides nothing about the key: it is tried on another one, again alone.
+/// A number that needs a person decides nothing about the key. The key is tried on another number, again alone.
 #[test]
 fn a_canary_that_is_refused_is_replaced_by_another_one() {
     let mut stage = Stage::new(&["1", "2", "3"]);
@@ -178,7 +178,7 @@ fn a_canary_that_is_refused_is_replaced_by_another_one() {
     assert!(meta.line("3").uploads.is_empty());
 }
 
-/// Meta took the upload and does not show it: it may lag, and a key that nobody has seen must not go further.
+/// Meta took the upload and does not show it. Meta may lag, and an unseen key must not go to more numbers.
 #[test]
 fn an_upload_that_is_taken_and_not_shown_holds_the_others_for_a_while() {
     let mut stage = Stage::new(&["1", "2"]);
@@ -191,7 +191,7 @@ fn an_upload_that_is_taken_and_not_shown_holds_the_others_for_a_while() {
     assert_eq!(stage.number("2").state, NumberState::Valid, "not for ever");
 }
 
-/// Nobody knows whether the first number has the key: while it may have it, no other gets it.
+/// Nobody knows whether the first number has the key. As long as that is possible, no other number gets the key.
 #[test]
 fn an_upload_of_unknown_outcome_that_cannot_be_read_back_holds_the_others_for_a_while() {
     let mut stage = Stage::new(&["1", "2"]);

@@ -42,7 +42,7 @@ impl Stage {
 
     /// A whole reconcile, if one is due. Its status is stored as the API server stores it.
     pub(super) fn reconcile(&mut self, meta: &mut impl Meta) -> Option<Reconciled> {
-        let Due::Now(work) = self.due() else { return None };
+        let Schedule::Now(work) = self.due() else { return None };
         let reconcile = self.read(work, meta);
         Some(self.finish(reconcile, meta))
     }
@@ -97,7 +97,7 @@ pub(super) fn play(reconcile: &mut Reconcile, stage: &Stage, meta: &mut impl Met
     }
 }
 
-/// A call to Meta; the action itself where it is none.
+/// Makes a call to Meta. Returns the action itself if it is no call.
 pub(super) fn call(
     reconcile: &Reconcile,
     action: Action,

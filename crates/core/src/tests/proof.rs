@@ -45,7 +45,7 @@ fn condition(stage: &Stage, kind: ConditionType) -> (String, String) {
 }
 
 #[test]
-fn without_an_endpoint_the_status_tells_nothing_of_one() {
+fn without_an_endpoint_the_status_says_nothing_of_one() {
     let (mut stage, _) = Stage::settled(&["1"]);
     report(&mut stage, Some(proof(1, vec![target("a", LACKS)], 5)));
     assert_eq!(stage.status().endpoint, None);
@@ -130,7 +130,7 @@ fn the_same_answers_again_change_nothing() {
 }
 
 #[test]
-fn one_event_tells_that_the_endpoint_lacks_the_key_and_one_that_it_has_it_again() {
+fn one_event_says_that_the_endpoint_lacks_the_key_and_one_that_it_has_it_again() {
     let (mut stage, _) = with_endpoint();
     report(&mut stage, Some(proof(1, vec![target("a", found(ProbeOutcome::Proven))], 5)));
     let reasons =

@@ -1,4 +1,4 @@
-//! What holds for whatever Meta answers.
+//! Properties that hold for every answer of Meta.
 
 use proptest::prelude::*;
 

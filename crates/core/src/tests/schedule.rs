@@ -7,8 +7,8 @@ use crate::schedule::due::sync_request;
 
 const NOTHING: &[&str] = &[];
 
-fn work(inputs: bool, numbers: &[&str], reset_backoff: bool) -> Due {
-    Due::Now(Work {
+fn work(inputs: bool, numbers: &[&str], reset_backoff: bool) -> Schedule {
+    Schedule::Now(Work {
         inputs,
         numbers: numbers.iter().map(ToString::to_string).collect(),
         reset_backoff,
@@ -90,15 +90,15 @@ fn a_new_resource_is_due_with_everything() {
 fn in_a_steady_state_nothing_is_due_before_the_check() {
     let (stage, _) = Stage::settled(&["1", "2"]);
     let check = at(0) + stage.pace();
-    assert_eq!(stage.due(), Due::Later(Some(check)));
+    assert_eq!(stage.due(), Schedule::Later(Some(check)));
     let almost = stage.pace() - Duration::from_secs(1);
-    assert_eq!(stage.clone().after(almost).due(), Due::Later(Some(check)));
+    assert_eq!(stage.clone().after(almost).due(), Schedule::Later(Some(check)));
     let pace = stage.pace();
     assert_eq!(stage.after(pace).due(), work(true, &["1", "2"], false));
 }
 
 /// Something that changes, and what is due then for the numbers 1 and 2.
-type Trigger = (&'static str, fn(&mut Stage), Due);
+type Trigger = (&'static str, fn(&mut Stage), Schedule);
 
 #[test]
 fn every_change_is_due_at_once_with_the_numbers_it_concerns() {
@@ -138,7 +138,7 @@ fn a_change_is_due_once() {
     for change in changes {
         change(&mut stage);
         assert!(stage.reconcile(&mut meta).is_some());
-        assert!(matches!(stage.due(), Due::Later(Some(_))));
+        assert!(matches!(stage.due(), Schedule::Later(Some(_))));
     }
     assert!(sync_request(&stage.resource).is_some_and(|echo| echo.len() <= crate::api::crd::MAX_SHORT_TEXT));
 }
@@ -149,7 +149,7 @@ fn a_request_that_is_withdrawn_asks_for_nothing() {
     stage.request_sync("a");
     stage.reconcile(&mut meta).unwrap();
     stage.resource.metadata.annotations = None;
-    assert!(matches!(stage.due(), Due::Later(_)));
+    assert!(matches!(stage.due(), Schedule::Later(_)));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_retry_concerns_its_number_and_those_almost_due() {
     let numbers = &mut stage.resource.status.as_mut().unwrap().phone_numbers;
     numbers[0].next_attempt_time = Some(Time(at(0) + pace - MINUTE));
     numbers[2].next_attempt_time = Some(Time(at(0) + pace));
-    assert_eq!(stage.due(), Due::Later(Some(at(0) + pace - MINUTE)));
+    assert_eq!(stage.due(), Schedule::Later(Some(at(0) + pace - MINUTE)));
     assert_eq!(stage.clone().after(pace - MINUTE).due(), work(true, &["1", "2"], false), "3 waits for its own time");
     stage.resource.status.as_mut().unwrap().phone_numbers[0].next_attempt_time = time(60);
     assert_eq!(stage.after(MINUTE).due(), work(true, &["1"], false));
@@ -172,12 +172,12 @@ fn a_stored_time_in_the_future_delays_a_check_by_no_more_than_one_interval() {
     stage.resource.status.as_mut().unwrap().phone_numbers[0].last_read_time = Some(Time(at(0) + year));
     for _ in 0..2 {
         match stage.due() {
-            Due::Later(Some(next)) => {
+            Schedule::Later(Some(next)) => {
                 assert!(next <= stage.now + stage.pace());
                 stage.now = next;
             }
-            Due::Later(None) => panic!("never looked at again"),
-            Due::Now(_) => break,
+            Schedule::Later(None) => panic!("never looked at again"),
+            Schedule::Now(_) => break,
         }
     }
     stage.reconcile(&mut meta).expect("due by now");
@@ -193,20 +193,20 @@ fn a_stored_wait_of_more_than_a_day_is_not_believed() {
         stage.resource.status.as_mut().unwrap().phone_numbers[0].next_attempt_time = Some(Time(at(0) + wait));
     };
     number(&mut stage, day + MINUTE);
-    assert_eq!(stage.due(), Due::Later(Some(at(0) + stage.pace())));
+    assert_eq!(stage.due(), Schedule::Later(Some(at(0) + stage.pace())));
     number(&mut stage, day);
-    assert_eq!(stage.due(), Due::Later(Some(at(0) + day)));
+    assert_eq!(stage.due(), Schedule::Later(Some(at(0) + day)));
 }
 
 #[test]
 fn missing_inputs_are_waited_for_and_not_polled() {
     for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::KeyDamaged, Reason::PassphraseMissing] {
         let mut stage = Stage::new(&["1"]);
-        stage.key = Err(verdict(reason));
+        stage.key = Err(because(reason));
         let reconcile = stage.reconcile(&mut meta::Model::new(&["1"])).unwrap();
         assert_eq!(
             (reconcile.summary.next, stage.clone().after(24 * HOUR).due()),
-            (None, Due::Later(None)),
+            (None, Schedule::Later(None)),
             "{reason:?}"
         );
         stage.set_key(Ok(key(1)));
@@ -214,7 +214,7 @@ fn missing_inputs_are_waited_for_and_not_polled() {
     }
     for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::CredentialMalformed] {
         let (mut stage, mut meta) = Stage::settled(&["1"]);
-        stage.credentials = Err(verdict(reason));
+        stage.credentials = Err(because(reason));
         stage.touch("meta-token");
         assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None, "{reason:?}");
     }
@@ -222,8 +222,8 @@ fn missing_inputs_are_waited_for_and_not_polled() {
 
 #[test]
 fn a_forbidden_secret_is_tried_again_slowly() {
-    for break_it in [(|s| s.key = Err(verdict(Reason::SecretForbidden))) as fn(&mut Stage), |s| {
-        s.credentials = Err(verdict(Reason::SecretForbidden))
+    for break_it in [(|s| s.key = Err(because(Reason::SecretForbidden))) as fn(&mut Stage), |s| {
+        s.credentials = Err(because(Reason::SecretForbidden))
     }] {
         let mut stage = Stage::new(&["1"]);
         break_it(&mut stage);
@@ -237,7 +237,7 @@ fn a_forbidden_secret_is_tried_again_slowly() {
 #[test]
 fn without_its_key_a_resource_that_had_one_goes_on_reading() {
     let (mut stage, mut meta) = Stage::settled(&["1"]);
-    stage.set_key(Err(verdict(Reason::SecretNotFound)));
+    stage.set_key(Err(because(Reason::SecretNotFound)));
     let reconcile = stage.reconcile(&mut meta).unwrap();
     assert_eq!(reconcile.summary.next, Some(at(0) + stage.pace()));
     meta.line("1").set(None, None);
@@ -250,7 +250,7 @@ fn without_its_key_a_resource_that_had_one_goes_on_reading() {
 fn a_rejected_passphrase_is_tried_once_more_after_two_seconds() {
     let mut stage = Stage::new(&["1"]);
     let mut meta = meta::Model::new(&["1"]);
-    stage.key = Err(verdict(Reason::PassphraseRejected));
+    stage.key = Err(because(Reason::PassphraseRejected));
     let first = stage.reconcile(&mut meta).unwrap().summary;
     assert_eq!((first.next, first.notes.as_slice()), (Some(at(2)), &[][..]), "no event before the second try");
     assert_eq!((stage.ready(), stage.condition(ConditionType::Stalled)), ("PassphraseRejected", None));
@@ -272,16 +272,16 @@ fn nothing_is_due_for_a_suspended_resource_but_to_say_so_once() {
     stage.request_sync("now");
     stage.touch("meta-token");
     stage.now += 100 * HOUR;
-    assert_eq!(stage.due(), Due::Later(None));
+    assert_eq!(stage.due(), Schedule::Later(None));
     stage.edit(|spec| spec.suspend = None);
     assert_eq!(stage.due(), work(true, &["1"], true), "what came meanwhile counts");
 }
 
 #[test]
-fn a_suspended_resource_with_a_rejected_passphrase_has_no_next_round() {
+fn a_suspended_resource_with_a_rejected_passphrase_has_no_next_reconcile() {
     let mut stage = Stage::new(&["1"]);
     let mut meta = meta::Model::new(&["1"]);
-    stage.key = Err(verdict(Reason::PassphraseRejected));
+    stage.key = Err(because(Reason::PassphraseRejected));
     stage.reconcile(&mut meta).unwrap();
     stage.edit(|spec| spec.suspend = Some(true));
     assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None);

@@ -7,7 +7,7 @@ use crate::api::text::truncate;
 use crate::status::summarize::with_transition_times;
 
 #[test]
-fn the_status_tells_all_of_a_first_round() {
+fn the_status_shows_everything_of_a_first_reconcile() {
     let (stage, _) = Stage::settled(&["1", "2"]);
     let status = stage.status();
     assert_eq!(status.observed_generation, Some(1));
@@ -117,7 +117,7 @@ fn a_suspended_status_stays_as_it_was() {
     assert_eq!(after, before);
 }
 
-/// What is said of a number does not depend on which of its calls met the limit.
+/// The message about a number does not depend on which of its calls met the limit.
 #[test]
 fn a_rate_limit_that_an_upload_meets_is_shown() {
     let mut stage = Stage::new(&["1"]);
@@ -166,7 +166,7 @@ fn a_number_waits_for_its_next_upload_and_is_checked_meanwhile() {
 }
 
 #[test]
-fn a_round_is_finished_if_it_may_go_on_or_nothing_is_left_to_do() {
+fn a_reconcile_is_finished_if_it_may_go_on_or_nothing_is_left_to_do() {
     let mut stage = Stage::new(&["1"]);
     let mut meta = Model::new(&["1"]);
     let work = stage.work();
@@ -185,22 +185,22 @@ fn a_round_is_finished_if_it_may_go_on_or_nothing_is_left_to_do() {
 }
 
 #[test]
-fn a_round_that_did_not_ask_meta_is_no_check() {
+fn a_reconcile_that_did_not_ask_meta_is_no_check() {
     let mut stage = Stage::new(&["1"]);
-    stage.key = Err(verdict(Reason::SecretNotFound));
+    stage.key = Err(because(Reason::SecretNotFound));
     stage.reconcile(&mut Model::new(&["1"])).unwrap();
     assert_eq!(stage.status().last_check_time, None);
 }
 
 #[test]
-fn a_state_dates_from_the_end_of_its_round() {
+fn a_state_dates_from_the_end_of_its_reconcile() {
     let stage = Stage::new(&["1"]);
     let observation = stage.observe(stage.work(), &mut Model::new(&["1"]));
     let status = summarize(&observation, &[], Progress::Underway, at(5)).status;
     assert_eq!(status.phone_numbers[0].last_transition_time, time(5));
 }
 
-/// One reconcile writes more than one status: what people saw last is what a state follows upon.
+/// One reconcile writes more than one status. A state follows upon the last one that people saw.
 #[test]
 fn a_state_dates_from_when_it_was_first_shown() {
     use NumberState::{Missing, Outdated, Valid};
@@ -225,7 +225,7 @@ fn a_state_dates_from_when_it_was_first_shown() {
 #[test]
 fn no_upload_is_scheduled_where_none_may_be_made() {
     let changes: [fn(&mut Stage); 2] = [
-        |stage| stage.set_key(Err(verdict(Reason::SecretNotFound))),
+        |stage| stage.set_key(Err(because(Reason::SecretNotFound))),
         |stage| stage.edit(|spec| spec.mode = Mode::Observe),
     ];
     for change in changes {
@@ -263,7 +263,7 @@ fn a_number_is_given_up_by_whoever_may_not_or_cannot_keep_it_and_not_because_met
         ("Meta is away", time(0), |_, meta| meta.line("1").fault = Some(Fault::Down)),
         ("Meta refuses the number", None, |_, meta| meta.line("1").fault = Some(Fault::Refused)),
         ("mode Observe", None, |stage, _| stage.edit(|spec| spec.mode = Mode::Observe)),
-        ("no key", None, |stage, _| stage.set_key(Err(verdict(Reason::SecretNotFound)))),
+        ("no key", None, |stage, _| stage.set_key(Err(because(Reason::SecretNotFound)))),
     ];
     for (what, expected, change) in changes {
         let (mut stage, mut meta) = Stage::settled(&["1"]);
@@ -284,7 +284,7 @@ fn a_new_state_has_the_time_of_its_beginning() {
     assert_eq!((number.state, &number.last_transition_time), (NumberState::Refused, &time(4 * 3600)));
 }
 
-/// What a resource of 500 numbers says at worst, in bytes of the JSON that the API server stores.
+/// The largest status of a resource of 500 numbers, in bytes of the JSON that the API server stores.
 fn size_of_worst_status(c: char) -> usize {
     let ids: Vec<String> = (0..500).map(|n| format!("{n:020}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();

@@ -1,10 +1,10 @@
-//! What becomes of a resource while work on it is suspended, and when it goes on.
+//! A resource while work on it is suspended, and when work goes on.
 
 use super::meta::Fault;
 use super::*;
 
-fn work(inputs: bool, numbers: &[&str]) -> Due {
-    Due::Now(Work {
+fn work(inputs: bool, numbers: &[&str]) -> Schedule {
+    Schedule::Now(Work {
         inputs,
         numbers: numbers.iter().map(ToString::to_string).collect(),
         reset_backoff: false,
@@ -28,7 +28,7 @@ fn add_reconciling_and_stalled(stage: &mut Stage) {
 }
 
 #[test]
-fn since_when_it_is_suspended_is_told_until_it_is_resumed() {
+fn the_start_of_a_suspension_is_reported_until_its_end() {
     let (mut stage, mut meta) = suspended(&["1"]);
     assert_eq!(stage.status().suspended_since, time(0));
     stage.now += HOUR;
@@ -47,7 +47,7 @@ fn an_earlier_version_s_suspension_is_noted_once() {
     stage.now += HOUR;
     assert_eq!(stage.due(), work(false, &[]));
     assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None);
-    assert_eq!((stage.due(), &stage.status().suspended_since), (Due::Later(None), &time(3600)));
+    assert_eq!((stage.due(), &stage.status().suspended_since), (Schedule::Later(None), &time(3600)));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn once_resumed_it_reads_all_its_numbers_and_owns_those_that_it_has_read() {
     assert_eq!(reconcile.plan.uploads.len(), 1, "what it is not to hold is put right");
     assert_eq!(["1", "2"].map(|id| stage.number(id).owned_since.clone()), [None, time(60)]);
     assert_eq!(["1", "2"].map(|id| stage.number(id).state), [NumberState::Valid; 2]);
-    assert!(matches!(stage.due(), Due::Later(Some(_))), "once");
+    assert!(matches!(stage.due(), Schedule::Later(Some(_))), "once");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn conditions_of_somebody_else_are_put_right_at_once_by_a_look_at_everything() {
         assert_eq!(stage.due(), work(true, &["1", "2"]));
         assert_eq!(stage.reconcile(&mut meta).unwrap().plan, Plan::default());
         assert_eq!(stage.status().conditions, conditions);
-        assert!(matches!(stage.due(), Due::Later(Some(_))));
+        assert!(matches!(stage.due(), Schedule::Later(Some(_))));
     }
 }
 
@@ -108,5 +108,5 @@ fn conditions_of_somebody_else_go_from_a_suspended_resource_without_a_look() {
     add_reconciling_and_stalled(&mut stage);
     assert_eq!(stage.due(), work(false, &[]));
     assert_eq!(stage.reconcile(&mut meta).unwrap().summary.next, None);
-    assert_eq!((&stage.status().conditions, stage.due()), (&conditions, Due::Later(None)));
+    assert_eq!((&stage.status().conditions, stage.due()), (&conditions, Schedule::Later(None)));
 }

@@ -1,4 +1,4 @@
-//! Stories: scripts that play reconciles, with what comes of each command written below it.
+//! Stories: scripts that play reconciles, with the output of each command written below it.
 //!
 //! A line that begins with `>` is a command; [`world`] lists them. The lines below are its output, and `#` begins a
 //! comment. The test plays each story and compares. To write the output anew after a change:

@@ -26,11 +26,11 @@ use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::observation::{Inputs, NumberReading};
 use waflows_core::reconcile::action::{Action, End, Event, StatusWrite};
 use waflows_core::reconcile::machine::{Reconcile, Settings};
-use waflows_core::reconcile::ownership::work_due;
+use waflows_core::reconcile::work_due::work_due;
 use waflows_core::rollout::plan::Upload;
 use waflows_core::rollout::uploads::{ReadBack, UploadCall};
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::schedule::due::Due;
+use waflows_core::schedule::due::Schedule;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::Store;
 use waflows_core::upload::UploadAnswer;
@@ -81,7 +81,7 @@ fn object_key(name: &str) -> ObjectKey {
 }
 
 impl World {
-    /// Runs a command; what is said of it.
+    /// Runs a command, and returns its output.
     pub(crate) fn run(&mut self, command: &str) -> Vec<String> {
         let words: Vec<_> = command.split_whitespace().collect();
         match words.as_slice() {
@@ -148,9 +148,9 @@ impl World {
         let resource = self.resources[name].clone();
         let secrets = [secret("flows-key", self.versions.0), secret("meta-token", self.versions.1)];
         match work_due(&self.store, &resource, &secrets, INTERVAL, self.now) {
-            Due::Later(None) => vec!["nothing is due until something changes".to_owned()],
-            Due::Later(Some(next)) => vec![format!("nothing is due before {}", self.clock(next))],
-            Due::Now(work) => {
+            Schedule::Later(None) => vec!["nothing is due until something changes".to_owned()],
+            Schedule::Later(Some(next)) => vec![format!("nothing is due before {}", self.clock(next))],
+            Schedule::Now(work) => {
                 let owes_status = self.owing.contains(name);
                 let settings = Settings { interval: INTERVAL, waits: Waits::default(), owes_status };
                 let reconcile = Reconcile::new(Arc::new(resource), work, settings, self.now);
@@ -182,7 +182,7 @@ impl World {
                 }
                 Action::ClaimNumbers => reconcile.claim_numbers(&mut self.store, self.now),
                 Action::WriteStatus(write) => {
-                    said.extend(told(&write));
+                    said.extend(describe(&write));
                     if self.is_away {
                         self.owing.insert(name.to_owned());
                         self.store.finish_reconcile(&object_key(name));
@@ -274,7 +274,7 @@ fn answer_words(answer: &UploadAnswer) -> String {
 }
 
 /// A status in a few lines: its first condition, and each number.
-fn told(write: &StatusWrite) -> Vec<String> {
+fn describe(write: &StatusWrite) -> Vec<String> {
     let status = &write.status;
     let ready = &status.conditions[0];
     let kind = if write.is_final { "status" } else { "status before the uploads" };

@@ -16,7 +16,7 @@ proptest! {
     #[test]
     fn nothing_is_a_proof_but_what_the_key_of_this_request_has_sealed(status in 100_u16..1000, body in vec(any::<u8>(), 0..600)) {
         let finding = known().1.decode(status, &body);
-        prop_assert!(!finding.outcome.is_proof() && !finding.outcome.is_untold(), "{finding:?}");
+        prop_assert!(!finding.outcome.is_proof() && !finding.outcome.is_unanswered(), "{finding:?}");
         prop_assert_eq!(finding.http_status, Some(status));
     }
 

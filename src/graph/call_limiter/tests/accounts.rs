@@ -35,12 +35,14 @@ fn numbers_of_another_account_get_their_turn_however_long_one_stays_limited() {
         let mut made = 0;
         for number in &numbers {
             let caller = caller("a", "ns/a", number);
-            let verdict = desk.admit(&caller);
-            if goes(&verdict) {
+            let admission = desk.admit(&caller);
+            if goes(&admission) {
                 made += 1;
                 match number.as_str() {
-                    "5" => desk.state.record(&caller, is_probe(&verdict), desk.now, None, &of_account("999"), desk.now),
-                    _ => meet_limit(&mut desk, &caller, is_probe(&verdict)),
+                    "5" => {
+                        desk.state.record(&caller, is_probe(&admission), desk.now, None, &of_account("999"), desk.now)
+                    }
+                    _ => meet_limit(&mut desk, &caller, is_probe(&admission)),
                 }
             }
         }

@@ -33,7 +33,7 @@ async fn every_request_is_remembered_with_the_key_that_opened_it() {
 }
 
 #[tokio::test]
-async fn what_opens_a_request_is_told_even_where_the_answer_is_wrong() {
+async fn what_opens_a_request_is_noted_even_where_the_answer_is_wrong() {
     let emulator = emulator(1).await;
     emulator.set_behaviour(0, Behaviour::Status(500));
     ask(&emulator.url(0), &FIRST_KEY, None).await;

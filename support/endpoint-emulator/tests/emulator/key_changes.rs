@@ -12,7 +12,7 @@ fn has(emulator: &Emulator, key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn keys_come_when_they_are_told_to() {
+async fn keys_come_at_their_time_or_never() {
     let emulator = emulator(1).await;
     let give = |change| emulator.set_keys(0, &[&SECOND_KEY], change).unwrap();
     for change in [KeyChange::Never, KeyChange::AtRestart, KeyChange::After(Duration::from_secs(3600))] {

@@ -9,7 +9,7 @@ use waflows_core::endpoint::ProbeOutcome::Proven;
 use crate::{FIRST_KEY, ask};
 
 #[tokio::test]
-async fn it_tells_its_urls_serves_and_stops_on_sigterm() {
+async fn it_prints_its_urls_serves_and_stops_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("private.pem");
     std::fs::write(&key, &*FIRST_KEY).unwrap();

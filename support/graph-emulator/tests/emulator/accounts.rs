@@ -20,7 +20,7 @@ impl Graph {
         answer(self.client.get(url).query(query).bearer_auth(TOKEN)).await
     }
 
-    /// The pages that a client reads that goes by the cursors, at most five.
+    /// The pages that a client gets by following the cursors, at most five.
     async fn pages(&self) -> Vec<Vec<String>> {
         let (mut pages, mut after) = (Vec::new(), String::new());
         while pages.len() < 5 {
@@ -61,7 +61,7 @@ async fn the_next_page_is_a_url_that_holds_the_token() {
 }
 
 #[tokio::test]
-async fn a_list_tells_the_fields_that_are_asked_for() {
+async fn a_list_has_the_fields_that_are_asked_for() {
     let graph = Graph::with_account(1).await;
     graph.emulator.take_off("100000000000000").unwrap();
     let (_, body) = graph.page(WABA, &[("fields", "id,status,host_platform")]).await;
@@ -94,7 +94,7 @@ async fn lists_go_wrong_as_metas_do() {
 }
 
 #[tokio::test]
-async fn an_id_of_another_kind_is_told_by_its_kind() {
+async fn an_id_of_another_kind_is_refused_with_its_kind() {
     let graph = Graph::with_account(1).await;
     graph.emulator.set_node("300000000000001", "Business");
     for (id, kind) in [(NUMBER, "WhatsAppBusinessPhoneNumber"), ("300000000000001", "Business")] {

@@ -20,7 +20,7 @@ impl Graph {
         body
     }
 
-    async fn tell(&self, method: Method, path: &str, body: &Value) -> StatusCode {
+    async fn change(&self, method: Method, path: &str, body: &Value) -> StatusCode {
         let request = self.admin(method, path).body(body.to_string());
         request.send().await.unwrap().status()
     }
@@ -40,7 +40,7 @@ async fn what_can_be_seen() {
     let number = graph.ask(&format!("numbers/{NUMBER}")).await;
     assert_eq!(number["fingerprint"], json!(FIRST_FINGERPRINT));
     assert_eq!(number["signature_status"], json!("VALID"));
-    let cleared = graph.tell(Method::DELETE, "counters", &json!({})).await;
+    let cleared = graph.change(Method::DELETE, "counters", &json!({})).await;
     assert_eq!(cleared, StatusCode::NO_CONTENT);
     assert_eq!(graph.emulator.counters().calls.total(), 0);
     assert_eq!(graph.emulator.counters().unrouted, 0);
@@ -50,18 +50,18 @@ async fn what_can_be_seen() {
 async fn settings_of_numbers() {
     let graph = Graph::start().await;
     let settings = json!({"public_key": FIRST_KEY, "lag": {"reads": 2}});
-    assert_eq!(graph.tell(Method::PUT, "numbers/77", &settings).await, StatusCode::OK);
+    assert_eq!(graph.change(Method::PUT, "numbers/77", &settings).await, StatusCode::OK);
     let patch = json!({"lag": {"for": "2s"}, "presentation": {"shape": "flat"}});
-    assert_ne!(graph.tell(Method::PATCH, "numbers/77", &patch).await, StatusCode::OK);
+    assert_ne!(graph.change(Method::PATCH, "numbers/77", &patch).await, StatusCode::OK);
     let patch = json!({"lag": "none", "presentation": {"shape": "flat"}, "registered": false});
-    assert_eq!(graph.tell(Method::PATCH, "numbers/77", &patch).await, StatusCode::OK);
+    assert_eq!(graph.change(Method::PATCH, "numbers/77", &patch).await, StatusCode::OK);
     let number = graph.emulator.number("77").unwrap();
     assert_eq!(number.settings.lag, Lag::None);
     assert_eq!(number.settings.presentation.shape, Some(ResponseShape::Flat));
     assert!(!number.settings.registered);
     assert_eq!(number.settings.public_key.as_deref(), Some(FIRST_KEY));
 
-    let removed = graph.tell(Method::DELETE, "numbers/77", &json!({})).await;
+    let removed = graph.change(Method::DELETE, "numbers/77", &json!({})).await;
     assert_eq!(removed, StatusCode::NO_CONTENT);
     assert!(graph.emulator.number("77").is_none());
 }
@@ -111,13 +111,13 @@ async fn what_happens_to_numbers() {
 async fn tokens() {
     let graph = Graph::start().await;
     let worth = json!({"numbers": [NUMBER]});
-    assert_eq!(graph.tell(Method::PUT, "tokens/new", &worth).await, StatusCode::OK);
+    assert_eq!(graph.change(Method::PUT, "tokens/new", &worth).await, StatusCode::OK);
     let token = graph.ask("tokens/new").await;
     assert_eq!(token["whatsapp_business_messaging"], json!(true));
-    let expired = graph.tell(Method::POST, "tokens/new/expire", &json!({})).await;
+    let expired = graph.change(Method::POST, "tokens/new/expire", &json!({})).await;
     assert_eq!(expired, StatusCode::NO_CONTENT);
     assert_eq!(graph.ask("tokens").await["new"]["expired"], json!(true));
-    let removed = graph.tell(Method::DELETE, "tokens/new", &json!({})).await;
+    let removed = graph.change(Method::DELETE, "tokens/new", &json!({})).await;
     assert_eq!(removed, StatusCode::NO_CONTENT);
     let status = graph.admin(Method::GET, "tokens/new").send().await.unwrap().status();
     assert_eq!(status, StatusCode::NOT_FOUND);
@@ -142,14 +142,14 @@ async fn faults() {
         json!({"action": "ordinary", "effect": {"lands_after": "1s"}, "probability": 0.1}),
         json!({"action": {"graph_error": {"status": 500, "code": 2, "message": "x"}}}),
     ] {
-        assert_eq!(graph.tell(Method::POST, "faults", &fault).await, StatusCode::OK, "{fault}");
+        assert_eq!(graph.change(Method::POST, "faults", &fault).await, StatusCode::OK, "{fault}");
     }
     let unknown = json!({"action": "hang", "time": 3});
-    assert_eq!(graph.tell(Method::POST, "faults", &unknown).await, StatusCode::BAD_REQUEST);
-    let cleared = graph.tell(Method::DELETE, "faults/2", &json!({})).await;
+    assert_eq!(graph.change(Method::POST, "faults", &unknown).await, StatusCode::BAD_REQUEST);
+    let cleared = graph.change(Method::DELETE, "faults/2", &json!({})).await;
     assert_eq!(cleared, StatusCode::NO_CONTENT);
     assert_eq!(graph.emulator.faults().len(), 3);
-    graph.tell(Method::DELETE, "faults", &json!({})).await;
+    graph.change(Method::DELETE, "faults", &json!({})).await;
     assert!(graph.emulator.faults().is_empty());
 }
 
@@ -157,7 +157,7 @@ async fn faults() {
 async fn config_and_ca() {
     let graph = Graph::with(Config { seed: 3, ..Config::default() }).await;
     let patch = json!({"latency": "5ms", "response_shape": "data-map"});
-    assert_eq!(graph.tell(Method::PATCH, "config", &patch).await, StatusCode::OK);
+    assert_eq!(graph.change(Method::PATCH, "config", &patch).await, StatusCode::OK);
     let config = graph.emulator.config();
     assert_eq!(config.latency.as_millis(), 5);
     assert_eq!(config.response_shape, ResponseShape::DataMap);

@@ -67,7 +67,7 @@ impl Graph {
         body
     }
 
-    /// The key and the signature status that a read in the default shape tells.
+    /// The key and the signature status that a read in the default shape shows.
     async fn key(&self, id: &str) -> Option<(String, String)> {
         let body = self.read(id).await;
         let entry = body["data"].get(0)?;

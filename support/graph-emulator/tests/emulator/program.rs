@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{answer, client};
 
 #[tokio::test]
-async fn it_tells_its_url_serves_and_stops_on_sigterm() {
+async fn it_prints_its_url_serves_and_stops_on_sigterm() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_graph-emulator"))
         .args(["--listen", "127.0.0.1:0", "--token", "a", "--number", "1", "--number", "2"])
         .args(["--response-shape", "flat", "--latency", "1ms"])

@@ -17,7 +17,7 @@ async fn the_traffic_ends_at_its_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rate_has_a_ceiling() {
+async fn the_rate_has_a_bound() {
     let begun = Instant::now();
     let world = World::with(|config| config.requests_per_second = 50.0).await;
     world.go_on_for(60).await;

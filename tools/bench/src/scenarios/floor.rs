@@ -56,12 +56,12 @@ pub(super) async fn run(report: &mut Report, programs: &Programs) -> Result<(), 
 
 /// Reports the cost of a status for each way to write it. Returns that of the operator's way.
 async fn compare_ways(report: &mut Report, world: &World) -> Result<Duration, Error> {
-    // Server-side apply comes last: its entry in managedFields would make the writes of the others larger. Its first
-    // round makes the entry, which costs more.
+    // Server-side apply comes last: its entry in managedFields would make the writes of the others larger. It comes
+    // twice: the first pass makes the entry, which costs more.
     let ways = [Way::MergePatch, Way::JsonPatch, Way::Replacement, Way::Apply, Way::Apply];
     let mut costs = HashMap::new();
-    for (round, way) in ways.into_iter().enumerate() {
-        costs.insert(way, cost_of_statuses(world, way, round).await?);
+    for (pass, way) in ways.into_iter().enumerate() {
+        costs.insert(way, cost_of_statuses(world, way, pass).await?);
     }
     for way in [Way::MergePatch, Way::JsonPatch, Way::Apply, Way::Replacement] {
         report.figure(format!("API server's CPU for a status of 5 numbers, {}", way.name()), millis(costs[&way]), "ms");
@@ -146,14 +146,14 @@ impl Way {
     }
 }
 
-async fn cost_of_statuses(world: &World, way: Way, round: usize) -> Result<Duration, Error> {
+async fn cost_of_statuses(world: &World, way: Way, pass: usize) -> Result<Duration, Error> {
     let resources: Api<FlowsEncryptionKey> = Api::namespaced(world.client.clone(), NAMESPACE);
     let listed = resources.list(&ListParams::default()).await.map_err(Error::kubernetes("listing resources"))?.items;
     let write = |index: usize| {
         let (client, resource) = (world.client.clone(), &listed[index]);
         async move {
             let mut status = resource.status.clone().unwrap_or_default();
-            status.valid = Some(format!("{round}/5"));
+            status.valid = Some(format!("{pass}/5"));
             client.request::<IgnoredAny>(way.request(resource, &status)?).await.map(drop)
         }
     };

@@ -25,7 +25,7 @@ use crate::report::Report;
 use crate::usage::Usage;
 use crate::world::{Programs, Surroundings, World};
 
-/// What a call to Meta is taken to take.
+/// The assumed time of a call to Meta.
 const GRAPH_LATENCY: Duration = Duration::from_millis(20);
 /// Read, upload, read back.
 const FRESH: Calls = Calls { reads: 2, uploads: 1 };
@@ -124,12 +124,12 @@ struct RolledOut {
     time: Duration,
     /// What the operator had used by then.
     at_ready: Usage,
-    /// What the others used meanwhile.
+    /// What the other processes used meanwhile.
     others: Surroundings,
 }
 
-/// Creates a fleet, starts an operator without limits of requests, and waits until all resources are Ready. Checks calls
-/// and writes.
+/// Creates a fleet, starts an operator without limits of requests, and waits until all resources are Ready. Checks
+/// calls and writes.
 async fn roll_out(
     report: &mut Report,
     programs: &Programs,

@@ -35,7 +35,7 @@ pub(super) async fn run(report: &mut Report, programs: &Programs) -> Result<(), 
 
     report.figure_at_most("replace to all Ready", start.elapsed().as_secs_f64(), "s", LIMIT_SECONDS);
     report.seconds("operator's CPU", operator.usage()?.cpu.saturating_sub(before.cpu));
-    // One tells that a new key is under way, one what became of it.
+    // One event says that a new key is under way, one says the result.
     report.check("rotation: writes of a status, two each", 2 * fleet.resources, progress.count);
     report_requests(report, &world, fleet).await?;
     check_calls(report, "rotation", &world, fleet, FRESH).await

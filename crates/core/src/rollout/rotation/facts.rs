@@ -5,8 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use waflows_key::Fingerprint;
 
-use super::decision::{Decision, Tally, decide};
-use super::held::{Held, unreported};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{
     ABORT_ANNOTATION, AccountState, FlowsEncryptionKeyStatus, Gate, Mode, NumberState, OnFailure, PROCEED_ANNOTATION,
@@ -14,6 +12,9 @@ use crate::api::crd::{
 };
 use crate::number::{Ownership, Reading};
 use crate::observation::{NumberObservation, Observation};
+use crate::proof::Tally;
+use crate::replacement::decision::{Decision, decide};
+use crate::replacement::held::{Held, unreported};
 use crate::schedule::due::request;
 
 /// The inputs of a rotation.

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::course::Direction;
 use super::facts::Facts;
-use super::held::Held;
 use super::phases::{advanced, direction, is_overdue};
 use crate::api::conditions::{self, ConditionType};
 use crate::api::crd::{FlowsEncryptionKey, RotationStatus};
 use crate::observation::Observation;
 use crate::proof::EndpointProof;
+use crate::replacement::course::Direction;
+use crate::replacement::held::Held;
 use crate::schedule::backoff::Waits;
-use crate::schedule::due::{Due, Work};
-use crate::status::endpoint::is_news;
+use crate::schedule::due::Work;
 
 /// What may be known of a resource beside a reconcile: what is stored, and the last proof.
 #[derive(Debug, Clone)]
@@ -34,31 +33,20 @@ impl Outlook {
         Self(observation)
     }
 
-    /// What there is to do, where the resource and its Secrets alone call for `due`.
-    pub fn due(&self, due: Due) -> Due {
-        let status = self.0.status_or_default();
-        match due {
-            Due::Now(work) => Due::Now(work),
-            Due::Later(_) if self.may_go_on() => Due::Now(Work::everything(&self.0.resource)),
-            Due::Later(_) if self.0.proof.as_deref().is_some_and(|proof| is_news(&self.0.resource, proof)) => {
-                Due::Now(Work::default())
-            }
-            Due::Later(next) => {
-                let until = status.rotation.as_ref().and_then(|rotation| rotation.until.as_ref()).map(|until| until.0);
-                Due::Later(next.into_iter().chain(until.filter(|until| *until > self.0.now)).min())
-            }
-        }
+    /// When the present wait of the rotation ends. None if there is no end ahead.
+    pub fn wait_ends(&self) -> Option<Timestamp> {
+        let until = self.0.status_or_default().rotation.as_ref()?.until.as_ref()?.0;
+        (until > self.0.now).then_some(until)
     }
 
     /// Whether a reconcile would change the rotation, or upload a key for the sake of the rotation.
     pub fn may_go_on(&self) -> bool {
         let ahead = self.ahead();
         ahead.is_some_and(|(facts, rotation)| self.changes(&rotation) || has_work(&facts, &rotation))
-            || self.is_newly_overdue()
     }
 
     /// Whether a reconcile would change the rotation.
-    pub fn is_other(&self) -> bool {
+    pub fn changes_rotation(&self) -> bool {
         self.ahead().is_some_and(|(_, rotation)| self.changes(&rotation))
     }
 
@@ -73,8 +61,8 @@ impl Outlook {
         self.0.status_or_default().rotation.as_ref() != Some(rotation)
     }
 
-    /// Whether a wait has become too long, and the status does not say so yet.
-    fn is_newly_overdue(&self) -> bool {
+    /// Whether a phase has lasted too long, and the status does not say so yet.
+    pub fn is_newly_overdue(&self) -> bool {
         let status = self.0.status_or_default();
         let is_overdue = |rotation| is_overdue(rotation, &self.0.resource.spec, self.0.now);
         status.rotation.as_ref().is_some_and(is_overdue)
@@ -90,6 +78,11 @@ fn has_work(facts: &Facts<'_>, rotation: &RotationStatus) -> bool {
             let is_canary_under_way = facts.has_new() && !facts.has_valid();
             !is_canary_under_way && facts.others().any(Held::awaits_upload)
         }
-        Direction::Back => facts.numbers.iter().any(|number| facts.awaits_old_key(number, rotation)),
+        Direction::Back => {
+            let has_old = |number: &&Held| number.is_own && number.key.as_deref() == Some(&*rotation.from);
+            let mut holders = facts.numbers.iter().filter(has_old).peekable();
+            let is_canary_under_way = holders.peek().is_some() && !holders.any(|number| number.is_valid);
+            !is_canary_under_way && facts.numbers.iter().any(|number| facts.awaits_old_key(number, rotation))
+        }
     }
 }

@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use waflows_key::PublicKey;
 
-use super::course::{Course, Direction};
-use super::decision::Decision;
 use super::facts::Facts;
-use super::held::Held;
 use crate::api::crd::{
     FlowsEncryptionKeySpec, Gate, OnFailure, PhoneNumberStatus, Rotation, RotationPhase as Phase, RotationStatus,
     RotationStop,
 };
 use crate::observation::{NumberObservation, Observation};
+use crate::replacement::course::{Course, Direction};
+use crate::replacement::decision::Decision;
+use crate::replacement::held::Held;
 
 /// The course of the resource's rotation, from what this reconcile has learnt so far.
 pub fn course(observation: &Observation) -> Course {

@@ -1,4 +1,4 @@
-//! What a rotation must not begin for, rest on, or forget.
+//! What must not begin a rotation, what a rotation must not depend on, and what it must not forget.
 
 use super::super::*;
 use super::world::{IDS, NEW, OLD, World, policy};

@@ -1,7 +1,8 @@
 //! The rule over all combinations of what up to three targets do with the two keys.
 
 use crate::api::crd::Gate;
-use crate::rollout::rotation::decision::{Decision, Tally, decide};
+use crate::proof::Tally;
+use crate::replacement::decision::{Decision, decide};
 
 /// What one target does with one key.
 #[derive(Clone, Copy, PartialEq)]

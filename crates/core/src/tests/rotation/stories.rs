@@ -5,7 +5,7 @@
 use super::super::*;
 use super::world::{IDS, NEW, OLD, World, policy};
 use crate::api::crd::{ABORT_ANNOTATION, Gate, OnFailure, PROCEED_ANNOTATION, Rotation, RotationPhase as Phase};
-use crate::rollout::rotation::Direction;
+use crate::replacement::course::Direction;
 
 /// Rotated by hand, and unknown to the resource.
 const FOREIGN: usize = 3;
@@ -249,15 +249,15 @@ fn without_the_gate_clients_fail() {
 }
 
 #[test]
-fn an_undisturbed_rotation_uploads_once_to_each_number_and_tells_of_each_step() {
+fn an_undisturbed_rotation_uploads_once_to_each_number_and_reports_each_step() {
     let mut world = begin(1);
     let uploads = world.meta.uploads();
     (0..2).for_each(|target| load(&mut world, target, NEW));
     world.pass_until("it is over", |world| world.phase() == Some(Phase::Completed));
     assert_eq!(world.meta.uploads() - uploads, IDS.len());
-    let told: Vec<_> = world.events.iter().filter(|event| !event.starts_with("KeyUploaded")).collect();
+    let reported: Vec<_> = world.events.iter().filter(|event| !event.starts_with("KeyUploaded")).collect();
     assert_eq!(
-        told,
+        reported,
         ["RotationStarted", "KeyRotated", "CanaryProven", "KeyRotated", "OldKeyRetirable"].iter().collect::<Vec<_>>()
     );
     let rotation = world.rotation().unwrap();

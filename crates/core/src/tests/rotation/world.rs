@@ -13,7 +13,7 @@ use crate::number::Ownership;
 use crate::proof::{EndpointProof, ProbeKeys, TargetProof};
 use crate::reconcile::action::{Action, Event};
 use crate::reconcile::machine::{Reconcile, Settings};
-use crate::rollout::rotation::Outlook;
+use crate::reconcile::work_due::{urgency_after_proof, with_rotation};
 use crate::status::summarize::MIN_PAUSE;
 
 /// Key numbers.
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// Time goes by until something is so.
+    /// Time goes by until the condition holds.
     pub(super) fn pass_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let end = self.now + 24 * HOUR;
         while !is_so(self) {
@@ -197,31 +197,28 @@ impl World {
             EndpointProof { key: *keys.key.fingerprint(), other_key, targets: Ok(targets.collect()), at: self.now };
         let proof = Arc::new(proof.after(self.proof.as_deref()));
         self.failed_proofs = if proof.is_complete() { 0 } else { self.failed_proofs + 1 };
-        let is_news = self.proof.as_ref().is_none_or(|before| !before.agrees_with(&proof));
         let wait = proof.next_probe_after(self.failed_proofs, self.rotation(), self.stage.interval, &Waits::default());
+        let resource = Arc::new(self.stage.resource.clone());
+        let urgency = urgency_after_proof(resource, self.proof.as_deref(), &proof, Waits::default(), self.now);
         (self.probe_at, self.proof) = (Some(self.now + wait), Some(proof));
-        if is_news || self.outlook().may_go_on() {
+        if urgency.is_some() {
             self.wake_at = Some(self.now);
         }
-    }
-
-    fn outlook(&self) -> Outlook {
-        let resource = Arc::new(self.stage.resource.clone());
-        Outlook::new(resource, self.proof.clone(), Waits::default(), self.now)
     }
 
     fn reconcile(&mut self) {
         self.wake_at = None;
         self.stage.now = self.now;
-        match self.outlook().due(self.stage.due()) {
-            Due::Later(next) => {
+        let resource = Arc::new(self.stage.resource.clone());
+        match with_rotation(self.stage.due(), &resource, self.proof.as_ref(), Waits::default(), self.now) {
+            Schedule::Later(next) => {
                 let status = self.stage.resource.status.as_ref();
                 if status.is_some_and(|status| status.rotation_under_way().is_some()) && self.asked.is_none() {
                     self.follow();
                 }
                 self.wake_at = next;
             }
-            Due::Now(work) => self.work(work),
+            Schedule::Now(work) => self.work(work),
         }
     }
 

@@ -129,7 +129,7 @@ impl History {
 
     /// A reconcile, if one is due. If it is lost, the process ends before the final status is stored.
     fn reconcile(&mut self, is_lost: bool) {
-        let Due::Now(work) = self.stage.due() else { return };
+        let Schedule::Now(work) = self.stage.due() else { return };
         let before = self.stage.clone();
         let lines = self.meta.model.lines.clone();
         let mut reconcile = self.stage.read(work, &mut self.meta);

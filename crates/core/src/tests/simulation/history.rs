@@ -30,7 +30,7 @@ const FAULTS: [Option<Fault>; 14] = [
 pub(super) struct History {
     world: World,
     disturbances: usize,
-    /// Hours for which uploads to some number came to nothing, one by one.
+    /// The hours in which uploads to some number had no effect, one by one.
     fruitless: f64,
 }
 
@@ -49,7 +49,7 @@ impl History {
             return self.disturb();
         }
         let position = self.world.random.usize(..count);
-        let Due::Now(work) = self.world.due(position) else { return self.disturb() };
+        let Schedule::Now(work) = self.world.due(position) else { return self.disturb() };
         let mut begun = self.world.look(position, work, Life::default());
         if self.world.random.bool() {
             let count = self.world.random.usize(..IDS.len());
@@ -181,7 +181,7 @@ impl History {
         }
     }
 
-    /// Waits, and looks whether all is well and stays so.
+    /// Waits, and checks that all is well and stays so.
     pub(super) fn come_to_rest(&mut self) {
         self.wait(36 * HOUR);
         oracles::check_rest(&self.world);
@@ -207,7 +207,7 @@ impl History {
         assert_eq!(self.world.meta.uploads(), uploads);
         assert!(self.world.meta.reads() - reads <= 10 * numbers, "more reads than checks");
         let next = (0..self.world.stages.len()).map(|position| match self.world.due(position) {
-            Due::Later(Some(check)) => check,
+            Schedule::Later(Some(check)) => check,
             due => panic!("no check to come: {due:?}"),
         });
         let Some(next) = next.min() else { return };
@@ -220,7 +220,7 @@ impl History {
 
 fn bad_key(n: usize) -> ConditionReason {
     let reasons = [Reason::SecretNotFound, Reason::PassphraseRejected, Reason::KeyDamaged, Reason::SecretForbidden];
-    verdict(reasons[n])
+    because(reasons[n])
 }
 
 /// Someone else writes to the status.

@@ -1,6 +1,6 @@
 //! Random histories of two resources that share phone numbers: what people, other writers, Meta, the clock and the
-//! operator's own end may do, in any order and in the middle of a reconcile. After each, what is at fault is mended, and
-//! the world must come to rest.
+//! operator's own end may do, in any order and in the middle of a reconcile. After each history all faults are mended,
+//! and the world must come to rest.
 //!
 //! `WAFLOWS_SIMULATION_HISTORIES` is how many histories are gone through, `WAFLOWS_SIMULATION_SEED` the seed of the
 //! first one. A failure names the seed that brings it about again.

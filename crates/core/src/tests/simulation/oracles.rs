@@ -1,7 +1,7 @@
 //! What must hold whatever happens.
 
 use super::super::*;
-use super::process::{Told, token};
+use super::process::{LastAnswers, token};
 use super::world::{World, key_of, uid};
 use crate::store::object_key::ObjectKey;
 
@@ -64,7 +64,7 @@ pub(super) fn check_conditions(before: &[Condition], status: &FlowsEncryptionKey
     }
 }
 
-/// A number's time of transition moves when its state does as people saw it, and not otherwise.
+/// A number's time of transition moves exactly when people see its state change.
 pub(super) fn check_transitions(shown: &FlowsEncryptionKeyStatus, status: &FlowsEncryptionKeyStatus, now: Timestamp) {
     for number in &status.phone_numbers {
         let shown = shown.phone_numbers.iter().find(|shown| shown.phone_number_id == number.phone_number_id);
@@ -76,7 +76,7 @@ pub(super) fn check_transitions(shown: &FlowsEncryptionKeyStatus, status: &Flows
 }
 
 /// Ready is True only where every number held the key when the resource last read it, and Meta has accepted the token.
-pub(super) fn check_ready(stage: &Stage, told: &Told) {
+pub(super) fn check_ready(stage: &Stage, answers: &LastAnswers) {
     let status = stage.status();
     let is_ready = stage.condition(ConditionType::Ready).is_some_and(|condition| condition.status == "True");
     if !is_ready
@@ -86,10 +86,10 @@ pub(super) fn check_ready(stage: &Stage, told: &Told) {
         return;
     }
     let token = token(&stage.resource.spec, &status.observed_secrets).expect("the token was read");
-    assert!(told.accepted.contains(&(uid(stage).to_owned(), token)), "Meta has not accepted the token: {stage:#?}");
+    assert!(answers.accepted.contains(&(uid(stage).to_owned(), token)), "Meta has not accepted the token: {stage:#?}");
     let ours = status.public_key_fingerprint.as_deref();
     for id in &stage.resource.spec.phone_number_ids {
-        let (key, signature) = &told.numbers[&(uid(stage).to_owned(), id.clone())];
+        let (key, signature) = &answers.numbers[&(uid(stage).to_owned(), id.clone())];
         let holds_ours = key.map(fingerprint_text).as_deref() == ours && signature.as_deref() == Some("VALID");
         assert!(holds_ours, "Ready while number {id} showed {key:?} {signature:?}");
     }

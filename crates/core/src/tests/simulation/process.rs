@@ -11,20 +11,20 @@ use crate::meta::GraphError;
 use crate::number::Reading;
 use crate::upload::UploadAnswer;
 
-/// What Meta told each resource, by its UID.
+/// The last answers of Meta for each resource, by its UID.
 #[derive(Clone, Default)]
-pub(super) struct Told {
+pub(super) struct LastAnswers {
     /// The last answer about each number: key and signature status.
     pub(super) numbers: HashMap<(String, String), (Option<usize>, Option<String>)>,
-    /// The tokens with which it answered.
+    /// The tokens that Meta accepted.
     pub(super) accepted: HashSet<(String, Token)>,
 }
 
-impl Told {
-    /// A status that tells of the reconcile is stored: a process that ends before takes what it was told with it.
-    pub(super) fn note(&mut self, in_round: &Self) {
-        self.numbers.extend(in_round.numbers.clone());
-        self.accepted.extend(in_round.accepted.clone());
+impl LastAnswers {
+    /// A status of the reconcile is stored. The answers of a process that ends before are lost.
+    pub(super) fn note(&mut self, of_reconcile: &Self) {
+        self.numbers.extend(of_reconcile.numbers.clone());
+        self.accepted.extend(of_reconcile.accepted.clone());
     }
 }
 
@@ -38,10 +38,10 @@ pub(super) fn token(spec: &FlowsEncryptionKeySpec, secrets: &[ObservedSecret]) -
     Some((name.clone(), secret.resource_version.clone()))
 }
 
-/// What is left of a process.
+/// How long a process goes on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Life {
-    /// Calls until it ends; none where it does not.
+    /// Calls until the process ends. None if it does not end.
     pub(super) calls_left: Option<usize>,
     /// An upload that it begins at its end arrives a moment later.
     pub(super) ends_with_upload: bool,
@@ -66,7 +66,7 @@ impl Life {
 /// A process that calls Meta for one resource.
 pub(super) struct Process<'a> {
     pub(super) meta: &'a mut Model,
-    pub(super) told: &'a mut Told,
+    pub(super) answers: &'a mut LastAnswers,
     pub(super) uid: String,
     /// With which it calls.
     pub(super) token: Option<Token>,
@@ -80,8 +80,8 @@ impl Meta for Process<'_> {
         }
         let answer = self.meta.read(id, now);
         if matches!(answer.0, Reading::Answered { .. }) {
-            let told = self.meta.line(id).told.clone();
-            self.told.numbers.extend(told.map(|told| ((self.uid.clone(), id.to_owned()), told)));
+            let last = self.meta.line(id).last_answer.clone();
+            self.answers.numbers.extend(last.map(|last| ((self.uid.clone(), id.to_owned()), last)));
         }
         let knows_token = match &answer.0 {
             Reading::Answered { .. } => true,
@@ -89,7 +89,7 @@ impl Meta for Process<'_> {
             Reading::NotAsked | Reading::Held { .. } => false,
         };
         let token = self.token.clone().filter(|_| knows_token);
-        self.told.accepted.extend(token.map(|token| (self.uid.clone(), token)));
+        self.answers.accepted.extend(token.map(|token| (self.uid.clone(), token)));
         answer
     }
 

@@ -9,11 +9,11 @@ use super::super::meta::Model;
 use super::super::player;
 use super::super::*;
 use super::oracles;
-use super::process::{Life, Process, Told, token};
+use super::process::{LastAnswers, Life, Process, token};
 use crate::number::Ownership;
 use crate::reconcile::action::{Action, End, Event};
 use crate::reconcile::machine::{Reconcile, Settings};
-use crate::reconcile::ownership::work_due;
+use crate::reconcile::work_due::work_due;
 use crate::status::summarize::MIN_PAUSE;
 use crate::store::object_key::ObjectKey;
 use crate::store::store::{Change, Store};
@@ -26,16 +26,16 @@ pub(super) struct World {
     pub(super) stages: Vec<Stage>,
     /// What the operator knows of them.
     pub(super) store: Store,
-    /// What the index was told of each resource (by its UID) last.
-    indexed: HashMap<String, FlowsEncryptionKey>,
+    /// The version of each resource (by its UID) that the store has.
+    in_store: HashMap<String, FlowsEncryptionKey>,
     pub(super) meta: Model,
-    pub(super) told: Told,
+    pub(super) answers: LastAnswers,
     created: usize,
     /// Time that only goes forward, by which the operator waits.
     clock: Timestamp,
     /// When the operator looks at each resource (by its UID) next.
     wakes: HashMap<String, Timestamp>,
-    /// Until when requests of a process that vanished may arrive.
+    /// Until this time, requests of a vanished process may arrive.
     crossed_until: Timestamp,
     /// How many processes have ended.
     ended: usize,
@@ -43,7 +43,7 @@ pub(super) struct World {
     pub(super) refuses_writes: bool,
     /// Resources (by UID) whose last reconcile could not store its status, and how many in a row.
     owing: HashMap<String, i32>,
-    /// Uploads that no stored status tells of: resource (by UID) and number. A process that ends takes them with it.
+    /// Uploads that no stored status shows: resource (by UID) and number. They are forgotten when the process ends.
     unstored: HashSet<(String, String)>,
 }
 
@@ -62,8 +62,8 @@ pub(super) struct Begun {
     reconcile: Reconcile,
     secrets: Vec<ObservedSecret>,
     life: Life,
-    /// What it was told.
-    told: Told,
+    /// The answers to the calls of the reconcile.
+    answers: LastAnswers,
     /// How many processes had ended when it began.
     ended: usize,
 }
@@ -76,8 +76,8 @@ pub(super) fn key_of(stage: &Stage) -> ObjectKey {
     ObjectKey::of(&stage.resource.metadata)
 }
 
-/// The resource without the texts that nothing is compared with: the index packs them, which takes longer than a reconcile.
-fn remembered(stage: &Stage) -> FlowsEncryptionKey {
+/// The resource without the texts that no decision reads. The store packs texts, which takes longer than a reconcile.
+fn cached(stage: &Stage) -> FlowsEncryptionKey {
     let mut resource = stage.resource.clone();
     if let Some(status) = &mut resource.status {
         (status.public_key, status.previous_fingerprints) = (None, Vec::new());
@@ -93,7 +93,7 @@ fn remembered(stage: &Stage) -> FlowsEncryptionKey {
     resource
 }
 
-fn new_index() -> Store {
+fn new_store() -> Store {
     Store::new(&[None], Waits::default().before_takeover())
 }
 
@@ -103,10 +103,10 @@ impl World {
             random: Rng::with_seed(seed),
             now: at(0),
             stages: Vec::new(),
-            store: new_index(),
-            indexed: HashMap::new(),
+            store: new_store(),
+            in_store: HashMap::new(),
             meta: Model::new(ids),
-            told: Told::default(),
+            answers: LastAnswers::default(),
             created: 0,
             clock: at(0),
             wakes: HashMap::new(),
@@ -160,7 +160,7 @@ impl World {
         }
     }
 
-    /// A reconcile asks for the next one at this time, of the clock on the wall.
+    /// A reconcile asks for the next one at this time of the wall clock.
     fn wake_at(&mut self, uid: &str, next: Option<Timestamp>) {
         if let Some(next) = next {
             let wait = Duration::try_from(next.duration_since(self.now)).unwrap_or_default().max(MIN_PAUSE);
@@ -174,29 +174,29 @@ impl World {
         self.ended += 1;
         self.owing.clear();
         self.unstored.clear();
-        self.store = new_index();
-        self.indexed.clear();
+        self.store = new_store();
+        self.in_store.clear();
         for position in 0..self.stages.len() {
             self.learn(position);
             self.wakes.insert(uid(&self.stages[position]).to_owned(), self.clock);
         }
     }
 
-    /// The index is told of a resource as it is now.
+    /// The store gets the present version of a resource.
     fn learn(&mut self, position: usize) -> Change {
         let stage = &self.stages[position];
-        let remembered = remembered(stage);
-        // Most checks change nothing that is remembered.
-        if self.indexed.get(uid(stage)) == Some(&remembered) {
+        let cached = cached(stage);
+        // Most checks change nothing in the store.
+        if self.in_store.get(uid(stage)) == Some(&cached) {
             return Change::default();
         }
-        let change = self.store.apply_resource(&remembered, self.now);
-        self.indexed.insert(uid(stage).to_owned(), remembered);
+        let change = self.store.apply_resource(&cached, self.now);
+        self.in_store.insert(uid(stage).to_owned(), cached);
         change
     }
 
     /// What there is to do for a resource, as the operator decides it.
-    pub(super) fn due(&self, position: usize) -> Due {
+    pub(super) fn due(&self, position: usize) -> Schedule {
         let stage = &self.stages[position];
         work_due(&self.store, &stage.resource, &stage.secrets, stage.interval, self.now)
     }
@@ -225,10 +225,10 @@ impl World {
             reconcile.handle(Event::SecretsRead(stage.inputs()), self.now);
         }
         let (key, secrets) = (key_of(stage), stage.secrets.clone());
-        Begun { key, reconcile, secrets, life, told: Told::default(), ended: self.ended }
+        Begun { key, reconcile, secrets, life, answers: LastAnswers::default(), ended: self.ended }
     }
 
-    /// Reads so many numbers more; none where something has changed.
+    /// Reads so many more numbers. Reads none if something has changed.
     pub(super) fn read(&mut self, begun: &mut Begun, count: usize) {
         for _ in 0..count {
             match self.advance(begun) {
@@ -239,9 +239,9 @@ impl World {
         }
     }
 
-    /// What the reconcile wants next, once it has heard of any change.
+    /// The next action of the reconcile. A change revokes the reconcile first.
     fn advance(&self, begun: &mut Begun) -> Option<Action> {
-        if !self.is_permitted(begun) {
+        if !self.has_valid_fence(begun) {
             begun.reconcile.revoke();
         }
         begun.reconcile.next(self.now)
@@ -252,7 +252,7 @@ impl World {
         let secrets = begun.reconcile.observation().inputs.as_ref().map(|inputs| inputs.secrets.clone());
         let mut process = Process {
             meta: &mut self.meta,
-            told: &mut begun.told,
+            answers: &mut begun.answers,
             uid: resource.metadata.uid.clone().unwrap_or_default(),
             token: token(&resource.spec, &secrets.unwrap_or_default()),
             life: &mut begun.life,
@@ -304,7 +304,7 @@ impl World {
             let wait = Waits::default().after_outage(*failures);
             self.wakes.entry(uid).or_insert(self.clock + wait);
         } else {
-            // Somebody else has written the status: it tells nothing of these uploads.
+            // Somebody else has written the status, which does not show these uploads.
             self.unstored.retain(|(of, _)| *of != uid);
             self.wakes.insert(uid, self.clock);
         }
@@ -314,7 +314,7 @@ impl World {
         }
     }
 
-    /// None where the process ended on the way.
+    /// None if the process ended meanwhile.
     fn upload_and_write(&mut self, begun: &mut Begun) -> Option<Ended> {
         loop {
             let action = self.advance(begun)?;
@@ -351,9 +351,9 @@ impl World {
         }
         oracles::check_upload(self, observation, &upload);
         let uid = observation.resource.metadata.uid.clone().unwrap_or_default();
-        // What was uploaded is known from the status alone.
-        let is_known = self.unstored.insert((uid, upload.phone_number_id.clone()));
-        assert!(is_known, "uploaded again before the last upload was stored: {upload:?}");
+        // Only the status knows what was uploaded.
+        let is_new = self.unstored.insert((uid, upload.phone_number_id.clone()));
+        assert!(is_new, "uploaded again before the last upload was stored: {upload:?}");
         self.call(begun, Action::Upload(upload));
     }
 
@@ -378,7 +378,7 @@ impl World {
     }
 
     /// Whether the process lives, and nobody changed the resource or its Secrets since the reconcile began.
-    fn is_permitted(&self, begun: &Begun) -> bool {
+    fn has_valid_fence(&self, begun: &Begun) -> bool {
         let began = &begun.reconcile.observation().resource.metadata;
         !self.is_gone(begun)
             && self.stages.iter().any(|stage| {
@@ -390,8 +390,8 @@ impl World {
             })
     }
 
-    /// Where the status can be written to: not where the process or the resource is gone, or someone else wrote its
-    /// status.
+    /// The resource whose status can be written. None if the process or the resource is gone, or if someone else wrote
+    /// the status.
     fn writable(&self, begun: &Begun) -> Option<usize> {
         if self.is_gone(begun) {
             return None;
@@ -414,8 +414,8 @@ impl World {
         stage.store(&status);
         oracles::check_conditions(&before.conditions, stage.status(), is_suspended);
         oracles::check_transitions(&before, stage.status(), self.now);
-        self.told.note(&begun.told);
-        oracles::check_ready(stage, &self.told);
+        self.answers.note(&begun.answers);
+        oracles::check_ready(stage, &self.answers);
         let uid = uid(stage).to_owned();
         self.unstored.retain(|(of, _)| *of != uid);
         begun.reconcile.handle(stored(Arc::new(stage.resource.clone())), self.now);
@@ -425,7 +425,7 @@ impl World {
 
     /// A reconcile of a resource, if one is due.
     pub(super) fn reconcile(&mut self, position: usize, life: Life) {
-        if let Due::Now(work) = self.due(position) {
+        if let Schedule::Now(work) = self.due(position) {
             let begun = self.begin(position, work, life);
             self.finish(begun);
         }
@@ -461,8 +461,8 @@ impl World {
             }
             self.wakes.remove(&uid);
             match self.due(position) {
-                Due::Now(work) => all_work.push((position, work)),
-                Due::Later(next) => self.wake_at(&uid, next),
+                Schedule::Now(work) => all_work.push((position, work)),
+                Schedule::Later(next) => self.wake_at(&uid, next),
             }
         }
         all_work

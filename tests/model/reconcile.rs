@@ -1,5 +1,5 @@
-//! The steps of a reconcile. Every decision in them is the operator's own; what is here does what its driver does, one
-//! step at a time.
+//! The steps of a reconcile. The operator's own code makes every decision. The code here takes the place of the
+//! operator's driver, one step at a time.
 
 use std::sync::Arc;
 
@@ -10,17 +10,18 @@ use waflows_core::observation::{Inputs, NumberReading, Observation};
 use waflows_core::queue::Urgency;
 use waflows_core::reconcile::action::{Action, Event};
 use waflows_core::reconcile::machine::{Reconcile, Settings};
-use waflows_core::reconcile::ownership::{claim_numbers, work_due};
+use waflows_core::reconcile::ownership::claim_numbers;
+use waflows_core::reconcile::work_due::work_due;
 use waflows_core::rollout::plan::{Plan, Upload, plan};
 use waflows_core::rollout::uploads::UploadCall;
-use waflows_core::schedule::due::Due;
+use waflows_core::schedule::due::Schedule;
 use waflows_core::store::store::Change;
 use waflows_core::upload::{UploadAnswer, UploadReason};
 
 use crate::endpoint::open_everything;
 use crate::objects::{key, key_number, object_key, reported, resource_number, secrets, transient};
 use crate::setup::{Mutation, Setup};
-use crate::world::{CALL_TIMEOUT, Entry, InFlight, Replica, Round, World};
+use crate::world::{CALL_TIMEOUT, Entry, InFlight, Replica, RunningReconcile, World};
 
 impl World {
     /// Whether the process may begin something new, as far as the Lease goes.
@@ -32,46 +33,46 @@ impl World {
         replica.term.is_some() && is_current
     }
 
-    fn has_permit(&self, setup: &Setup, replica: usize, round: &Round) -> bool {
-        self.may_write(setup, replica, round) && (!round.is_revoked || setup.has(Mutation::IgnoreChanges))
+    fn has_valid_fence(&self, setup: &Setup, replica: usize, reconcile: &RunningReconcile) -> bool {
+        self.may_write(setup, replica, reconcile) && (!reconcile.is_revoked || setup.has(Mutation::IgnoreChanges))
     }
 
-    fn may_write(&self, setup: &Setup, replica: usize, round: &Round) -> bool {
-        self.leads(setup, replica) && !round.is_orphaned
+    fn may_write(&self, setup: &Setup, replica: usize, reconcile: &RunningReconcile) -> bool {
+        self.leads(setup, replica) && !reconcile.is_orphaned
     }
 
     /// The queue hands out a resource: everything up to the uploads.
     pub(crate) fn begin(&mut self, setup: &Setup, replica: usize, x: usize) {
         self.replicas[replica].queue[x] = Entry::default();
         let store = Arc::clone(&self.replicas[replica].store);
-        // The same as `store.resource`, and far faster than to unpack it.
-        let Some(resource) = self.replicas[replica].known[x].clone() else { return };
+        // The same resource as in the store, which would have to unpack it.
+        let Some(resource) = self.replicas[replica].cached[x].clone() else { return };
         let due = work_due(&store, &resource, &store.referenced_secrets(&resource), setup.interval, self.now);
         let due = self.due_with_endpoint(setup, replica, x, due);
         let work = match due {
-            Due::Later(next) => {
+            Schedule::Later(next) => {
                 self.replicas[replica].queue[x].timer = next;
                 return;
             }
-            Due::Now(work) => work,
+            Schedule::Now(work) => work,
         };
         let settings = Settings { interval: setup.interval, waits: setup.waits(), owes_status: false };
         let mut proof = self.replicas[replica].probing[x].proof.clone();
         if setup.has(Mutation::IgnoreEndpoint) {
             proof.iter_mut().for_each(|proof| open_everything(Arc::make_mut(proof)));
         }
-        let reconcile = Reconcile::new(resource, work, settings, self.now).with_proof(proof);
-        let round = Round { reconcile, in_flight: None, is_revoked: false, is_orphaned: false };
-        self.replicas[replica].rounds[x] = Some(round);
+        let machine = Reconcile::new(resource, work, settings, self.now).with_proof(proof);
+        let reconcile = RunningReconcile { machine, in_flight: None, is_revoked: false, is_orphaned: false };
+        self.replicas[replica].reconciles[x] = Some(reconcile);
         while let Some(action) = self.next_before_uploads(replica, x) {
             self.prepare(setup, replica, x, action);
         }
     }
 
-    /// What the reconcile does before its uploads; none once they may begin, or where it is over.
+    /// What the reconcile does next before its uploads. None once the uploads may begin, or if the reconcile is over.
     fn next_before_uploads(&mut self, replica: usize, x: usize) -> Option<Action> {
-        let reconcile = &mut self.replicas[replica].rounds[x].as_mut()?.reconcile;
-        if reconcile.uploads().is_some() { None } else { reconcile.next(self.now) }
+        let machine = &mut self.replicas[replica].reconciles[x].as_mut()?.machine;
+        if machine.uploads().is_some() { None } else { machine.next(self.now) }
     }
 
     fn prepare(&mut self, setup: &Setup, replica: usize, x: usize, action: Action) {
@@ -82,10 +83,10 @@ impl World {
                 Event::NumberRead(NumberReading { position, reading, refusal: None })
             }
             Action::ClaimNumbers => {
-                let Replica { rounds, store, .. } = &mut self.replicas[replica];
+                let Replica { reconciles, store, .. } = &mut self.replicas[replica];
                 let claim = |observation: &mut Observation| claim_numbers(Arc::make_mut(store), observation);
-                let Some(round) = &mut rounds[x] else { return };
-                round.reconcile.claim_numbers_by(claim, |observation| planned(setup, observation), self.now);
+                let Some(reconcile) = &mut reconciles[x] else { return };
+                reconcile.machine.claim_numbers_by(claim, |observation| planned(setup, observation), self.now);
                 return;
             }
             Action::WriteStatus(write) => match self.write(setup, replica, x, write.status) {
@@ -104,8 +105,8 @@ impl World {
     /// Whether the event completed an upload.
     fn handle(&mut self, replica: usize, x: usize, event: Event) -> bool {
         let now = self.now;
-        let round = self.replicas[replica].rounds[x].as_mut();
-        round.is_some_and(|round| round.reconcile.handle(event, now).is_some())
+        let reconcile = self.replicas[replica].reconciles[x].as_mut();
+        reconcile.is_some_and(|reconcile| reconcile.machine.handle(event, now).is_some())
     }
 
     fn inputs(&self, x: usize) -> Inputs {
@@ -124,36 +125,36 @@ impl World {
             return Reading::Failed { error: transient(), at: self.now };
         }
         let (key, signed) = line.shown();
-        self.history.tell(x, number, key, signed);
+        self.history.note_answer(x, number, key, signed);
         Reading::Answered { reported: reported(key, signed), at: self.now }
     }
 
     /// The next upload begins, or none where the fence is revoked.
     pub(crate) fn send(&mut self, setup: &Setup, replica: usize, x: usize) {
-        let Some(mut round) = self.replicas[replica].rounds[x].take() else { return };
-        if !self.has_permit(setup, replica, &round) {
-            round.reconcile.revoke();
-        } else if let Some(Action::Upload(upload)) = round.reconcile.next(self.now) {
+        let Some(mut reconcile) = self.replicas[replica].reconciles[x].take() else { return };
+        if !self.has_valid_fence(setup, replica, &reconcile) {
+            reconcile.machine.revoke();
+        } else if let Some(Action::Upload(upload)) = reconcile.machine.next(self.now) {
             // Much can change while an upload waits for its turn.
             let store = &self.replicas[replica].store;
-            let wanted = round.reconcile.observation().expected();
+            let wanted = reconcile.machine.observation().expected();
             let ownership = store.owner(&upload.phone_number_id, &object_key(x), wanted, self.now);
             if ownership == Ownership::Uncontested || setup.has(Mutation::IgnoreOwnership) {
-                self.judge_upload(replica, x, upload.phone_number_id.parse().unwrap(), uploaded_key(&round));
-                round.in_flight = Some(InFlight { upload, sent: self.now, has_arrived: false, is_given_up: false });
+                self.judge_upload(replica, x, upload.phone_number_id.parse().unwrap(), uploaded_key(&reconcile));
+                reconcile.in_flight = Some(InFlight { upload, sent: self.now, has_arrived: false, is_given_up: false });
             } else {
                 let event = Event::Uploaded { phone_number_id: upload.phone_number_id, call: None };
-                round.reconcile.handle(event, self.now);
+                reconcile.machine.handle(event, self.now);
             }
         }
-        self.replicas[replica].rounds[x] = Some(round);
+        self.replicas[replica].reconciles[x] = Some(reconcile);
     }
 
     /// The upload reaches Meta.
     pub(crate) fn arrive(&mut self, replica: usize, x: usize, lags: bool) {
-        let Some(round) = &mut self.replicas[replica].rounds[x] else { return };
-        let key = uploaded_key(round);
-        let Some(in_flight) = &mut round.in_flight else { return };
+        let Some(reconcile) = &mut self.replicas[replica].reconciles[x] else { return };
+        let key = uploaded_key(reconcile);
+        let Some(in_flight) = &mut reconcile.in_flight else { return };
         let line = &mut self.lines[in_flight.upload.phone_number_id.parse::<usize>().unwrap()];
         if line.is_down {
             in_flight.is_given_up = true;
@@ -166,9 +167,9 @@ impl World {
 
     /// The upload is over and read back.
     pub(crate) fn answer(&mut self, setup: &Setup, replica: usize, x: usize) {
-        let Some(round) = &mut self.replicas[replica].rounds[x] else { return };
-        let Some(in_flight) = round.in_flight.take() else { return };
-        let key = uploaded_key(round);
+        let Some(reconcile) = &mut self.replicas[replica].reconciles[x] else { return };
+        let Some(in_flight) = reconcile.in_flight.take() else { return };
+        let key = uploaded_key(reconcile);
         let failed = in_flight.is_given_up || self.since(in_flight.sent) >= CALL_TIMEOUT;
         let may_be_crossed = self.replicas[replica]
             .term
@@ -179,12 +180,12 @@ impl World {
         let call = UploadCall { at: in_flight.sent, answer, refusal: None, may_be_crossed };
         let mut event = Event::Uploaded { phone_number_id: phone_number_id.clone(), call: Some(call) };
         while !self.handle(replica, x, event) {
-            let Some(round) = &mut self.replicas[replica].rounds[x] else { return };
-            let Some(Action::ReadBack(_)) = round.reconcile.next(self.now) else { return };
-            let round = self.replicas[replica].rounds[x].clone().unwrap();
+            let Some(reconcile) = &mut self.replicas[replica].reconciles[x] else { return };
+            let Some(Action::ReadBack(_)) = reconcile.machine.next(self.now) else { return };
+            let reconcile = self.replicas[replica].reconciles[x].clone().unwrap();
             let reading = if setup.has(Mutation::TrustUploads) && !failed {
                 Reading::Answered { reported: reported(Some(key), true), at: self.now }
-            } else if self.may_write(setup, replica, &round) {
+            } else if self.may_write(setup, replica, &reconcile) {
                 self.read(x, number)
             } else {
                 Reading::NotAsked
@@ -195,16 +196,18 @@ impl World {
 
     /// The reconcile is summed up, and its status written.
     pub(crate) fn finish(&mut self, setup: &Setup, replica: usize, x: usize) {
-        let Some(mut round) = self.replicas[replica].rounds[x].take() else { return };
-        if !self.has_permit(setup, replica, &round) {
-            round.reconcile.revoke();
+        let Some(mut reconcile) = self.replicas[replica].reconciles[x].take() else { return };
+        if !self.has_valid_fence(setup, replica, &reconcile) {
+            reconcile.machine.revoke();
         }
-        let Some(Action::WriteStatus(mut write)) = round.reconcile.next(self.now) else { panic!("a status to write") };
-        break_status(setup, &round, &mut write.status);
-        let next = round.reconcile.summary().and_then(|summary| summary.next);
-        let next = next.filter(|_| !setup.has(Mutation::ForgetNextRound));
-        let uploaded: Vec<_> = round.reconcile.outcomes().iter().map(|it| it.phone_number_id.clone()).collect();
-        self.replicas[replica].rounds[x] = Some(round);
+        let Some(Action::WriteStatus(mut write)) = reconcile.machine.next(self.now) else {
+            panic!("a status to write")
+        };
+        break_status(setup, &reconcile, &mut write.status);
+        let next = reconcile.machine.summary().and_then(|summary| summary.next);
+        let next = next.filter(|_| !setup.has(Mutation::ForgetNextReconcile));
+        let uploaded: Vec<_> = reconcile.machine.outcomes().iter().map(|it| it.phone_number_id.clone()).collect();
+        self.replicas[replica].reconciles[x] = Some(reconcile);
         let is_stored = self.write(setup, replica, x, write.status);
         if !is_stored {
             // Nobody knows of its uploads any more.
@@ -220,14 +223,14 @@ impl World {
     fn end(&mut self, replica: usize, x: usize) {
         let state = &mut self.replicas[replica];
         Arc::make_mut(&mut state.store).finish_reconcile(&object_key(x));
-        state.rounds[x] = None;
+        state.reconciles[x] = None;
     }
 
-    /// Stores the status if it is still that process's to write. False where it is dropped.
+    /// Stores the status if the process may still write it. False if the status is dropped.
     fn write(&mut self, setup: &Setup, replica: usize, x: usize, status: FlowsEncryptionKeyStatus) -> bool {
-        let Some(round) = self.replicas[replica].rounds[x].as_ref() else { return false };
-        let may_write = self.may_write(setup, replica, round) || setup.has(Mutation::WriteAsFollower);
-        let mut written = Arc::clone(round.reconcile.stored());
+        let Some(reconcile) = self.replicas[replica].reconciles[x].as_ref() else { return false };
+        let may_write = self.may_write(setup, replica, reconcile) || setup.has(Mutation::WriteAsFollower);
+        let mut written = Arc::clone(reconcile.machine.stored());
         if written.status.as_ref() == Some(&status) {
             self.handle(replica, x, Event::StatusStored(written));
             return true;
@@ -258,7 +261,7 @@ impl World {
     pub(crate) fn learn(&mut self, replica: usize, x: usize) {
         let now = self.now;
         let state = &mut self.replicas[replica];
-        let before = std::mem::replace(&mut state.known[x], self.resources[x].clone());
+        let before = std::mem::replace(&mut state.cached[x], self.resources[x].clone());
         let store = Arc::make_mut(&mut state.store);
         let change = match &self.resources[x] {
             Some(resource) => store.apply_resource(resource, now),
@@ -276,20 +279,20 @@ impl World {
         }
     }
 
-    /// The resource is queued; a round of it under way learns of a change.
+    /// The resource is queued. After a change, the reconcile under way is revoked.
     pub(crate) fn enqueue(&mut self, replica: usize, x: usize, urgency: Urgency) {
         let state = &mut self.replicas[replica];
         let entry = &mut state.queue[x];
         entry.queued = entry.queued.max(Some(urgency));
-        if let Some(round) = state.rounds[x].as_mut().filter(|_| urgency == Urgency::Changed) {
-            round.is_revoked = true;
+        if let Some(reconcile) = state.reconciles[x].as_mut().filter(|_| urgency == Urgency::Changed) {
+            reconcile.is_revoked = true;
         }
     }
 }
 
-/// The key that the round uploads.
-pub(crate) fn uploaded_key(round: &Round) -> usize {
-    round.reconcile.observation().key().and_then(|key| key_number(&key.fingerprint().to_string())).unwrap()
+/// The key that the reconcile uploads.
+pub(crate) fn uploaded_key(reconcile: &RunningReconcile) -> usize {
+    reconcile.machine.observation().key().and_then(|key| key_number(&key.fingerprint().to_string())).unwrap()
 }
 
 /// The resource changes in the API server.
@@ -319,12 +322,17 @@ fn planned(setup: &Setup, observation: &Observation) -> Plan {
     plan(&seen)
 }
 
-fn break_status(setup: &Setup, round: &Round, status: &mut FlowsEncryptionKeyStatus) {
+fn break_status(setup: &Setup, reconcile: &RunningReconcile, status: &mut FlowsEncryptionKeyStatus) {
     match setup.mutation {
         Some(Mutation::ForgetAttempts) => status.phone_numbers.iter_mut().for_each(|n| n.upload_attempts = 0),
         Some(Mutation::KeepReady) => {
-            let before =
-                round.reconcile.stored().status.as_ref().map(|before| before.conditions.as_slice()).unwrap_or_default();
+            let before = reconcile
+                .machine
+                .stored()
+                .status
+                .as_ref()
+                .map(|before| before.conditions.as_slice())
+                .unwrap_or_default();
             if conditions::find(before, conditions::ConditionType::Ready).is_some_and(|ready| ready.status == "True") {
                 status.conditions = before.to_vec();
             }

@@ -1,34 +1,7 @@
 //! May the key on a number be replaced? The one rule of a rotation, as a table. Pure.
 
 use crate::api::crd::Gate;
-
-/// What the targets of an endpoint do with one key.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Count of targets; 0 if they were not asked.
-    pub targets: usize,
-    /// Targets that open the key.
-    pub opened: usize,
-    /// Targets that lack the private half of the key.
-    pub refused: usize,
-}
-
-impl Tally {
-    /// Whether every target opens the key.
-    pub fn is_open(self) -> bool {
-        self.targets > 0 && self.opened == self.targets
-    }
-
-    /// Whether some target lacks the key.
-    pub fn is_refused(self) -> bool {
-        self.refused > 0
-    }
-
-    /// Whether every target lacks the key.
-    fn is_refused_everywhere(self) -> bool {
-        self.targets > 0 && self.refused == self.targets
-    }
-}
+use crate::proof::Tally;
 
 /// What may happen to numbers that hold another valid key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

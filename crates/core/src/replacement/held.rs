@@ -8,31 +8,33 @@ use crate::number::UPLOADS_BEFORE_STALLED;
 
 /// What a number holds.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
+pub struct Held {
     /// Fingerprint of the key; None if the number has none.
-    pub(super) key: Option<String>,
+    pub key: Option<String>,
     /// The key itself, if Meta just showed it.
-    pub(super) public_key: Option<PublicKey>,
-    pub(super) is_valid: bool,
+    pub public_key: Option<PublicKey>,
+    /// Whether Meta shows the key with a valid signature.
+    pub is_valid: bool,
     /// Whether no other resource owns the number.
-    pub(super) is_own: bool,
+    pub is_own: bool,
     /// Whether uploads to the number are possible.
-    pub(super) is_workable: bool,
+    pub is_workable: bool,
     /// Whether no backoff of the number is under way.
-    pub(super) is_due: bool,
+    pub is_due: bool,
     /// Whether uploads of the present key took effect, and the number is not valid.
-    pub(super) has_failed: bool,
+    pub has_failed: bool,
     /// Last upload of the present key to the number. None if the resource never uploaded this key.
-    pub(super) uploaded: Option<Timestamp>,
+    pub uploaded: Option<Timestamp>,
 }
 
 /// The key of a number that Meta calls VALID without showing the key, if the key is not the resource's.
-pub(super) fn unreported(is_valid: bool) -> Option<String> {
+pub fn unreported(is_valid: bool) -> Option<String> {
     is_valid.then(|| UNREPORTED_KEY.to_owned())
 }
 
 impl Held {
-    pub(super) fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
+    /// What the number holds according to its status. `to` is the new key.
+    pub fn after(number: &PhoneNumberStatus, to: Fingerprint, now: Timestamp) -> Self {
         let is_valid = number.is_signed();
         let uploaded = number.uploaded_fingerprint.clone().filter(|_| is_valid);
         let is_workable = !matches!(
@@ -58,17 +60,18 @@ impl Held {
 
     /// Whether a valid key on the number waits for nothing but a reconcile to be replaced. Other numbers have their own time
     /// of the next attempt.
-    pub(super) fn awaits_upload(&self) -> bool {
+    pub fn awaits_upload(&self) -> bool {
         self.is_workable && self.is_valid && self.is_due
     }
 
     /// Whether the resource put the new key on the number before the rotation began, so that the number never had the old
     /// one. Where nobody knows who put the key there, the rotation may have: an upload is not noted if its answer is lost.
-    pub(super) fn had_before(&self, to: Fingerprint, rotation: &RotationStatus) -> bool {
+    pub fn had_before(&self, to: Fingerprint, rotation: &RotationStatus) -> bool {
         self.is_valid && self.holds(to) && self.uploaded.is_some_and(|at| at < rotation.started_time.0)
     }
 
-    pub(super) fn holds(&self, key: Fingerprint) -> bool {
+    /// Whether the number holds this key.
+    pub fn holds(&self, key: Fingerprint) -> bool {
         self.key.as_deref().is_some_and(|held| key.is_written(held))
     }
 }
