@@ -49,7 +49,7 @@ check: ## what needs neither Go nor a network: format, clippy, and the tests of 
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --locked -p waflows-core -p waflows-key -p waflows-probe
-	cargo test --locked -p waflows-operator --lib --test purity --test generated
+	cargo test --locked -p waflows-operator --lib --test purity --test house --test generated
 
 .PHONY: test
 test: tools $(CARGO_DENY) ## all checks: format, clippy, dependencies, and every test, on a real API server
@@ -159,7 +159,7 @@ fuzz: $(CARGO_FUZZ) ## fuzz with nightly Rust, each target for SECONDS=60 (TARGE
 	@CARGO_FUZZ=$(CARGO_FUZZ) fuzz/run $(or $(SECONDS),60) $(TARGETS)
 
 .PHONY: mutants
-mutants: $(CARGO_MUTANTS) ## change the code in small ways and see that a test fails (hours; FILES="crates/core/src/number.rs": minutes)
+mutants: $(CARGO_MUTANTS) ## change the code in small ways and see that a test fails (hours; FILES="crates/core/src/number/criteria.rs": minutes)
 	@CARGO_MUTANTS=$(CARGO_MUTANTS) tools/mutants $(FILES)
 
 .PHONY: sbom

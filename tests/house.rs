@@ -97,6 +97,22 @@ fn imports(code: &str) -> Vec<Vec<String>> {
     declarations.flat_map(|tree| expand(&tree.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
 }
 
+/// The paths that the code names without a `use`: `super::catalog::ALL`.
+fn inline_paths(code: &str) -> Vec<Vec<String>> {
+    // A visibility is no import.
+    let code = code.replace("pub(in crate::", "pub(in ");
+    let declarations: Vec<_> = code.split_inclusive(';').map(|statement| statement.rsplit_once("use ")).collect();
+    let code: String = code
+        .split_inclusive(';')
+        .zip(declarations)
+        .map(|(statement, declaration)| declaration.map_or(statement, |(before, _)| before))
+        .collect();
+    let is_name = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
+    let words = code.split(|letter| !is_name(letter)).map(|word| word.trim_end_matches(':'));
+    let paths = words.filter(|word| word.starts_with("crate::") || word.starts_with("super::"));
+    paths.map(|path| path.split("::").map(str::to_owned).collect()).collect()
+}
+
 /// The modules that a file declares. A file stands above its children, so a child must not import from the file.
 fn children(code: &str) -> Vec<Vec<String>> {
     let code = code.replace("#[cfg(test)]\nmod ", "");
@@ -146,7 +162,7 @@ fn graph(sources: &[Source]) -> BTreeMap<&str, BTreeSet<&str>> {
         .collect();
     let edges = |source: &Source| {
         let code = without_comments(&source.code);
-        let paths = imports(&code).into_iter().chain(children(&code));
+        let paths = imports(&code).into_iter().chain(inline_paths(&code)).chain(children(&code));
         let targets = paths.filter_map(|path| target(&modules, &source.module, path));
         targets.filter(|target| *target != source.name).collect()
     };
@@ -246,6 +262,28 @@ fn no_files_import_each_other_in_a_circle() {
     }
 }
 
+/// The order of the core's modules is the list in the documentation of its `lib.rs`.
+#[test]
+fn modules_of_the_core_import_only_modules_below_them() {
+    let root = "crates/core/src";
+    let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(root).join("lib.rs")).unwrap();
+    let listed = lib.lines().filter_map(|line| line.strip_prefix("//! - [`")?.split_once("`]"));
+    let order: Vec<_> = listed.map(|(module, _)| module.to_owned()).collect();
+    let place = |module: &String| order.iter().position(|listed| listed == module);
+    let sources = sources(root);
+    let mut upwards = Vec::new();
+    for source in sources.iter().filter(|source| !source.module.is_empty()) {
+        let own =
+            place(&source.module[0]).unwrap_or_else(|| panic!("{} is missing in the list of lib.rs", source.name));
+        let code = without_comments(&source.code);
+        let paths = imports(&code).into_iter().chain(inline_paths(&code));
+        let named = paths.filter(|path| path[0] == "crate").filter_map(|path| path.into_iter().nth(1));
+        upwards
+            .extend(named.filter(|module| place(module).is_some_and(|place| place < own)).map(|it| (&source.name, it)));
+    }
+    assert!(order.len() > 10 && upwards.is_empty(), "these import a module above their own: {upwards:?}");
+}
+
 #[test]
 fn files_and_functions_are_small() {
     let mut large = Vec::new();
@@ -271,7 +309,7 @@ fn a_circle_is_noticed() {
         source("lib", "mod a;\nmod b;\nmod c;\npub use a::A;\n"),
         source("a", "use crate::{b::B,\n    c as other};\n"),
         source("b", "//! use crate::c;\nuse std::fmt;\nuse super::c;\n"),
-        source("c", "use super::A;\nfn f() {}\n"),
+        source("c", "fn f() -> super::A {}\n"),
     ];
     assert_eq!(circle(&graph(&sources)), Some(vec!["src/a.rs", "src/b.rs", "src/c.rs", "src/a.rs"]));
     sources[3].code.clear();

@@ -8,6 +8,8 @@ use waflows_core::endpoint::ProbeOutcome;
 use waflows_core::meta::{ErrorClass, HoldScope};
 use waflows_core::upload::UploadReason;
 
+use super::labels::{Operation, ReconcileOutcome, UploadResult, Watched};
+
 /// One metric.
 #[derive(Debug)]
 pub struct Descriptor {
@@ -98,7 +100,7 @@ const NAME: Label = open("name", "of the resource");
 /// A scrape may overwrite `namespace`, which is also a label of the target.
 const RESOURCE_NAMESPACE: Label = open("resource_namespace", "the same as `namespace`; no scrape overwrites it");
 const REASON: Label = open("reason", "of the condition `Ready`, see [conditions](conditions.md#reasons)");
-const OPERATION: Label = one_of("operation", || super::Operation::ALL.map(super::Operation::as_str).to_vec());
+const OPERATION: Label = one_of("operation", || Operation::ALL.map(Operation::as_str).to_vec());
 const SCOPE: Label = one_of("scope", || HoldScope::ALL.map(HoldScope::as_str).to_vec());
 
 pub(crate) static BUILD: Descriptor = Descriptor {
@@ -113,7 +115,7 @@ pub(crate) static LEADER: Descriptor =
 pub(crate) static RECONCILE_DURATION: Descriptor = seconds(
     "waflows_reconcile_duration",
     MetricType::Histogram,
-    &[one_of("outcome", || super::ReconcileOutcome::ALL.map(super::ReconcileOutcome::as_str).to_vec())],
+    &[one_of("outcome", || ReconcileOutcome::ALL.map(ReconcileOutcome::as_str).to_vec())],
     "Duration of reconciles by outcome: the status was written, had not changed, could not be read or written, or was dropped because another process wrote first. A reconcile that finds nothing due is not counted.",
 );
 pub(crate) static GRAPH_REQUESTS: Descriptor = counter(
@@ -131,7 +133,7 @@ pub(crate) static UPLOADS: Descriptor = counter(
     "waflows_uploads",
     &[
         one_of("reason", || UploadReason::ALL.map(UploadReason::as_str).to_vec()),
-        one_of("result", || super::UploadResult::ALL.map(super::UploadResult::as_str).to_vec()),
+        one_of("result", || UploadResult::ALL.map(UploadResult::as_str).to_vec()),
     ],
     "Uploads of a public key by reason and result. The result is what the number held when it was read back: the key with a valid signature, something else, or the upload itself failed. Uploads that a hold postponed are not counted.",
 );
@@ -217,7 +219,7 @@ pub(crate) static QUEUE_OLDEST: Descriptor = seconds(
 );
 pub(crate) static WATCH_RESTARTS: Descriptor = counter(
     "waflows_watch_restarts",
-    &[one_of("watch", || super::Watched::ALL.map(super::Watched::as_str).to_vec())],
+    &[one_of("watch", || Watched::ALL.map(Watched::as_str).to_vec())],
     "Failed watches of the API server; the operator retries each.",
 );
 pub(crate) static ENDPOINT_PROBES: Descriptor = counter(

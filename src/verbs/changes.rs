@@ -114,3 +114,47 @@ fn fatal(error: watcher::Error, is_listed: bool) -> Option<kube::Error> {
         watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(name: &str, version: u32) -> Object {
+        let metadata = json!({"name": name, "namespace": "shop", "resourceVersion": version.to_string()});
+        let spec = json!({"accessTokenSecretRef": {"name": "a", "key": "b"}, "phoneNumberIds": ["1"]});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn a_list_after_an_interruption_reports_what_changed_meanwhile_and_nothing_else() {
+        let mut followed = Followed::default();
+        let mut changes = |event| -> Vec<String> {
+            let changes = followed.changes(event).into_iter();
+            let words = changes.map(|change| match change {
+                Change::Seen(resource) => format!("seen {}", resource.key.name),
+                Change::Gone(key) => format!("gone {}", key.name),
+                Change::Listed => "listed".to_owned(),
+            });
+            words.collect()
+        };
+        let table = [
+            (Event::Init, vec![]),
+            (Event::InitApply(object("a", 1)), vec!["seen a"]),
+            (Event::InitApply(object("b", 2)), vec!["seen b"]),
+            (Event::InitApply(object("c", 3)), vec!["seen c"]),
+            (Event::InitDone, vec!["listed"]),
+            (Event::Apply(object("a", 4)), vec!["seen a"]),
+            (Event::Delete(object("c", 5)), vec!["gone c"]),
+            (Event::Init, vec![]),
+            (Event::InitApply(object("a", 4)), vec![]),
+            (Event::InitApply(object("d", 7)), vec!["seen d"]),
+            (Event::InitDone, vec!["gone b", "listed"]),
+        ];
+        for (event, expected) in table {
+            let what = format!("{event:?}");
+            assert_eq!(changes(event), expected, "{what}");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! The work queue: which resource is reconciled next.
 //!
 //! A resource is in line at most once, and at most one reconcile of a resource runs. A change by a person goes before
-//! periodic work. A change during a reconcile cancels the reconcile and queues another one.
+//! periodic work, but after several changes in a row the periodic work that has waited longest gets a turn. A change during
+//! a reconcile cancels the reconcile and queues another one.
 //!
 //! The time is a monotonic clock: the time since the start of the process. The driver keeps the lock, wakes the worker and
 //! holds the means to cancel a reconcile.
@@ -10,6 +11,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::store::object_key::ObjectKey;
+
+/// Changes in a row before periodic work that waits gets a turn. Without a limit, a tenant who changes resources all the time
+/// could delay the checks of all others for ever. One turn in nine hardly delays a change.
+const CHANGES_IN_A_ROW: u32 = 8;
 
 /// Why a resource is queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +42,8 @@ pub struct Queue {
     due: VecDeque<Waiting>,
     entries: HashMap<ObjectKey, Entry>,
     timers: BTreeSet<(Duration, ObjectKey)>,
+    /// Changes that were taken in a row.
+    changes_in_a_row: u32,
     /// Since when a worker takes from the queue.
     opened: Option<Duration>,
 }
@@ -61,15 +68,26 @@ struct Entry {
 impl Queue {
     /// Queues a resource now.
     pub fn add(&mut self, key: &ObjectKey, urgency: Urgency, now: Duration) -> Running {
-        self.enqueue(key, urgency, now)
+        let mut since = now;
+        let entry = self.entries.entry(key.clone()).or_default();
+        if entry.queued >= Some(urgency) {
+            return Running::Keep;
+        }
+        let was_queued = entry.queued.replace(urgency).is_some();
+        if entry.is_running {
+            // Queued by `done`. Periodic work can wait for the end of the reconcile.
+            return if urgency == Urgency::Changed { Running::Cancel } else { Running::Keep };
+        }
+        if let Some(place) = was_queued.then(|| self.due.iter().position(|waiting| waiting.key == *key)).flatten() {
+            since = self.due.remove(place).map_or(since, |waiting| waiting.since);
+        }
+        self.line(urgency).push_back(Waiting { key: key.clone(), since });
+        Running::Keep
     }
 
     /// Queues a resource at a time. Replaces an earlier time, and ends a row of failures.
     pub fn add_at(&mut self, key: &ObjectKey, at: Duration) {
-        self.set_timer(key, Some(at));
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.failures = 0;
-        }
+        self.set_timer(key, Some(at)).failures = 0;
     }
 
     /// Queues a resource again after its reconcile failed. `wait` is the backoff after this many failures in a row.
@@ -87,15 +105,13 @@ impl Queue {
 
     /// Forgets a deleted resource.
     pub fn remove(&mut self, key: &ObjectKey) -> Running {
-        self.set_timer(key, None);
-        let Some(entry) = self.entries.get_mut(key) else {
-            return Running::Keep;
-        };
-        if entry.queued.take().is_some() {
+        let entry = self.set_timer(key, None);
+        let (was_queued, is_running) = (entry.queued.take().is_some(), entry.is_running);
+        if was_queued {
             self.changed.retain(|waiting| waiting.key != *key);
             self.due.retain(|waiting| waiting.key != *key);
         }
-        if entry.is_running {
+        if is_running {
             return Running::Cancel;
         }
         self.entries.remove(key);
@@ -105,10 +121,13 @@ impl Queue {
     /// Takes the next resource out of the line. The driver gives each resource back with [`Queue::done`].
     pub fn next(&mut self, now: Duration) -> Option<ObjectKey> {
         self.fire_timers(now);
-        let Waiting { key, .. } = self.changed.pop_front().or_else(|| self.due.pop_front())?;
-        let entry = self.entries.entry(key.clone()).or_default();
+        let is_due_next =
+            self.changed.is_empty() || (self.changes_in_a_row >= CHANGES_IN_A_ROW && !self.due.is_empty());
+        self.changes_in_a_row = if is_due_next { 0 } else { self.changes_in_a_row.saturating_add(1) };
+        let urgency = if is_due_next { Urgency::Due } else { Urgency::Changed };
+        let Waiting { key, .. } = self.line(urgency).pop_front()?;
+        let entry = self.set_timer(&key, None);
         (entry.queued, entry.is_running) = (None, true);
-        self.set_timer(&key, None);
         Some(key)
     }
 
@@ -154,23 +173,6 @@ impl Queue {
         self.opened = Some(now);
     }
 
-    fn enqueue(&mut self, key: &ObjectKey, urgency: Urgency, mut since: Duration) -> Running {
-        let entry = self.entries.entry(key.clone()).or_default();
-        if entry.queued >= Some(urgency) {
-            return Running::Keep;
-        }
-        let was_queued = entry.queued.replace(urgency).is_some();
-        if entry.is_running {
-            // Queued by `done`. Periodic work can wait for the end of the reconcile.
-            return if urgency == Urgency::Changed { Running::Cancel } else { Running::Keep };
-        }
-        if let Some(place) = was_queued.then(|| self.due.iter().position(|waiting| waiting.key == *key)).flatten() {
-            since = self.due.remove(place).map_or(since, |waiting| waiting.since);
-        }
-        self.line(urgency).push_back(Waiting { key: key.clone(), since });
-        Running::Keep
-    }
-
     fn line(&mut self, urgency: Urgency) -> &mut VecDeque<Waiting> {
         match urgency {
             Urgency::Due => &mut self.due,
@@ -178,7 +180,7 @@ impl Queue {
         }
     }
 
-    fn set_timer(&mut self, key: &ObjectKey, at: Option<Duration>) {
+    fn set_timer(&mut self, key: &ObjectKey, at: Option<Duration>) -> &mut Entry {
         let entry = self.entries.entry(key.clone()).or_default();
         if let Some(before) = std::mem::replace(&mut entry.timer, at) {
             self.timers.remove(&(before, key.clone()));
@@ -186,6 +188,7 @@ impl Queue {
         if let Some(at) = at {
             self.timers.insert((at, key.clone()));
         }
+        entry
     }
 
     fn fire_timers(&mut self, now: Duration) {
@@ -195,7 +198,7 @@ impl Queue {
             }
             self.set_timer(&key, None);
             // Periodic work cancels no reconcile.
-            let _ = self.enqueue(&key, Urgency::Due, at);
+            let _ = self.add(&key, Urgency::Due, at);
         }
     }
 }
@@ -231,6 +234,25 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| next(&mut queue, now)).collect();
         assert_eq!(order, ["changed", "both", "due"]);
         assert_eq!(queue.depth(now), 0);
+    }
+
+    #[test]
+    fn periodic_work_gets_a_turn_however_many_changes_there_are() {
+        let (mut queue, now) = (Queue::default(), SECOND);
+        add(&mut queue, "due", Urgency::Due, now);
+        let mut before = 0;
+        loop {
+            for name in ["a", "b"] {
+                add(&mut queue, name, Urgency::Changed, now);
+            }
+            let key = queue.next(now).unwrap();
+            queue.done(&key, now);
+            if &*key.name == "due" {
+                break;
+            }
+            before += 1;
+        }
+        assert_eq!(before, CHANGES_IN_A_ROW);
     }
 
     #[test]

@@ -125,3 +125,28 @@ async fn a_change_of_a_secret_of_the_endpoint_alone_is_a_reason_to_ask() {
     prober.look(&key, &resource);
     assert!(ask_next(&prober, Duration::ZERO).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_new_process_asks_at_once_what_the_status_does_not_call_ready() {
+    for (status, is_asked) in [("True", false), ("False", true), ("Unknown", true)] {
+        let mut resource = with_key(1, "flows.example.com");
+        let condition = json!({
+            "type": "EndpointReady", "status": status, "reason": "EndpointProven", "message": "",
+            "lastTransitionTime": "2026-11-28T10:00:00Z",
+        });
+        resource.status.as_mut().unwrap().conditions = vec![serde_json::from_value(condition).unwrap()];
+        let (prober, key) = (prober(), ObjectKey::of(&resource.metadata));
+        store(&prober, &resource);
+        prober.look(&key, &resource);
+        assert_eq!(ask_next(&prober, Duration::ZERO).await, is_asked, "EndpointReady is {status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_of_a_resource_that_has_gone() {
+    let resource = with_key(1, "flows.example.com");
+    let (prober, key) = asked(&resource).await;
+    prober.forget(&key);
+    assert!(prober.entries().is_empty() && prober.proof(&key, &resource).is_none());
+    assert!(!ask_next(&prober, 1000 * HOUR).await);
+}

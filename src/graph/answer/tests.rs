@@ -136,6 +136,21 @@ fn check(rows: &[(u16, String, C)]) {
 }
 
 #[test]
+fn a_proxy_refuses_neither_the_token_nor_the_number() {
+    let usage = Usage::default();
+    for status in [401, 403, 404] {
+        let answer = |body: &'static [u8], trace_id| {
+            Answer { status, body, retry_after: None, usage: &usage, trace_id }.error(&Redactor::new([None, None]))
+        };
+        let of_proxy = answer(b"<html>blocked</html>", None);
+        assert_eq!(of_proxy.class, C::Unexpected, "{status}");
+        assert!(of_proxy.message.contains("check --graph-url and the proxy"), "{}", of_proxy.message);
+        assert_ne!(answer(b"<html>blocked</html>", Some("trace")).class, C::Unexpected, "{status}");
+        assert_ne!(answer(br#"{"error":{"message":"m"}}"#, None).class, C::Unexpected, "{status}");
+    }
+}
+
+#[test]
 fn a_limit_names_its_account_and_its_end() {
     let usage = Usage {
         business_account: Some("102".into()),

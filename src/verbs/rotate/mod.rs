@@ -207,3 +207,28 @@ async fn steer(args: &SteerArgs, annotation: &str, goal: fn(String) -> Goal) -> 
     target.patch(&json!({"metadata": {"annotations": {annotation: request}}})).await?;
     Ok(follow(&target.selection, &goal(request), args.timeout, Paint::of(args.color)).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_status_does_not_stop_rotate_and_another_spec_or_another_rotate_does() {
+        let planned: ObjectMeta = serde_json::from_value(json!({
+            "name": "storefront", "uid": "7d1c", "generation": 3, "resourceVersion": "10", "annotations": {"a": "b"},
+        }))
+        .unwrap();
+        let with = |change: fn(&mut ObjectMeta)| {
+            let mut now = planned.clone();
+            change(&mut now);
+            is_as_planned(&planned, &now)
+        };
+        assert!(with(|now| now.resource_version = Some("11".to_owned())));
+        assert!(!with(|now| now.generation = Some(4)));
+        assert!(!with(|now| now.uid = Some("other".to_owned())));
+        let noted = |now: &mut ObjectMeta| {
+            now.annotations.get_or_insert_default().insert(BACK_ANNOTATION.to_owned(), "{}".to_owned());
+        };
+        assert!(!with(noted));
+    }
+}

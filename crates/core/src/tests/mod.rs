@@ -20,6 +20,7 @@ mod reads;
 mod rotation;
 mod schedule;
 mod simulation;
+mod store;
 mod summarize;
 mod suspension;
 

@@ -3,6 +3,7 @@
 mod clients;
 mod guards;
 mod orders;
+mod pace;
 mod rule;
 mod stories;
 mod world;
