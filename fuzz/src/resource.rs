@@ -20,7 +20,7 @@ use waflows_core::rollout::uploads::{ReadBack, UploadCall};
 use waflows_core::schedule::backoff::Waits;
 use waflows_core::schedule::due::{Schedule, due};
 use waflows_core::store::cached_resource::CachedResource;
-use waflows_core::upload::UploadAnswer;
+use waflows_core::upload::{UploadAnswer, Uploaded};
 use waflows_key::{Fingerprint, PublicKey};
 
 const RECONCILES: usize = 4;
@@ -160,7 +160,10 @@ impl Driver<'_, '_> {
             }
             Action::Upload(Upload { phone_number_id, .. }) => {
                 let may_be_crossed = choices.one_in(4);
-                let call = UploadCall { at: now, answer: choices.upload_answer(now), refusal, may_be_crossed };
+                let call = UploadCall {
+                    uploaded: Uploaded { at: now, answer: choices.upload_answer(now), may_be_crossed },
+                    refusal,
+                };
                 Event::Uploaded { phone_number_id, call: (!choices.one_in(16)).then_some(call) }
             }
             Action::ReadBack(ReadBack { phone_number_id, .. }) => {

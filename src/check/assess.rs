@@ -44,13 +44,13 @@ struct Finding {
 }
 
 /// What would become of a resource in a reconcile that has read this much.
-pub(super) fn assess(reconcile: &Reconcile, origin: &str, gaps: &Unknowns) -> ResourceReport {
+pub(super) fn assess(reconcile: &Reconcile, origin: &str, unknowns: &Unknowns) -> ResourceReport {
     let observation = reconcile.observation();
     let status = summarize(observation, &[], Progress::Finished, observation.now).status;
     let is_suspended = observation.resource.spec.is_suspended();
-    let general = if is_suspended { Some(suspended()) } else { of_inputs(observation, &status, gaps) };
+    let general = if is_suspended { Some(suspended()) } else { of_inputs(observation, &status, unknowns) };
     let assessment =
-        Assessment { criteria: observation.criteria(), plan: reconcile.plan(), general, observation, gaps };
+        Assessment { criteria: observation.criteria(), plan: reconcile.plan(), general, observation, unknowns };
     // Of a suspended resource the status keeps what was last known of the numbers, also of those that have gone.
     let stored = || observation.numbers.iter().map(|number| number.before.clone()).collect();
     let numbers = if is_suspended { stored() } else { status.phone_numbers };
@@ -80,11 +80,11 @@ fn not_asked() -> Finding {
 }
 
 /// The error of the key or the credentials, which affects all numbers.
-fn of_inputs(observation: &Observation, status: &FlowsEncryptionKeyStatus, gaps: &Unknowns) -> Option<Finding> {
+fn of_inputs(observation: &Observation, status: &FlowsEncryptionKeyStatus, unknowns: &Unknowns) -> Option<Finding> {
     let spec = &observation.resource.spec;
     [ConditionType::KeyLoaded, ConditionType::TokenAccepted]
         .into_iter()
-        .filter_map(|kind| of_input(kind, spec, status, gaps))
+        .filter_map(|kind| of_input(kind, spec, status, unknowns))
         .reduce(|first, second| {
             let message = format!("{} {}", first.message, second.message);
             let worst = if second.outcome > first.outcome { second } else { first };
@@ -96,7 +96,7 @@ fn of_input(
     kind: ConditionType,
     spec: &FlowsEncryptionKeySpec,
     status: &FlowsEncryptionKeyStatus,
-    gaps: &Unknowns,
+    unknowns: &Unknowns,
 ) -> Option<Finding> {
     let condition = conditions::find(&status.conditions, kind).filter(|condition| condition.status == "False")?;
     let reason = match Reason::parse(&condition.reason)? {
@@ -104,9 +104,10 @@ fn of_input(
         Reason::PassphraseRejected => Reason::PassphraseWrong,
         reason => reason,
     };
-    let unseen = references(kind, spec).into_iter().flatten().find_map(|reference| gaps.unseen.get(&reference.name));
+    let unseen =
+        references(kind, spec).into_iter().flatten().find_map(|reference| unknowns.unseen.get(&reference.name));
     if let Some(why) = unseen.filter(|_| reason == Reason::SecretNotFound) {
-        let outcome = if gaps.allow_unseen { Outcome::Fine } else { Outcome::Unknown };
+        let outcome = if unknowns.allow_unseen { Outcome::Fine } else { Outcome::Unknown };
         return Some(Finding { reason, message: why.clone(), outcome });
     }
     Some(Finding { reason, message: condition.message.clone(), outcome: outcome_of(reason) })
@@ -140,7 +141,7 @@ fn outcome_of(reason: Reason) -> Outcome {
 /// The inputs that are the same for all numbers of a resource.
 struct Assessment<'a> {
     observation: &'a Observation,
-    gaps: &'a Unknowns,
+    unknowns: &'a Unknowns,
     criteria: Criteria,
     plan: &'a Plan,
     /// What is wrong with the resource as a whole.
@@ -188,7 +189,7 @@ impl Assessment<'_> {
         let finding = match (&self.general, trouble) {
             (_, None) => None,
             (Some(general), Some(_)) => Some(general.clone()),
-            (None, Some(_)) if self.gaps.offline => Some(not_asked()),
+            (None, Some(_)) if self.unknowns.offline => Some(not_asked()),
             (None, Some(trouble)) => Some(Finding {
                 reason: trouble.reason,
                 message: status.message.clone(),
@@ -234,7 +235,7 @@ impl Assessment<'_> {
             return None;
         }
         let was_read = matches!(observed.reading, Reading::Answered { .. });
-        if self.gaps.offline && number.state == NumberState::Pending {
+        if self.unknowns.offline && number.state == NumberState::Pending {
             return Some(not_asked());
         }
         if self.awaits_endpoint(number) {
@@ -247,14 +248,14 @@ impl Assessment<'_> {
         let reason = match trouble(number, &self.criteria) {
             Some(reason) => reason,
             // The number was Valid at its last read, but now the read failed.
-            None if !was_read && !self.gaps.offline && self.general.is_none() => match observed.reading {
+            None if !was_read && !self.unknowns.offline && self.general.is_none() => match observed.reading {
                 Reading::Held { .. } => Reason::RateLimited,
                 Reading::NotAsked | Reading::Answered { .. } | Reading::Failed { .. } => Reason::GraphUnreachable,
             },
             None => return None,
         };
         let outcome = match outcome_of(reason) {
-            Outcome::Unknown if action != Action::None || self.gaps.offline => Outcome::Fine,
+            Outcome::Unknown if action != Action::None || self.unknowns.offline => Outcome::Fine,
             outcome => outcome,
         };
         Some(Finding { reason, message: number.message.clone(), outcome })

@@ -107,7 +107,7 @@ impl Cluster {
     }
 
     /// Has the API server try every manifest, without storing it. Returns what it refuses, with the admission policies of
-    /// the cluster. What could not be tried is told, and is no problem: the definition or the namespace may be installed
+    /// the cluster. What could not be tried is reported, and is no problem: the definition or the namespace may be installed
     /// together with the resources.
     pub(super) async fn try_all(&self, resources: &[(String, Resource)]) -> Vec<Problem> {
         let tries = resources.iter().map(|(origin, resource)| async move {

@@ -71,7 +71,7 @@ pub(super) struct Examined {
 /// A resource whose Secrets were read and whose numbers were asked for.
 struct Observed {
     reconcile: Reconcile,
-    gaps: Unknowns,
+    unknowns: Unknowns,
     problems: Vec<Problem>,
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn examine(input: &CheckInput, graph: Option<&graph::Reader>, p
     settle_owners(input, &mut observed);
     let mut examined = Examined::default();
     for (subject, observed) in input.subjects.iter().zip(observed) {
-        examined.resources.push(assess(&observed.reconcile, &subject.origin, &observed.gaps));
+        examined.resources.push(assess(&observed.reconcile, &subject.origin, &observed.unknowns));
         for problem in observed.problems {
             // Several resources may refer to the same Secret.
             if !examined.problems.contains(&problem) {
@@ -106,15 +106,15 @@ async fn observe(
     let resource = &subject.resource;
     let interval = resource.spec.check_interval_or(DEFAULT_CHECK_INTERVAL);
     let now = Timestamp::now();
-    let mut gaps =
+    let mut unknowns =
         Unknowns { offline: graph.is_none(), allow_unseen: input.allow_missing_secrets, ..Unknowns::default() };
     let mut problems = Vec::new();
     let settings = Settings { interval, waits: Waits::default(), owes_status: false };
     let begin = |work| Reconcile::new(Arc::clone(resource), work, settings, now);
     if resource.spec.is_suspended() {
-        return Observed { reconcile: begin(Work::default()), gaps, problems };
+        return Observed { reconcile: begin(Work::default()), unknowns, problems };
     }
-    let opened = input.secrets.open(resource, &mut gaps, &mut problems).await;
+    let opened = input.secrets.open(resource, &mut unknowns, &mut problems).await;
     let mut work = Work::everything(resource);
     // Whether the operator would forget its waits, because of what a person changed.
     if let Schedule::Now(due) = due(resource, &opened.inputs.secrets, interval, now) {
@@ -131,7 +131,7 @@ async fn observe(
         }
         None => progress.leave_out(members::count(resource)),
     }
-    Observed { reconcile, gaps, problems }
+    Observed { reconcile, unknowns, problems }
 }
 
 /// Asks Meta for all accounts and numbers. Everything that follows is foreseen, and not done.
@@ -171,23 +171,34 @@ async fn ask(
 
 impl Secrets {
     /// What the Secrets of a resource hold.
-    async fn open(&self, resource: &FlowsEncryptionKey, gaps: &mut Unknowns, problems: &mut Vec<Problem>) -> Opened {
+    async fn open(
+        &self,
+        resource: &FlowsEncryptionKey,
+        unknowns: &mut Unknowns,
+        problems: &mut Vec<Problem>,
+    ) -> Opened {
         let namespace = resource.metadata.namespace.clone().unwrap_or_default();
         let mut found = Vec::new();
         for name in secrets::secret_names(resource) {
-            let fetched = self.fetch(&namespace, &name, gaps, problems).await;
+            let fetched = self.fetch(&namespace, &name, unknowns, problems).await;
             found.push((name, Arc::new(fetched)));
         }
         secrets::open(resource, found, None).await
     }
 
-    /// A Secret; where it is not known whether there is one, `gaps` says why.
-    async fn fetch(&self, namespace: &str, name: &str, gaps: &mut Unknowns, problems: &mut Vec<Problem>) -> Fetched {
+    /// A Secret; where it is not known whether there is one, `unknowns` says why.
+    async fn fetch(
+        &self,
+        namespace: &str,
+        name: &str,
+        unknowns: &mut Unknowns,
+        problems: &mut Vec<Problem>,
+    ) -> Fetched {
         if let Some(manifest) = self.manifests.get(&ObjectKey::new(namespace, name)) {
             return match manifest.open() {
                 Ok(secret) => Fetched::Found(secret.into()),
                 Err(problem) => {
-                    gaps.unseen.insert(name.to_owned(), format!("Secret {namespace}/{name} is not valid."));
+                    unknowns.unseen.insert(name.to_owned(), format!("Secret {namespace}/{name} is not valid."));
                     problems.push(problem);
                     Fetched::NotFound
                 }
@@ -201,13 +212,13 @@ impl Secrets {
         };
         match fetched {
             // Nowhere to be found: whether that is a failure is the user's to say.
-            Ok(Fetched::NotFound) if gaps.allow_unseen => {
-                gaps.unseen.insert(name.to_owned(), format!("Secret {namespace}/{name} does not exist yet."));
+            Ok(Fetched::NotFound) if unknowns.allow_unseen => {
+                unknowns.unseen.insert(name.to_owned(), format!("Secret {namespace}/{name} does not exist yet."));
                 Fetched::NotFound
             }
             Ok(fetched) => fetched,
             Err(why) => {
-                gaps.unseen.insert(name.to_owned(), why);
+                unknowns.unseen.insert(name.to_owned(), why);
                 Fetched::NotFound
             }
         }
@@ -231,17 +242,17 @@ fn settle_owners(input: &CheckInput, observed: &mut [Observed]) {
         let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         (created, ObjectKey::of(metadata))
     });
-    for Observed { reconcile, gaps, .. } in by_seniority {
-        reconcile.claim_numbers_by(|observation| claim(&mut store, observation, gaps, now), plan, now);
+    for Observed { reconcile, unknowns, .. } in by_seniority {
+        reconcile.claim_numbers_by(|observation| claim(&mut store, observation, unknowns, now), plan, now);
     }
 }
 
 /// Claims numbers as the operator will, also those that are not read here.
-fn claim(store: &mut Store, observation: &mut Observation, gaps: &Unknowns, now: Timestamp) {
+fn claim(store: &mut Store, observation: &mut Observation, unknowns: &Unknowns, now: Timestamp) {
     // A key that comes from elsewhere is taken for a good one.
     let has_key = observation.inputs.as_ref().is_some_and(|inputs| match &inputs.key {
         Ok(_) => true,
-        Err(reason) => reason.reason == Reason::SecretNotFound && !gaps.unseen.is_empty(),
+        Err(reason) => reason.reason == Reason::SecretNotFound && !unknowns.unseen.is_empty(),
     });
     let may_claim = has_key && observation.refusal.is_none();
     claim_numbers_if(store, observation, now, |number| {

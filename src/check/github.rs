@@ -1,4 +1,4 @@
-//! Prints a report as annotations of GitHub Actions: what needs a person is an error, what could not be told a warning,
+//! Prints a report as annotations of GitHub Actions: what needs a person is an error, what remains unknown a warning,
 //! an upload a notice. Source of the format: GitHub's "Workflow commands for GitHub Actions".
 
 use super::report::{Action, NumberReport, Outcome, Problem, Report, ResourceReport};

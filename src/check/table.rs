@@ -86,7 +86,7 @@ fn summary(report: &Report) -> String {
     let parts = [
         (count(&|number| number.outcome == Outcome::Fine && !is_upload(number)), "fine"),
         (count(&is_upload), "to be uploaded"),
-        (count(&|number| number.outcome == Outcome::Unknown), "could not be told"),
+        (count(&|number| number.outcome == Outcome::Unknown), "unknown"),
         (needy, if needy == 1 { "needs a person" } else { "need a person" }),
     ];
     let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
@@ -185,7 +185,7 @@ messaging/storefront  500 numbers  Pending  none: SecretNotFound  1, 2, 3 and 49
         assert_eq!(last(vec![valid(1)]), "1 resource, 1 number: 1 fine.");
         assert_eq!(
             last(vec![valid(1), unknown, needy, missing(2), missing(3)]),
-            "1 resource, 5 numbers: 1 fine, 2 to be uploaded, 1 could not be told, 1 needs a person."
+            "1 resource, 5 numbers: 1 fine, 2 to be uploaded, 1 unknown, 1 needs a person."
         );
         assert!(table(&Report::default()).ends_with("\n0 resources, 0 numbers.\n"));
     }

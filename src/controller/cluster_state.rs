@@ -34,7 +34,7 @@ impl ClusterState {
         if change.spec_changed {
             self.queue.add(key, Urgency::Changed);
         }
-        for claimant in change.released.iter().flat_map(|released| &released.claimants) {
+        for claimant in change.released.iter().flatten() {
             self.queue.add(claimant, Urgency::Due);
         }
     }

@@ -15,10 +15,10 @@ use waflows_core::store::object_key::ObjectKey;
 use super::cluster_state::ClusterState;
 use super::error::ReconcileError;
 use super::fence::WriteFence;
-use super::hearsay;
 use super::reads::{Caller, list_account, read_number};
 use super::reconciler::Reconciler;
 use super::report::report;
+use super::shared_refusal;
 use super::status_writer::{StatusWriter, WriteStatusError, Written};
 use super::uploads::{self, Uploader};
 use crate::metrics::{ReconcileOutcome, ReconcileTimer};
@@ -241,7 +241,7 @@ impl<'a> Driver<'a> {
         };
         let written = if is_final {
             self.span = Span::none();
-            hearsay::spread(&self.reconciler.cluster, self.key, &self.reconcile.observation().resource, &status);
+            shared_refusal::spread(&self.reconciler.cluster, self.key, &self.reconcile.observation().resource, &status);
             writer.write_until_stored(&status, has_uploads).await
         } else {
             writer.write(&status).await

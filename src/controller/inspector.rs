@@ -30,16 +30,16 @@ pub struct Inspector {
     cluster: Arc<ClusterState>,
     graph: graph::Reader,
     is_enabled: bool,
-    known: Mutex<Known>,
+    tokens: Mutex<Tokens>,
 }
 
 /// A token with the app that may ask about it.
 type Subject = (CredentialsId, Option<String>);
 
 #[derive(Default)]
-struct Known {
-    /// The tokens of the resources below.
-    tokens: HashMap<Subject, Entry>,
+struct Tokens {
+    /// Each token that some resource has.
+    inspected: HashMap<Subject, Entry>,
     /// The token of each resource, as of its last reconcile with Secrets.
     of_resources: HashMap<ObjectKey, Subject>,
 }
@@ -56,18 +56,18 @@ struct Entry {
 impl Inspector {
     /// An inspector that knows no token.
     pub fn new(cluster: Arc<ClusterState>, graph: graph::Reader, is_enabled: bool) -> Self {
-        Self { cluster, graph, is_enabled, known: Mutex::default() }
+        Self { cluster, graph, is_enabled, tokens: Mutex::default() }
     }
 
     /// What is known of the token of a resource.
     pub fn known(&self, key: &ObjectKey) -> Option<Arc<Inspection>> {
-        let known = self.known_tokens();
-        known.tokens.get(known.of_resources.get(key)?)?.inspection.clone()
+        let tokens = self.tokens();
+        tokens.inspected.get(tokens.of_resources.get(key)?)?.inspection.clone()
     }
 
     /// Forgets a resource that has gone.
     pub fn forget(&self, key: &ObjectKey) {
-        self.known_tokens().remove(key);
+        self.tokens().remove(key);
     }
 
     /// A reconcile has read the Secrets of this resource. What is known of its token, which is inspected if that is due.
@@ -80,14 +80,14 @@ impl Inspector {
         fence: &WriteFence,
     ) -> Option<Arc<Inspection>> {
         let Some(caller) = caller.filter(|_| self.is_enabled) else {
-            self.known_tokens().remove(key);
+            self.tokens().remove(key);
             return None;
         };
         let now = Timestamp::now();
         let subject = (caller.credentials.id(), resource.spec.app_id.clone());
         let stored = resource.status.as_ref().and_then(|status| status.token.as_ref());
-        let mut known = self.known_tokens();
-        let entry = known.set(key, &subject);
+        let mut tokens = self.tokens();
+        let entry = tokens.set(key, &subject);
         if entry.is_due(now, || is_due(stored, has_same_credentials(resource, secrets), now)) {
             entry.asked = Some(now);
             let (inspector, caller, fence) = (Arc::clone(self), Arc::clone(caller), fence.of_term());
@@ -105,18 +105,18 @@ impl Inspector {
             Err(error) if refuses_token(&error) => Some(TokenFacts::default()),
             Err(_) => return,
         };
-        let mut known = self.known_tokens();
-        let Some(entry) = known.tokens.get_mut(&subject) else { return };
+        let mut tokens = self.tokens();
+        let Some(entry) = tokens.inspected.get_mut(&subject) else { return };
         entry.inspection = Some(Arc::new(Inspection { facts, at: Timestamp::now() }));
         let concerned: Vec<_> =
-            known.of_resources.iter().filter(|(_, of)| **of == subject).map(|(key, _)| key.clone()).collect();
-        drop(known);
+            tokens.of_resources.iter().filter(|(_, of)| **of == subject).map(|(key, _)| key.clone()).collect();
+        drop(tokens);
         concerned.iter().for_each(|key| self.cluster.queue.add(key, Urgency::Due));
     }
 
-    fn known_tokens(&self) -> MutexGuard<'_, Known> {
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
         // Every change leaves the maps consistent.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,7 +131,7 @@ impl Entry {
     }
 }
 
-impl Known {
+impl Tokens {
     /// The resource has this token now.
     fn set(&mut self, key: &ObjectKey, subject: &Subject) -> &mut Entry {
         let is_new = self.of_resources.get(key) != Some(subject);
@@ -139,7 +139,7 @@ impl Known {
             self.remove(key);
             self.of_resources.insert(key.clone(), subject.clone());
         }
-        let entry = self.tokens.entry(subject.clone()).or_default();
+        let entry = self.inspected.entry(subject.clone()).or_default();
         entry.resources += usize::from(is_new);
         entry
     }
@@ -147,10 +147,10 @@ impl Known {
     /// The resource has no token any more. A token that no resource has is forgotten.
     fn remove(&mut self, key: &ObjectKey) {
         let Some(former) = self.of_resources.remove(key) else { return };
-        if let Some(entry) = self.tokens.get_mut(&former) {
+        if let Some(entry) = self.inspected.get_mut(&former) {
             entry.resources -= 1;
             if entry.resources == 0 {
-                self.tokens.remove(&former);
+                self.inspected.remove(&former);
             }
         }
     }

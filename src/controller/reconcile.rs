@@ -16,11 +16,12 @@ use waflows_core::status::summarize::MIN_PAUSE;
 use waflows_core::status::token;
 use waflows_core::store::object_key::ObjectKey;
 
+use super::cluster_state::ClusterState;
 use super::driver::Driver;
 use super::error::ReconcileError;
 use super::fence::WriteFence;
-use super::hearsay;
 use super::reconciler::Reconciler;
+use super::shared_refusal;
 use crate::telemetry::spans;
 
 /// One reconcile, and the time of the next.
@@ -43,8 +44,8 @@ pub(super) async fn reconcile(reconciler: &Reconciler, key: &ObjectKey, fence: &
 }
 
 /// The resource, and the versions of its Secrets. None if the resource is gone, or is being deleted.
-fn cached(reconciler: &Reconciler, key: &ObjectKey) -> Option<(Arc<FlowsEncryptionKey>, Vec<ObservedSecret>)> {
-    let store = reconciler.cluster.store();
+fn cached(cluster: &ClusterState, key: &ObjectKey) -> Option<(Arc<FlowsEncryptionKey>, Vec<ObservedSecret>)> {
+    let store = cluster.store();
     let resource = store.resource(key).filter(|resource| resource.metadata.deletion_timestamp.is_none())?;
     let secrets = store.referenced_secrets(&resource);
     Some((Arc::new(resource), secrets))
@@ -55,16 +56,16 @@ async fn next_reconcile(
     key: &ObjectKey,
     fence: &WriteFence,
 ) -> Result<Option<Timestamp>, ReconcileError> {
-    let Some((resource, secrets)) = cached(reconciler, key) else { return Ok(None) };
+    let Some((resource, secrets)) = cached(&reconciler.cluster, key) else { return Ok(None) };
     let begun = Timestamp::now();
     let interval = resource.spec.check_interval_or(reconciler.default_check_interval);
     let due = { work_due(&reconciler.cluster.store(), &resource, &secrets, interval, begun) };
-    let has_heard = reconciler.cluster.store().take_doubt(key);
+    let is_in_doubt = reconciler.cluster.store().take_doubt(key);
     let proof = reconciler.prober.proof(key, &resource);
     let token = reconciler.inspector.known(key);
     let due = with_rotation(due, &resource, proof.as_ref(), reconciler.waits, begun);
     let work = match due {
-        Schedule::Later(_) if has_heard && hearsay::concerns(reconciler, key, &resource, fence).await? => {
+        Schedule::Later(_) if is_in_doubt && shared_refusal::concerns(reconciler, key, &resource, fence).await? => {
             // Asks for all numbers, and gets no answer.
             Work::everything(&resource)
         }
@@ -86,7 +87,7 @@ async fn next_reconcile(
     // Boxed, so that a reconcile takes memory only while it runs.
     let end = Box::pin(Driver::new(reconciler, key, fence, reconcile, begun).run()).instrument(span).await;
     let is_finished = matches!(end, Ok(End::Finished { .. })) && fence.is_valid();
-    if has_heard && !(asks_meta && is_finished) {
+    if is_in_doubt && !(asks_meta && is_finished) {
         // No call was made, or its result is not stored.
         reconciler.cluster.store().keep_in_doubt(key);
         if is_finished {

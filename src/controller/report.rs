@@ -34,9 +34,9 @@ pub(super) fn report(key: &ObjectKey, reconcile: &Reconcile, begun: Timestamp) {
 
 /// What happened, in the words of the events, and what `Ready` says.
 fn detail(summary: &Summary, ready: &str) -> String {
-    let told = summary.notes.iter().map(|note| note.text.as_str());
+    let texts = summary.notes.iter().map(|note| note.text.as_str());
     let ready = (!summary.notes.iter().any(Note::is_of_ready)).then_some(ready);
-    told.chain(ready).collect::<Vec<_>>().join(" ")
+    texts.chain(ready).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the log warns of the resource. Of credentials that Meta refuses it warns once, however many resources wait for

@@ -6,19 +6,22 @@ use http::Request;
 use jiff::Timestamp;
 use kube::api::PostParams;
 use kube::core::{ObjectMeta, Status};
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::queue::Urgency;
+use waflows_core::schedule::backoff::Waits;
 use waflows_core::store::cached_resource::is_earlier;
 use waflows_core::store::object_key::ObjectKey;
 
+use super::cluster_state::ClusterState;
 use super::fence::WriteFence;
 use super::partial_object::PartialObject;
 use super::reconciler::Reconciler;
 use crate::apiserver::describe;
+use crate::health::Heartbeat;
 use crate::telemetry::spans;
 
 /// Field manager of the status.
@@ -55,7 +58,11 @@ impl WriteStatusError {
 
 /// Writes the status of one resource during a reconcile.
 pub struct StatusWriter<'a> {
-    reconciler: &'a Reconciler,
+    client: &'a Client,
+    cluster: &'a ClusterState,
+    /// Every answer of the API server is a sign of life.
+    progress: &'a Heartbeat,
+    waits: Waits,
     key: &'a ObjectKey,
     fence: &'a WriteFence,
     /// The resource that the status was computed from, with the status that was last written.
@@ -72,7 +79,9 @@ impl<'a> StatusWriter<'a> {
         fence: &'a WriteFence,
         resource: Arc<FlowsEncryptionKey>,
     ) -> Self {
-        Self { reconciler, key, fence, resource, has_written: false, is_dropped: false }
+        let Reconciler { client, cluster, metrics, waits, .. } = reconciler;
+        let (progress, waits) = (&metrics.progress, *waits);
+        Self { client, cluster, progress, waits, key, fence, resource, has_written: false, is_dropped: false }
     }
 
     /// The resource, with the status that was last written.
@@ -101,8 +110,7 @@ impl<'a> StatusWriter<'a> {
         if self.resource.status.as_ref() == Some(status) {
             return Ok(Written::Stored);
         }
-        let api: Api<PartialObject<FlowsEncryptionKey>> =
-            Api::namespaced(self.reconciler.client.clone(), &self.key.namespace);
+        let api: Api<PartialObject<FlowsEncryptionKey>> = Api::namespaced(self.client.clone(), &self.key.namespace);
         let mut conflicts = 0;
         // A former leader must not overwrite the status of its successor.
         while self.fence.is_leading() {
@@ -111,14 +119,14 @@ impl<'a> StatusWriter<'a> {
             if answer.is_err() {
                 spans::record_failure(&span);
             }
-            self.reconciler.metrics.progress.beat();
+            self.progress.beat();
             match answer {
                 Ok(written) => {
                     self.has_written = true;
                     self.resource = Arc::new(written);
                     // The answer may bring a change of the spec before the watch does.
-                    let change = { self.reconciler.cluster.store().status_written(&self.resource, Timestamp::now()) };
-                    self.reconciler.cluster.react(self.key, change);
+                    let change = { self.cluster.store().status_written(&self.resource, Timestamp::now()) };
+                    self.cluster.react(self.key, change);
                     return Ok(Written::Stored);
                 }
                 Err(kube::Error::Api(answer)) if is_gone(&answer, &self.key.name) => return Ok(Written::Dropped),
@@ -129,7 +137,7 @@ impl<'a> StatusWriter<'a> {
                     };
                     if !is_ours {
                         tracing::info!(resource = %self.key, "the status was written by another process meanwhile; the status of this reconcile is dropped");
-                        self.reconciler.cluster.queue.add(self.key, Urgency::Changed);
+                        self.cluster.queue.add(self.key, Urgency::Changed);
                         self.is_dropped = true;
                         return Ok(Written::Dropped);
                     }
@@ -157,7 +165,7 @@ impl<'a> StatusWriter<'a> {
                 Err(error) if has_uploads && error.may_pass_soon() && self.fence.is_valid() => {
                     tracing::warn!(resource = %self.key, %error, "what was uploaded could not be noted yet; trying again");
                     attempt += 1;
-                    self.fence.run(tokio::time::sleep(self.reconciler.waits.after_failure(attempt))).await;
+                    self.fence.run(tokio::time::sleep(self.waits.after_failure(attempt))).await;
                 }
                 result => return result,
             }
@@ -165,7 +173,7 @@ impl<'a> StatusWriter<'a> {
     }
 
     async fn replace(&self, status: &FlowsEncryptionKeyStatus) -> Result<FlowsEncryptionKey, kube::Error> {
-        readable(self.reconciler.client.request(status_request(&self.resource, status)?).await?)
+        readable(self.client.request(status_request(&self.resource, status)?).await?)
     }
 
     /// Takes the current version of the resource. False if its status is neither the one that was last seen nor `wanted`,
@@ -188,12 +196,12 @@ impl<'a> StatusWriter<'a> {
         if is_restored {
             // The watch cannot tell this from an event that is late. With the version of the future, every write would fail.
             tracing::warn!(resource = %self.key, "the API server has an earlier version of this resource than before, as after a restore; the operator continues from that version");
-            let change = { self.reconciler.cluster.store().resource_restored(&self.resource, now) };
-            self.reconciler.cluster.react(self.key, change);
+            let change = { self.cluster.store().resource_restored(&self.resource, now) };
+            self.cluster.react(self.key, change);
         } else if !is_ours {
             // The next reconcile starts from this version, even if the watch has not delivered it yet.
-            let change = { self.reconciler.cluster.store().status_written(&self.resource, now) };
-            self.reconciler.cluster.react(self.key, change);
+            let change = { self.cluster.store().status_written(&self.resource, now) };
+            self.cluster.react(self.key, change);
         }
         Ok(Some(is_ours))
     }

@@ -14,7 +14,7 @@ use waflows_core::rollout::plan::Upload;
 use waflows_core::rollout::rotation::needs_proof;
 use waflows_core::rollout::uploads::{ReadBack, UploadCall};
 use waflows_core::store::object_key::ObjectKey;
-use waflows_core::upload::UploadAnswer;
+use waflows_core::upload::{UploadAnswer, Uploaded};
 use waflows_key::Fingerprint;
 
 use super::cluster_state::ClusterState;
@@ -62,7 +62,7 @@ impl Uploader<'_> {
         let result = self.graph.upload(&caller.credentials, &caller.resource, id, public_key, may_begin).await;
         let (answer, refusal) = answer_of(result)?;
         let may_be_crossed = self.fence.may_be_crossed(self.observation.waits.after_unknown_outcome());
-        Some(UploadCall { at, answer, refusal, may_be_crossed })
+        Some(UploadCall { uploaded: Uploaded { at, answer, may_be_crossed }, refusal })
     }
 
     /// Whether every target of the endpoint opens the key, as of now.

@@ -11,7 +11,6 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use waflows_core::api::crd::FlowsEncryptionKey;
 use waflows_core::queue::Urgency;
-use waflows_core::store::claims::Released;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::{Change, Store};
 
@@ -133,7 +132,7 @@ fn delete(watches: &Watches, store: &mut Store, key: &ObjectKey) {
 }
 
 /// Ends the work on a resource that has left the store.
-fn leave(watches: &Watches, store: &Store, key: &ObjectKey, released: Option<Released>) {
+fn leave(watches: &Watches, store: &Store, key: &ObjectKey, released: Option<Vec<ObjectKey>>) {
     watches.cluster.queue.remove(key);
     watches.prober.forget(key);
     watches.inspector.forget(key);

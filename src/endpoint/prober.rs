@@ -20,7 +20,7 @@ use waflows_core::proof::{EndpointProof, ProbeKeys};
 use waflows_core::queue::Urgency;
 use waflows_core::reconcile::work_due::urgency_after_proof;
 use waflows_core::schedule::backoff::Waits;
-use waflows_core::schedule::due::{jitter, sync_request};
+use waflows_core::schedule::due::{pace, sync_request};
 use waflows_core::store::object_key::ObjectKey;
 
 use super::inquiry::Inquirer;
@@ -189,9 +189,9 @@ impl Prober {
         let asked = self.asked(&resource);
         let proof = self.inquirer.ask(&key.namespace, &resource.spec, &keys).await;
         let interval = resource.spec.check_interval_or(self.default_check_interval);
-        let interval = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
         let Some(Noted { earlier, proof, failures }) = self.note(key, asked, proof) else { return };
-        let wait = proof.next_probe_after(failures, rotation_under_way(&resource), interval, &self.waits);
+        let wait =
+            proof.next_probe_after(failures, rotation_under_way(&resource), pace(&resource, interval), &self.waits);
         self.queue.add_at(key, Instant::now() + wait);
         let urgency = urgency_after_proof(Arc::new(resource), earlier.as_deref(), &proof, self.waits, Timestamp::now());
         if let Some(urgency) = urgency {
@@ -202,7 +202,7 @@ impl Prober {
     /// Keeps a proof. None if the endpoint is no longer asked.
     ///
     /// Every kept proof is followed by another, whatever has changed meanwhile: the caller sets the time, and a change that
-    /// a reconcile has told about is in the queue already.
+    /// a reconcile has reported is in the queue already.
     fn note(&self, key: &ObjectKey, asked: Asked, proof: EndpointProof) -> Option<Noted> {
         let mut entries = self.entries();
         let entry = entries.get_mut(key)?;

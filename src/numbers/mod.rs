@@ -57,7 +57,7 @@ pub async fn run(args: &NumbersArgs) -> Result<CommandOutput, NumbersError> {
     };
     let reading = listed.into_iter().map(|number| report_of(&graph, &credentials, number));
     let numbers = futures::stream::iter(reading).buffered(PARALLEL_READS).collect().await;
-    Ok(Report { business_account_id: account.clone(), numbers }.printout(args.output)?)
+    Ok(Report { business_account_id: account.clone(), numbers }.output(args.output)?)
 }
 
 async fn report_of(graph: &graph::Reader, credentials: &Credentials, number: ListedNumber) -> NumberReport {

@@ -65,7 +65,7 @@ struct NumberSummary<'a> {
 impl Report {
     /// The text, and the exit code: 1 if Meta refuses some number, 2 if some number could not be read. A manifest needs no
     /// read.
-    pub(super) fn printout(&self, format: NumbersFormat) -> Result<CommandOutput, serde_json::Error> {
+    pub(super) fn output(&self, format: NumbersFormat) -> Result<CommandOutput, serde_json::Error> {
         let text = match format {
             NumbersFormat::Table => self.table(),
             NumbersFormat::Json => serde_json::to_string_pretty(&self.summary())? + "\n",

@@ -38,7 +38,7 @@ pub async fn run(args: &PingArgs) -> Result<CommandOutput, PingError> {
         None => ask_urls(args, &targets, &input).await?,
     };
     let question = Question { key: asked.key, is_signed: asked.is_signed };
-    Ok(Report::new(question, asked.replies).printout(args.output)?)
+    Ok(Report::new(question, asked.replies).output(args.output)?)
 }
 
 /// The name of the resource whose endpoint is asked.

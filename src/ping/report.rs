@@ -55,7 +55,7 @@ impl Report {
     ///
     /// # Errors
     /// Never in practice: the JSON has only strings and numbers.
-    pub(super) fn printout(&self, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
+    pub(super) fn output(&self, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
         let text = match format {
             OutputFormat::Table => self.text(),
             OutputFormat::Json => serde_json::to_string_pretty(&self.summary())? + "\n",

@@ -39,7 +39,7 @@ pub enum TokenError {
     )]
     AppRefused(GraphError),
     /// Meta did not answer.
-    #[error("Meta told nothing of the token: {0}")]
+    #[error("Meta said nothing about the token: {0}")]
     NoAnswer(GraphError),
     /// The JSON cannot be written. Never in practice.
     #[error("writing JSON: {0}")]
@@ -55,7 +55,7 @@ pub async fn run(args: &TokenArgs) -> Result<CommandOutput, TokenError> {
     let GivenCredentials { credentials, app } = GivenCredentials::read(&args.credentials, app_id).await?;
     let graph = graph_reader(&args.graph)?;
     match graph.inspect_token(&credentials, app.as_ref(), CALLER).await {
-        Ok(facts) => Ok(Report::new(facts, Timestamp::now()).printout(args.output)?),
+        Ok(facts) => Ok(Report::new(facts, Timestamp::now()).output(args.output)?),
         Err(error) if is_not_its_own_judge(&error) => Err(TokenError::NotItsOwnJudge(error.into())),
         Err(error) if refuses_app(&error) => Err(TokenError::AppRefused(error.into())),
         Err(error) => {

@@ -41,7 +41,7 @@ impl Report {
     }
 
     /// The text, and the exit code: 1 if a person must act.
-    pub(super) fn printout(&self, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
+    pub(super) fn output(&self, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
         let text = match format {
             OutputFormat::Table => self.text(),
             OutputFormat::Json => serde_json::to_string_pretty(&self.summary())? + "\n",
@@ -125,5 +125,5 @@ impl Report {
 /// The report about a token that Meta refuses altogether.
 pub(super) fn refused(error: &GraphError, format: OutputFormat) -> Result<CommandOutput, serde_json::Error> {
     let facts = TokenFacts { reason: Some(error.message.clone()), ..TokenFacts::default() };
-    Report::new(facts, Timestamp::UNIX_EPOCH).printout(format)
+    Report::new(facts, Timestamp::UNIX_EPOCH).output(format)
 }

@@ -88,7 +88,7 @@ impl Work {
         Ok(CommandOutput { text, exit_code })
     }
 
-    /// The selected resources that `is_target` picks. The others are told with `otherwise`.
+    /// The selected resources that `is_target` picks. For the others, `otherwise` is printed.
     async fn targets(
         &self,
         is_target: impl Fn(&Resource) -> bool,

@@ -154,7 +154,7 @@ impl Resource {
             self.message.clone_from(&ready.message);
         }
         self.key_fault = key_fault(&status.conditions);
-        // Clients fail also if a number has no valid key. That is told of the number, and usually heals by itself.
+        // Clients fail also if a number has no valid key. The state of the number says so, and usually heals by itself.
         let is_of_endpoint = |condition: &&Condition| {
             ["Endpoint", "Secret", "CredentialMalformed"].iter().any(|reason| condition.reason.starts_with(reason))
         };

@@ -65,7 +65,7 @@ async fn one_missing_secret_of_five_hundred_numbers_is_one_line_and_stays_five_h
     assert!(line.contains("  500 numbers  "), "{line}");
     let named = "100000000000000, 100000000000001, 100000000000002 and 497 more: Secret messaging/flows-key is not";
     assert!(line.contains(named), "{line}");
-    assert_eq!((printed.code, summary), (2, "1 resource, 500 numbers: 500 could not be told."));
+    assert_eq!((printed.code, summary), (2, "1 resource, 500 numbers: 500 unknown."));
     let (_, report) = scene.report(&FILES[..1], &[]);
     assert_eq!(report["resources"][0]["phoneNumbers"].as_array().unwrap().len(), 500);
 }

@@ -16,7 +16,7 @@ use waflows_core::rollout::plan::{Plan, Upload, plan};
 use waflows_core::rollout::uploads::UploadCall;
 use waflows_core::schedule::due::Schedule;
 use waflows_core::store::store::Change;
-use waflows_core::upload::{UploadAnswer, UploadReason};
+use waflows_core::upload::{UploadAnswer, UploadReason, Uploaded};
 
 use crate::endpoint::open_everything;
 use crate::objects::{key, key_number, object_key, reported, resource_number, secrets, transient};
@@ -177,7 +177,7 @@ impl World {
         let answer = if failed { UploadAnswer::Failed(transient()) } else { UploadAnswer::Accepted };
         let phone_number_id = in_flight.upload.phone_number_id;
         let number = phone_number_id.parse().unwrap();
-        let call = UploadCall { at: in_flight.sent, answer, refusal: None, may_be_crossed };
+        let call = UploadCall { uploaded: Uploaded { at: in_flight.sent, answer, may_be_crossed }, refusal: None };
         let mut event = Event::Uploaded { phone_number_id: phone_number_id.clone(), call: Some(call) };
         while !self.handle(replica, x, event) {
             let Some(reconcile) = &mut self.replicas[replica].reconciles[x] else { return };
@@ -274,7 +274,7 @@ impl World {
         if change.spec_changed {
             self.enqueue(replica, x, Urgency::Changed);
         }
-        for claimant in change.released.iter().flat_map(|released| &released.claimants) {
+        for claimant in change.released.iter().flatten() {
             self.enqueue(replica, resource_number(claimant), Urgency::Due);
         }
     }

@@ -47,7 +47,7 @@ pub struct Observation {
     pub refusal: Option<GraphError>,
     /// What the Flow endpoint last answered. None if it was not asked since this process leads.
     pub proof: Option<Arc<EndpointProof>>,
-    /// What Meta told about the access token. None if the token was not inspected since this process leads.
+    /// What Meta said about the access token. None if the token was not inspected since this process leads.
     pub token: Option<Arc<Inspection>>,
     /// The rotation of the key: what it allows in this reconcile.
     pub course: Course,
@@ -125,7 +125,7 @@ impl Observation {
         observation
     }
 
-    /// Takes in what a list of an account told.
+    /// Adds the result of listing an account.
     pub fn note_list(&mut self, AccountListing { position, listing, refusal }: AccountListing) {
         if let Some(account) = self.accounts.get_mut(position) {
             account.listing = listing;
@@ -295,7 +295,7 @@ impl Observation {
         numbers.filter(|(_, number)| self.was_skipped(number)).map(|(position, _)| position).collect()
     }
 
-    /// Takes in what was read of one number.
+    /// Adds the result of reading one number.
     pub fn note(&mut self, NumberReading { position, reading, refusal }: NumberReading) {
         if let Some(number) = self.numbers.get_mut(position) {
             number.reading = reading;

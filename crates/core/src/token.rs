@@ -46,7 +46,7 @@ impl TokenFacts {
 
 /// How often a token is inspected.
 pub const INSPECTION_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// From this many days before its end on, users are told of the end, and again from each following number on.
+/// Days before the end of a token at which users are warned. The warning changes at each of these times.
 pub const WARNING_DAYS: [i64; 4] = [1, 3, 7, 14];
 
 const DAY: i64 = 24 * 3600;
@@ -54,9 +54,9 @@ const DAY: i64 = 24 * 3600;
 /// The result of one inspection, which is the same for all resources with the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// What Meta told. None where Meta lets neither the token nor its app ask.
+    /// What Meta said. None if Meta lets neither the token nor its app ask.
     pub facts: Option<TokenFacts>,
-    /// When.
+    /// Time of the inspection.
     pub at: Timestamp,
 }
 

@@ -75,7 +75,7 @@ fn proven_key(prober: &Prober, key: &ObjectKey, resource: &FlowsEncryptionKey) -
 async fn a_key_that_a_checkpoint_has_stored_is_asked_for_again_and_again() {
     let [old, new] = [1, 2].map(|n| with_key(n, "flows.example.com"));
     let (prober, key) = asked(&old).await;
-    // The status has another key, and nobody has told yet.
+    // The status has another key, and no reconcile has reported it yet.
     store(&prober, &new);
     for _ in 0..3 {
         assert!(ask_next(&prober, 2 * HOUR).await, "there is always a next time");

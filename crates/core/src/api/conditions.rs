@@ -313,13 +313,13 @@ pub fn list(
             last_transition_time: Time(now),
         })
         .collect();
-    follow(before, &mut conditions, now);
+    with_transition_times(before, &mut conditions, now);
     conditions
 }
 
 /// Sets `lastTransitionTime` relative to `shown`, the conditions that were last written. The conditions at the start of
 /// a long reconcile may be older.
-pub fn follow(shown: &[Condition], next: &mut [Condition], now: Timestamp) {
+pub fn with_transition_times(shown: &[Condition], next: &mut [Condition], now: Timestamp) {
     for condition in next {
         let same = shown.iter().find(|c| c.type_ == condition.type_ && c.status == condition.status);
         condition.last_transition_time = same.map_or(Time(now), |same| same.last_transition_time.clone());
@@ -381,12 +381,12 @@ mod tests {
             (ConditionReason::new(Reason::AllNumbersValid, ""), ConditionReason::new(Reason::RollingOut, ""));
         let before = list(&[], &ready(&valid), 1, at(1));
         let mut announced = list(&before, &ready(&rolling), 1, at(2));
-        follow(&before, &mut announced, at(2));
+        with_transition_times(&before, &mut announced, at(2));
         let mut after = list(&before, &ready(&valid), 1, at(3));
-        follow(&announced, &mut after, at(3));
+        with_transition_times(&announced, &mut after, at(3));
         assert_eq!([&announced, &after].map(|c| c[0].last_transition_time.clone()), [Time(at(2)), Time(at(3))]);
         let mut same = after.clone();
-        follow(&after, &mut same, at(4));
+        with_transition_times(&after, &mut same, at(4));
         assert_eq!(same, after);
     }
 

@@ -1,4 +1,4 @@
-//! What a list of an account's numbers told.
+//! The result of listing the numbers of an account.
 
 use crate::number::Reading;
 

@@ -116,14 +116,14 @@ impl Reconcile {
         observation.course = course(observation);
     }
 
-    /// The same with what Meta told about the access token.
+    /// The same with what Meta said about the access token.
     #[must_use]
     pub fn with_token(mut self, token: Option<Arc<Inspection>>) -> Self {
         self.note_token(token);
         self
     }
 
-    /// Takes in what Meta told about the token that was just read.
+    /// Adds what Meta said about the token that was just read.
     pub fn note_token(&mut self, token: Option<Arc<Inspection>>) {
         Arc::make_mut(&mut self.observation).token = token;
     }

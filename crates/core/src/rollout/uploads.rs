@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::api::crd::NumberState;
 use crate::meta::GraphError;
 use crate::number::Reading;
@@ -12,7 +10,7 @@ use crate::observation::Observation;
 use crate::rollout::canary::Next;
 use crate::rollout::outcome::Outcome;
 use crate::rollout::plan::{Plan, Upload};
-use crate::upload::{UploadAnswer, Uploaded};
+use crate::upload::Uploaded;
 
 /// What may start now.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,14 +36,10 @@ pub struct ReadBack {
 /// A call that uploaded the key, or tried to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UploadCall {
-    /// When it began.
-    pub at: Timestamp,
-    /// What Meta made of it.
-    pub answer: UploadAnswer,
+    /// The upload and its answer.
+    pub uploaded: Uploaded,
     /// The answer with which Meta refused the credentials, if it did.
     pub refusal: Option<GraphError>,
-    /// An upload of a leader that vanished a moment ago may still arrive after this one.
-    pub may_be_crossed: bool,
 }
 
 /// The uploads of a plan, and how far each of them is.
@@ -121,16 +115,15 @@ impl Uploads {
         self.in_canary
     }
 
-    /// Takes in what came of an upload. The outcome, where no reading back follows.
+    /// Adds the result of an upload. Returns the outcome if no read back follows.
     pub fn uploaded(&mut self, observation: &Observation, id: &str, call: Option<UploadCall>) -> Option<Outcome> {
         let position = self.position(id)?;
-        let Some(UploadCall { at, answer, refusal, may_be_crossed }) = call else {
+        let Some(UploadCall { uploaded, refusal }) = call else {
             // It did not leave, so it has no outcome.
             self.under_way.remove(position);
             return None;
         };
-        let has_effect = answer.may_have_taken_effect();
-        let uploaded = Uploaded { at, answer, may_be_crossed };
+        let has_effect = uploaded.answer.may_have_taken_effect();
         let wanted = observation.waits.read_back().next().filter(|_| has_effect);
         let answered =
             Answered { uploaded, refusal, last: (Reading::NotAsked, None), reads: 1, wanted, is_last: false };

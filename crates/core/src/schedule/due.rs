@@ -39,6 +39,11 @@ pub fn jitter(uid: &str, interval: Duration) -> Duration {
     interval / 10 * u32::from(u16::from_be_bytes([digest[0], digest[1]])) / (u32::from(u16::MAX) + 1)
 }
 
+/// The time from one check of a resource to the next: the interval with jitter.
+pub fn pace(resource: &FlowsEncryptionKey, interval: Duration) -> Duration {
+    interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval)
+}
+
 /// Digest of the fields that affect every number: key, credentials, app, mode, endpoint, rotation. Does not include the
 /// numbers and accounts, the interval, and `suspend`.
 pub fn spec_digest(spec: &FlowsEncryptionKeySpec) -> String {
@@ -167,7 +172,7 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
     let everything = reset_backoff || secrets_changed || is_resumed(resource) || is_altered(resource);
     let wants_second_try = has_reason(status, ConditionType::KeyLoaded, &[Reason::PassphraseRejected]);
 
-    let pace = interval + jitter(resource.metadata.uid.as_deref().unwrap_or_default(), interval);
+    let pace = pace(resource, interval);
     let is_listed = |id: &String| spec.phone_number_ids.contains(id);
     let attempts: Vec<_> = members::phone_number_ids(resource)
         .into_iter()

@@ -35,11 +35,11 @@ pub fn status(observation: &Observation, after: &FlowsEncryptionKeyStatus) -> Op
         // What is stored about another key says nothing about this one.
         return stored.filter(|stored| stored.public_key_fingerprint == expected).cloned();
     };
-    Some(reported(&Told { proof, key, after }, stored))
+    Some(reported(&Basis { proof, key, after }, stored))
 }
 
 /// What `status.endpoint` is made from, beside the stored one.
-struct Told<'a> {
+struct Basis<'a> {
     proof: &'a EndpointProof,
     key: Fingerprint,
     after: &'a FlowsEncryptionKeyStatus,
@@ -55,21 +55,21 @@ pub fn changes_status(resource: &FlowsEncryptionKey, proof: &EndpointProof) -> b
     let is_shown = conditions::find(&stored.conditions, ConditionType::EndpointReady).is_some_and(|condition| {
         condition.status == ready.status.as_str() && condition.reason == ready.why.reason.as_str()
     });
-    let told = Told { proof, key, after: stored };
-    !is_shown || Some(reported(&told, stored.endpoint.as_ref())) != stored.endpoint
+    let basis = Basis { proof, key, after: stored };
+    !is_shown || Some(reported(&basis, stored.endpoint.as_ref())) != stored.endpoint
 }
 
 /// The status for a proof. The stored one if only the time differs: nothing is written only because the targets answered
 /// the same again.
-fn reported(told: &Told<'_>, stored: Option<&EndpointStatus>) -> EndpointStatus {
-    let status = told.status(stored);
+fn reported(basis: &Basis<'_>, stored: Option<&EndpointStatus>) -> EndpointStatus {
+    let status = basis.status(stored);
     let is_same = |stored: &&EndpointStatus| {
         status == EndpointStatus { last_probe_time: status.last_probe_time.clone(), ..(*stored).clone() }
     };
     stored.filter(is_same).cloned().unwrap_or(status)
 }
 
-impl Told<'_> {
+impl Basis<'_> {
     fn status(&self, stored: Option<&EndpointStatus>) -> EndpointStatus {
         let Self { proof, key, .. } = *self;
         let targets = proof.targets();

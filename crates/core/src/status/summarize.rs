@@ -99,7 +99,7 @@ pub fn with_transition_times(
 ) {
     let nothing_yet = FlowsEncryptionKeyStatus::default();
     let shown = shown.unwrap_or(&nothing_yet);
-    conditions::follow(&shown.conditions, &mut status.conditions, now);
+    conditions::with_transition_times(&shown.conditions, &mut status.conditions, now);
     let by_id: HashMap<&str, &PhoneNumberStatus> =
         shown.phone_numbers.iter().map(|number| (number.phone_number_id.as_str(), number)).collect();
     for number in &mut status.phone_numbers {

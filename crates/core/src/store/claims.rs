@@ -6,7 +6,7 @@
 //! status, a reservation replaces `ownedSince`.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,17 +41,10 @@ struct GracePeriod {
     until: Timestamp,
 }
 
-/// The effect on other resources when a resource loses numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Released {
-    /// The other resources that list a lost number and may take it over.
-    pub claimants: Vec<ObjectKey>,
-}
-
 impl Claims {
     /// Adds the resource as a claimant of its numbers.
-    pub fn link(&mut self, key: &ObjectKey, known: &CachedResource) {
-        for number in &known.numbers {
+    pub fn link(&mut self, key: &ObjectKey, cached: &CachedResource) {
+        for number in &cached.numbers {
             match self.claimants.get_mut(&number.id) {
                 Some(claimants) => claimants.push(key.clone()),
                 None => drop(self.claimants.insert(Arc::clone(&number.id), smallvec![key.clone()])),
@@ -60,8 +53,8 @@ impl Claims {
     }
 
     /// Removes the resource as a claimant of its numbers.
-    pub fn unlink(&mut self, key: &ObjectKey, known: &CachedResource) {
-        for number in &known.numbers {
+    pub fn unlink(&mut self, key: &ObjectKey, cached: &CachedResource) {
+        for number in &cached.numbers {
             let Some(claimants) = self.claimants.get_mut(&number.id) else { continue };
             claimants.retain(|other| other != key);
             if claimants.is_empty() {
@@ -70,7 +63,8 @@ impl Claims {
         }
     }
 
-    /// Handles a changed or deleted resource. Returns the resources that may take over numbers that it no longer owns.
+    /// Handles a changed or deleted resource. If it no longer owns a number, returns the other resources that list such a
+    /// number and may take it over.
     /// Until `now + patience` the former owner may come back, even with another key, because a GitOps tool may recreate
     /// it.
     pub fn note_change(
@@ -80,7 +74,7 @@ impl Claims {
         after: Option<&CachedResource>,
         patience: Duration,
         now: Timestamp,
-    ) -> Option<Released> {
+    ) -> Option<Vec<ObjectKey>> {
         let after = after.filter(|after| after.is_same_object(before));
         let until = now + patience;
         self.grace_periods.retain(|_, grace| grace.lasts(now));
@@ -93,14 +87,14 @@ impl Claims {
         if lost.is_empty() {
             return None;
         }
-        let mut claimants = BTreeMap::new();
+        let mut claimants = BTreeSet::new();
         for id in lost {
             let grace = GracePeriod { former: Some(key.clone()), fingerprint: before.fingerprint, since: now, until };
             self.grace_periods.insert(id.into(), grace);
             let others = self.claimants.get(id).into_iter().flatten().filter(|other| *other != key);
-            claimants.extend(others.map(|other| (other.clone(), ())));
+            claimants.extend(others.cloned());
         }
-        Some(Released { claimants: claimants.into_keys().collect() })
+        Some(claimants.into_iter().collect())
     }
 
     /// Handles a resource that this process sees for the first time. Another resource owned the numbers in conflict when the
@@ -166,16 +160,16 @@ impl Claims {
     }
 
     /// Time of the resource's claim to the number. None if the resource has no valid claim.
-    fn claim(&self, id: &str, key: &ObjectKey, known: &CachedResource) -> Option<Timestamp> {
+    fn claim(&self, id: &str, key: &ObjectKey, cached: &CachedResource) -> Option<Timestamp> {
         let is_reserved = self.reserved.get(id) == Some(key);
-        match known.upload_capability {
+        match cached.upload_capability {
             UploadCapability::Able => {}
             // A resource with a reservation has just read a usable key, whatever its last status says.
             UploadCapability::WithoutKey if is_reserved => {}
             UploadCapability::WithoutKey | UploadCapability::Barred => return None,
         }
         // A reservation was made when nobody owned the number. So it counts as later than any stored claim.
-        known.owned_since(id).or_else(|| is_reserved.then_some(Timestamp::MAX))
+        cached.owned_since(id).or_else(|| is_reserved.then_some(Timestamp::MAX))
     }
 }
 
@@ -194,7 +188,7 @@ impl GracePeriod {
 }
 
 fn seniority(a: &ObjectKey, b: &ObjectKey, resources: &Resources) -> Ordering {
-    let created = |key| resources.get(key).and_then(|known| known.created);
+    let created = |key| resources.get(key).and_then(|cached| cached.created);
     created(a).cmp(&created(b)).then_with(|| a.cmp(b))
 }
 

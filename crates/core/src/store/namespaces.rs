@@ -132,7 +132,7 @@ mod tests {
         assert!(matches!(store.owner("1", &key("support"), None, NOW), Ownership::Other { .. }), "by name");
         let leaving = store.deselect_namespace("shop", NOW);
         assert_eq!(leaving[0].0, key("shop"));
-        assert_eq!(leaving[0].1.as_ref().unwrap().claimants, [key("support")]);
+        assert_eq!(leaving[0].1, Some(vec![key("support")]));
         assert_eq!(store.owner("1", &key("support"), None, NOW), Ownership::Uncontested);
         assert_eq!(store.keys(), [key("support")]);
         assert_eq!(store.select_namespace("shop", NOW), [key("shop")], "its last state was kept");

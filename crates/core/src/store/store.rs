@@ -15,7 +15,7 @@ use waflows_key::Fingerprint;
 use crate::api::crd::{FlowsEncryptionKey, ObservedSecret, SecretKeyRef};
 use crate::number::Ownership;
 use crate::store::cached_resource::CachedResource;
-use crate::store::claims::{Claims, Released, Resources};
+use crate::store::claims::{Claims, Resources};
 use crate::store::namespaces::Namespaces;
 use crate::store::object_key::ObjectKey;
 use crate::store::resource_summary::ResourceSummary;
@@ -32,8 +32,8 @@ struct SecretVersion {
 pub struct Change {
     /// See [`CachedResource::spec_changed`].
     pub spec_changed: bool,
-    /// The resource lost numbers that other resources list.
-    pub released: Option<Released>,
+    /// If the resource lost numbers: the other resources that list them and may take them over.
+    pub released: Option<Vec<ObjectKey>>,
 }
 
 /// The objects that the operator watches.
@@ -64,11 +64,11 @@ struct Listing {
 }
 
 impl Listing {
-    /// Ends a list. Returns the objects of `known` in the watch's namespace that the list did not contain.
-    fn finish<'a>(&mut self, known: impl Iterator<Item = &'a ObjectKey>) -> Vec<ObjectKey> {
+    /// Ends a list. Returns the objects of `cached` in the watch's namespace that the list did not contain.
+    fn finish<'a>(&mut self, cached: impl Iterator<Item = &'a ObjectKey>) -> Vec<ObjectKey> {
         let seen = std::mem::take(&mut self.seen);
         self.is_complete = true;
-        known
+        cached
             .filter(|key| self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace))
             .filter(|key| !seen.contains(key))
             .cloned()
@@ -104,12 +104,12 @@ impl Store {
 
     /// The resource as last seen by the watch, or as last written by the operator.
     pub fn resource(&self, key: &ObjectKey) -> Option<FlowsEncryptionKey> {
-        self.resources.get(key).map(|known| known.resource())
+        self.resources.get(key).map(|cached| cached.resource())
     }
 
     /// The summaries of all resources.
     pub fn summary(&self) -> Vec<(ObjectKey, ResourceSummary)> {
-        self.resources.iter().map(|(key, known)| (key.clone(), known.summary.clone())).collect()
+        self.resources.iter().map(|(key, cached)| (key.clone(), cached.summary.clone())).collect()
     }
 
     /// The keys of all resources.
@@ -161,8 +161,8 @@ impl Store {
     /// arrives before the watch event.
     pub fn is_up_to_date_with(&self, key: &ObjectKey, metadata: &ObjectMeta) -> bool {
         let outside = || self.namespaces.as_ref()?.outside(key);
-        let known = self.resources.get(key).map(Box::as_ref).or_else(outside);
-        known.is_some_and(|known| known.is_up_to_date_with(metadata))
+        let cached = self.resources.get(key).map(Box::as_ref).or_else(outside);
+        cached.is_some_and(|cached| cached.is_up_to_date_with(metadata))
     }
 
     /// Stores a resource that was listed, created or changed, or whose status was written.
@@ -207,8 +207,8 @@ impl Store {
     /// Stores the answer to a status write of this operator. Ignored if the resource was deleted or created again
     /// meanwhile.
     pub fn status_written(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
-        let known = self.resources.get(&ObjectKey::of(&resource.metadata));
-        if known.is_none_or(|known| !known.has_uid(resource.metadata.uid.as_deref())) {
+        let cached = self.resources.get(&ObjectKey::of(&resource.metadata));
+        if cached.is_none_or(|cached| !cached.has_uid(resource.metadata.uid.as_deref())) {
             return Change::default();
         }
         self.apply_resource(resource, now)
@@ -225,7 +225,7 @@ impl Store {
     }
 
     /// Removes a resource that was deleted, or that can no longer be parsed.
-    pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Released> {
+    pub fn delete_resource(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Vec<ObjectKey>> {
         if let Some(namespaces) = &mut self.namespaces {
             namespaces.remove(key);
         }
@@ -233,13 +233,13 @@ impl Store {
     }
 
     /// Removes a resource with its claims and references.
-    fn take_out(&mut self, key: &ObjectKey, now: Timestamp) -> Option<(Box<CachedResource>, Option<Released>)> {
-        let known = self.resources.remove(key)?;
+    fn take_out(&mut self, key: &ObjectKey, now: Timestamp) -> Option<(Box<CachedResource>, Option<Vec<ObjectKey>>)> {
+        let cached = self.resources.remove(key)?;
         self.in_doubt.remove(key);
-        self.unlink(key, &known);
+        self.unlink(key, &cached);
         self.claims.release(key);
-        let released = self.claims.note_change(key, &known, None, self.takeover_patience, now);
-        Some((known, released))
+        let released = self.claims.note_change(key, &cached, None, self.takeover_patience, now);
+        Some((cached, released))
     }
 
     /// Begins a list of the selected namespaces.
@@ -274,9 +274,9 @@ impl Store {
     }
 
     /// The label selector does not choose this namespace any more, or there is no such namespace. Returns the resources
-    /// in it, on which the operator must not work any more, and what their claims released. Goes through all resources,
+    /// in it, on which the operator must not work any more, and who may take over their numbers. Goes through all resources,
     /// because namespaces rarely lose a label.
-    pub fn deselect_namespace(&mut self, namespace: &str, now: Timestamp) -> Vec<(ObjectKey, Option<Released>)> {
+    pub fn deselect_namespace(&mut self, namespace: &str, now: Timestamp) -> Vec<(ObjectKey, Option<Vec<ObjectKey>>)> {
         let Some(namespaces) = &mut self.namespaces else { return Vec::new() };
         namespaces.deselect(namespace);
         let leaving: Vec<_> = self.resources.keys().filter(|key| &*key.namespace == namespace).cloned().collect();
@@ -370,9 +370,9 @@ impl Store {
         self.by_secret.get(secret).into_iter().flatten().cloned().collect()
     }
 
-    fn unlink(&mut self, key: &ObjectKey, known: &CachedResource) {
-        self.claims.unlink(key, known);
-        for secret in secrets_of(key, known) {
+    fn unlink(&mut self, key: &ObjectKey, cached: &CachedResource) {
+        self.claims.unlink(key, cached);
+        for secret in secrets_of(key, cached) {
             if let Some(resources) = self.by_secret.get_mut(&secret) {
                 if let Ok(position) = resources.binary_search(key) {
                     resources.remove(position);
@@ -385,6 +385,6 @@ impl Store {
     }
 }
 
-fn secrets_of(key: &ObjectKey, known: &CachedResource) -> impl Iterator<Item = ObjectKey> {
-    known.secrets.iter().map(|name| ObjectKey { namespace: Arc::clone(&key.namespace), name: (**name).into() })
+fn secrets_of(key: &ObjectKey, cached: &CachedResource) -> impl Iterator<Item = ObjectKey> {
+    cached.secrets.iter().map(|name| ObjectKey { namespace: Arc::clone(&key.namespace), name: (**name).into() })
 }

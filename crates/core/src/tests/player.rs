@@ -116,7 +116,8 @@ pub(super) fn call(
         Action::Upload(Upload { phone_number_id, .. }) => {
             let key = reconcile.observation().key().expect("no upload without a key");
             let (answer, refusal) = meta.upload(&phone_number_id, key, now);
-            let call = UploadCall { at: now, answer, refusal, may_be_crossed: meta.may_be_crossed() };
+            let call =
+                UploadCall { uploaded: Uploaded { at: now, answer, may_be_crossed: meta.may_be_crossed() }, refusal };
             Event::Uploaded { phone_number_id, call: Some(call) }
         }
         Action::ReadBack(ReadBack { phone_number_id, .. }) => {

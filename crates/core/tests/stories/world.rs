@@ -33,7 +33,7 @@ use waflows_core::schedule::backoff::Waits;
 use waflows_core::schedule::due::Schedule;
 use waflows_core::store::object_key::ObjectKey;
 use waflows_core::store::store::Store;
-use waflows_core::upload::UploadAnswer;
+use waflows_core::upload::{UploadAnswer, Uploaded};
 
 use crate::meta::{Fault, Meta, words};
 use crate::objects::{KEYS, key, origin, resource, secret, with_names};
@@ -221,7 +221,8 @@ impl World {
                 let answer = self.meta.upload(&phone_number_id, self.key, self.now);
                 let line = format!("upload to {phone_number_id} ({}): {}", reason.as_str(), answer_words(&answer));
                 assert!(reconcile.observation().key().is_some());
-                let call = UploadCall { at: self.now, answer, refusal: None, may_be_crossed: false };
+                let call =
+                    UploadCall { uploaded: Uploaded { at: self.now, answer, may_be_crossed: false }, refusal: None };
                 (line, Event::Uploaded { phone_number_id, call: Some(call) })
             }
             Action::ReadBack(ReadBack { phone_number_id, .. }) => {

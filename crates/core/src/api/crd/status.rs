@@ -91,7 +91,7 @@ pub struct FlowsEncryptionKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_check_time: Option<Time>,
 
-    /// What Meta told about the access token. Always there with `spec.businessAccounts` or `spec.appId`; otherwise only if
+    /// What Meta said about the access token. Always there with `spec.businessAccounts` or `spec.appId`; otherwise only if
     /// the token is invalid, lacks a permission, or ends within 14 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenStatus>,

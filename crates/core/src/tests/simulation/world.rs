@@ -152,7 +152,7 @@ impl World {
 
     /// What the operator's queue does.
     fn react(&mut self, key: &ObjectKey, change: &Change) {
-        let claimants = change.released.iter().flat_map(|released| &released.claimants);
+        let claimants = change.released.iter().flatten();
         for key in claimants.chain(change.spec_changed.then_some(key)) {
             if let Some(stage) = self.stages.iter().find(|stage| key_of(stage) == *key) {
                 self.wakes.insert(uid(stage).to_owned(), self.clock);

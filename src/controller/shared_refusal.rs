@@ -1,5 +1,5 @@
-//! What resources hear of each other: a token that was refused for one is refused for all that use it. They are told at
-//! once, and it costs no further call to Meta.
+//! A token that Meta refused for one resource is refused for all resources that use it. They show the refusal at once, and
+//! no further call to Meta is made.
 
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::queue::Urgency;
@@ -11,7 +11,7 @@ use super::fence::WriteFence;
 use super::reconciler::Reconciler;
 use super::secrets::ReadSecretError;
 
-/// Lets the resources that share a Secret with this one look, if its reconcile found the credentials refused.
+/// Queues the resources that share the token's Secret with this one, if its reconcile found the credentials refused.
 pub(super) fn spread(
     cluster: &ClusterState,
     key: &ObjectKey,
@@ -28,8 +28,8 @@ pub(super) fn spread(
     }
 }
 
-/// Whether a refusal that a resource has heard of is one of its own credentials: they may be others from the same
-/// Secret. In that case every call of its reconcile stops before it is made.
+/// Whether the refusal concerns the credentials of this resource: it may use another entry of the same Secret. If so, every
+/// call of its reconcile stops before it is made.
 pub(super) async fn concerns(
     reconciler: &Reconciler,
     key: &ObjectKey,
