@@ -22,7 +22,7 @@ pub use self::sight::Sight;
 use crate::apiserver::describe;
 
 /// Interval of the heartbeats of an idle loop.
-const REST: Duration = Duration::from_secs(10);
+const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// A loop without a heartbeat for this long is stuck, unless it set a longer limit.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Interval of the requests for `/version`, which show that the API server answers.
@@ -67,7 +67,7 @@ impl Heartbeat {
             self.beat();
             tokio::select! {
                 result = &mut something => return result,
-                () = sleep(REST) => {}
+                () = sleep(BEAT_INTERVAL) => {}
             }
         }
     }
@@ -249,8 +249,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_waited_for_arrives() {
         let heartbeat = Heartbeat::default();
-        assert_eq!(heartbeat.while_waiting(async { sleep(3 * REST).await }).await, ());
-        assert!(heartbeat.silence() <= REST);
+        assert_eq!(heartbeat.while_waiting(async { sleep(3 * BEAT_INTERVAL).await }).await, ());
+        assert!(heartbeat.silence() <= BEAT_INTERVAL);
     }
 
     #[tokio::test(start_paused = true)]
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_fails_for_long_is_a_blind_spot_until_it_is_open() {
+    async fn a_watch_that_fails_for_long_makes_the_process_not_ready_until_it_is_open() {
         let health = Health::new(1.0);
         health.note_contact(None);
         let secrets = health.sight("secrets");

@@ -284,6 +284,21 @@ fn modules_of_the_core_import_only_modules_below_them() {
     assert!(order.len() > 10 && upwards.is_empty(), "these import a module above their own: {upwards:?}");
 }
 
+/// What the standard library offers as well as a crate: files, the network, the clock. And secrets, which the core need not
+/// know to decide.
+#[test]
+fn the_core_reads_no_clock_and_no_file_and_knows_no_secret() {
+    let refused =
+        ["std::fs", "std::net", "std::env", "std::process", "std::thread", "::now()", "Credentials", "Zeroizing"];
+    let mut found = Vec::new();
+    for source in sources("crates/core/src") {
+        let code = without_comments(&source.code);
+        found
+            .extend(refused.iter().filter(|word| code.contains(**word)).map(|word| format!("{}: {word}", source.name)));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[test]
 fn files_and_functions_are_small() {
     let mut large = Vec::new();

@@ -34,7 +34,7 @@ use crate::controller::secrets::{self, Fetched, Opened};
 use crate::graph;
 use crate::leader::Leader;
 
-/// Resources examined at once.
+/// Resources examined at once. Each makes up to eight calls at once, and `check` shares Meta's limits with the operator.
 const PARALLEL_RESOURCES: usize = 4;
 /// The operator's own default; another one changes nothing about a number that is read now.
 const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(3600);
@@ -61,7 +61,7 @@ pub(super) struct CheckInput {
     pub(super) allow_missing_secrets: bool,
 }
 
-/// What came of it.
+/// The results.
 #[derive(Default)]
 pub(super) struct Examined {
     pub(super) resources: Vec<ResourceReport>,

@@ -1,4 +1,4 @@
-//! Drives a reconcile: does what the core asks for, and reports back what came of it.
+//! Drives a reconcile: executes the actions of the core's machine, and returns their results to it.
 
 use std::sync::Arc;
 

@@ -1,10 +1,9 @@
 //! The controller: keeps a store of what exists and a [`queue`] of what is reconciled next, and takes each resource through a
-//! reconcile. The decisions are in `waflows_core`; here is what acts. [`driver`] asks the core what may start, and has it
-//! done:
+//! reconcile. The decisions are in `waflows_core`; this module acts. [`driver`] asks the core what may start, and starts it:
 //!
 //! 1. [`shared_secrets`] and [`reads`] read the Secrets, and the numbers at Meta;
 //! 2. [`uploads`] uploads the key, and reads each number back;
-//! 3. [`status_writer`] and [`event_publisher`] store and publish what came of it.
+//! 3. [`status_writer`] and [`event_publisher`] store and publish the results.
 
 mod attempts;
 pub mod cluster_state;

@@ -256,7 +256,15 @@ fn readable(answer: PartialObject<FlowsEncryptionKey>) -> Result<FlowsEncryption
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use http::Response;
+    use kube::client::Body;
+    use tokio_util::sync::CancellationToken;
+    use waflows_core::store::store::Store;
+
     use super::*;
+    use crate::leader::Leader;
 
     #[test]
     fn a_status_takes_the_place_of_the_one_that_is_there() {
@@ -284,5 +292,52 @@ mod tests {
                 "status": {"valid": "1/1"},
             })
         );
+    }
+
+    fn in_version(version: &str, valid: &str) -> Value {
+        json!({
+            "apiVersion": "waflows.dev/v1alpha1",
+            "kind": "FlowsEncryptionKey",
+            "metadata": {"namespace": "shop", "name": "storefront", "uid": "7d1c", "resourceVersion": version},
+            "spec": {"accessTokenSecretRef": {"name": "meta-token", "key": "token"}, "phoneNumberIds": ["1"]},
+            "status": {"valid": valid},
+        })
+    }
+
+    /// The API server refuses the lost version for ever. What it has now is what counts.
+    #[tokio::test]
+    async fn after_a_restore_the_store_has_the_earlier_version() {
+        let api_server = tower::service_fn(|request: Request<Body>| async move {
+            let (code, body) = match request.method().as_str() {
+                "GET" => (200, in_version("900", "0/1")),
+                _ => (409, json!({"kind": "Status", "status": "Failure", "reason": "Conflict", "code": 409})),
+            };
+            Ok::<_, kube::Error>(
+                Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap(),
+            )
+        });
+        let client = Client::new(api_server, "shop");
+        let cluster = ClusterState::new(Store::new(&[None], Duration::ZERO));
+        let resource: FlowsEncryptionKey = serde_json::from_value(in_version("1000", "1/1")).unwrap();
+        cluster.store().apply_resource(&resource, Timestamp::now());
+        let (key, progress) = (ObjectKey::of(&resource.metadata), Heartbeat::default());
+        let fence = WriteFence::new(CancellationToken::new(), Leader::alone().acquired().await);
+        let (waits, resource) = (Waits::default(), Arc::new(resource));
+        let mut writer = StatusWriter {
+            client: &client,
+            cluster: &cluster,
+            progress: &progress,
+            waits,
+            key: &key,
+            fence: &fence,
+            resource,
+            has_written: false,
+            is_dropped: false,
+        };
+        let status = FlowsEncryptionKeyStatus { valid: Some("1/2".into()), ..FlowsEncryptionKeyStatus::default() };
+        assert_eq!(writer.write(&status).await.unwrap(), Written::Dropped);
+        let restored = cluster.store().resource(&key).unwrap();
+        assert_eq!(restored.metadata.resource_version.as_deref(), Some("900"));
+        assert_eq!(restored.status.unwrap().valid.as_deref(), Some("0/1"));
     }
 }

@@ -27,7 +27,8 @@ use super::inquiry::Inquirer;
 use crate::controller::cluster_state::ClusterState;
 use crate::controller::queue::{Queue, Turn};
 
-/// Resources whose endpoints are asked at the same time.
+/// Resources whose endpoints are asked at the same time. Each has up to eight requests under way, so these are 64 connections
+/// at most.
 const PARALLEL_RESOURCES: usize = 8;
 
 /// Asks the endpoints of all resources.

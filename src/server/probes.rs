@@ -27,7 +27,7 @@ impl Probes {
     /// neither success nor failure.
     pub fn not_live_reasons(&self, is_leader: bool) -> Vec<String> {
         let standstill = standstill(&self.cluster.queue, &self.metrics.progress, is_leader);
-        let clause = standstill.map(|time| format!("the rounds have come to a standstill for {} s", time.as_secs()));
+        let clause = standstill.map(|time| format!("no reconcile has made progress for {} s", time.as_secs()));
         self.health.not_live_reasons().into_iter().chain(clause).collect()
     }
 
@@ -83,7 +83,7 @@ mod tests {
             progress.beat();
         }
         pass(STANDSTILL).await;
-        assert!(standstill(&queue, &progress, false).is_some(), "whoever leads: the round is this process's");
+        assert!(standstill(&queue, &progress, false).is_some(), "whoever leads: the reconcile is this process's");
         queue.done(&key);
         assert_eq!(standstill(&queue, &progress, true), None);
     }

@@ -308,3 +308,21 @@ async fn a_network_in_which_three_calls_of_ten_fail_converges_without_needless_u
     println!("{} reads, {} uploads, {landed} of them took effect", calls.reads, calls.uploads);
     assert!(landed <= 105, "{landed} uploads took effect, {calls:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_an_upload_is_when_its_request_left_and_not_when_it_was_planned() {
+    let numbers = ids(4);
+    let flags = ["--graph-requests-per-second", "1"];
+    let world = World::with_flags(OPERATOR, &strs(&numbers), &flags).await;
+    world.set_default_secrets().await;
+    let resource = world.roll_out("storefront", &strs(&numbers)).await;
+    let status = resource.status.unwrap();
+    let mut noted: Vec<_> =
+        status.phone_numbers.iter().map(|number| number.last_upload_time.as_ref().unwrap().0.as_second()).collect();
+    noted.sort_unstable();
+    let mut seen: Vec<_> = world.emulator.uploads().iter().map(|upload| upload.at.as_secs_f64()).collect();
+    seen.sort_unstable_by(f64::total_cmp);
+    let (noted, seen) = ((noted[3] - noted[0]) as f64, seen[3] - seen[0]);
+    assert!(seen > 3.0, "the calls wait for their turn: {seen}");
+    assert!((noted - seen).abs() < 1.5, "{noted} s in the status, {seen} s at Meta");
+}

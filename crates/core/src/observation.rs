@@ -32,7 +32,7 @@ pub struct Observation {
     pub resource: Arc<FlowsEncryptionKey>,
     /// What there is to do, and why.
     pub work: Work,
-    /// What the Secrets hold; none where nothing called for reading them.
+    /// What the Secrets hold; none if this reconcile does not read them.
     pub inputs: Option<Inputs>,
     /// The numbers: the listed ones in the order of the spec, then those that were found in an account.
     pub numbers: Vec<NumberObservation>,
@@ -362,7 +362,7 @@ impl NumberObservation {
 pub struct AccountListing {
     /// Position of the account in the spec.
     pub position: usize,
-    /// The result.
+    /// The answer, or why there is none.
     pub listing: Listing,
     /// Meta's answer, if it refused the credentials.
     pub refusal: Option<GraphError>,
@@ -373,7 +373,7 @@ pub struct AccountListing {
 pub struct NumberReading {
     /// Position of the number among the numbers of the resource.
     pub position: usize,
-    /// The result.
+    /// The answer, or why there is none.
     pub reading: Reading,
     /// Meta's answer, if it refused the credentials.
     pub refusal: Option<GraphError>,

@@ -1,4 +1,4 @@
-//! The limit of requests per second.
+//! The limit of requests per second: a leaky bucket (generic cell rate algorithm).
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};

@@ -13,7 +13,8 @@ pub use self::criteria::{Criteria, upload_reason};
 pub use self::error::{has_failed_upload, is_rate_limit, number_error};
 pub use self::reading::Reading;
 
-/// After this many uploads that took effect but did not make the number Valid, the resource is Stalled.
+/// After this many uploads that took effect but did not make the number Valid, the resource is Stalled. Three uploads take
+/// three minutes with their backoffs: long enough for Meta to sign, and short enough for a person who waits.
 pub const UPLOADS_BEFORE_STALLED: i32 = 3;
 
 /// The owner of a number, as seen by one resource.

@@ -31,14 +31,14 @@ pub enum Action {
         /// The phone number ID.
         phone_number_id: String,
     },
-    /// Settle who owns each number, with [`Reconcile::claim_numbers`](super::machine::Reconcile::claim_numbers).
+    /// Decide who owns each number, with [`Reconcile::claim_numbers`](super::machine::Reconcile::claim_numbers).
     ClaimNumbers,
-    /// Upload the key to one number, unless it has lost its owner by the time the request can leave. Result:
-    /// [`Event::Uploaded`].
+    /// Upload the key to one number. The driver checks right before the request leaves that the resource still owns the
+    /// number. Result: [`Event::Uploaded`].
     Upload(Upload),
     /// Read a number back after an upload. Result: [`Event::ReadBack`].
     ReadBack(ReadBack),
-    /// Store a status. Result: [`Event::StatusStored`] or [`Event::StatusDropped`]. Where the API server fails, the driver
+    /// Store a status. Result: [`Event::StatusStored`] or [`Event::StatusDropped`]. If the API server fails, the driver
     /// abandons the reconcile and starts another one later, with [`Settings::owes_status`].
     ///
     /// [`Settings::owes_status`]: super::machine::Settings::owes_status
@@ -65,7 +65,8 @@ pub struct StatusWrite {
     pub status: FlowsEncryptionKeyStatus,
     /// Whether the reconcile ends with this status.
     pub is_final: bool,
-    /// Whether the status tells of uploads. If it were lost they would be repeated, so the driver tries until it is stored.
+    /// Whether the status records uploads. Without the record the next reconcile would repeat them, so the driver tries
+    /// until the status is stored.
     pub has_uploads: bool,
 }
 
@@ -74,7 +75,7 @@ pub struct StatusWrite {
 pub enum End {
     /// The status is stored.
     Finished {
-        /// When the next reconcile is due; none where only a change calls for one.
+        /// When the next reconcile is due. None if nothing is due without a change.
         next: Option<Timestamp>,
     },
     /// No status is stored: the resource is gone, another process wrote its status, or this process does not lead.
@@ -90,25 +91,25 @@ pub enum Event {
     AccountListed(AccountListing),
     /// What Meta said of one number. [`Reading::NotAsked`] where the call was cancelled.
     NumberRead(NumberReading),
-    /// What came of an upload.
+    /// The result of an upload.
     Uploaded {
         /// The phone number ID.
         phone_number_id: String,
-        /// What came of the call; none where it did not leave.
+        /// The call and its answer. None if the request did not leave.
         call: Option<UploadCall>,
     },
     /// What a number showed after an upload. [`Reading::NotAsked`] where the wait or the call was cancelled.
     ReadBack {
         /// The phone number ID.
         phone_number_id: String,
-        /// What was learnt.
+        /// The answer.
         reading: Reading,
         /// The answer with which Meta refused the credentials, if it did.
         refusal: Option<GraphError>,
     },
     /// A status is stored, or was there already: the resource as it is now.
     StatusStored(Arc<FlowsEncryptionKey>),
-    /// The same for a checkpoint, which no action asked for.
+    /// The same for a checkpoint, which the driver stores without an action.
     CheckpointStored(Arc<FlowsEncryptionKey>),
     /// A status was not stored, and must not be: see [`End::Dropped`].
     StatusDropped,

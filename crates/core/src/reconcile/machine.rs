@@ -1,8 +1,8 @@
 //! One reconcile of one resource, without I/O.
 //!
 //! A driver asks [`Reconcile::next`] what may start, until the answer is None. It starts every [`Action`], and hands each
-//! result to [`Reconcile::handle`]. [`Reconcile::revoke`] is what a cancellation does: no new read or upload starts, and what
-//! is under way comes to its end. A number that was uploaded and never read back is read once more.
+//! result to [`Reconcile::handle`]. A cancellation calls [`Reconcile::revoke`]: then no new read or upload starts, and
+//! uploads under way finish. A number that was uploaded and never read back is read once more.
 //! [`Reconcile::status_so_far`] is a checkpoint, possible at any time.
 //!
 //! ```text
@@ -138,17 +138,17 @@ impl Reconcile {
         &self.stored
     }
 
-    /// The uploads that are called for; none before the numbers are claimed.
+    /// The planned uploads; none before the numbers are claimed.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// What came of the uploads so far.
+    /// The results of the uploads so far.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
-    /// What the reconcile comes to, once it is summed up.
+    /// The result of the reconcile. None before it is computed.
     pub fn summary(&self) -> Option<&Summary> {
         match &self.phase {
             Phase::Concluding(summary) | Phase::Publishing(summary) => Some(summary),
@@ -169,8 +169,8 @@ impl Reconcile {
         self.is_revoked
     }
 
-    /// Nothing new starts from now on: the resource or its Secrets have changed, the process stops, or does not lead any
-    /// more. What is under way comes to its end, and its status is stored.
+    /// Cancels the reconcile: nothing new starts. Uploads under way finish, and the results so far are stored. The reason is
+    /// a change of the resource or its Secrets, a stop of the process, or a lost Lease.
     pub fn revoke(&mut self) {
         self.is_revoked = true;
         if let Phase::Secrets = self.phase {
@@ -301,7 +301,8 @@ impl Reconcile {
         self.claim_numbers_by(|observation| claim_numbers(store, observation), plan, now);
     }
 
-    /// The same by other rules: `check` foresees who will own a number, and tests break a rule on purpose.
+    /// The same with other rules, for `check`, which predicts who will own a number, and for tests that break a rule on
+    /// purpose.
     pub fn claim_numbers_by(
         &mut self,
         claim: impl FnOnce(&mut Observation),
@@ -337,7 +338,7 @@ impl Reconcile {
         Action::ListAccount { position, account_id: self.observation.accounts[position].before.id.clone() }
     }
 
-    /// Every account is listed that could be: the numbers are those of the lists.
+    /// Takes the numbers from the lists of the accounts. Every account that could be listed has been.
     fn join(&mut self, now: Timestamp) {
         self.observation_at(now).join();
         self.read();

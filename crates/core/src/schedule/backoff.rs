@@ -19,9 +19,13 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Most failures pass within seconds. While Meta is down, a call in five minutes for each number is little.
 const AFTER_FAILURE: Doubling = Doubling { first: Duration::from_secs(5), most: Duration::from_secs(5 * 60) };
+/// The API server is in the same cluster: people expect it back within minutes, and a try costs Meta nothing.
 const AFTER_OUTAGE: Doubling = Doubling { first: Duration::from_secs(5), most: MINUTE };
+/// A person needs minutes at least to resolve a refusal, and may do so without a trace in the cluster.
 const AFTER_REFUSAL: Doubling = Doubling { first: Duration::from_secs(5 * 60), most: HOUR };
+/// Every upload replaces the key at Meta. A number that Meta does not sign needs a person, and not more uploads.
 const AFTER_UPLOAD: Doubling = Doubling { first: MINUTE, most: Duration::from_secs(6 * 3600) };
 
 impl Default for Waits {

@@ -193,7 +193,8 @@ pub fn due(resource: &FlowsEncryptionKey, secrets: &[ObservedSecret], interval: 
         let next = times().chain(turns_stale).min();
         return Schedule::Later(next.filter(|_| can_ask));
     }
-    // Include checks that are almost due, so that the checks of one resource stay together.
+    // Include checks that are due within a twentieth of the interval, so that the checks of one resource stay together
+    // although its reads took some time. No number is checked more than a twentieth too often.
     let horizon = now + interval / 20;
     let is_due = |next: &Attempt| {
         something && (everything || wants_second_try || next.at <= now || (next.is_check && next.at <= horizon))

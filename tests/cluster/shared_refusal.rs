@@ -1,7 +1,12 @@
 //! Meta refuses a token for one resource. The other resources with this token learn of the refusal at once, without a
 //! call.
 
-use harness::{TOKEN, World, condition_of};
+use std::sync::Arc;
+
+use fault_proxy::{Action, Fault, Proxy, Writes};
+use graph_emulator::Config;
+use harness::cluster::kubeconfig_of;
+use harness::{Launch, TOKEN, World, client, condition_of, control_plane, emulator, new_namespace};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
@@ -63,4 +68,37 @@ async fn who_shares_a_refused_token_learns_of_it_at_once_and_without_a_call() {
     }
     assert_eq!(world.emulator.calls_with(NEW_TOKEN).reads, 3);
     assert!(NUMBERS.iter().all(|id| world.emulator.calls_to(id).uploads == 1), "the keys were there all the time");
+}
+
+/// A world whose operator reaches the API server through a proxy.
+async fn behind_a_proxy() -> (World, Proxy, tempfile::TempDir) {
+    let (client, cluster) = (client().await, control_plane());
+    let namespace = new_namespace(&client).await;
+    let meta = emulator::start(Config::default(), &NUMBERS).await;
+    let proxy = Proxy::start(cluster.server_url(), Some(cluster.ca_certificate()), Arc::<Writes>::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, kubeconfig_of(&proxy.url, cluster.admin_token())).unwrap();
+    let launch = Launch::new(OPERATOR, &kubeconfig, meta.base_url());
+    let operator = launch.start(&namespace, &["--wait-scale", "0.1"]);
+    (World { client, namespace, emulator: meta, launch, operator }, proxy, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_not_forgotten_if_the_status_cannot_be_written_at_that_moment() {
+    let (world, proxy, _folder) = behind_a_proxy().await;
+    world.set_default_secrets().await;
+    for (name, number) in NAMES.iter().zip(NUMBERS).take(2) {
+        world.roll_out(name, &[number]).await;
+    }
+    let calls = world.emulator.counters().calls.total();
+    let action = Action::Answer { status: 500, retry_after: None };
+    proxy.set(Fault { of: |call| call.is_status() && call.path.contains("/second/"), action });
+    world.emulator.expire_token(TOKEN);
+    world.request_sync("first", "now").await;
+    world.wait_reason("first", "TokenRefused").await;
+    world.wait_until("a status of the other is refused", || proxy.met() > 0).await;
+    proxy.lift();
+    world.wait_reason("second", "TokenRefused").await;
+    assert_eq!(world.emulator.counters().calls.total() - calls, 1, "one bad credential costs one call");
 }
