@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use super::action::{Action, End, Event, StatusWrite};
 use super::announcement::needs_status_before_upload;
-use super::ownership::claim_numbers;
+use super::claim_numbers::claim_numbers;
 use super::reads::{PARALLEL_CALLS, Reads};
 use crate::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use crate::observation::{Inputs, Observation};
@@ -185,8 +185,8 @@ impl Reconcile {
         if self.observation.changed_since_last() { FIRST_AFTER_CHANGE } else { CHECKPOINT_INTERVAL }
     }
 
-    /// The status as it would be if the reconcile ended now, for a checkpoint. Where it is stored,
-    /// [`Event::CheckpointStored`] tells so.
+    /// The status as it would be if the reconcile ended now, for a checkpoint. Once it is stored, the driver reports
+    /// [`Event::CheckpointStored`].
     pub fn status_so_far(&mut self, store: &mut Store, now: Timestamp) -> FlowsEncryptionKeyStatus {
         // A number that was read belongs to the resource before its status says so.
         if let Phase::Reading(_) = self.phase {

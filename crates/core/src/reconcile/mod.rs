@@ -2,7 +2,7 @@
 
 pub mod action;
 mod announcement;
+pub mod claim_numbers;
 pub mod machine;
-pub mod ownership;
 pub(crate) mod reads;
 pub mod work_due;

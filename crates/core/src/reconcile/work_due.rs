@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::ownership::{Unowned, unowned_numbers};
+use super::claim_numbers::{Unowned, unowned_numbers};
 use crate::api::crd::{FlowsEncryptionKey, ObservedSecret};
 use crate::proof::EndpointProof;
 use crate::queue::Urgency;

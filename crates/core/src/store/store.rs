@@ -15,9 +15,9 @@ use waflows_key::Fingerprint;
 use crate::api::crd::{FlowsEncryptionKey, ObservedSecret, SecretKeyRef};
 use crate::number::Ownership;
 use crate::store::cached_resource::CachedResource;
-use crate::store::claims::{Claims, Resources};
 use crate::store::namespaces::Namespaces;
 use crate::store::object_key::ObjectKey;
+use crate::store::ownership::{Claims, Resources};
 use crate::store::resource_summary::ResourceSummary;
 
 /// The cached facts of a Secret. Never its contents.

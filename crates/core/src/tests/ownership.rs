@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::number::Ownership;
-use crate::reconcile::ownership::{Unowned, claim_numbers, unowned_numbers};
+use crate::reconcile::claim_numbers::{Unowned, claim_numbers, unowned_numbers};
 use crate::store::object_key::ObjectKey;
 use crate::store::store::Store;
 

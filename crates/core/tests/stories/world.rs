@@ -12,7 +12,8 @@
 //! | `wait DURATION` | time goes by: `30s`, `5m`, `1h` |
 //! | `reconcile NAME` | the operator does what is due for the resource |
 //! | `reconcile NAME until ACTION` | the same, up to the first `upload`, `read-back` or `write-status` |
-//! | `go on` | the reconcile goes on to its end |
+//! | `go on`, `go on until ACTION` | the reconcile goes on to its end, or as above |
+//! | `checkpoint` | the status so far is stored |
 //! | `change` | the resource changes meanwhile: the reconcile is revoked |
 //! | `api-server away`, `api-server back` | statuses are not stored; are stored |
 //! | `crash` | the process ends, and another starts |
@@ -24,7 +25,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use waflows_core::api::crd::{FlowsEncryptionKey, FlowsEncryptionKeyStatus};
 use waflows_core::observation::{Inputs, NumberReading};
-use waflows_core::reconcile::action::{Action, End, Event, StatusWrite};
+use waflows_core::reconcile::action::{Action, End, Event};
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::work_due::work_due;
 use waflows_core::rollout::plan::Upload;
@@ -112,16 +113,27 @@ impl World {
             ["wait", duration] => self.now += parse_duration(duration),
             ["reconcile", name] => return self.reconcile(name, None),
             ["reconcile", name, "until", action] => return self.reconcile(name, Some(action)),
-            ["go", "on"] => {
+            ["go", "on", rest @ ..] => {
                 let (name, reconcile, action) = self.under_way.take().expect("a reconcile is under way");
-                return self.drive(&name, reconcile, action, None);
+                return self.drive(&name, reconcile, action, rest.get(1).copied());
             }
+            ["checkpoint"] => return self.checkpoint(),
             ["change"] => self.under_way.as_mut().expect("a reconcile is under way").1.revoke(),
             ["api-server", state] => self.is_away = *state == "away",
             ["crash"] => self.crash(),
             _ => panic!("no such command: {command}"),
         }
         Vec::new()
+    }
+
+    fn checkpoint(&mut self) -> Vec<String> {
+        let (name, mut reconcile, action) = self.under_way.take().expect("a reconcile is under way");
+        let status = reconcile.status_so_far(&mut self.store, self.now);
+        let lines = describe("checkpoint", &status);
+        let stored = self.store_status(&name, status);
+        reconcile.handle(Event::CheckpointStored(stored), self.now);
+        self.under_way = Some((name, reconcile, action));
+        lines
     }
 
     fn apply(&mut self, resource: FlowsEncryptionKey) {
@@ -182,7 +194,8 @@ impl World {
                 }
                 Action::ClaimNumbers => reconcile.claim_numbers(&mut self.store, self.now),
                 Action::WriteStatus(write) => {
-                    said.extend(describe(&write));
+                    let kind = if write.is_final { "status" } else { "status before the uploads" };
+                    said.extend(describe(kind, &write.status));
                     if self.is_away {
                         self.owing.insert(name.to_owned());
                         self.store.finish_reconcile(&object_key(name));
@@ -275,10 +288,8 @@ fn answer_words(answer: &UploadAnswer) -> String {
 }
 
 /// A status in a few lines: its first condition, and each number.
-fn describe(write: &StatusWrite) -> Vec<String> {
-    let status = &write.status;
+fn describe(kind: &str, status: &FlowsEncryptionKeyStatus) -> Vec<String> {
     let ready = &status.conditions[0];
-    let kind = if write.is_final { "status" } else { "status before the uploads" };
     let first = format!("{kind}: {} {} {}: {}", ready.type_, ready.status, ready.reason, ready.message);
     let numbers = status.phone_numbers.iter().map(|number| {
         let message = if number.message.is_empty() { String::new() } else { format!(": {}", number.message) };
