@@ -242,8 +242,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub graph: GraphArgs,
 
-    // Each reconcile makes up to eight calls, and waits for them most of its time. 16 keep Meta busy at 50 calls a second
-    // with 20 ms each, and bound the credentials in memory.
+    // A reconcile waits most of its time: for Secrets, for Meta, for status writes. Most resources have few numbers. 16 at a
+    // time hide these waits, and bound the credentials in memory.
     /// Resources that are reconciled at the same time.
     #[arg(long, env = "WAFLOWS_CONCURRENCY", default_value = "16", value_name = "N", help_heading = WORK)]
     pub concurrency: NonZeroU32,

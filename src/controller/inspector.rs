@@ -93,7 +93,13 @@ impl Inspector {
             let (inspector, caller, fence) = (Arc::clone(self), Arc::clone(caller), fence.of_term());
             tokio::spawn(async move { fence.run(inspector.inspect(subject, &caller)).await });
         }
-        entry.inspection.clone()
+        let inspection = entry.inspection.clone();
+        drop(tokens);
+        if !self.cluster.store().contains(key) {
+            // It was deleted meanwhile, and nobody forgets it later.
+            self.forget(key);
+        }
+        inspection
     }
 
     async fn inspect(&self, subject: Subject, caller: &Caller) {

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 use waflows_core::api::crd::{FlowsEncryptionKey, ObservedSecret};
-use waflows_core::queue::Urgency;
 use waflows_core::reconcile::action::End;
 use waflows_core::reconcile::machine::{Reconcile, Settings};
 use waflows_core::reconcile::work_due::{with_rotation, work_due};
@@ -64,11 +63,11 @@ async fn next_reconcile(
     let proof = reconciler.prober.proof(key, &resource);
     let token = reconciler.inspector.known(key);
     let due = with_rotation(due, &resource, proof.as_ref(), reconciler.waits, begun);
+    let asks_meta = matches!(&due, Schedule::Now(work) if work.inputs);
+    let is_refused = is_in_doubt && !asks_meta && shared_refusal::concerns(reconciler, key, &resource, fence).await?;
     let work = match due {
-        Schedule::Later(_) if is_in_doubt && shared_refusal::concerns(reconciler, key, &resource, fence).await? => {
-            // Asks for all numbers, and gets no answer.
-            Work::everything(&resource)
-        }
+        // Asks for all numbers, and gets no answer.
+        _ if is_refused => Work::everything(&resource),
         Schedule::Later(_) if token.as_deref().is_some_and(|it| token::changes_status(&resource, it, begun)) => {
             Work::default()
         }
@@ -78,7 +77,6 @@ async fn next_reconcile(
         }
         Schedule::Now(work) => work,
     };
-    let asks_meta = work.inputs;
 
     let span = spans::reconcile(&key.namespace, &key.name);
     let settings =
@@ -87,12 +85,9 @@ async fn next_reconcile(
     // Boxed, so that a reconcile takes memory only while it runs.
     let end = Box::pin(Driver::new(reconciler, key, fence, reconcile, begun).run()).instrument(span).await;
     let is_finished = matches!(end, Ok(End::Finished { .. })) && fence.is_valid();
-    if is_in_doubt && !(asks_meta && is_finished) {
-        // No call was made, or its result is not stored.
+    if is_in_doubt && (asks_meta || is_refused) && !is_finished {
+        // The refusal may not be in the status.
         reconciler.cluster.store().keep_in_doubt(key);
-        if is_finished {
-            reconciler.cluster.queue.add(key, Urgency::Due);
-        }
     }
     Ok(match end? {
         End::Finished { next } => next,

@@ -34,6 +34,9 @@ use crate::cli::{RotateArgs, SteerArgs};
 use crate::command_output::{ACTION_NEEDED, CommandOutput};
 use crate::table::wrapped;
 
+/// Conflicts in a row after which somebody must be changing the resource all the time.
+const NOTE_TRIES: usize = 5;
+
 impl Target {
     fn rotation(&self) -> Option<&RotationStatus> {
         self.resource.status.as_ref().and_then(|status| status.rotation.as_ref())
@@ -45,22 +48,24 @@ impl Target {
         patched.map(drop).map_err(|error| Doing::Change.failed(&error))
     }
 
-    /// Writes the note, if the resource is still as it was when the plan was made. Its status may have changed.
+    /// Writes the note, if the resource is still as it was when the plan was made. The operator may write its status at any
+    /// moment, so a conflict alone does not count.
     async fn note_way_back(&self, note: &str) -> Result<(), RotateError> {
         let api: Api<FlowsEncryptionKey> = Api::namespaced(self.connection.client.clone(), &self.key.namespace);
-        let changed = || RotateError::Changed(self.key.to_string());
-        let now = match api.get_metadata(&self.key.name).await {
-            Ok(now) if is_as_planned(&self.resource.metadata, &now.metadata) => now,
-            Ok(_) => return Err(changed()),
-            Err(error) => return Err(Doing::Read.failed(&error).into()),
-        };
-        let version = now.metadata.resource_version;
-        let patch = json!({"metadata": {"resourceVersion": version, "annotations": {BACK_ANNOTATION: note}}});
-        match api.patch_metadata(&self.key.name, &patch_params(), &Patch::Merge(&patch)).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(answer)) if answer.code == 409 => Err(changed()),
-            Err(error) => Err(Doing::Change.failed(&error).into()),
+        for _ in 0..NOTE_TRIES {
+            let now = api.get_metadata(&self.key.name).await.map_err(|error| Doing::Read.failed(&error))?.metadata;
+            if !is_as_planned(&self.resource.metadata, &now) {
+                break;
+            }
+            let metadata = json!({"resourceVersion": now.resource_version, "annotations": {BACK_ANNOTATION: note}});
+            let patch = Patch::Merge(json!({"metadata": metadata}));
+            match api.patch_metadata(&self.key.name, &patch_params(), &patch).await {
+                Ok(_) => return Ok(()),
+                Err(kube::Error::Api(answer)) if answer.code == 409 => {}
+                Err(error) => return Err(Doing::Change.failed(&error).into()),
+            }
         }
+        Err(RotateError::Changed(self.key.to_string()))
     }
 
     async fn write(&self, plan: &Plan) -> Result<(), RotateError> {

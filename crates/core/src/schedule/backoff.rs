@@ -21,7 +21,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Most failures pass within seconds. While Meta is down, a call in five minutes for each number is little.
 const AFTER_FAILURE: Doubling = Doubling { first: Duration::from_secs(5), most: Duration::from_secs(5 * 60) };
-/// The API server is in the same cluster: people expect it back within minutes, and a try costs Meta nothing.
+/// People expect the API server back within minutes. While it is down, a try ends before Meta is called. If it only refuses
+/// the status, the numbers are read again.
 const AFTER_OUTAGE: Doubling = Doubling { first: Duration::from_secs(5), most: MINUTE };
 /// A person needs minutes at least to resolve a refusal, and may do so without a trace in the cluster.
 const AFTER_REFUSAL: Doubling = Doubling { first: Duration::from_secs(5 * 60), most: HOUR };

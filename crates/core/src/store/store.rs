@@ -107,6 +107,11 @@ impl Store {
         self.resources.get(key).map(|cached| cached.resource())
     }
 
+    /// Whether the resource exists.
+    pub fn contains(&self, key: &ObjectKey) -> bool {
+        self.resources.contains_key(key)
+    }
+
     /// The summaries of all resources.
     pub fn summary(&self) -> Vec<(ObjectKey, ResourceSummary)> {
         self.resources.iter().map(|(key, cached)| (key.clone(), cached.summary.clone())).collect()

@@ -61,12 +61,14 @@ impl Outlook {
         self.0.status_or_default().rotation.as_ref() != Some(rotation)
     }
 
-    /// Whether a phase has lasted too long, and the status does not say so yet.
+    /// Whether a phase has lasted too long, and a reconcile would be the first to say so. While a Secret cannot be used, or
+    /// the resource is suspended, the status says that instead.
     pub fn is_newly_overdue(&self) -> bool {
         let status = self.0.status_or_default();
         let is_overdue = |rotation| is_overdue(rotation, &self.0.resource.spec, self.0.now);
         status.rotation.as_ref().is_some_and(is_overdue)
             && conditions::find(&status.conditions, ConditionType::Stalled).is_none()
+            && Facts::if_read(&self.0).is_some()
     }
 }
 
@@ -75,14 +77,19 @@ fn has_work(facts: &Facts<'_>, rotation: &RotationStatus) -> bool {
     match direction(facts, rotation) {
         Direction::Hold => false,
         Direction::Forward | Direction::OneNumber => {
-            let is_canary_under_way = facts.has_new() && !facts.has_valid();
-            !is_canary_under_way && facts.others().any(Held::awaits_upload)
+            !is_canary_under_way(facts, |number| number.holds(facts.to)) && facts.others().any(Held::awaits_upload)
         }
         Direction::Back => {
-            let has_old = |number: &&Held| number.is_own && number.key.as_deref() == Some(&*rotation.from);
-            let mut holders = facts.numbers.iter().filter(has_old).peekable();
-            let is_canary_under_way = holders.peek().is_some() && !holders.any(|number| number.is_valid);
-            !is_canary_under_way && facts.numbers.iter().any(|number| facts.awaits_old_key(number, rotation))
+            let has_old = |number: &Held| number.key.as_deref() == Some(&*rotation.from);
+            !is_canary_under_way(facts, has_old)
+                && facts.numbers.iter().any(|number| facts.awaits_old_key(number, rotation))
         }
     }
+}
+
+/// Whether a number has the key, and none has shown it as valid: then the others wait for this number.
+fn is_canary_under_way(facts: &Facts<'_>, has_key: impl Fn(&Held) -> bool) -> bool {
+    let mut canaries = facts.numbers.iter().filter(|number| number.is_own && has_key(number));
+    let is_valid = canaries.clone().any(|number| number.is_valid);
+    !is_valid && canaries.any(|number| number.is_workable)
 }

@@ -4,6 +4,7 @@ use super::super::meta::Fault;
 use super::super::*;
 use super::world::{IDS, NEW, OLD, World, policy};
 use crate::api::crd::{ABORT_ANNOTATION, RotationPhase as Phase};
+use crate::reconcile::work_due::with_rotation;
 
 /// A rotation that both targets are ready for.
 fn begin() -> World {
@@ -55,4 +56,27 @@ fn an_old_key_that_meta_does_not_sign_goes_to_one_number_and_causes_no_reads_bes
     let checks = usize::try_from(HOUR.as_secs() / world.stage.interval.as_secs()).unwrap();
     let calls = calls_in_an_hour(&mut world);
     assert!(calls <= (checks + 1) * IDS.len(), "{calls} calls in an hour with {checks} checks");
+}
+
+/// Otherwise every proof, and every word about a refused token, would queue the resource again at once.
+#[test]
+fn an_overdue_rotation_calls_for_nothing_while_the_resource_is_suspended_or_a_secret_is_missing() {
+    let changes: [fn(&mut Stage); 2] = [
+        |stage| stage.resource.spec.suspend = Some(true),
+        |stage| stage.credentials = Err(because(Reason::SecretNotFound)),
+    ];
+    for change in changes {
+        let mut world = World::new(1, policy());
+        world.change(|stage| stage.set_key(Ok(key(NEW))));
+        world.pass(HOUR);
+        world.change(change);
+        world.annotate(crate::api::crd::SYNC_ANNOTATION, "now");
+        world.pass(25 * HOUR);
+        assert_eq!(world.phase(), Some(Phase::Staged));
+        world.stage.now = world.now;
+        let resource = Arc::new(world.stage.resource.clone());
+        let proof = world.proof.as_ref();
+        let schedule = with_rotation(world.stage.due(), &resource, proof, Waits::default(), world.now);
+        assert!(matches!(schedule, Schedule::Later(_)), "{schedule:?} while {}", world.stage.ready());
+    }
 }
