@@ -34,14 +34,14 @@ pub struct Inspector {
 }
 
 /// A token with the app that may ask about it.
-type Subject = (CredentialsId, Option<String>);
+type InspectedToken = (CredentialsId, Option<String>);
 
 #[derive(Default)]
 struct Tokens {
     /// Each token that some resource has.
-    inspected: HashMap<Subject, Entry>,
+    inspected: HashMap<InspectedToken, Entry>,
     /// The token of each resource, as of its last reconcile with Secrets.
-    of_resources: HashMap<ObjectKey, Subject>,
+    of_resources: HashMap<ObjectKey, InspectedToken>,
 }
 
 #[derive(Default)]
@@ -84,14 +84,14 @@ impl Inspector {
             return None;
         };
         let now = Timestamp::now();
-        let subject = (caller.credentials.id(), resource.spec.app_id.clone());
+        let inspected_token = (caller.credentials.id(), resource.spec.app_id.clone());
         let stored = resource.status.as_ref().and_then(|status| status.token.as_ref());
         let mut tokens = self.tokens();
-        let entry = tokens.set(key, &subject);
+        let entry = tokens.set(key, &inspected_token);
         if entry.is_due(now, || is_due(stored, has_same_credentials(resource, secrets), now)) {
             entry.asked = Some(now);
             let (inspector, caller, fence) = (Arc::clone(self), Arc::clone(caller), fence.of_term());
-            tokio::spawn(async move { fence.run(inspector.inspect(subject, &caller)).await });
+            tokio::spawn(async move { fence.run(inspector.inspect(inspected_token, &caller)).await });
         }
         let inspection = entry.inspection.clone();
         drop(tokens);
@@ -102,9 +102,9 @@ impl Inspector {
         inspection
     }
 
-    async fn inspect(&self, subject: Subject, caller: &Caller) {
+    async fn inspect(&self, inspected_token: InspectedToken, caller: &Caller) {
         let Caller { credentials, resource } = caller;
-        let app = subject.1.as_deref().and_then(|id| credentials.app(id));
+        let app = inspected_token.1.as_deref().and_then(|id| credentials.app(id));
         let facts = match self.graph.inspect_token(credentials, app.as_ref(), resource).await {
             Ok(facts) => Some(facts),
             Err(error) if is_not_its_own_judge(&error) => None,
@@ -112,10 +112,10 @@ impl Inspector {
             Err(_) => return,
         };
         let mut tokens = self.tokens();
-        let Some(entry) = tokens.inspected.get_mut(&subject) else { return };
+        let Some(entry) = tokens.inspected.get_mut(&inspected_token) else { return };
         entry.inspection = Some(Arc::new(Inspection { facts, at: Timestamp::now() }));
         let concerned: Vec<_> =
-            tokens.of_resources.iter().filter(|(_, of)| **of == subject).map(|(key, _)| key.clone()).collect();
+            tokens.of_resources.iter().filter(|(_, of)| **of == inspected_token).map(|(key, _)| key.clone()).collect();
         drop(tokens);
         concerned.iter().for_each(|key| self.cluster.queue.add(key, Urgency::Due));
     }
@@ -139,13 +139,13 @@ impl Entry {
 
 impl Tokens {
     /// The resource has this token now.
-    fn set(&mut self, key: &ObjectKey, subject: &Subject) -> &mut Entry {
-        let is_new = self.of_resources.get(key) != Some(subject);
+    fn set(&mut self, key: &ObjectKey, inspected_token: &InspectedToken) -> &mut Entry {
+        let is_new = self.of_resources.get(key) != Some(inspected_token);
         if is_new {
             self.remove(key);
-            self.of_resources.insert(key.clone(), subject.clone());
+            self.of_resources.insert(key.clone(), inspected_token.clone());
         }
-        let entry = self.inspected.entry(subject.clone()).or_default();
+        let entry = self.inspected.entry(inspected_token.clone()).or_default();
         entry.resources += usize::from(is_new);
         entry
     }

@@ -46,20 +46,20 @@ pub struct Prober {
 struct Entry {
     asked: Asked,
     /// The last proof, and what was asked for it.
-    proof: Option<(Subject, Arc<EndpointProof>)>,
+    proof: Option<(ProbedEndpoint, Arc<EndpointProof>)>,
     /// Incomplete proofs in a row.
     failures: i32,
 }
 
 /// Which endpoint a proof is about, and how it was asked. The proof says nothing about another one.
 #[derive(Debug, Clone, PartialEq)]
-struct Subject {
+struct ProbedEndpoint {
     uid: Option<String>,
     endpoint: Option<Endpoint>,
     app_secret_ref: Option<SecretKeyRef>,
 }
 
-impl Subject {
+impl ProbedEndpoint {
     fn of(resource: &FlowsEncryptionKey) -> Self {
         Self {
             uid: resource.metadata.uid.clone(),
@@ -81,7 +81,7 @@ struct Noted {
 /// What a proof depends on. If any of this changes, the endpoint is asked at once.
 #[derive(Debug, Clone, PartialEq)]
 struct Asked {
-    subject: Subject,
+    probed: ProbedEndpoint,
     generation: Option<i64>,
     sync_request: Option<String>,
     key: Option<String>,
@@ -97,7 +97,7 @@ impl Asked {
     fn of(resource: &FlowsEncryptionKey, endpoint_secrets: Vec<ObservedSecret>) -> Self {
         let rotation = rotation_under_way(resource);
         Self {
-            subject: Subject::of(resource),
+            probed: ProbedEndpoint::of(resource),
             generation: resource.metadata.generation,
             sync_request: sync_request(resource),
             key: resource.status.as_ref().and_then(|status| status.public_key_fingerprint.clone()),
@@ -120,8 +120,8 @@ impl Prober {
     pub fn proof(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) -> Option<Arc<EndpointProof>> {
         resource.spec.endpoint.as_ref()?;
         let entries = self.entries();
-        let (subject, proof) = entries.get(key)?.proof.as_ref()?;
-        (*subject == Subject::of(resource)).then(|| Arc::clone(proof))
+        let (probed, proof) = entries.get(key)?.proof.as_ref()?;
+        (*probed == ProbedEndpoint::of(resource)).then(|| Arc::clone(proof))
     }
 
     /// A reconcile has stored this resource. If its key or its spec has changed, the endpoint is asked at once.
@@ -207,10 +207,10 @@ impl Prober {
     fn note(&self, key: &ObjectKey, asked: Asked, proof: EndpointProof) -> Option<Noted> {
         let mut entries = self.entries();
         let entry = entries.get_mut(key)?;
-        let earlier = entry.proof.take().filter(|(of, _)| *of == asked.subject).map(|(_, proof)| proof);
+        let earlier = entry.proof.take().filter(|(of, _)| *of == asked.probed).map(|(_, proof)| proof);
         let proof = Arc::new(proof.after(earlier.as_deref()));
         let failures = if proof.is_complete() { 0 } else { entry.failures.saturating_add(1) };
-        let kept = (asked.subject.clone(), Arc::clone(&proof));
+        let kept = (asked.probed.clone(), Arc::clone(&proof));
         *entry = Entry { asked, proof: Some(kept), failures };
         Some(Noted { earlier, proof, failures })
     }

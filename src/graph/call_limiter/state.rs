@@ -40,7 +40,7 @@ pub(super) enum Admission {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Subject {
+enum LimitedScope {
     Credentials(CredentialsId),
     BusinessAccount(Arc<str>),
     Resource(String),
@@ -49,7 +49,7 @@ enum Subject {
     PhoneNumber(String),
 }
 
-impl Subject {
+impl LimitedScope {
     /// The scope of a hold in metrics. None if the hold is part of another one.
     fn scope(&self) -> Option<HoldScope> {
         match self {
@@ -71,10 +71,10 @@ struct Limit {
 /// The known state of tokens and rate limits.
 pub(super) struct LimiterState {
     tokens: HashMap<CredentialsId, Token>,
-    limits: HashMap<Subject, Limit>,
+    limits: HashMap<LimitedScope, Limit>,
     /// The business account of each phone number ID, as far as known from headers.
     accounts: Recent<Arc<str>>,
-    usage: HashMap<Subject, (u32, Instant)>,
+    usage: HashMap<LimitedScope, (u32, Instant)>,
     sweep_at: usize,
     wait_scale: f64,
     share: usize,
@@ -118,7 +118,7 @@ impl LimiterState {
     /// The hold that blocks a call: refused credentials before rate limits; of several rate limits, the longest.
     pub(super) fn hold(&self, caller: &Caller<'_>, now: Instant) -> Option<Hold> {
         let limits = || {
-            let limits = self.subjects(caller).filter_map(|subject| self.limits.get(&subject));
+            let limits = self.scopes_of(caller).filter_map(|limited| self.limits.get(&limited));
             limits.map(|limit| &limit.hold).filter(|hold| hold.until > now).max_by_key(|hold| hold.until)
         };
         self.refusal(caller.credentials, now).or_else(limits).cloned()
@@ -136,18 +136,18 @@ impl LimiterState {
     pub(super) fn trusts(&self, caller: &Caller<'_>, now: Instant) -> bool {
         let is_accepted = self.tokens.get(&caller.credentials).is_some_and(|token| token.is_trusted(now));
         // A limit that has ended may begin again.
-        let has_limit = |subject| self.limits.contains_key(&subject);
-        is_accepted && (self.limits.is_empty() || !self.subjects(caller).any(has_limit))
+        let has_limit = |limited| self.limits.contains_key(&limited);
+        is_accepted && (self.limits.is_empty() || !self.scopes_of(caller).any(has_limit))
     }
 
-    fn subjects(&self, caller: &Caller<'_>) -> impl Iterator<Item = Subject> {
+    fn scopes_of(&self, caller: &Caller<'_>) -> impl Iterator<Item = LimitedScope> {
         [
-            Some(Subject::Credentials(caller.credentials)),
-            Some(Subject::Resource(caller.resource.to_owned())),
-            Some(Subject::PhoneNumber(caller.phone_number_id.to_owned())),
+            Some(LimitedScope::Credentials(caller.credentials)),
+            Some(LimitedScope::Resource(caller.resource.to_owned())),
+            Some(LimitedScope::PhoneNumber(caller.phone_number_id.to_owned())),
             Some(match self.accounts.get(caller.phone_number_id) {
-                Some(account) => Subject::BusinessAccount(Arc::clone(account)),
-                None => Subject::Unplaced(caller.resource.to_owned()),
+                Some(account) => LimitedScope::BusinessAccount(Arc::clone(account)),
+                None => LimitedScope::Unplaced(caller.resource.to_owned()),
             }),
         ]
         .into_iter()
@@ -162,8 +162,8 @@ impl LimiterState {
     /// The delay of a call that protects Meta's budget.
     pub(super) fn delay(&self, caller: &Caller<'_>, now: Instant) -> Duration {
         let percent = self
-            .subjects(caller)
-            .filter_map(|subject| self.usage.get(&subject))
+            .scopes_of(caller)
+            .filter_map(|limited| self.usage.get(&limited))
             .filter(|(_, at)| now.duration_since(*at) < USAGE_LIFETIME)
             .map(|(percent, _)| *percent)
             .max()
@@ -216,12 +216,12 @@ impl LimiterState {
 
     fn record_usage(&mut self, caller: &Caller<'_>, usage: &Usage, now: Instant) {
         if usage.app_percent > 0 {
-            self.usage.insert(Subject::Credentials(caller.credentials), (usage.app_percent, now));
+            self.usage.insert(LimitedScope::Credentials(caller.credentials), (usage.app_percent, now));
         }
         if let Some(account) = &usage.business_account {
             let account: Arc<str> = account.as_str().into();
             self.accounts.insert(caller.phone_number_id, Arc::clone(&account));
-            self.usage.insert(Subject::BusinessAccount(account), (usage.business_percent, now));
+            self.usage.insert(LimitedScope::BusinessAccount(account), (usage.business_percent, now));
         }
     }
 
@@ -229,13 +229,13 @@ impl LimiterState {
         let ErrorClass::RateLimited { scope, wait } = &error.class else {
             return;
         };
-        let subject = match scope {
-            RateLimitScope::Token => Subject::Credentials(caller.credentials),
-            RateLimitScope::BusinessAccount(Some(account)) => Subject::BusinessAccount(account.as_str().into()),
-            RateLimitScope::BusinessAccount(None) => Subject::Resource(caller.resource.to_owned()),
-            RateLimitScope::PhoneNumber => Subject::PhoneNumber(caller.phone_number_id.to_owned()),
+        let limited = match scope {
+            RateLimitScope::Token => LimitedScope::Credentials(caller.credentials),
+            RateLimitScope::BusinessAccount(Some(account)) => LimitedScope::BusinessAccount(account.as_str().into()),
+            RateLimitScope::BusinessAccount(None) => LimitedScope::Resource(caller.resource.to_owned()),
+            RateLimitScope::PhoneNumber => LimitedScope::PhoneNumber(caller.phone_number_id.to_owned()),
         };
-        let known = self.limits.get(&subject);
+        let known = self.limits.get(&limited);
         let wait = match (wait, known) {
             (Some(wait), _) => (*wait).max(MIN_RATE_LIMIT_WAIT),
             // Concurrent calls count as one.
@@ -246,7 +246,7 @@ impl LimiterState {
         // A call that began earlier may have got a shorter wait.
         let until = known.map_or(now + wait, |known| known.hold.until.max(now + wait));
         let cause = HoldCause::RateLimited(Arc::new(error));
-        self.limits.insert(subject, Limit { hold: Hold { cause, until }, wait });
+        self.limits.insert(limited, Limit { hold: Hold { cause, until }, wait });
     }
 
     /// Holds the other numbers of a resource if one number turned out to belong to a limited account, and the accounts
@@ -258,8 +258,10 @@ impl LimiterState {
         else {
             return;
         };
-        let Some(limit) = self.limits.get(&Subject::BusinessAccount(account.as_str().into())).cloned() else { return };
-        let unplaced = Subject::Unplaced(caller.resource.to_owned());
+        let Some(limit) = self.limits.get(&LimitedScope::BusinessAccount(account.as_str().into())).cloned() else {
+            return;
+        };
+        let unplaced = LimitedScope::Unplaced(caller.resource.to_owned());
         if self.limits.get(&unplaced).is_none_or(|known| known.hold.until < limit.hold.until) {
             self.limits.insert(unplaced, limit);
         }
@@ -278,7 +280,7 @@ impl LimiterState {
             BreakerState::Refused { hold, .. } => Some((HoldScope::Token, hold.until)),
             BreakerState::Unknown | BreakerState::Accepted { .. } => None,
         });
-        let limits = self.limits.iter().filter_map(|(subject, limit)| Some((subject.scope()?, limit.hold.until)));
+        let limits = self.limits.iter().filter_map(|(limited, limit)| Some((limited.scope()?, limit.hold.until)));
         for (scope, until) in refusals.chain(limits).filter(|(_, until)| *until > now) {
             for known in holds.iter_mut().filter(|known| known.scope == scope) {
                 known.count += 1;
