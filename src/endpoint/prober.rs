@@ -144,7 +144,9 @@ impl Prober {
     /// endpoint has changed. It is also asked at once if this process has never asked it, and a rotation is under way or the
     /// status does not say that the endpoint is in order: users wait for the news.
     pub fn look(&self, key: &ObjectKey, resource: &FlowsEncryptionKey) {
-        if rotation_under_way(resource).is_some() || !is_ready(resource) || self.entries().contains_key(key) {
+        // Most resources have no endpoint, and cost nothing here.
+        let awaits_news = || resource.spec.endpoint.is_some() && !is_ready(resource);
+        if rotation_under_way(resource).is_some() || awaits_news() || self.entries().contains_key(key) {
             self.follow(key, resource);
         }
     }

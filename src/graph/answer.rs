@@ -99,8 +99,10 @@ impl Answer<'_> {
     pub(super) fn error(&self, redactor: &Redactor<'_>) -> GraphError {
         let detail = Detail::read(self.body);
         let short = |text: &str| truncate(&redactor.redact(text), MAX_SHORT_TEXT);
-        let message =
-            detail.as_ref().and_then(Detail::text).map_or_else(|| self.unexplained(), |text| redactor.redact(&text));
+        let message = detail
+            .as_ref()
+            .and_then(Detail::text)
+            .map_or_else(|| self.unexplained(detail.as_ref()), |text| redactor.redact(&text));
         GraphError {
             class: self.class(detail.as_ref()),
             http_status: Some(self.status),
@@ -115,7 +117,7 @@ impl Answer<'_> {
     /// Codes and subcodes: Meta, "Handling errors" of the Graph API and "Error codes" of the WhatsApp Cloud API.
     pub(super) fn class(&self, detail: Option<&Detail>) -> ErrorClass {
         let Some(detail) = detail else {
-            return if self.is_of_somebody_else() { ErrorClass::Unexpected } else { self.class_by_status() };
+            return if self.is_of_somebody_else(None) { ErrorClass::Unexpected } else { self.class_by_status() };
         };
         match detail.code.and_then(RateLimitScope::of_code) {
             Some(RateLimitScope::BusinessAccount(_)) => return self.limited(self.business_account()),
@@ -141,12 +143,12 @@ impl Answer<'_> {
 
     /// Whether something before Meta refused the request, such as a proxy: Meta gives a reason or a trace id. Such a refusal
     /// says nothing about the token or the number.
-    fn is_of_somebody_else(&self) -> bool {
-        matches!(self.status, 401 | 403 | 404) && self.trace_id.is_none() && Detail::read(self.body).is_none()
+    fn is_of_somebody_else(&self, detail: Option<&Detail>) -> bool {
+        matches!(self.status, 401 | 403 | 404) && self.trace_id.is_none() && detail.is_none()
     }
 
-    fn unexplained(&self) -> String {
-        match self.is_of_somebody_else() {
+    fn unexplained(&self, detail: Option<&Detail>) -> String {
+        match self.is_of_somebody_else(detail) {
             true => format!(
                 "something other than the Graph API answers HTTP {}: check --graph-url and the proxy",
                 self.status

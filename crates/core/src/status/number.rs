@@ -25,7 +25,9 @@ enum Sentence {
     Nothing,
     Fixed(&'static str),
     /// What an upload would repair, and whether an upload comes.
-    Drift(&'static str),
+    Drift(&'static str, &'static str),
+    /// What the uploads so far did not repair.
+    WithoutEffect(&'static str),
     SignatureStatus,
     /// Who owns the number. `is_handed_over` says that the owner may be giving it to this resource.
     Owner {
@@ -38,11 +40,14 @@ enum Sentence {
 /// The situation of a number: why it is not Valid, for conditions, and what its message says.
 fn situation(number: &PhoneNumberStatus, criteria: &Criteria) -> (Option<Reason>, Sentence) {
     use NumberState as State;
-    use Sentence::{Drift, Fixed, Nothing, Owner, Refusal, SignatureStatus};
+    use Sentence::{Drift, Fixed, Nothing, Owner, Refusal, SignatureStatus, WithoutEffect};
     let drift = |reason, what| match criteria.mode {
-        Mode::Observe => (Some(Reason::DriftObserved), Drift(what)),
-        Mode::Enforce if has_uploads_without_effect(number) => (Some(Reason::UploadsWithoutEffect), Drift(what)),
-        Mode::Enforce => (Some(reason), Drift(what)),
+        Mode::Observe => (Some(Reason::DriftObserved), Drift(what, "mode Observe forbids an upload")),
+        Mode::Enforce if number.upload_attempts >= UPLOADS_BEFORE_STALLED => {
+            (Some(Reason::UploadsWithoutEffect), WithoutEffect(what))
+        }
+        Mode::Enforce if has_failed_upload(number) => (Some(reason), Drift(what, "the last upload failed")),
+        Mode::Enforce => (Some(reason), Drift(what, "the key will be uploaded")),
     };
     match number.state {
         State::Valid if number.key_fingerprint.is_none() => {
@@ -82,10 +87,6 @@ fn not_read_yet(number: &PhoneNumberStatus) -> Reason {
     }
 }
 
-fn has_uploads_without_effect(number: &PhoneNumberStatus) -> bool {
-    number.upload_attempts >= UPLOADS_BEFORE_STALLED
-}
-
 /// The reason why a number is not Valid. None if it is, or if it need not be.
 pub fn trouble(number: &PhoneNumberStatus, criteria: &Criteria) -> Option<Reason> {
     situation(number, criteria).0
@@ -101,7 +102,11 @@ pub fn message(
     let text = match situation(number, criteria).1 {
         Sentence::Nothing => String::new(),
         Sentence::Fixed(text) => text.to_owned(),
-        Sentence::Drift(what) => drift(what, number, criteria),
+        Sentence::Drift(what, next) => format!("{what}; {next}."),
+        Sentence::WithoutEffect(what) => format!(
+            "{what}; {} uploads landed without a valid signature; check that the number is registered with the Cloud API.",
+            number.upload_attempts
+        ),
         Sentence::SignatureStatus => format!(
             "Meta reports the signature status {:?}, which does not tell whether the number holds this key.",
             number.signature_status.as_deref().unwrap_or_default()
@@ -138,20 +143,6 @@ fn owner(ownership: &Ownership, is_handed_over: bool) -> Option<String> {
         Ownership::Uncontested => return None,
     };
     Some(text)
-}
-
-/// The sentence about a state that an upload would repair.
-fn drift(what: &str, number: &PhoneNumberStatus, criteria: &Criteria) -> String {
-    let next = match criteria.mode {
-        Mode::Observe => "mode Observe forbids an upload".to_owned(),
-        Mode::Enforce if has_uploads_without_effect(number) => format!(
-            "{} uploads landed without a valid signature; check that the number is registered with the Cloud API",
-            number.upload_attempts
-        ),
-        Mode::Enforce if has_failed_upload(number) => "the last upload failed".to_owned(),
-        Mode::Enforce => "the key will be uploaded".to_owned(),
-    };
-    format!("{what}; {next}.")
 }
 
 /// The transient failure, the last known state, and the time of the next try. All inputs are stored in the status, so

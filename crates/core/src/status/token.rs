@@ -30,7 +30,7 @@ fn shown(resource: &FlowsEncryptionKey, inspection: &Inspection, now: Timestamp)
     let is_shown = spec.app_id.is_some()
         || !spec.business_accounts.is_empty()
         || token.inspection == TokenInspection::Invalid
-        || needs_warning(&token, now);
+        || Warning::of(&token, now).is_some();
     is_shown.then_some(token)
 }
 
@@ -48,30 +48,44 @@ pub(super) fn warning(
 ) -> Option<ConditionReason> {
     let namespace = observation.resource.metadata.namespace.as_deref().unwrap_or_default();
     let place = observation.resource.spec.access_token_secret_ref.place(namespace);
-    warning_of(token?, &place, now)
+    Some(Warning::of(token?, now)?.why(&place))
 }
 
-/// Whether there is more to say of a token that Meta accepts than that.
-fn needs_warning(token: &TokenStatus, now: Timestamp) -> bool {
-    let end = token.expires_time.as_ref();
-    !token.missing_scopes.is_empty() || end.is_some_and(|end| warned_of(end.0, now).is_some())
+/// What there is to say of a token that Meta accepts, beside that.
+enum Warning<'a> {
+    ScopeMissing(&'a str),
+    /// The token ends in less than so many days.
+    Expiring(Timestamp, i64),
 }
 
-/// What to tell users of a token that Meta accepts: that it ends soon, or what it lacks. None if there is nothing to tell.
-///
-/// The sentence changes at each number of [`WARNING_DAYS`](crate::token::WARNING_DAYS), and not in between.
-fn warning_of(token: &TokenStatus, place: &str, now: Timestamp) -> Option<ConditionReason> {
-    if let Some(scope) = token.missing_scopes.first() {
-        let message =
-            format!("{place}: Meta accepts the access token, but it lacks the permission {scope}. Make a new one.");
-        return Some(ConditionReason::new(Reason::ScopeMissing, message));
+impl<'a> Warning<'a> {
+    /// None if the token is in order.
+    fn of(token: &'a TokenStatus, now: Timestamp) -> Option<Self> {
+        if let Some(scope) = token.missing_scopes.first() {
+            return Some(Self::ScopeMissing(scope));
+        }
+        let end = token.expires_time.as_ref()?.0;
+        Some(Self::Expiring(end, warned_of(end, now)?))
     }
-    let end = token.expires_time.as_ref()?.0;
-    let days = warned_of(end, now)?;
-    let within = if days == 1 { "one day".to_owned() } else { format!("{days} days") };
-    let message =
-        format!("{place}: the access token ends at {}, in less than {within}. Put a new one there.", utc(end));
-    Some(ConditionReason::new(Reason::TokenExpiring, message))
+
+    /// The reason and the sentence, which changes at each number of [`WARNING_DAYS`](crate::token::WARNING_DAYS), and not in
+    /// between. `place` is the entry of the Secret.
+    fn why(self, place: &str) -> ConditionReason {
+        match self {
+            Self::ScopeMissing(scope) => ConditionReason::new(
+                Reason::ScopeMissing,
+                format!("{place}: Meta accepts the access token, but it lacks the permission {scope}. Make a new one."),
+            ),
+            Self::Expiring(end, days) => {
+                let within = if days == 1 { "one day".to_owned() } else { format!("{days} days") };
+                let end = utc(end);
+                ConditionReason::new(
+                    Reason::TokenExpiring,
+                    format!("{place}: the access token ends at {end}, in less than {within}. Put a new one there."),
+                )
+            }
+        }
+    }
 }
 
 /// Whether token and app secret are the same as in the last reconcile: the same Secrets in the same versions, with the
@@ -102,8 +116,7 @@ mod tests {
     #[test]
     fn the_end_of_a_token_is_told_anew_at_fourteen_seven_three_and_one_days() {
         let token = TokenStatus { expires_time: Some(Time(at(100 * DAY))), ..TokenStatus::default() };
-        let told =
-            |left: i64| warning_of(&token, "Secret a/b, entry token", at(100 * DAY - left)).map(|told| told.message);
+        let told = |left: i64| Some(Warning::of(&token, at(100 * DAY - left))?.why("Secret a/b, entry token").message);
         let within = |left| told(left).map(|told| told.split("in less than ").nth(1).unwrap().to_owned());
         for (left, expected) in [
             (14 * DAY, None),
@@ -116,6 +129,6 @@ mod tests {
         ] {
             assert_eq!(within(left).as_deref(), expected, "{left}");
         }
-        assert_eq!(warning_of(&TokenStatus::default(), "", at(0)), None, "a token that never ends");
+        assert!(Warning::of(&TokenStatus::default(), at(0)).is_none(), "a token that never ends");
     }
 }

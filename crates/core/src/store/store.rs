@@ -212,21 +212,22 @@ impl Store {
     /// Stores the answer to a status write of this operator. Ignored if the resource was deleted or created again
     /// meanwhile.
     pub fn status_written(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
-        let cached = self.resources.get(&ObjectKey::of(&resource.metadata));
-        if cached.is_none_or(|cached| !cached.has_uid(resource.metadata.uid.as_deref())) {
-            return Change::default();
-        }
-        self.apply_resource(resource, now)
+        if self.has_object(resource) { self.apply_resource(resource, now) } else { Change::default() }
     }
 
     /// Takes a resource in an earlier version than the store has: the API server was restored from a backup. Only for an
     /// answer that is certainly the newest state: a watch may deliver older events after newer ones.
     pub fn resource_restored(&mut self, resource: &FlowsEncryptionKey, now: Timestamp) -> Change {
-        let key = ObjectKey::of(&resource.metadata);
-        match self.resources.contains_key(&key) {
-            true => self.insert(key, Box::new(CachedResource::of(resource)), now),
-            false => Change::default(),
+        if !self.has_object(resource) {
+            return Change::default();
         }
+        self.insert(ObjectKey::of(&resource.metadata), Box::new(CachedResource::of(resource)), now)
+    }
+
+    /// Whether the store has this object, in whatever version.
+    fn has_object(&self, resource: &FlowsEncryptionKey) -> bool {
+        let cached = self.resources.get(&ObjectKey::of(&resource.metadata));
+        cached.is_some_and(|cached| cached.has_uid(resource.metadata.uid.as_deref()))
     }
 
     /// Removes a resource that was deleted, or that can no longer be parsed.
